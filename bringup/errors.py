@@ -1,0 +1,91 @@
+"""Errors by whose fault they are, each with one sentence and one next step.
+
+The exit codes are fixed in docs/design.md ("Verdicts and exit codes"): 0 ok, 1 a bug in this tool, 2 wrong
+usage, 10 the lab, 11 the image, 12 the profile or configuration, 130 interrupted.
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+
+class BringupError(Exception):
+    """Something a person has to know: `message` says what is wrong and where, `hint` what to do next.
+
+    Subclasses set `exit_code` (what the process returns) and `fault` (the word used in verdicts).
+    """
+
+    exit_code: ClassVar[int] = 1
+    fault: ClassVar[str] = "tool"
+
+    def __init__(self, message: str, *, hint: str | None = None) -> None:
+        super().__init__(message)
+        self.message = message
+        self.hint = hint
+
+
+class UsageError(BringupError):
+    """The command line or a file named on it is wrong (exit 2)."""
+
+    exit_code = 2
+    fault = "usage"
+
+
+class LabError(BringupError):
+    """The BMC, the LAN, the cabling, credentials or this host stands in the way (exit 10)."""
+
+    exit_code = 10
+    fault = "lab"
+
+
+class ImageError(BringupError):
+    """The image cannot boot, or failed after hand-over (exit 11)."""
+
+    exit_code = 11
+    fault = "image"
+
+
+class ProfileError(BringupError):
+    """A profile, lab file or setting does not fit this unit (exit 12)."""
+
+    exit_code = 12
+    fault = "profile"
+
+
+class InterruptedRunError(BringupError):
+    """A person or a signal ended the command (exit 130); the message states how the board was left."""
+
+    exit_code = 130
+    fault = "interrupted"
+
+
+class AuthenticationError(LabError):
+    """The BMC answered and refused the user or the password."""
+
+
+class CipherError(LabError):
+    """The BMC answered and offers no cipher suite that this tool accepts (3 or 17)."""
+
+
+class BmcTimeoutError(LabError):
+    """The BMC did not answer in time, or nothing listens there."""
+
+
+class BmcBusyError(LabError):
+    """The BMC answered that it is busy, or somebody else holds the console."""
+
+
+class ConsoleLostError(LabError):
+    """A console that was operational stopped being so."""
+
+
+class PortBusyError(LabError):
+    """A port this tool has to listen on is taken."""
+
+
+class NamespaceError(LabError):
+    """This host does not let us make the private network of the twin."""
+
+
+class MissingProgramError(LabError):
+    """A program from the distribution is not installed; the hint names the package."""

@@ -1,0 +1,38 @@
+"""The stages of a boot, in order: how far a boot came is the furthest of these with evidence."""
+
+from __future__ import annotations
+
+from enum import Enum
+
+
+class Stage(Enum):
+    """A stage of a boot; compares by order, prints as its name."""
+
+    POWER = "power"
+    FIRMWARE = "firmware"
+    DHCP = "dhcp"
+    LOADER = "loader"
+    KERNEL_IMAGE = "kernel-image"
+    MODULES = "modules"
+    KERNEL = "kernel"
+    USER_SPACE = "user-space"
+    VMM = "vmm"
+    GUEST = "guest"
+    LOGIN = "login"
+
+    @property
+    def order(self) -> int:
+        """Position in the boot, 0 for power."""
+        return _ORDER[self]
+
+    def __lt__(self, other: Stage) -> bool:
+        return self.order < other.order
+
+    def __le__(self, other: Stage) -> bool:
+        return self.order <= other.order
+
+    def __str__(self) -> str:
+        return self.value
+
+
+_ORDER = {stage: position for position, stage in enumerate(Stage)}
