@@ -1,0 +1,90 @@
+"""The command line: one module per command, loaded only when that command runs."""
+
+from __future__ import annotations
+
+import sys
+from importlib import import_module
+from pathlib import Path
+
+import click
+
+from bringup import __version__
+from bringup.cli.context import Context
+from bringup.errors import BringupError
+
+# name -> (module, one line for the overview); the module is imported only to run the command or show its help.
+_COMMANDS = {
+    "boot": ("boot", "Boot a board from power-off to a verdict."),
+    "boards": ("boards", "List boards and profiles, or explain one."),
+    "console": ("console", "Attach to a board's console."),
+    "power": ("power", "Ask for or change a board's power, confirmed."),
+    "runs": ("runs", "List what was booted, or show one run."),
+    "twin": ("twin", "Start, end or enter the virtual board."),
+}
+
+_EPILOG = """\b
+Example, without any hardware (the board is then the twin, a virtual SYS-E300-9D):
+  bringup boot e300
+Shell completion:
+  eval "$(_BRINGUP_COMPLETE=bash_source bringup)"
+"""
+
+
+class LazyGroup(click.Group):
+    """A group that knows its commands' names and help without importing them."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """Return the commands in the order a newcomer meets them."""
+        return list(_COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """Import the module of one command."""
+        if cmd_name not in _COMMANDS:
+            return None
+        module = import_module(f"bringup.cli.{_COMMANDS[cmd_name][0]}")
+        command = module.command
+        assert isinstance(command, click.Command)  # noqa: S101
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write the overview from the table alone."""
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, text) for name, (_, text) in _COMMANDS.items()])
+
+
+@click.group(cls=LazyGroup, epilog=_EPILOG, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, "--version", message="bringup %(version)s")
+@click.option(
+    "--lab",
+    "lab_file",
+    type=click.Path(path_type=Path, dir_okay=False),
+    envvar="BRINGUP_LAB",
+    help="The lab file (default: lab.toml here or in a folder above; without one the board e300 is the twin).",
+)
+@click.pass_context
+def root(ctx: click.Context, lab_file: Path | None) -> None:
+    """Bring a board from "power cable plugged" to a running seL4 image, and say how far it came."""
+    ctx.obj = Context(lab_file=lab_file)
+
+
+def main() -> None:
+    """Run the command line; every failure becomes one sentence and the exit code of whose fault it is."""
+    try:
+        result = root.main(standalone_mode=False)
+        code = result if isinstance(result, int) else 0
+    except click.ClickException as mistake:
+        mistake.show()
+        code = mistake.exit_code
+    except BringupError as error:
+        from bringup.cli.style import show_error
+
+        show_error(error, as_json="--json" in sys.argv[1:])
+        code = error.exit_code
+    except (KeyboardInterrupt, click.Abort):
+        click.echo("interrupted", err=True)
+        code = 130
+    except BrokenPipeError:
+        # The reader of our output went away (`bringup runs | head`): nobody is left to tell.
+        sys.stderr.close()
+        code = 0
+    sys.exit(code)

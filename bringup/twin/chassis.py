@@ -1,0 +1,290 @@
+"""The chassis of the twin: QEMU is the board, so the power state is whether its process lives.
+
+One worker thread owns the machine. Power commands from the BMC, resets from the guest and the end of the
+process all become jobs of its queue, so no two of them can race.
+"""
+
+from __future__ import annotations
+
+import shutil
+import signal
+import socket
+import subprocess
+import threading
+from collections.abc import Callable
+from pathlib import Path
+from queue import Queue
+from typing import Any, Protocol
+
+from bringup.errors import BringupError, MissingProgramError
+from bringup.firmware import Firmware
+from bringup.twin.machine import SOL_IO_PORT, BootOrder, Wiring, ovmf_files, qemu_arguments
+from bringup.twin.network import Namespace
+from bringup.twin.qmp import Qmp
+
+CYCLE_PAUSE_S = 1.0
+_STOP_TIMEOUT_S = 5.0
+_SERIAL_CHUNK = 4096
+
+
+class BootFlags(Protocol):
+    """What the chassis asks the BMC's boot flags for at every power-on self-test."""
+
+    @property
+    def device(self) -> str:
+        """`network`, `disk`, `setup` or `none`."""
+
+    @property
+    def uefi(self) -> bool:
+        """Whether the override asks for a UEFI boot."""
+
+
+class Bmc(Protocol):
+    """What the chassis needs of the BMC."""
+
+    def take_boot_flags(self) -> BootFlags:
+        """Return the flags that hold for this boot; flags set for once are spent."""
+
+    def serial_output(self, data: bytes) -> object:
+        """Take bytes the board sent on its SOL port; may block while the SOL session catches up."""
+
+    def attach_kcs(self, connection: socket.socket) -> None:
+        """Serve the board's own interface to the BMC on this connection."""
+
+    def log_power(self, on: bool) -> None:
+        """Record a change of power in the event log."""
+
+
+class Chassis:
+    """Power, reset and serial port of one virtual board. Implements what `bringup.twin.bmc` asks of it."""
+
+    def __init__(
+        self,
+        namespace: Namespace,
+        taps: dict[str, str],
+        folder: Path,
+        *,
+        memory_mib: int,
+        default_firmware: Firmware,
+        report: Callable[[str], None],
+    ) -> None:
+        self._namespace = namespace
+        self._taps = taps
+        self._folder = folder
+        self._memory_mib = memory_mib
+        self._default_firmware = default_firmware
+        self._report = report
+        self._bmc: Bmc | None = None
+        self._machine: _Machine | None = None
+        self._swap = threading.Lock()
+        self._jobs: Queue[Callable[[], None] | None] = Queue()
+        self._worker = threading.Thread(target=self._work, name="chassis", daemon=True)
+        prepare_firmware_files(folder)
+
+    def start(self, bmc: Bmc) -> None:
+        """Begin to take commands; the board stays off until it is told."""
+        self._bmc = bmc
+        self._worker.start()
+
+    def close(self) -> None:
+        """Switch the board off and stop."""
+        if self._worker.is_alive():
+            self._jobs.put(self._off)
+            self._jobs.put(None)
+            self._worker.join(timeout=2 * _STOP_TIMEOUT_S)
+
+    # What the BMC calls: quick, and true only of the real process.
+
+    def is_on(self) -> bool:
+        """Return whether the virtual machine lives."""
+        with self._swap:
+            return self._machine is not None and self._machine.alive()
+
+    def power_on(self) -> None:
+        """Switch on, if off."""
+        self._jobs.put(self._on)
+
+    def power_off(self) -> None:
+        """Pull the plug."""
+        self._jobs.put(self._off)
+
+    def power_cycle(self) -> None:
+        """Off, a pause, on."""
+        self._jobs.put(self._cycle)
+
+    def reset(self) -> None:
+        """Reset as the front button does; what boots next is decided anew."""
+        self._jobs.put(self._reset)
+
+    def soft_off(self) -> None:
+        """Press the ACPI power button."""
+        self._jobs.put(lambda: self._monitor("system_powerdown"))
+
+    def pulse_diag(self) -> None:
+        """Send a non-maskable interrupt."""
+        self._jobs.put(lambda: self._monitor("inject-nmi"))
+
+    def write_serial(self, data: bytes) -> None:
+        """Type on the SOL port; lost when the board is off, as on the real one."""
+        machine = self._machine
+        if machine is not None:
+            machine.write_serial(data)
+
+    def send_break(self) -> None:
+        """Send a serial break on the SOL port."""
+        self._jobs.put(lambda: self._monitor("chardev-send-break", id="com2"))
+
+    # The worker's jobs.
+
+    def _work(self) -> None:
+        while (job := self._jobs.get()) is not None:
+            try:
+                job()
+            except (BringupError, OSError) as error:
+                self._report(str(error))
+
+    def _on(self) -> None:
+        if self.is_on():
+            return
+        self._off()  # clears away a machine that ended by itself
+        assert self._bmc is not None  # noqa: S101
+        with self._swap:
+            self._machine = self._new_machine(self._bmc)
+        self._bmc.log_power(True)
+
+    def _off(self) -> None:
+        with self._swap:
+            machine, self._machine = self._machine, None
+            if machine is not None:
+                machine.close()
+        if machine is not None and self._bmc is not None:
+            self._bmc.log_power(False)
+
+    def _cycle(self) -> None:
+        self._off()
+        threading.Event().wait(CYCLE_PAUSE_S)
+        self._on()
+
+    def _reset(self) -> None:
+        if not self.is_on() or self._bmc is None:
+            return
+        # A fresh process is the one reset that swaps firmware too; nobody sees the gap, `is_on` waits for it.
+        with self._swap:
+            if self._machine is not None:
+                self._machine.close()
+            self._machine = self._new_machine(self._bmc)
+
+    def _new_machine(self, bmc: Bmc) -> _Machine:
+        flags = bmc.take_boot_flags()
+        firmware = self._firmware_for(flags)
+        return _Machine(self, bmc, firmware, BootOrder(network=flags.device == "network"))
+
+    def _monitor(self, command: str, **arguments: Any) -> None:
+        machine = self._machine
+        if machine is not None and machine.alive():
+            machine.qmp.execute(command, **arguments)
+
+    def _firmware_for(self, flags: BootFlags) -> Firmware:
+        if flags.device == "none":
+            return self._default_firmware
+        return Firmware.UEFI if flags.uefi else Firmware.BIOS
+
+    def _on_event(self, machine: _Machine, name: str, data: dict[str, Any]) -> None:
+        # QEMU pauses instead of restarting or ending (-action), so the board's next step is decided here.
+        if name == "SHUTDOWN" and machine is self._machine:
+            self._jobs.put(self._reset if data.get("reason") == "guest-reset" else self._off)
+
+
+class _Machine:
+    """One QEMU process from power-on to power-off, with its three lines."""
+
+    def __init__(self, chassis: Chassis, bmc: Bmc, firmware: Firmware, order: BootOrder) -> None:
+        sol, sol_far = socket.socketpair()
+        monitor, monitor_far = socket.socketpair()
+        kcs, kcs_far = _waiting_connection()
+        wiring = Wiring(sol_far.fileno(), monitor_far.fileno(), kcs_far.fileno(), chassis._taps)
+        command = qemu_arguments(
+            firmware, order, wiring, memory_mib=chassis._memory_mib, folder=chassis._folder
+        )
+        with (chassis._folder / "qemu.log").open("ab") as log:
+            self._process = subprocess.Popen(
+                [*chassis._namespace.enter, *command],
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                pass_fds=(wiring.sol_fd, wiring.qmp_fd, wiring.kcs_fd),
+            )
+        for far in (sol_far, monitor_far, kcs_far):
+            far.close()
+        self._sol = sol
+        self._kcs = kcs
+        bmc.attach_kcs(kcs)
+        self._reader = threading.Thread(target=self._read_serial, args=(bmc,), name="uart", daemon=True)
+        self._reader.start()
+        try:
+            self.qmp = Qmp(monitor, lambda name, data: chassis._on_event(self, name, data))
+        except BringupError:
+            self._end()
+            raise
+
+    def alive(self) -> bool:
+        return self._process.poll() is None
+
+    def write_serial(self, data: bytes) -> None:
+        try:
+            self._sol.sendall(data)
+        except OSError:
+            return  # the board was switched off under our hands
+
+    def _read_serial(self, bmc: Bmc) -> None:
+        while True:
+            try:
+                data = self._sol.recv(_SERIAL_CHUNK)
+            except OSError:
+                return
+            if not data:
+                return
+            bmc.serial_output(data)
+
+    def close(self) -> None:
+        self._end()
+        self.qmp.close()
+
+    def _end(self) -> None:
+        self._process.send_signal(signal.SIGKILL)
+        self._process.wait(timeout=_STOP_TIMEOUT_S)
+        for line in (self._sol, self._kcs):
+            line.close()
+
+
+def _waiting_connection() -> tuple[socket.socket, socket.socket]:
+    """Return a connected end and the listener it waits at.
+
+    QEMU's `ipmi-bmc-extern` greets a peer the moment it is connected, and crashes when that is before its KCS
+    interface exists (7.2), so it has to accept the connection itself, later. Ours is first in the queue.
+    """
+    listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    listener.bind("")  # the kernel picks an abstract name: nothing in the file system, nothing to clean up
+    listener.listen(1)
+    near = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    near.connect(listener.getsockname())
+    return near, listener
+
+
+def prepare_firmware_files(folder: Path) -> None:
+    """Write what the firmware reads: SeaBIOS' console port (u16, little endian) and OVMF's variable store."""
+    (folder / "sercon-port").write_bytes(SOL_IO_PORT.to_bytes(2, "little"))
+    pair = ovmf_files()
+    if pair is not None:
+        shutil.copyfile(pair[1], folder / "uefi-vars.fd")
+
+
+def require_programs() -> None:
+    """Raise MissingProgramError when a program or firmware the twin stands on is not installed."""
+    if shutil.which("qemu-system-x86_64") is None:
+        raise MissingProgramError(
+            "the program qemu-system-x86_64 is not installed, and the twin is a QEMU machine",
+            hint="apt install qemu-system-x86 seabios ipxe-qemu ovmf (or `make system`)",
+        )
+    if ovmf_files() is None:
+        raise MissingProgramError("the UEFI firmware OVMF is not installed", hint="apt install ovmf")

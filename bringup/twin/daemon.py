@@ -1,0 +1,129 @@
+"""The twin's own process: namespace, chassis and BMC, from the first line on stdin to SIGTERM.
+
+Reads one JSON line on stdin (name, memory, whether it is tied to its starter), answers one JSON line on
+stdout (`{"ready": true}` or an error with its fault), then serves. A tied twin ends when stdin closes, so it
+never outlives the command that needed it. QEMU and the namespace die with this process, whatever kills it.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import secrets
+import shutil
+import signal
+import sys
+import threading
+from pathlib import Path
+from typing import Any
+
+from bringup.errors import BringupError
+from bringup.firmware import Firmware
+from bringup.paths import state_dir
+from bringup.twin.bmc import VirtualBmc
+from bringup.twin.chassis import Chassis
+from bringup.twin.info import TwinInfo, own_ticks, twin_folder
+from bringup.twin.machine import BOOT_MAC, NICS
+from bringup.twin.network import Keeper
+
+USER = "ADMIN"
+ADDRESS = "127.0.0.1"
+# IPMI 2.0 table 22-30 allows 20 bytes; real tools had trouble with 19 and 20.
+_PASSWORD_BYTES = 12
+
+
+def main() -> int:
+    """Run the twin; returns the exit code."""
+    stop = threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+        signal.signal(number, lambda *_: stop.set())
+    request = json.loads(sys.stdin.readline())
+    folder = twin_folder(request["name"])
+    try:
+        _serve(request, folder, stop)
+    except BringupError as error:
+        _answer({"error": error.message, "hint": error.hint, "exit_code": error.exit_code})
+        return error.exit_code
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+    return 0
+
+
+def _serve(request: dict[str, Any], folder: Path, stop: threading.Event) -> None:
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(mode=0o700, parents=True)
+    name = request["name"]
+    password_file, password = _make_password(folder)
+    taps = {nic.name: f"tap{index}" for index, nic in enumerate(NICS) if nic.cabled}
+    keeper = Keeper(list(taps.values()))
+    try:
+        chassis = Chassis(
+            keeper.namespace,
+            taps,
+            folder,
+            memory_mib=request["memory_mib"],
+            default_firmware=Firmware.BIOS,
+            report=lambda text: _note(folder, text),
+        )
+        bmc = VirtualBmc(
+            chassis,
+            users={USER: (password, "administrator")},
+            state_file=_bmc_state_file(name),
+            address=ADDRESS,
+            port=request["bmc_port"],
+        )
+        chassis.start(bmc)
+        TwinInfo(
+            name=name,
+            pid=os.getpid(),
+            started_ticks=own_ticks(),
+            bmc_address=ADDRESS,
+            bmc_port=bmc.port,
+            user=USER,
+            password_file=str(password_file),
+            keeper_pid=keeper.namespace.keeper_pid,
+            boot_mac=BOOT_MAC,
+        ).save()
+        _answer({"ready": True})
+        if request["tied"]:
+            threading.Thread(target=_stop_with_starter, args=(stop,), name="starter", daemon=True).start()
+        try:
+            bmc.serve_forever(stop)
+        finally:
+            chassis.close()
+    finally:
+        keeper.close()
+
+
+def _stop_with_starter(stop: threading.Event) -> None:
+    sys.stdin.read()
+    stop.set()
+
+
+def _make_password(folder: Path) -> tuple[Path, str]:
+    password = secrets.token_urlsafe(_PASSWORD_BYTES)
+    path = folder / "password"
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+        file.write(password + "\n")
+    return path, password
+
+
+def _bmc_state_file(name: str) -> Path:
+    folder = state_dir() / "twins"
+    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    return folder / f"{name}.json"
+
+
+def _note(folder: Path, text: str) -> None:
+    with (folder / "qemu.log").open("a", encoding="utf-8") as log:
+        log.write(f"chassis: {text}\n")
+
+
+def _answer(body: dict[str, Any]) -> None:
+    sys.stdout.write(json.dumps(body) + "\n")
+    sys.stdout.flush()
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

@@ -1,0 +1,79 @@
+"""What is known of a running twin: written by its process, read by every command that drives it."""
+
+from __future__ import annotations
+
+import json
+import os
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from bringup.paths import runtime_dir
+from bringup.secret import Secret
+from bringup.twin.network import Namespace
+
+
+@dataclass(frozen=True, slots=True)
+class TwinInfo:
+    """A running twin; `started_ticks` tells its process from a later one with the same number."""
+
+    name: str
+    pid: int
+    started_ticks: int
+    bmc_address: str
+    bmc_port: int
+    user: str
+    password_file: str
+    keeper_pid: int
+    boot_mac: str
+
+    @property
+    def password(self) -> Secret:
+        """The BMC password of this twin, made anew at every start."""
+        return Secret(Path(self.password_file).read_text(encoding="utf-8").strip())
+
+    @property
+    def namespace(self) -> Namespace:
+        """The twin's private network."""
+        return Namespace(self.keeper_pid)
+
+    def alive(self) -> bool:
+        """Return whether the process that wrote this still runs."""
+        return process_started_ticks(self.pid) == self.started_ticks
+
+    def save(self) -> None:
+        """Write atomically into the twin's runtime folder."""
+        target = twin_folder(self.name) / "twin.json"
+        temporary = target.with_suffix(".new")
+        temporary.write_text(json.dumps(asdict(self)), encoding="utf-8")
+        temporary.replace(target)
+
+
+def twin_folder(name: str) -> Path:
+    """Return the runtime folder of the twin `name` (exists only while it runs)."""
+    return runtime_dir() / f"twin-{name}"
+
+
+def load(name: str) -> TwinInfo | None:
+    """Return what the twin's process wrote, None when there is nothing readable."""
+    try:
+        body = json.loads((twin_folder(name) / "twin.json").read_text(encoding="utf-8"))
+        return TwinInfo(**body)
+    except (OSError, ValueError, TypeError):
+        return None
+
+
+def process_started_ticks(pid: int) -> int | None:
+    """Return when a process started (clock ticks since boot, proc(5) field 22), None if there is none."""
+    try:
+        stat = Path(f"/proc/{pid}/stat").read_text(encoding="ascii", errors="replace")
+    except OSError:
+        return None
+    fields = stat.rpartition(")")[2].split()
+    # A zombie keeps its entry until its parent looks: it does not run any more.
+    return None if fields[0] == "Z" else int(fields[19])
+
+
+def own_ticks() -> int:
+    """Return `process_started_ticks` of this process."""
+    ticks = process_started_ticks(os.getpid())
+    return -1 if ticks is None else ticks

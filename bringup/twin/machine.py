@@ -1,0 +1,196 @@
+"""The virtual SYS-E300-9D as QEMU arguments: pure data in, argument list out.
+
+The topology is the board's own as far as QEMU 7.2 can show it: the SLOT7 card at 17:00.0-3 below root port
+16:00.0, LAN1/LAN2 at b5:00.0-1 below b2:00.0 and a two-level switch (FreeBSD `pciconf` of SYS-E300-9D,
+bsdhw/PCIconf). What differs, because QEMU has no such device: the NICs are 82574L (8086:10d3) instead of I350
+and X722, the switch is TI/X3130, the root ports are QEMU's own.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from bringup.firmware import Firmware
+
+SOL_IO_PORT = 0x2F8
+KCS_IO_PORT = 0xCA2
+BOOT_NIC = "slot7f0"
+BOOT_MAC = "52:54:00:0e:30:10"
+_DISK = "disk0"
+_OVMF = (
+    # Debian 12 and Ubuntu 24.04 ship the 4 MiB build under the same name.
+    (Path("/usr/share/OVMF/OVMF_CODE_4M.fd"), Path("/usr/share/OVMF/OVMF_VARS_4M.fd")),
+    (Path("/usr/share/OVMF/OVMF_CODE.fd"), Path("/usr/share/OVMF/OVMF_VARS.fd")),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Nic:
+    """One Ethernet function: QEMU id, the port it sits on, its function number, MAC and whether it has a cable."""
+
+    name: str
+    bus: str
+    function: int
+    mac: str
+    cabled: bool
+
+
+NICS = (
+    Nic("slot7f0", "rp16a", 0, BOOT_MAC, cabled=True),
+    Nic("slot7f1", "rp16a", 1, "52:54:00:0e:30:11", cabled=False),
+    Nic("slot7f2", "rp16a", 2, "52:54:00:0e:30:12", cabled=False),
+    Nic("slot7f3", "rp16a", 3, "52:54:00:0e:30:13", cabled=False),
+    Nic("lan1", "swdn3", 0, "52:54:00:0e:30:01", cabled=True),
+    Nic("lan2", "swdn3", 1, "52:54:00:0e:30:02", cabled=False),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Wiring:
+    """File descriptors that QEMU inherits, and the tap interface of each cabled NIC.
+
+    `sol_fd` and `qmp_fd` are connected sockets; `kcs_fd` listens, with our end already in its queue.
+    """
+
+    sol_fd: int
+    qmp_fd: int
+    kcs_fd: int
+    taps: dict[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class BootOrder:
+    """What the firmware tries first: the boot NIC or the (empty) disk."""
+
+    network: bool
+
+    @property
+    def nic_bootindex(self) -> int:
+        """Return QEMU's bootindex of the boot NIC; -1 takes it out of the order (the disk always has 2)."""
+        return 1 if self.network else -1
+
+
+def ovmf_files() -> tuple[Path, Path] | None:
+    """Return OVMF's code and variable template as the distribution installs them, None if absent."""
+    return next((pair for pair in _OVMF if pair[0].is_file() and pair[1].is_file()), None)
+
+
+def qemu_arguments(
+    firmware: Firmware, order: BootOrder, wiring: Wiring, *, memory_mib: int, folder: Path
+) -> list[str]:
+    """Return the whole QEMU command for one power-on.
+
+    `folder` holds the files the firmware needs: `sercon-port` (BIOS) and `uefi-vars.fd` (UEFI).
+    """
+    arguments = ["qemu-system-x86_64", *_chipset(memory_mib), *_identity()]
+    arguments += _firmware(firmware, folder)
+    arguments += _topology() + _nics(firmware, order, wiring) + _disk() + _lines(wiring)
+    return arguments
+
+
+def _chipset(memory_mib: int) -> list[str]:
+    # A TCG "max" CPU with the D-2123IT's signature (family 6, model 85, stepping 4); no VT-x: TCG has none.
+    cpu = "max,vendor=GenuineIntel,family=6,model=85,stepping=4,model-id=Intel(R) Xeon(R) D-2123IT CPU @ 2.20GHz"
+    return [
+        *("-machine", "q35,kernel-irqchip=split,sata=on,vmport=off"),
+        *("-accel", "tcg"),
+        *("-cpu", cpu),
+        *("-m", f"{memory_mib}M"),
+        *("-nodefaults", "-no-user-config", "-display", "none", "-vga", "none"),
+        *("-boot", "strict=on"),
+        # The chassis decides what a guest's reset boots next, so the guest stops here instead of restarting.
+        *("-action", "reboot=shutdown,shutdown=pause"),
+        *("-device", "intel-iommu,intremap=on,device-iotlb=on"),
+    ]
+
+
+def _identity() -> list[str]:
+    # The board names its LAN ports in SMBIOS type 41 too; QEMU takes that only for devices on the root bus.
+    return [
+        *("-smbios", "type=0,vendor=bringup,version=twin"),
+        *("-smbios", "type=1,manufacturer=Supermicro,product=SYS-E300-9D,version=0123456789,serial=TWIN"),
+        *("-smbios", "type=2,manufacturer=Supermicro,product=X11SDV-4C-TLN2F,version=1.02,serial=TWIN"),
+    ]
+
+
+def _firmware(firmware: Firmware, folder: Path) -> list[str]:
+    if firmware is Firmware.BIOS:
+        # SeaBIOS mirrors its console, option ROMs included, on this port: console redirection to SOL.
+        return ["-fw_cfg", f"name=etc/sercon-port,file={_escape(folder / 'sercon-port')}"]
+    pair = ovmf_files()
+    if pair is None:
+        raise FileNotFoundError("OVMF_CODE_4M.fd")
+    return [
+        *("-drive", f"if=pflash,unit=0,format=raw,readonly=on,file={_escape(pair[0])}"),
+        *("-drive", f"if=pflash,unit=1,format=raw,file={_escape(folder / 'uefi-vars.fd')}"),
+    ]
+
+
+def _topology() -> list[str]:
+    return _devices(
+        "pxb-pcie,id=stack16,bus=pcie.0,bus_nr=0x16",
+        "pcie-root-port,id=rp16a,bus=stack16,chassis=2,slot=7,addr=00.0",
+        "pxb-pcie,id=stackb2,bus=pcie.0,bus_nr=0xb2",
+        "pcie-root-port,id=rpb2a,bus=stackb2,chassis=9,slot=9,addr=00.0",
+        "x3130-upstream,id=swup,bus=rpb2a",
+        "xio3130-downstream,id=swdn3,bus=swup,chassis=10,slot=3,addr=03.0",
+    )
+
+
+def _nics(firmware: Firmware, order: BootOrder, wiring: Wiring) -> list[str]:
+    arguments: list[str] = []
+    for nic in NICS:
+        parts = [_nic_model(nic, firmware), f"id={nic.name}", f"bus={nic.bus}", f"addr=00.{nic.function}"]
+        parts.append(f"mac={nic.mac}")
+        if nic.function == 0:
+            parts.append("multifunction=on")
+        if nic.name == BOOT_NIC:
+            parts.append(f"bootindex={order.nic_bootindex}")
+        if nic.cabled:
+            tap = wiring.taps[nic.name]
+            arguments += ["-netdev", f"tap,id=net-{nic.name},ifname={tap},script=no,downscript=no"]
+        else:
+            # A hub port with nobody else on it: a socket without a cable.
+            arguments += ["-netdev", f"hubport,id=net-{nic.name},hubid={len(arguments) + 1}"]
+        parts.append(f"netdev=net-{nic.name}")
+        arguments += _devices(",".join(parts))
+    return arguments
+
+
+def _nic_model(nic: Nic, firmware: Firmware) -> str:
+    if nic.name != BOOT_NIC:
+        return "e1000e,romfile="
+    if firmware is Firmware.BIOS:
+        return "e1000e"
+    # OVMF gives an option ROM behind pxb-pcie no address, and its e1000e driver lives in that ROM; it has a
+    # virtio-net driver of its own (measured on OVMF 2022.11).
+    return "virtio-net-pci,romfile="
+
+
+def _disk() -> list[str]:
+    return [
+        *("-blockdev", f"driver=null-co,node-name={_DISK},size=1073741824,read-zeroes=on"),
+        *_devices(f"ide-hd,bus=ide.0,drive={_DISK},bootindex=2"),
+    ]
+
+
+def _lines(wiring: Wiring) -> list[str]:
+    return [
+        *("-chardev", "null,id=com1", "-serial", "chardev:com1"),
+        *("-chardev", f"socket,id=com2,fd={wiring.sol_fd}", "-serial", "chardev:com2"),
+        *("-chardev", f"socket,id=qmp,fd={wiring.qmp_fd}", "-mon", "chardev=qmp,mode=control"),
+        *("-chardev", f"socket,id=kcs,fd={wiring.kcs_fd},server=on,wait=off"),
+        *_devices(
+            "ipmi-bmc-extern,id=bmc0,chardev=kcs", f"isa-ipmi-kcs,bmc=bmc0,ioport={KCS_IO_PORT:#x},irq=0"
+        ),
+    ]
+
+
+def _devices(*devices: str) -> list[str]:
+    return [part for device in devices for part in ("-device", device)]
+
+
+def _escape(path: Path) -> str:
+    # QEMU's option syntax doubles a comma inside a value.
+    return str(path).replace(",", ",,")

@@ -1,0 +1,65 @@
+"""A small client of the QEMU Machine Protocol (docs/interop/qmp-spec.txt) on a connected socket."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import socket
+import threading
+from collections.abc import Callable
+from queue import Empty, Queue
+from typing import Any
+
+from bringup.errors import BringupError
+
+REPLY_TIMEOUT_S = 5.0
+
+
+class QmpError(BringupError):
+    """QEMU refused a command or did not answer."""
+
+
+class Qmp:
+    """One monitor connection: `execute` from any thread; events go to `on_event` from the reader thread."""
+
+    def __init__(self, connection: socket.socket, on_event: Callable[[str, dict[str, Any]], None]) -> None:
+        self._connection = connection
+        self._on_event = on_event
+        self._replies: Queue[dict[str, Any]] = Queue()
+        self._lock = threading.Lock()
+        self._reader = threading.Thread(target=self._read, name="qmp", daemon=True)
+        self._reader.start()
+        self.execute("qmp_capabilities")
+
+    def execute(self, command: str, **arguments: Any) -> Any:
+        """Run a command and return its result; raises QmpError when QEMU refuses or is gone."""
+        request = json.dumps({"execute": command, "arguments": arguments}).encode() + b"\n"
+        with self._lock:
+            try:
+                self._connection.sendall(request)
+                reply = self._replies.get(timeout=REPLY_TIMEOUT_S)
+            except (OSError, Empty) as error:
+                raise QmpError(f"QEMU does not answer on its monitor ({command})") from error
+        if "error" in reply:
+            raise QmpError(f"QEMU refused {command}: {reply['error'].get('desc', 'no reason')}")
+        return reply.get("return")
+
+    def _read(self) -> None:
+        with self._connection.makefile("rb") as lines:
+            try:
+                for line in lines:
+                    self._dispatch(json.loads(line))
+            except (OSError, ValueError):
+                return  # QEMU ended; its process tells the rest
+
+    def _dispatch(self, message: dict[str, Any]) -> None:
+        if "event" in message:
+            self._on_event(message["event"], message.get("data", {}))
+        elif "return" in message or "error" in message:
+            self._replies.put(message)
+
+    def close(self) -> None:
+        """Close the connection; the reader thread ends with it."""
+        with contextlib.suppress(OSError):  # closed already by QEMU's end
+            self._connection.shutdown(socket.SHUT_RDWR)
+        self._connection.close()
