@@ -1,0 +1,75 @@
+# Two commands do everything on a fresh Debian 12 or Ubuntu 24.04 with git, make, python3 and root or sudo:
+#   make boot    install what is missing, then boot the twin
+#   make test    install what is missing, then run all tests
+# What is done is not done again: .stamps/ holds one file per finished step.
+
+PYTHON ?= python3
+VENV   := .venv
+BIN    := $(VENV)/bin
+STANDIN := build/standin/standin-kernel
+
+# What the twin and network boot stand on.
+RUN_PACKAGES := python3-venv gcc libc6-dev binutils \
+	qemu-system-x86 seabios ovmf ipxe ipxe-qemu \
+	grub-common grub-pc-bin grub-efi-amd64-bin \
+	dnsmasq-base iproute2 ethtool util-linux
+# Independent peers that the tests measure this tool against.
+TEST_PACKAGES := openipmi ipmitool freeipmi-tools curl tcpdump busybox-static cpio hyperfine time tmux \
+	linux-image-amd64 xen-hypervisor-4.17-amd64 procps
+
+.PHONY: boot test test-fast lint bench standin system system-test clean help
+
+help:
+	@echo "make boot | test | test-fast | lint | bench | clean"
+
+boot: .stamps/venv $(STANDIN)
+	@$(BIN)/bringup boot e300
+
+test: .stamps/venv-dev .stamps/system-test $(STANDIN) lint
+	$(BIN)/python -m pytest
+
+test-fast: .stamps/venv-dev $(STANDIN)
+	$(BIN)/python -m pytest -m "not slow" -q
+
+lint: .stamps/venv-dev
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+bench: .stamps/venv-dev .stamps/system-test $(STANDIN)
+	$(BIN)/python bench/run.py
+
+standin: $(STANDIN)
+
+$(STANDIN): .stamps/system $(wildcard probes/standin/*)
+	@$(MAKE) --no-print-directory -C probes/standin OUT=$(CURDIR)/$@
+
+system: .stamps/system
+system-test: .stamps/system-test
+
+.stamps/system: Makefile
+	@mkdir -p .stamps
+	@./scripts/apt-install $(RUN_PACKAGES)
+	@touch $@
+
+.stamps/system-test: Makefile .stamps/system
+	@./scripts/apt-install $(TEST_PACKAGES)
+	@touch $@
+
+# An interpreter that can make a venv comes first; Debian's own needs python3-venv from the list above.
+$(BIN)/python: .stamps/system
+	@$(PYTHON) -m venv $(VENV)
+	@touch $@
+
+.stamps/venv: $(BIN)/python pyproject.toml
+	@echo "installing Python packages"
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable .
+	@touch $@
+
+.stamps/venv-dev: $(BIN)/python pyproject.toml
+	@echo "installing Python packages for tests"
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[dev]'
+	@touch $@ .stamps/venv
+
+clean:
+	rm -rf build dist .stamps $(VENV)

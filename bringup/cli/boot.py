@@ -1,0 +1,100 @@
+"""`bringup boot`: from power-off to a verdict."""
+
+from __future__ import annotations
+
+import signal
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+import click
+
+from bringup.cli.complete import board_names
+from bringup.cli.context import Context
+from bringup.cli.style import emit_json, say
+from bringup.firmware import Firmware
+from bringup.stage import Stage
+
+_STAGES = [str(stage) for stage in Stage]
+
+
+@click.command()
+@click.argument("board", shell_complete=board_names)
+@click.argument("image", nargs=-1, type=click.Path(path_type=Path))
+@click.option("--firmware", type=click.Choice([str(f) for f in Firmware]), help="Default: the profile's.")
+@click.option(
+    "--until", type=click.Choice(_STAGES), help="Stage that counts as success (default: user-space)."
+)
+@click.option("--loader", type=click.Choice(["auto", "ipxe", "grub"]), default="auto", show_default=True)
+@click.option("--append", default="", metavar="WORDS", help="Add to the kernel's command line.")
+@click.option("--vms", type=click.IntRange(0, 64), help="How many VMs must reach their login.")
+@click.option(
+    "--module-size",
+    type=click.IntRange(1, 1024),
+    default=1,
+    show_default=True,
+    metavar="MIB",
+    help="Size of the stand-in image's module.",
+)
+@click.option("--steal", is_flag=True, help="Take the console even if somebody else holds it.")
+@click.option("--keep", is_flag=True, help="Leave the twin up afterwards if this boot started it.")
+@click.option("--dry-run", is_flag=True, help="Print the plan and touch nothing.")
+@click.option("--json", "as_json", is_flag=True, help="One JSON object on stdout.")
+@click.pass_context
+def command(ctx: click.Context, as_json: bool, dry_run: bool, **options: Any) -> int:
+    """Boot BOARD from the network and say how far it came.
+
+    IMAGE is a folder as a CAmkES build leaves it, or KERNEL MODULE..., or a Linux bzImage and its initrd.
+    Without one, the twin boots the stand-in image.
+
+    \b
+    Example:
+      bringup boot e300
+      bringup boot e300 build/ --until login
+      bringup boot e300 xen.gz vmlinuz --append "loglvl=all" --until kernel
+    """
+    from bringup.cli.boot_view import BootView
+    from bringup.preflight import prepare
+    from bringup.report.text import verdict_lines
+    from bringup.run import Run
+    from bringup.runs import RunFolder, default_runs_folder, usual_duration_s
+
+    context = ctx.find_object(Context) or Context(lab_file=None)
+    lab = context.lab()
+    prepared = prepare(lab, options)
+    if lab.is_builtin and not as_json:
+        say(
+            f"no lab.toml here: {prepared.plan.board} is the virtual SYS-E300-9D "
+            f"(see `bringup boards show {prepared.plan.board}`)"
+        )
+    if dry_run:
+        _print_plan(prepared.plan.to_dict(), as_json)
+        return 0
+    parent = lab.runs_folder or default_runs_folder()
+    plan = prepared.plan
+    usual_s = usual_duration_s(parent, plan.board, str(plan.until), plan.image["key"])
+    signal.signal(signal.SIGTERM, _interrupt)
+    signal.signal(signal.SIGHUP, _interrupt)
+    with BootView(plan, quiet=as_json, usual_s=usual_s) as view:
+        run = Run(prepared, RunFolder.create(parent), [view])
+        verdict = run.verdict_dict(run.execute())
+    if as_json:
+        emit_json(verdict)
+    else:
+        for line in verdict_lines(verdict, usual_s=usual_s):
+            say(line)
+    return int(verdict["exit_code"])
+
+
+def _interrupt(_number: int, _frame: FrameType | None) -> None:
+    raise KeyboardInterrupt
+
+
+def _print_plan(plan: dict[str, Any], as_json: bool) -> None:
+    if as_json:
+        emit_json(plan)
+        return
+    from bringup.report.text import plan_lines
+
+    for line in plan_lines(plan):
+        say(line)

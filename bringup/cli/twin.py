@@ -1,0 +1,141 @@
+"""`bringup twin`: the virtual board, for everyone without one and for tests of tools that drive one."""
+
+from __future__ import annotations
+
+import os
+import shlex
+from typing import Any
+
+import click
+
+from bringup.cli.style import emit_json, say
+from bringup.errors import LabError
+from bringup.twin import client
+from bringup.twin.info import TwinInfo
+from bringup.twin.network import BOARD_ADDRESS, BRIDGE, SERVER_ADDRESS
+
+_NAME = click.argument("name", default="e300")
+_JSON = click.option("--json", "as_json", is_flag=True, help="One JSON object on stdout.")
+
+
+@click.group()
+def command() -> None:
+    """Start, end or enter the twin: a virtual SYS-E300-9D that ipmitool, FreeIPMI and PXE accept as one.
+
+    \b
+    Example:
+      bringup twin up
+      bringup twin status
+      bringup twin down
+    """
+
+
+@command.command()
+@_NAME
+@click.option("--port", type=click.IntRange(0, 65535), default=0, help="UDP port of the BMC (0: a free one).")
+@click.option(
+    "--memory", "memory_mib", type=click.IntRange(256, 65536), default=client.DEFAULT_MEMORY_MIB, help="MiB."
+)
+@_JSON
+def up(name: str, port: int, memory_mib: int, as_json: bool) -> None:
+    """Start the twin and leave it up until `bringup twin down`; the board in it is off.
+
+    \b
+    Example:
+      bringup twin up
+    """
+    request = client.TwinRequest(name, tied=False, memory_mib=memory_mib, bmc_port=port)
+    info = client.StartedTwin(request).info
+    if as_json:
+        emit_json(describe(name, info))
+        return
+    say(f"the twin {name} is up: BMC at {info.bmc_address} port {info.bmc_port}, board off")
+    say(f"try    {ipmitool(info)} chassis power status")
+    say("end    bringup twin down")
+
+
+@command.command()
+@_NAME
+@_JSON
+def down(name: str, as_json: bool) -> None:
+    """Switch the board off and end the twin; nothing is left running.
+
+    \b
+    Example:
+      bringup twin down
+    """
+    was_up = client.down(name)
+    if as_json:
+        emit_json({"twin": name, "up": False, "was_up": was_up})
+    else:
+        say(f"the twin {name} is down" if was_up else f"the twin {name} was not up")
+
+
+@command.command()
+@_NAME
+@_JSON
+def status(name: str, as_json: bool) -> None:
+    """Say whether the twin is up, and how to reach it with other tools.
+
+    \b
+    Example:
+      bringup twin status --json
+    """
+    info = client.running(name)
+    if as_json:
+        emit_json(describe(name, info))
+        return
+    if info is None:
+        say(f"the twin {name} is not up; start it with: bringup twin up")
+        return
+    say(f"the twin {name} is up (process {info.pid})")
+    say(
+        f"BMC      {info.bmc_address} port {info.bmc_port}, user {info.user}, password in {info.password_file}"
+    )
+    say(f"network  {BRIDGE} {SERVER_ADDRESS} in a namespace of its own; the board gets {BOARD_ADDRESS}")
+    say(f"NIC      17:00.0 {info.boot_mac} boots from the network")
+    say(f"try      {ipmitool(info)} chassis power status")
+
+
+@command.command(context_settings={"ignore_unknown_options": True})
+@click.option("--name", default="e300", help="Which twin.")
+@click.argument("program", nargs=-1, type=click.UNPROCESSED)
+def shell(name: str, program: tuple[str, ...]) -> None:
+    """Run a shell, or PROGRAM, in the twin's private network (tcpdump, curl, ping see the board there).
+
+    \b
+    Example:
+      bringup twin shell
+      bringup twin shell tcpdump -ni br0
+    """
+    info = client.running(name)
+    if info is None:
+        raise LabError(f"the twin {name} is not up", hint="bringup twin up")
+    words = [*info.namespace.enter, *(program or (os.environ.get("SHELL", "/bin/sh"),))]
+    os.execvp(words[0], words)  # noqa: S606  # the person's own program, as asked
+
+
+def ipmitool(info: TwinInfo) -> str:
+    """Return the start of an ipmitool command for this twin, ready to paste."""
+    where = f"-H {info.bmc_address} -p {info.bmc_port} -U {info.user}"
+    return f"ipmitool -I lanplus {where} -f {shlex.quote(info.password_file)}"
+
+
+def describe(name: str, info: TwinInfo | None) -> dict[str, Any]:
+    """Return what `--json` prints of a twin."""
+    if info is None:
+        return {"twin": name, "up": False}
+    return {
+        "twin": name,
+        "up": True,
+        "pid": info.pid,
+        "bmc": {
+            "address": info.bmc_address,
+            "port": info.bmc_port,
+            "user": info.user,
+            "password_file": info.password_file,
+        },
+        "network": {"bridge": BRIDGE, "address": SERVER_ADDRESS, "board_address": BOARD_ADDRESS},
+        "boot_mac": info.boot_mac,
+        "keeper_pid": info.keeper_pid,
+    }

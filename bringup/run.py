@@ -1,0 +1,219 @@
+"""The only executor of a plan: it attaches, serves, arms, powers, watches one clock, and disarms.
+
+Everything it does or sees is an event; files, the display and the verdict only listen. Whatever happens, what
+was armed is disarmed and what was started is ended, and the run folder says how it went.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from typing import Any
+
+from bringup.console.base import Console
+from bringup.console.log import ConsoleLog
+from bringup.console.stages import Sighting, StageReader
+from bringup.errors import BringupError, ConsoleLostError, InterruptedRunError
+from bringup.events import Emit, Event, Source
+from bringup.lease import Lease
+from bringup.power.actions import ensure_off, ensure_on
+from bringup.power.base import BootOverride, Power, PowerState
+from bringup.preflight import Prepared
+from bringup.runs import EventLog, RunFolder
+from bringup.verdict import Progress, Verdict
+
+_CONSOLE_POLL_S = 0.2
+_ACTIVITY_EVERY_S = 1.0
+_LONGEST_WAIT_S = 0.5
+# Long enough for the BMC's echo of our own traffic to arrive, short enough not to be noticed.
+_CONSOLE_STOP_S = 3.0
+
+
+class Run:
+    """One execution of one plan, in its own folder. Make it, call `execute` once."""
+
+    def __init__(self, prepared: Prepared, folder: RunFolder, listeners: Sequence[Emit]) -> None:
+        self._prepared = prepared
+        self._plan = prepared.plan
+        self._folder = folder
+        self._listeners = list(listeners)
+        self._changed = threading.Condition()
+        self._origin_s = time.monotonic()
+        self._progress = Progress(prepared.watch, origin_s=self._origin_s)
+
+    def execute(self) -> Verdict:
+        """Run the plan to a verdict; faults become verdicts, only a person's interrupt is raised again."""
+        self._write_what_will_happen()
+        log = EventLog(self._folder, self._origin_s)
+        self._listeners.insert(0, log)
+        try:
+            verdict = self._guarded()
+            self._emit("run", "run.verdict", verdict.cause or "ok", code=verdict.code)
+            self._folder.write_json("verdict.json", self.verdict_dict(verdict))
+            return verdict
+        finally:
+            self._listeners.remove(log)
+            log.close()
+
+    def verdict_dict(self, verdict: Verdict) -> dict[str, Any]:
+        """Return the verdict as `verdict.json` and `--json` give it."""
+        plan = self._plan
+        return {
+            "run": self._folder.run_id,
+            "folder": str(self._folder.path),
+            "board": plan.board,
+            "twin": plan.twin,
+            "firmware": str(plan.firmware),
+            "loader": plan.loader,
+            "image_key": plan.image["key"],
+            **verdict.to_dict(),
+        }
+
+    def _write_what_will_happen(self) -> None:
+        self._folder.write_json("plan.json", self._plan.to_dict())
+        self._folder.write_json("image.json", dict(self._plan.image))
+        self._folder.write_json("profile.json", self._prepared.profile_as_used)
+
+    def _guarded(self) -> Verdict:
+        try:
+            with ExitStack() as stack:
+                return self._steps(stack)
+        except KeyboardInterrupt:
+            left = "the boot override is cleared and nothing is served any more"
+            error = InterruptedRunError(f"interrupted; {left}; the power is as it was")
+            return self._progress.failed(error, time.monotonic())
+        except BringupError as error:
+            return self._progress.failed(error, time.monotonic())
+
+    def _steps(self, stack: ExitStack) -> Verdict:
+        prepared = self._prepared
+        stack.enter_context(Lease(self._plan.board, "boot"))
+        with self._step("twin", wanted=self._plan.twin):
+            site = stack.enter_context(prepared.open_site(self._emit_event))
+        with self._step("console"):
+            stack.enter_context(self._console(site.open_console()))
+        with self._step("serve"):
+            stack.enter_context(prepared.netboot(site, self._emit_event))
+        power = stack.enter_context(site.open_power(self._emit_event))
+        with self._step("override"):
+            stack.enter_context(self._armed(power))
+        with self._step("power"):
+            self._start(power)
+        with self._step("watch"):
+            return self._watch()
+
+    @contextmanager
+    def _step(self, name: str, *, wanted: bool = True) -> Iterator[None]:
+        if not wanted:
+            yield
+            return
+        title = next((step.title for step in self._plan.steps if step.name == name), name)
+        self._emit("run", "run.step", title, step=name, state="begin")
+        yield
+        self._emit("run", "run.step", title, step=name, state="done")
+
+    # Console: attached before power, read until the end, every byte kept.
+
+    @contextmanager
+    def _console(self, console: Console) -> Iterator[None]:
+        timeout_s = next(step.timeout_s for step in self._plan.steps if step.name == "console")
+        stop = threading.Event()
+        try:
+            console.open(timeout_s)
+            self._emit("console", "console.attached", console.describe())
+            reader = threading.Thread(target=self._read_console, args=(console, stop), name="console")
+            reader.start()
+            try:
+                yield
+            finally:
+                stop.set()
+                reader.join(_CONSOLE_STOP_S)
+        finally:
+            console.close()
+
+    def _read_console(self, console: Console, stop: threading.Event) -> None:
+        stages = StageReader()
+        log = ConsoleLog(self._folder.path, self._origin_s)
+        told_s = 0.0
+        try:
+            while not stop.is_set():
+                data = console.read(_CONSOLE_POLL_S)
+                now = time.monotonic()
+                if data:
+                    log.append(data, now)
+                    for sighting in stages.feed(data, now):
+                        self._emit_event(_as_event(sighting))
+                if now - told_s >= _ACTIVITY_EVERY_S and stages.bytes_seen:
+                    told_s = now
+                    self._emit(
+                        "console", "console.activity", bytes=stages.bytes_seen, lines=stages.lines_seen
+                    )
+        except ConsoleLostError as error:
+            self._emit("console", "console.lost", error.message, reason=error.message)
+        finally:
+            log.close()
+
+    # Override and power: acted on only from a known state, confirmed afterwards.
+
+    @contextmanager
+    def _armed(self, power: Power) -> Iterator[None]:
+        uefi = self._plan.firmware == "uefi"
+        power.set_override(BootOverride(device="network", persistent=False, uefi=uefi))
+        try:
+            yield
+        finally:
+            # A once-override that no firmware took would surprise whoever boots the board next.
+            self._disarm(power)
+
+    def _disarm(self, power: Power) -> None:
+        try:
+            if power.read_override().device != "none":
+                power.set_override(BootOverride(device="none", persistent=False, uefi=False))
+        except BringupError as error:
+            self._emit("power", "override.left", f"could not clear the boot override: {error.message}")
+
+    def _start(self, power: Power) -> None:
+        if power.state() is PowerState.ON:
+            ensure_off(power, self._emit_event)
+        ensure_on(power, self._emit_event)
+
+    # Watching.
+
+    def _watch(self) -> Verdict:
+        with self._changed:
+            while True:
+                now = time.monotonic()
+                verdict = self._progress.decide(now)
+                if verdict is not None:
+                    return verdict
+                deadline = self._progress.next_deadline_s
+                wait_s = _LONGEST_WAIT_S if deadline is None else min(_LONGEST_WAIT_S, deadline - now)
+                self._changed.wait(max(wait_s, 0.01))
+
+    # Events.
+
+    def _emit(self, source: Source, kind: str, text: str = "", **data: Any) -> None:
+        self._emit_event(Event(source, kind, text, data))
+
+    def _emit_event(self, event: Event) -> None:
+        with self._changed:
+            self._progress.feed(event)
+            for listener in self._listeners:
+                listener(event)
+            self._changed.notify_all()
+
+
+def _as_event(sighting: Sighting) -> Event:
+    data = {
+        "stage": None if sighting.stage is None else str(sighting.stage),
+        "code": None if sighting.failure is None else sighting.failure.code,
+        "marker": sighting.marker,
+        "line": sighting.line_no,
+        "vm": sighting.vm,
+    }
+    return Event("console", f"console.{sighting.kind}", sighting.line_text, data, sighting.at_s)
+
+
+Notify = Callable[[Event], None]

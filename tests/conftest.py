@@ -1,0 +1,39 @@
+"""Fixtures every test may use: a home of its own for whatever the tool writes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+
+@pytest.fixture
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """All state, cache and runtime files below a folder of this test."""
+    folder = tmp_path / "home"
+    monkeypatch.setenv("BRINGUP_HOME", str(folder))
+    monkeypatch.delenv("BRINGUP_LAB", raising=False)
+    return folder
+
+
+@pytest.fixture
+def in_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """An empty current folder, so that no lab file above the checkout is found."""
+    folder = tmp_path / "here"
+    folder.mkdir()
+    monkeypatch.chdir(folder)
+    yield folder
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--hardware", action="store_true", help="run tests that talk to a real board")
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    if config.getoption("--hardware"):
+        return
+    reason = pytest.mark.skip(reason="talks to a real board: only with --hardware")
+    for item in items:
+        if "hardware" in item.keywords:
+            item.add_marker(reason)
