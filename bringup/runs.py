@@ -97,6 +97,7 @@ class EventLog:
         )
 
     def __call__(self, event: Event) -> None:
+        """Append one event."""
         os.write(self._descriptor, event.to_json(origin_s=self._origin_s).encode() + b"\n")
 
     def close(self) -> None:
@@ -123,7 +124,7 @@ def find_run(parent: Path, run_id: str | None) -> RunFolder:
 
 
 def usual_duration_s(parent: Path, board: str, stage: str, image_key: str) -> float | None:
-    """Return the median time to `stage` of this board's last good runs with this image, None if there are none."""
+    """Return the median time to `stage` of this board's last good runs with this image, None without any."""
     times: list[float] = []
     for run in reversed(list_runs(parent)[-50:]):
         verdict = run.read_json("verdict.json")

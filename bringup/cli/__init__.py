@@ -12,7 +12,7 @@ from bringup import __version__
 from bringup.cli.context import Context
 from bringup.errors import BringupError
 
-# name -> (module, one line for the overview); the module is imported only to run the command or show its help.
+# name -> (module, one line for the overview); a module is imported only for its own command.
 _COMMANDS = {
     "boot": ("boot", "Boot a board from power-off to a verdict."),
     "boards": ("boards", "List boards and profiles, or explain one."),
@@ -59,7 +59,7 @@ class LazyGroup(click.Group):
     "lab_file",
     type=click.Path(path_type=Path, dir_okay=False),
     envvar="BRINGUP_LAB",
-    help="The lab file (default: lab.toml here or in a folder above; without one the board e300 is the twin).",
+    help="The lab file (default: lab.toml here or above; without one, the board e300 is the twin).",
 )
 @click.pass_context
 def root(ctx: click.Context, lab_file: Path | None) -> None:

@@ -49,7 +49,8 @@ def verdict_lines(verdict: Mapping[str, Any], *, usual_s: float | None = None) -
         yield f"ok  {board} reached {verdict['stage']} in {_seconds(verdict)}{usually}     run {run}"
         return
     yield f"{verdict['cause']}     ({_FAULT.get(verdict['verdict'], verdict['verdict'])})"
-    yield f"reached   {verdict['stage'] or 'nothing'}            missing   {verdict['missing'] or 'nothing'}"
+    reached, missing = verdict["stage"] or "nothing", verdict["missing"] or "nothing"
+    yield f"reached   {reached:<20}missing   {missing}"
     if verdict.get("seen"):
         yield f"seen      {verdict['seen']}"
     label = "do"
@@ -63,14 +64,16 @@ def verdict_lines(verdict: Mapping[str, Any], *, usual_s: float | None = None) -
 def plan_lines(plan: Mapping[str, Any]) -> Iterator[str]:
     """Yield a plan as text: what would happen, in order, with how long each step takes and may take."""
     until = plan["until"] if plan["vms"] is None else f"{plan['until']} of {plan['vms']} VMs"
-    yield f"plan      boot {plan['board']} ({plan['profile']}) under {str(plan['firmware']).upper()} until {until}"
+    firmware = str(plan["firmware"]).upper()
+    yield f"plan      boot {plan['board']} ({plan['profile']}) under {firmware} until {until}"
     yield f"image     {image_line(plan['image'])}"
     for step in plan["steps"]:
         yield f"{step['expected_s']:6.1f} s  {step['title']}     (at most {step['timeout_s']:.0f} s)"
         for key, value in step["detail"].items():
             yield f"          {key}: {value}"
     for limit in plan["limits"]:
-        yield f"{limit['expected_s']:6.1f} s  wait for {limit['stage']}     (at most {limit['timeout_s']:.0f} s)"
+        wait = f"wait for {limit['stage']}"
+        yield f"{limit['expected_s']:6.1f} s  {wait}     (at most {limit['timeout_s']:.0f} s)"
     for text in plan["unconfirmed"]:
         yield f"not confirmed on this board: {text}"
     yield "nothing was touched"
@@ -83,9 +86,8 @@ def run_report(run: RunFolder) -> str:
     lines = [f"run       {run.run_id}     {run.path}"]
     if plan:
         firmware = str(plan["firmware"]).upper()
-        lines.append(
-            f"board     {plan['board']} ({plan['profile']}), {firmware}, loader {plan['loader']}, until {plan['until']}"
-        )
+        how = f"{firmware}, loader {plan['loader']}, until {plan['until']}"
+        lines.append(f"board     {plan['board']} ({plan['profile']}), {how}")
         lines.append(f"image     {image_line(plan['image'])}")
     if verdict is None:
         lines.append(

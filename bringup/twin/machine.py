@@ -27,7 +27,7 @@ _OVMF = (
 
 @dataclass(frozen=True, slots=True)
 class Nic:
-    """One Ethernet function: QEMU id, the port it sits on, its function number, MAC and whether it has a cable."""
+    """One Ethernet function: QEMU id, its port, function number, MAC, and whether it has a cable."""
 
     name: str
     bus: str
@@ -91,7 +91,8 @@ def qemu_arguments(
 
 def _chipset(memory_mib: int) -> list[str]:
     # A TCG "max" CPU with the D-2123IT's signature (family 6, model 85, stepping 4); no VT-x: TCG has none.
-    cpu = "max,vendor=GenuineIntel,family=6,model=85,stepping=4,model-id=Intel(R) Xeon(R) D-2123IT CPU @ 2.20GHz"
+    signature = "vendor=GenuineIntel,family=6,model=85,stepping=4"
+    cpu = f"max,{signature},model-id=Intel(R) Xeon(R) D-2123IT CPU @ 2.20GHz"
     return [
         *("-machine", "q35,kernel-irqchip=split,sata=on,vmport=off"),
         *("-accel", "tcg"),

@@ -6,13 +6,14 @@ process, which dies with whoever started it. Nothing of the host's own network i
 
 from __future__ import annotations
 
+import contextlib
 import os
-import select
 import shutil
 import subprocess
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 from bringup.errors import MissingProgramError, NamespaceError
 
@@ -43,7 +44,7 @@ class Namespace:
 
 
 def setup_script(taps: Sequence[str]) -> str:
-    """Return the shell script that the keeper runs once inside its new namespaces (pure)."""
+    """Return the shell script that furnishes the namespace once (pure)."""
     lines = [
         "set -e",
         "ip link set lo up",
@@ -52,18 +53,16 @@ def setup_script(taps: Sequence[str]) -> str:
     ]
     for tap in taps:
         lines += [f"ip tuntap add {tap} mode tap", f"ip link set {tap} master {BRIDGE} up"]
-    # An emulated NIC reads frames as they are: checksums left to "hardware" would arrive wrong.
     lines += [
         f"ip link set {BRIDGE} up",
+        # An emulated NIC reads frames as they are: checksums left to "hardware" would arrive wrong.
         f"ethtool -K {BRIDGE} tx off >/dev/null 2>&1 || true",
-        "echo ready",
-        "exec sleep infinity",
     ]
     return "\n".join(lines)
 
 
 class Keeper:
-    """Starts the namespace and holds it; `close()` or the death of this process ends it."""
+    """Makes the namespaces and holds them; `close()` or the death of this process ends them."""
 
     def __init__(self, taps: Sequence[str]) -> None:
         for program, package in _PACKAGES.items():
@@ -71,41 +70,76 @@ class Keeper:
                 raise MissingProgramError(
                     f"the program {program} is not installed", hint=f"apt install {package}"
                 )
-        command = ["unshare", "--user", "--map-root-user", "--net", "--", *DIE_WITH_PARENT]
+        self._environment = {**os.environ, "PATH": _search_path(), "LC_ALL": "C"}
         self._process = subprocess.Popen(
-            [*command, "sh", "-c", setup_script(taps)],
+            ["unshare", "--user", "--net", "--", *DIE_WITH_PARENT, "sleep", "infinity"],
             stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
+            stdout=subprocess.DEVNULL,
             stderr=subprocess.PIPE,
-            env={**os.environ, "PATH": _search_path(), "LC_ALL": "C"},
+            env=self._environment,
         )
+        self.namespace = Namespace(self._process.pid)
         try:
-            self._wait_ready()
+            self._wait_unshared()
+            map_users(self._process.pid)
+            self._furnish(taps)
         except BaseException:
             self.close()
             raise
-        self.namespace = Namespace(self._process.pid)
 
-    def _wait_ready(self) -> None:
-        assert self._process.stdout is not None and self._process.stderr is not None  # noqa: S101
+    def _wait_unshared(self) -> None:
+        ours = Path("/proc/self/ns/net").readlink()
         deadline = time.monotonic() + READY_TIMEOUT_S
-        readable, _, _ = select.select([self._process.stdout], [], [], READY_TIMEOUT_S)
-        if readable and self._process.stdout.readline() == b"ready\n":
-            return
-        if time.monotonic() < deadline:
-            self._process.wait(timeout=READY_TIMEOUT_S)
-            reason = self._process.stderr.read(4096).decode(errors="replace").strip().splitlines()
-            raise namespace_refused(reason[-1] if reason else "no reason given")
-        raise NamespaceError("the private network of the twin was not ready within 10 s")
+        while time.monotonic() < deadline:
+            if self._process.poll() is not None:
+                assert self._process.stderr is not None  # noqa: S101
+                raise namespace_refused(_last_line(self._process.stderr.read()))
+            with contextlib.suppress(OSError):
+                if Path(f"/proc/{self._process.pid}/ns/net").readlink() != ours:
+                    return
+            time.sleep(0.005)
+        raise NamespaceError(f"the private network of the twin was not ready within {READY_TIMEOUT_S:.0f} s")
+
+    def _furnish(self, taps: Sequence[str]) -> None:
+        done = subprocess.run(
+            [*self.namespace.enter, "sh", "-c", setup_script(taps)],
+            capture_output=True,
+            env=self._environment,
+            timeout=READY_TIMEOUT_S,
+            check=False,
+        )
+        if done.returncode != 0:
+            raise namespace_refused(_last_line(done.stderr))
 
     def close(self) -> None:
         """End the keeper and with it the namespaces; harmless when they are gone."""
         if self._process.poll() is None:
             self._process.kill()
         self._process.wait()
-        for stream in (self._process.stdout, self._process.stderr):
-            if stream is not None:
-                stream.close()
+        if self._process.stderr is not None:
+            self._process.stderr.close()
+
+
+def map_users(pid: int) -> None:
+    """Make us root in the new user namespace of `pid` (user_namespaces(7)); raises NamespaceError.
+
+    Root maps every user to itself, so that programs which drop root (tcpdump) can; others may map only
+    themselves, and must give up setgroups for it.
+    """
+    uid, gid = os.geteuid(), os.getegid()
+    everyone = "0 0 4294967295"
+    try:
+        if uid != 0:
+            Path(f"/proc/{pid}/setgroups").write_text("deny", encoding="ascii")
+        Path(f"/proc/{pid}/uid_map").write_text(everyone if uid == 0 else f"0 {uid} 1", encoding="ascii")
+        Path(f"/proc/{pid}/gid_map").write_text(everyone if uid == 0 else f"0 {gid} 1", encoding="ascii")
+    except OSError as error:
+        raise namespace_refused(f"users cannot be mapped ({error.strerror})") from error
+
+
+def _last_line(text: bytes) -> str:
+    lines = text.decode(errors="replace").strip().splitlines()
+    return lines[-1] if lines else "no reason given"
 
 
 def namespace_refused(reason: str) -> NamespaceError:
@@ -114,7 +148,7 @@ def namespace_refused(reason: str) -> NamespaceError:
         hint = "the twin needs /dev/net/tun: `modprobe tun`, or give this container that device"
     else:
         hint = (
-            "allow unprivileged user namespaces: `sysctl kernel.unprivileged_userns_clone=1`, on Ubuntu 24.04 "
+            "allow unprivileged user namespaces: `sysctl kernel.unprivileged_userns_clone=1`, on Ubuntu "
             "`sysctl kernel.apparmor_restrict_unprivileged_userns=0`; user.max_user_namespaces must not be 0"
         )
     return NamespaceError(f"this host denies the twin its private network: {reason}", hint=hint)

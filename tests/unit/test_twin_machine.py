@@ -14,7 +14,9 @@ from bringup.twin.network import namespace_refused, setup_script
 WIRING = Wiring(10, 11, 12, {"slot7f0": "tap0", "lan1": "tap4"})
 
 
-def arguments(firmware: Firmware = Firmware.BIOS, *, network: bool = True, folder: str = "/run/t") -> list[str]:
+def arguments(
+    firmware: Firmware = Firmware.BIOS, *, network: bool = True, folder: str = "/run/t"
+) -> list[str]:
     return qemu_arguments(firmware, BootOrder(network), WIRING, memory_mib=1024, folder=Path(folder))
 
 
@@ -49,9 +51,11 @@ def test_a_comma_in_a_path_does_not_become_an_option() -> None:
     assert "name=etc/sercon-port,file=/run/a,,b/sercon-port" in arguments(folder="/run/a,b")
 
 
-def test_setup_script_makes_each_tap_before_the_keeper_says_ready() -> None:
+def test_setup_script_plugs_every_tap_into_the_bridge() -> None:
     script = setup_script(["tap0", "tap4"])
-    assert script.index("tuntap add tap4") < script.index("echo ready") < script.index("exec sleep")
+    assert script.startswith("set -e\n")
+    for tap in ("tap0", "tap4"):
+        assert f"ip tuntap add {tap} mode tap\nip link set {tap} master br0 up" in script
 
 
 @pytest.mark.parametrize(
