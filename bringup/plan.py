@@ -7,10 +7,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from bringup.firmware import Firmware
 from bringup.stage import Stage
+
+if TYPE_CHECKING:
+    from bringup.netboot.prepare import Segment
+    from bringup.netboot.spec import Route
+    from bringup.verdict import WatchRequest
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,3 +72,90 @@ class Plan:
         body["until"] = str(self.until)
         body["limits"] = [{**asdict(limit), "stage": str(limit.stage)} for limit in self.limits]
         return body
+
+
+# What the steps before the watch may take; on the real board a BMC answers within a second or not at all.
+_TWIN_S = (0.5, 20.0)
+_CONSOLE_S = (0.5, 30.0)
+_SERVE_S = (0.7, 20.0)
+_OVERRIDE_S = (0.2, 30.0)
+
+
+def make_plan(
+    *,
+    board: str,
+    profile: str,
+    twin: bool,
+    request: BootRequest,
+    image: Mapping[str, Any],
+    route: Route,
+    segment: Segment,
+    console: Mapping[str, Any],
+    watch: WatchRequest,
+    limits: tuple[StageLimit, ...],
+    unconfirmed: tuple[str, ...],
+) -> Plan:
+    """Return the steps of one boot (pure)."""
+    by_stage = {limit.stage: limit for limit in limits}
+    power = by_stage[Stage.POWER]
+    steps = [
+        Step("console", _console_title(console), *_CONSOLE_S, detail=dict(console)),
+        Step("serve", _serve_title(segment), *_SERVE_S, detail=_serve_detail(route, segment)),
+        Step(
+            "override",
+            f"boot override: network, once, {watch.firmware.upper()}; read back",
+            *_OVERRIDE_S,
+            detail={"device": "network", "persistent": False, "uefi": watch.firmware is Firmware.UEFI},
+        ),
+        Step(
+            "power",
+            "power to a confirmed on (a running board is switched off first)",
+            power.expected_s,
+            power.timeout_s,
+        ),
+        Step(
+            "watch",
+            f"watch BMC, DHCP, TFTP, HTTP and console until {watch.until}",
+            sum(limit.expected_s for limit in limits),
+            sum(limit.timeout_s for limit in limits),
+            detail={} if watch.vms is None else {"vms": watch.vms},
+        ),
+        Step("disarm", "stop serving, clear an override that was not taken", 0.5, 15.0),
+    ]
+    if twin:
+        steps.insert(0, Step("twin", "start the twin if it is not up", *_TWIN_S))
+    return Plan(
+        board=board,
+        profile=profile,
+        twin=twin,
+        firmware=watch.firmware,
+        loader=route.loader,
+        until=watch.until,
+        vms=watch.vms,
+        image=image,
+        steps=tuple(steps),
+        limits=limits,
+        unconfirmed=unconfirmed,
+    )
+
+
+def _console_title(console: Mapping[str, Any]) -> str:
+    return f"attach the console ({console['via']}, {console['baud']} baud) and wait until it is operational"
+
+
+def _serve_title(segment: Segment) -> str:
+    who = ", ".join(segment.macs)
+    return f"serve DHCP ({segment.mode}), TFTP and HTTP on {segment.interface} to {who} only"
+
+
+def _serve_detail(route: Route, segment: Segment) -> dict[str, Any]:
+    detail: dict[str, Any] = {
+        "loader": route.loader,
+        "protocol": route.protocol,
+        "transport": route.transport,
+        "first_file": route.first_file,
+        "server": segment.address,
+    }
+    if segment.board_address is not None:
+        detail["board_address"] = segment.board_address
+    return detail

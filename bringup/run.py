@@ -8,18 +8,20 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, closing, contextmanager
 from typing import Any
 
 from bringup.console.base import Console
 from bringup.console.log import ConsoleLog
+from bringup.console.open import open_console
 from bringup.console.stages import Sighting, StageReader
 from bringup.errors import BringupError, ConsoleLostError, InterruptedRunError
 from bringup.events import Emit, Event, Source
 from bringup.lease import Lease
 from bringup.power.actions import ensure_off, ensure_on
-from bringup.power.base import BootOverride, Power, PowerState
+from bringup.power.base import NO_OVERRIDE, BootOverride, Power, PowerState
+from bringup.power.open import open_power
 from bringup.preflight import Prepared
 from bringup.runs import EventLog, RunFolder
 from bringup.verdict import Progress, Verdict
@@ -92,11 +94,15 @@ class Run:
         stack.enter_context(Lease(self._plan.board, "boot"))
         with self._step("twin", wanted=self._plan.twin):
             site = stack.enter_context(prepared.open_site(self._emit_event))
+        # Opened first, closed last: power and SOL share one login.
+        power = stack.enter_context(closing(open_power(site.board)))
         with self._step("console"):
-            stack.enter_context(self._console(site.open_console()))
+            stack.enter_context(
+                self._console(open_console(site.board, self._emit_event, steal=prepared.request.steal))
+            )
         with self._step("serve"):
-            stack.enter_context(prepared.netboot(site, self._emit_event))
-        power = stack.enter_context(site.open_power(self._emit_event))
+            served = self._folder.path / "served"
+            stack.enter_context(prepared.netboot(site, self._emit_event, served))
         with self._step("override"):
             stack.enter_context(self._armed(power))
         with self._step("power"):
@@ -141,10 +147,9 @@ class Run:
             while not stop.is_set():
                 data = console.read(_CONSOLE_POLL_S)
                 now = time.monotonic()
-                if data:
-                    log.append(data, now)
-                    for sighting in stages.feed(data, now):
-                        self._emit_event(_as_event(sighting))
+                log.append(data, now)
+                for sighting in stages.feed(data, now):
+                    self._emit_event(_as_event(sighting))
                 if now - told_s >= _ACTIVITY_EVERY_S and stages.bytes_seen:
                     told_s = now
                     self._emit(
@@ -160,7 +165,10 @@ class Run:
     @contextmanager
     def _armed(self, power: Power) -> Iterator[None]:
         uefi = self._plan.firmware == "uefi"
-        power.set_override(BootOverride(device="network", persistent=False, uefi=uefi))
+        wanted = BootOverride("network", persistent=False, uefi=uefi)
+        power.set_override(wanted)
+        text = f"{wanted}; read back, 60 s timer off"
+        self._emit("power", "override.read", text, device="network", persistent=False, uefi=uefi)
         try:
             yield
         finally:
@@ -170,7 +178,7 @@ class Run:
     def _disarm(self, power: Power) -> None:
         try:
             if power.read_override().device != "none":
-                power.set_override(BootOverride(device="none", persistent=False, uefi=False))
+                power.set_override(NO_OVERRIDE)
         except BringupError as error:
             self._emit("power", "override.left", f"could not clear the boot override: {error.message}")
 
@@ -214,6 +222,3 @@ def _as_event(sighting: Sighting) -> Event:
         "vm": sighting.vm,
     }
     return Event("console", f"console.{sighting.kind}", sighting.line_text, data, sighting.at_s)
-
-
-Notify = Callable[[Event], None]

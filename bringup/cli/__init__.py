@@ -87,4 +87,20 @@ def main() -> None:
         # The reader of our output went away (`bringup runs | head`): nobody is left to tell.
         sys.stderr.close()
         code = 0
+    except Exception as error:  # noqa: BLE001  # a person gets a sentence; the rest goes to a file
+        code = _tell_bug(error)
     sys.exit(code)
+
+
+def _tell_bug(error: Exception) -> int:
+    import time
+    import traceback
+
+    from bringup.cli.style import say
+    from bringup.paths import state_dir
+
+    report = state_dir() / f"bug-{time.strftime('%Y%m%d-%H%M%S')}.txt"
+    report.write_text("".join(traceback.format_exception(error)), encoding="utf-8")
+    say(f"bringup itself failed: {type(error).__name__}  (exit 1)")
+    say(f"do        report it with {report}")
+    return BringupError.exit_code

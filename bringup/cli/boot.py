@@ -54,6 +54,7 @@ def command(ctx: click.Context, as_json: bool, dry_run: bool, **options: Any) ->
       bringup boot e300 xen.gz vmlinuz --append "loglvl=all" --until kernel
     """
     from bringup.cli.boot_view import BootView
+    from bringup.plan import BootRequest
     from bringup.preflight import prepare
     from bringup.report.text import verdict_lines
     from bringup.run import Run
@@ -61,7 +62,22 @@ def command(ctx: click.Context, as_json: bool, dry_run: bool, **options: Any) ->
 
     context = ctx.find_object(Context) or Context(lab_file=None)
     lab = context.lab()
-    prepared = prepare(lab, options)
+    request = BootRequest(
+        firmware=Firmware(options["firmware"]) if options["firmware"] else None,
+        until=Stage(options["until"]) if options["until"] else None,
+        loader=options["loader"],
+        vms=options["vms"],
+        steal=options["steal"],
+        keep_twin=options["keep"],
+    )
+    prepared = prepare(
+        lab,
+        options["board"],
+        options["image"],
+        request,
+        append=options["append"],
+        module_mib=options["module_size"],
+    )
     if lab.is_builtin and not as_json:
         say(
             f"no lab.toml here: {prepared.plan.board} is the virtual SYS-E300-9D "

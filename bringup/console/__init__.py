@@ -1,0 +1,1 @@
+"""Consoles: SOL and serial lines, what they say, and what it means."""

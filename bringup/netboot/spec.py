@@ -76,7 +76,7 @@ class ServedFile:
 
 @dataclass(frozen=True, slots=True)
 class ServeSpec:
-    """One network boot. `files` are the only files visible by TFTP and HTTP, `macs` the only clients answered.
+    """One network boot: `files` are all that TFTP and HTTP show, `macs` the only clients that are answered.
 
     `address` is the server's own with its prefix length, such as `10.55.0.1/24`. On an own segment this
     host is the DHCP server and gives `board_address`; in proxy mode another server gives addresses, and
@@ -146,7 +146,7 @@ class ServeSpec:
     @property
     def base_url(self) -> str:
         """Return the URL that a file's `url_path` is appended to."""
-        return f"http://{self.server_ip}" + ("" if self.http_port == 80 else f":{self.http_port}")
+        return http_base(self.address, self.http_port)
 
     def to_json(self) -> str:
         """Return the spec as one line of JSON."""
@@ -169,11 +169,18 @@ class ServeSpec:
             raise ProfileError(f"not a description of a network boot: {type(error).__name__}") from None
 
 
+def http_base(address: str, port: int) -> str:
+    """Return the URL of the HTTP server on `address` (with or without prefix length), no slash at the end."""
+    return f"http://{address.partition('/')[0]}" + ("" if port == 80 else f":{port}")
+
+
 def _check_interface(name: str) -> None:
     if not _INTERFACE.fullmatch(name):
         raise ProfileError(f"not the name of a network interface: {name!r}")
     if name == "lo":
-        raise ProfileError("boards cannot be reached over the loopback interface", hint="name the LAN's interface")
+        raise ProfileError(
+            "boards cannot be reached over the loopback interface", hint="name the LAN's interface"
+        )
 
 
 def _checked_address(address: str) -> ipaddress.IPv4Interface:

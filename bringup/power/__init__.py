@@ -1,0 +1,1 @@
+"""Power and boot override, acted on only from a confirmed state."""

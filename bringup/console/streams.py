@@ -1,0 +1,124 @@
+"""Takes a console apart into the streams of those who write on it: escape sequences out, one text per writer.
+
+A CAmkES system multiplexes all VMs on one line and announces each change of writer by a colour: a reset, then
+the writer's own colour (global-components SerialServer src/serial.c). VMM and guest of a VM share the
+foreground; the guest has a white background. The kernel's own lines interrupt anybody, in bold.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Writer:
+    """Who wrote: `client` is the colour of a client of the SerialServer, None for everybody else."""
+
+    name: str
+    client: str | None = None
+
+
+PLAIN = Writer("plain")
+KERNEL = Writer("kernel")
+
+
+def _clients() -> dict[tuple[bytes, ...], Writer]:
+    # The bold red entry of the server's table lacks its comma and so is two sequences in a row.
+    table: dict[tuple[bytes, ...], Writer] = {}
+    for part, background in (("vmm", ""), ("guest", ";47")):
+        for bold in ("", ";1"):
+            for colour in (31, 32, 34, 35, 33, 36):
+                client = f"{colour}{bold}"
+                table[(f"{colour}{background}{bold}".encode(),)] = Writer(f"{part} {client}", client)
+        run = tuple(f"{colour}{background};1".encode() for colour in (31, 32))
+        table[run] = Writer(f"{part} 31;1 32;1", "31;1 32;1")
+    return table
+
+
+_CLIENTS = _clients()
+_RESETS = (b"", b"0")
+_RUN_MAX = 8
+
+# ECMA-48 5.4 (CSI) and 5.6 (control strings); lengths are bounded because the text is hostile.
+_SEQUENCE = re.compile(
+    rb"\x1b(?:\[([0-?]{0,32})[ -/]{0,2}([@-~])"
+    rb"|[\]PX^_][ -~\x80-\xff]{0,256}(?:\x07|\x1b\\)"
+    rb"|[ -/]{0,2}[0-OQ-WYZ\\`-~])?"
+)
+_UNFINISHED = re.compile(rb"\x1b(?:\[[0-?]{0,32}[ -/]{0,2}|[\]PX^_][ -~\x80-\xff]{0,256}\x1b?|[ -/]{0,2})?\Z")
+_MOVES = b"ABEFHJdf"
+_NEW_LINE = b"\r"
+
+
+class Demultiplexer:
+    """Splits a stream of bytes into (writer, text) pieces; pieces do not depend on how the bytes arrived.
+
+    Movements of the cursor become carriage returns; every other escape sequence and every NUL disappears.
+    """
+
+    def __init__(self) -> None:
+        self._carry = b""
+        self._run: list[bytes] = []
+        self._writer = PLAIN
+        self._interrupted = PLAIN
+
+    def feed(self, data: bytes) -> Iterator[tuple[Writer, bytes]]:
+        """Yield the pieces of `data`, neighbours of one writer joined."""
+        last: Writer | None = None
+        joined: list[bytes] = []
+        for writer, text in self._pieces(data):
+            if writer is not last and last is not None and joined:
+                yield last, b"".join(joined)
+                joined.clear()
+            last = writer
+            joined.append(text)
+        if last is not None and joined:
+            yield last, b"".join(joined)
+
+    def _pieces(self, data: bytes) -> Iterator[tuple[Writer, bytes]]:
+        data = self._carry + data.translate(None, b"\0")
+        self._carry = b""
+        unfinished = _UNFINISHED.search(data) if b"\x1b" in data else None
+        if unfinished is not None:
+            self._carry = unfinished.group()
+            data = data[: unfinished.start()]
+        position = 0
+        for match in _SEQUENCE.finditer(data):
+            yield from self._text(data[position : match.start()])
+            position = match.end()
+            final = match.group(2)
+            if final == b"m":
+                if len(self._run) < _RUN_MAX:
+                    self._run.append(match.group(1))
+            elif final is not None and final in _MOVES:
+                yield from self._text(_NEW_LINE)
+        yield from self._text(data[position:])
+
+    def _text(self, text: bytes) -> Iterator[tuple[Writer, bytes]]:
+        if not text:
+            return
+        if self._run:
+            self._change_writer(text)
+        if self._writer is KERNEL:
+            line, end, text = text.partition(b"\n")
+            yield KERNEL, line + end
+            if not end:
+                return
+            self._writer = self._interrupted
+        if text:
+            yield self._writer, text
+
+    def _change_writer(self, text: bytes) -> None:
+        run, self._run = self._run, []
+        resets = [position for position, code in enumerate(run) if code in _RESETS]
+        if self._writer is KERNEL or not resets:
+            return  # the kernel colours its own line; colours without a reset are the writer's own
+        colours = tuple(run[resets[-1] + 1 :])
+        if colours == (b"1",) and text.startswith(b"<"):
+            self._interrupted, self._writer = self._writer, KERNEL
+        elif colours in _CLIENTS:
+            self._writer = _CLIENTS[colours]
+        elif len(colours) > 1:
+            self._writer = PLAIN  # foreground and background apart: firmware (EDK2 TerminalDxe)

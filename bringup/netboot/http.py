@@ -1,0 +1,180 @@
+"""HTTP for boards: GET and HEAD of the boot's own files, whole or from an offset, with progress as events.
+
+GRUB reads a kernel's first bytes, closes, and asks again from an offset (`Range: bytes=N-`), so a response
+that the board breaks off is an ordinary event and not an error.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import re
+import time
+from typing import Any
+
+from aiohttp import web
+
+from bringup.events import Emit, Event
+from bringup.netboot.catalog import (
+    Catalog,
+    ChangedFileError,
+    IsStranger,
+    ProgressThrottle,
+    open_served,
+)
+from bringup.netboot.listen import bind_error
+from bringup.netboot.spec import ServedFile
+
+_CHUNK = 256 * 1024
+_TRANSFERS_MAX = 16
+# Long enough for a board that halts between two files of one connection, short enough to be done with it.
+_KEEPALIVE_S = 30.0
+_RANGE = re.compile(r"bytes=(\d{0,18})-(\d{0,18})", re.ASCII)
+
+
+class HttpService:
+    """An HTTP server on one address. Make it inside a running loop, `start()`, later `stop()`."""
+
+    def __init__(
+        self, catalog: Catalog, address: str, port: int, emit: Emit, is_stranger: IsStranger = lambda _: False
+    ) -> None:
+        self._catalog = catalog
+        self._address = address
+        self._asked_port = port
+        self._emit = emit
+        self._is_stranger = is_stranger
+        self._transfers = 0
+        # lingering_time 0: a request's body is nothing to wait for.
+        server = web.Server(self._handle, keepalive_timeout=_KEEPALIVE_S, lingering_time=0.0, access_log=None)
+        self._runner = web.ServerRunner(server)
+
+    @property
+    def port(self) -> int:
+        """Return the port that is listened on."""
+        return int(self._runner.addresses[0][1])
+
+    async def start(self) -> None:
+        """Listen; raises PortBusyError or LabError."""
+        await self._runner.setup()
+        site = web.TCPSite(self._runner, self._address, self._asked_port, shutdown_timeout=0.5)
+        try:
+            await site.start()
+        except OSError as error:
+            await self._runner.cleanup()
+            raise bind_error("HTTP", "TCP", self._address, self._asked_port, error) from None
+
+    async def stop(self) -> None:
+        """Stop listening and drop what is under way."""
+        await self._runner.cleanup()
+
+    async def _handle(self, request: web.BaseRequest) -> web.StreamResponse:
+        file, status = self._judge(request)
+        if file is None:
+            self._tell(
+                "http.error", f"{request.path} refused ({status})", path=request.path[:200], status=status
+            )
+            return web.Response(status=status, headers={"Allow": "GET, HEAD"} if status == 405 else None)
+        span = requested_span(request.headers.get("Range"), file.size)
+        if span is None:
+            self._tell("http.error", f"{file.url_path} refused (416)", path=file.url_path, status=416)
+            return web.Response(status=416, headers={"Content-Range": f"bytes */{file.size}"})
+        self._transfers += 1
+        try:
+            return await self._send(request, file, span)
+        except ChangedFileError as error:
+            self._tell("http.error", f"{file.url_path} {error}", path=file.url_path, status=500)
+            return web.Response(status=500)
+        finally:
+            self._transfers -= 1
+
+    def _judge(self, request: web.BaseRequest) -> tuple[ServedFile | None, int]:
+        if request.method not in ("GET", "HEAD"):
+            return None, 405
+        if self._is_stranger(request.remote or ""):
+            return None, 403
+        if self._transfers >= _TRANSFERS_MAX:
+            return None, 503
+        return self._catalog.find(request.path), 404
+
+    async def _send(self, request: web.BaseRequest, file: ServedFile, span: range) -> web.StreamResponse:
+        whole = len(span) == file.size
+        response = web.StreamResponse(status=200 if whole else 206, headers=_headers(file, span, whole))
+        response.content_length = len(span)
+        with open_served(file) as content:
+            await response.prepare(request)
+            if request.method == "HEAD":
+                await response.write_eof()
+                return response
+            transfer = _Transfer(self, request, file)
+            try:
+                content.seek(span.start)
+                for position in range(span.start, span.stop, _CHUNK):
+                    await response.write(content.read(min(_CHUNK, span.stop - position)))
+                    transfer.sent(min(position + _CHUNK, span.stop))
+                await response.write_eof()
+            except (ConnectionError, asyncio.CancelledError):
+                transfer.closed()
+                raise
+            transfer.finished(span)
+        return response
+
+    def _tell(self, kind: str, text: str, **data: Any) -> None:
+        self._emit(Event("http", kind, text, data))
+
+
+class _Transfer:
+    """The events of one response."""
+
+    def __init__(self, service: HttpService, request: web.BaseRequest, file: ServedFile) -> None:
+        self._service = service
+        self._file = file
+        self._position = 0
+        self._began_s = time.monotonic()
+        self._throttle = ProgressThrottle(file.size, self._began_s)
+        data = {"client": request.remote, "size": file.size}
+        self._tell("http.start", file.url_path, **data)
+
+    def sent(self, position: int) -> None:
+        self._position = position
+        if self._throttle.due(position, time.monotonic()):
+            self._tell("http.progress", self._file.url_path, sent=position, size=self._file.size)
+
+    def closed(self) -> None:
+        text = f"{self._file.url_path}: the board closed it after {self._position} of {self._file.size} bytes"
+        self._tell("http.closed", text, sent=self._position, size=self._file.size)
+
+    def finished(self, span: range) -> None:
+        seconds = round(time.monotonic() - self._began_s, 4)
+        # The end of the file has gone out: only then is it the file that is done, not a look at its head.
+        kind = "http.done" if span.stop == self._file.size else "http.part"
+        text = f"{self._file.url_path} {len(span)} bytes in {seconds:.2f} s"
+        self._tell(kind, text, bytes=len(span), seconds=seconds)
+
+    def _tell(self, kind: str, text: str, **data: Any) -> None:
+        self._service._tell(kind, text, path=self._file.url_path, role=self._file.role, **data)
+
+
+def _headers(file: ServedFile, span: range, whole: bool) -> dict[str, str]:
+    headers = {"Content-Type": "application/octet-stream", "Accept-Ranges": "bytes"}
+    if file.sha256:
+        headers["ETag"] = f'"{file.sha256}"'
+    if not whole:
+        headers["Content-Range"] = f"bytes {span.start}-{span.stop - 1}/{file.size}"
+    return headers
+
+
+def requested_span(header: str | None, size: int) -> range | None:
+    """Return the bytes that a Range header asks for, all without one, None when there are none (pure).
+
+    More than one range, or one that is not understood, is answered with the whole file (RFC 9110 14.2).
+    """
+    match = _RANGE.fullmatch(header.strip()) if header else None
+    if match is None or match[0] == "bytes=-":
+        return range(size)
+    first, last = match.groups()
+    if not first:
+        return range(max(size - int(last), 0), size) if int(last) and size else None
+    start = int(first)
+    stop = min(int(last) + 1, size) if last else size
+    if last and int(last) < start:
+        return range(size)
+    return range(start, stop) if start < size else None

@@ -1,0 +1,118 @@
+"""From an image and a place on the network to everything that one boot serves, on disk and as a spec."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from bringup.errors import MissingProgramError
+from bringup.firmware import Firmware
+from bringup.netboot.grub import core_image
+from bringup.netboot.loaders import BootSet, SerialLine, choose_route, render_script, url_name
+from bringup.netboot.spec import Mode, Role, Route, ServedFile, ServeSpec, Transport, http_base
+
+IPXE_DIR = Path("/usr/lib/ipxe")
+
+
+@dataclass(frozen=True, slots=True)
+class BootFile:
+    """A file of the image: the kernel, a module or an initrd, with its command line; `size` in bytes."""
+
+    path: Path
+    size: int
+    args: str = ""
+    sha256: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class BootImage:
+    """What of an image matters for loading it; modules (Linux: initrds) in the order they are loaded."""
+
+    kernel: BootFile
+    modules: tuple[BootFile, ...]
+    kind: Literal["multiboot", "linux"]
+    multiboot1: bool = False
+    multiboot2: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Segment:
+    """Where the board is: see `ServeSpec` for the fields."""
+
+    interface: str
+    address: str
+    mode: Mode
+    macs: tuple[str, ...]
+    board_address: str | None = None
+    router_advertisement: bool = False
+    http_port: int = 80
+    tftp_port: int = 69
+
+
+def boot_set(image: BootImage) -> BootSet:
+    """Return the image under the names it will be served by (pure)."""
+    taken: list[str] = []
+    for file in (image.kernel, *image.modules):
+        taken.append(url_name(file.path.name, (*taken, *_RESERVED)))
+    modules = tuple(zip(taken[1:], (file.args for file in image.modules), strict=True))
+    return BootSet((taken[0], image.kernel.args), modules, image.kind, image.multiboot1, image.multiboot2)
+
+
+# Names that the loaders' own files have.
+_RESERVED = ("/core.0", "/core.efi", "/grub.cfg", "/boot.ipxe", "/undionly.kpxe", "/snponly.efi")
+
+
+def prepare(
+    image: BootImage,
+    segment: Segment,
+    folder: Path,
+    *,
+    firmware: Firmware,
+    loader: str = "auto",
+    serial: SerialLine | None = None,
+    transport: Transport | None = None,
+) -> ServeSpec:
+    """Choose the route, write its script into `folder` (which exists) and return what is to be served.
+
+    Raises UsageError, ImageError, ProfileError or MissingProgramError; nothing is started or sent.
+    """
+    names = boot_set(image)
+    route = choose_route(firmware, names, loader, transport)
+    script = folder / route.script.lstrip("/")
+    first = _first_file(route, serial or SerialLine(), segment.address.partition("/")[0])
+    module_role: Role = "initrd" if image.kind == "linux" else "module"
+    urls = [names.kernel[0], *(url for url, _ in names.modules)]
+    roles: list[Role] = ["kernel", *([module_role] * len(image.modules))]
+    files = [
+        ServedFile(url, file.path.absolute(), role, file.size, file.sha256)
+        for url, role, file in zip(urls, roles, (image.kernel, *image.modules), strict=True)
+    ]
+    text = render_script(names, route, http_base(segment.address, segment.http_port))
+    script.write_text(text, encoding="ascii")
+    files += [_served(route.first_file, first, "loader"), _served(route.script, script, "loader-script")]
+    return ServeSpec(
+        interface=segment.interface,
+        address=segment.address,
+        mode=segment.mode,
+        macs=segment.macs,
+        board_address=segment.board_address,
+        files=tuple(files),
+        route=route,
+        router_advertisement=segment.router_advertisement,
+        http_port=segment.http_port,
+        tftp_port=segment.tftp_port,
+    )
+
+
+def _served(url: str, path: Path, role: Role) -> ServedFile:
+    return ServedFile(url, path.absolute(), role, path.stat().st_size)
+
+
+def _first_file(route: Route, serial: SerialLine, server_ip: str) -> Path:
+    if route.loader == "grub":
+        return core_image(route.firmware, serial, server_ip)
+    path = IPXE_DIR / route.first_file.lstrip("/")
+    if not path.is_file():
+        raise MissingProgramError(f"iPXE's {path.name} is not installed", hint="apt install ipxe")
+    return path

@@ -1,0 +1,159 @@
+"""The serving process: DHCP, TFTP and HTTP of one boot, from the first line on stdin to its end.
+
+    python -m bringup.netboot.serve < spec        one ServeSpec as a line of JSON; stdin stays open
+
+Writes events as NDJSON to stdout (times on CLOCK_MONOTONIC), the first one `run.ready`. Ends when stdin
+closes or on SIGTERM, and everything it started ends with it. What keeps it from starting is one line
+`{"error": …, "kind": …, "fault": …, "hint": …}` and that error's exit code.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import os
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Callable
+
+from bringup.errors import BringupError
+from bringup.events import Emit, Event
+from bringup.netboot.catalog import Catalog, stranger_check
+from bringup.netboot.dhcp import RA_ADDRESS
+from bringup.netboot.dnsmasq import DnsmasqProcess
+from bringup.netboot.http import HttpService
+from bringup.netboot.spec import ServeSpec
+from bringup.netboot.tftp import TftpService
+
+_STOP_S = 2.0
+_TFTP_RESTARTS_MAX = 5
+_COMMAND_S = 5.0
+# Long for a boot; an address left behind by a kill ends by itself.
+_RA_ADDRESS_LIFE_S = 3600
+
+
+def main() -> int:
+    """Serve; returns the exit code."""
+    os.environ["PATH"] = os.environ.get("PATH", "/usr/bin:/bin") + ":/usr/sbin:/sbin"
+    output = _Output()
+    try:
+        spec = ServeSpec.from_json(sys.stdin.readline())
+        asyncio.run(_serve(spec, output.emit))
+    except BringupError as error:
+        output.line(
+            json.dumps(
+                {
+                    "error": error.message,
+                    "kind": type(error).__name__,
+                    "fault": error.fault,
+                    "hint": error.hint,
+                }
+            )
+        )
+        return error.exit_code
+    return 0
+
+
+class _Output:
+    """NDJSON on stdout, whole lines, from any thread."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+
+    def emit(self, event: Event) -> None:
+        self.line(event.to_json(origin_s=0.0))
+
+    def line(self, text: str) -> None:
+        with self._lock, contextlib.suppress(BrokenPipeError, ValueError):
+            sys.stdout.write(text + "\n")
+            sys.stdout.flush()
+
+
+async def _serve(spec: ServeSpec, emit: Emit) -> None:
+    stop = _stop_event()
+    catalog = Catalog(spec.files)
+    is_stranger = stranger_check(spec.macs)
+    async with contextlib.AsyncExitStack() as stack:
+        http = HttpService(catalog, spec.server_ip, spec.http_port, emit, is_stranger)
+        await http.start()
+        stack.push_async_callback(http.stop)
+        tftp = _TftpThread(
+            lambda: TftpService(catalog, spec.server_ip, spec.tftp_port, emit, is_stranger), emit
+        )
+        stack.callback(tftp.close)
+        if spec.router_advertisement:
+            stack.callback(_run, _ra_address("delete", spec))
+            _run(_ra_address("replace", spec))
+        dnsmasq = await DnsmasqProcess.start(spec, emit, stop)
+        stack.push_async_callback(dnsmasq.close)
+        emit(Event("run", "run.ready", "serving DHCP, TFTP and HTTP", {"mode": spec.mode}))
+        await stop.wait()
+        dnsmasq.raise_if_lost()
+
+
+def _stop_event() -> asyncio.Event:
+    loop = asyncio.get_running_loop()
+    stop = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+        loop.add_signal_handler(number, stop.set)
+
+    def wait_for_end() -> None:
+        # Not through sys.stdin: its lock, held by a thread that reads, would hold up the end of the process.
+        with contextlib.suppress(OSError):
+            while os.read(0, 4096):
+                pass
+        with contextlib.suppress(RuntimeError):
+            loop.call_soon_threadsafe(stop.set)
+
+    threading.Thread(target=wait_for_end, name="stdin", daemon=True).start()
+    return stop
+
+
+def _ra_address(verb: str, spec: ServeSpec) -> list[str]:
+    command = ["ip", "-6", "address", verb, RA_ADDRESS, "dev", spec.interface]
+    if verb == "delete":
+        return command
+    # Never the source of anybody's traffic (preferred_lft 0), and usable at once (nodad).
+    return [*command, "valid_lft", str(_RA_ADDRESS_LIFE_S), "preferred_lft", "0", "nodad"]
+
+
+def _run(command: list[str]) -> None:
+    # Without it a boot only takes longer, so a host that does not let us is no reason to stop.
+    with contextlib.suppress(OSError, subprocess.TimeoutExpired):
+        subprocess.run(command, capture_output=True, timeout=_COMMAND_S, check=False)
+
+
+class _TftpThread:
+    """Runs the TFTP server beside the event loop and starts it again if something still ends it."""
+
+    def __init__(self, make: Callable[[], TftpService], emit: Emit) -> None:
+        self._make = make
+        self._emit = emit
+        self._service = make()
+        self._closing = False
+        self._thread = threading.Thread(target=self._work, name="tftp", daemon=True)
+        self._thread.start()
+
+    def _work(self) -> None:
+        for _ in range(_TFTP_RESTARTS_MAX):
+            try:
+                self._service.serve()
+                return
+            except Exception as error:  # noqa: BLE001  the boot may still work; what happened is told
+                reason = f"the server was restarted after {type(error).__name__}"
+                self._emit(Event("tftp", "tftp.error", reason, {"path": None, "reason": reason}))
+            if self._closing:
+                return
+            self._service = self._make()
+
+    def close(self) -> None:
+        self._closing = True
+        self._service.stop()
+        self._thread.join(_STOP_S)
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

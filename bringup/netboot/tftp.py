@@ -1,0 +1,332 @@
+"""Read-only TFTP on tftpy's packets and states, with the parts replaced that one packet can break.
+
+What stock tftpy 0.8.7 does, and why it is not used as it is: any exception that is not its own ends the
+server (a directory or a non-ASCII name in one request), writes are on and truncate, links are followed out of
+the root, options come back that nobody asked for, foreign packets count, select() overflows at 1024 sessions.
+Here every call into tftpy is guarded, each session has a connected socket of its own, and files come from an
+exact table. Works on requests of RFC 1350 with `blksize` (RFC 2348) and `tsize` (RFC 2349).
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import selectors
+import socket
+import time
+from collections import Counter
+from typing import Any
+
+import tftpy
+from tftpy.TftpContexts import TftpContextServer
+from tftpy.TftpPacketTypes import TftpPacketERR, TftpPacketOACK, TftpPacketRRQ, TftpPacketWRQ
+from tftpy.TftpShared import TftpErrors, TftpException
+from tftpy.TftpStates import TftpState, TftpStateExpectACK
+
+from bringup.errors import BringupError
+from bringup.events import Emit, Event
+from bringup.netboot.catalog import (
+    Catalog,
+    ChangedFileError,
+    IsStranger,
+    ProgressThrottle,
+    open_served,
+)
+from bringup.netboot.listen import bind_error
+from bringup.netboot.spec import ServedFile
+
+BLKSIZE_MIN = 8
+BLKSIZE_MAX = 65464  # RFC 2348
+BLKSIZE_DEFAULT = 512
+SESSIONS_MAX = 64
+SESSIONS_PER_CLIENT_MAX = 16
+RESEND_AFTER_S = 1.0
+RESENDS_MAX = 5
+_REQUEST_MAX = 2048
+
+# What this module replaces or calls in tftpy; another release may not have it, and must then not be used.
+_RELIED_ON = (
+    (TftpContextServer, ("start", "cycle", "end", "getBlocksize")),
+    (TftpState, ("sendDAT", "sendError", "resendLast")),
+    (TftpStateExpectACK, ("handle",)),
+    (TftpPacketERR, ("decode",)),
+    (TftpErrors, ("FileNotFound", "AccessViolation", "IllegalTftpOp")),
+)
+
+
+def check_tftpy() -> None:
+    """Raise BringupError when tftpy is not the release this module was written against."""
+    missing = [
+        f"{kind.__name__}.{name}" for kind, names in _RELIED_ON for name in names if not hasattr(kind, name)
+    ]
+    if missing or tftpy.__version__ != "0.8.7":
+        what = missing[0] if missing else f"release {tftpy.__version__}"
+        raise BringupError(
+            f"tftpy is not the release this tool was made for ({what})", hint="pip install tftpy==0.8.7"
+        )
+
+
+class _BoardStopped(TftpException):  # type: ignore[misc]
+    """The client sent an ERROR packet: it has what it wanted, or gave up."""
+
+
+class _Refused(TftpException):  # type: ignore[misc]
+    """The request was answered with an ERROR packet, or not at all."""
+
+
+class TftpService:
+    """A TFTP server bound to one address; `serve()` runs until `stop()`, which any thread may call."""
+
+    def __init__(
+        self, catalog: Catalog, address: str, port: int, emit: Emit, is_stranger: IsStranger = lambda _: False
+    ) -> None:
+        check_tftpy()
+        # tftpy's logger would format every packet; what matters becomes an event.
+        logging.getLogger("tftpy").setLevel(logging.CRITICAL)
+        self.catalog = catalog
+        self.address = address
+        self._emit = emit
+        self._is_stranger = is_stranger
+        self._sessions: dict[tuple[str, int], _Session] = {}
+        self._stopping = False
+        self._selector = selectors.DefaultSelector()
+        self._wake, self._woken = socket.socketpair()
+        self._socket = _bound(address, port)
+        self.port: int = self._socket.getsockname()[1]
+        for sock in (self._socket, self._woken):
+            self._selector.register(sock, selectors.EVENT_READ)
+
+    def stop(self) -> None:
+        """End `serve()` at once; transfers under way are dropped."""
+        self._stopping = True
+        with contextlib.suppress(OSError):
+            self._wake.send(b".")
+
+    def serve(self) -> None:
+        """Answer requests until `stop()`."""
+        try:
+            while not self._stopping:
+                for key, _ in self._selector.select(RESEND_AFTER_S / 2):
+                    if key.fileobj is self._socket:
+                        self._begin()
+                    elif key.data is not None:
+                        self._advance(key.data)
+                self._expire(time.time())
+        finally:
+            self._close()
+
+    def _close(self) -> None:
+        for session in list(self._sessions.values()):
+            self._finish(session, _Refused("the server stopped"))
+        self._selector.close()
+        for sock in (self._socket, self._wake, self._woken):
+            sock.close()
+
+    def _begin(self) -> None:
+        try:
+            packet, client = self._socket.recvfrom(_REQUEST_MAX)
+        except OSError:
+            return  # an ICMP error for an earlier answer, or a packet that a check sum threw away
+        # A repeated request belongs to the session it began; that one resends by itself.
+        if client in self._sessions or self._is_full(client[0]) or self._is_stranger(client[0]):
+            return
+        try:
+            session = _Session(self, client)
+        except OSError:
+            return  # no socket to be had: the client asks again
+        self._sessions[client] = session
+        try:
+            self._selector.register(session.sock, selectors.EVENT_READ, session)
+            session.start(packet)
+        except Exception as error:  # noqa: BLE001  one bad packet must not end the server
+            self._finish(session, error)
+
+    def _is_full(self, client: str) -> bool:
+        per_client = Counter(address for address, _ in self._sessions)
+        return len(self._sessions) >= SESSIONS_MAX or per_client[client] >= SESSIONS_PER_CLIENT_MAX
+
+    def _advance(self, session: _Session) -> None:
+        if session.closed:
+            return
+        try:
+            session.cycle()
+        except Exception as error:  # noqa: BLE001  as above
+            self._finish(session, error)
+            return
+        if session.state is None:
+            self._finish(session, None)
+        else:
+            session.tell_progress()
+
+    def _expire(self, now_s: float) -> None:
+        for session in list(self._sessions.values()):
+            if now_s - session.last_update <= RESEND_AFTER_S:
+                continue
+            session.retry_count += 1
+            try:
+                if session.retry_count > RESENDS_MAX:
+                    raise _Refused("the board did not answer any more")
+                session.last_update = now_s
+                session.state.resendLast()
+            except Exception as error:  # noqa: BLE001  as above
+                self._finish(session, error)
+
+    def _finish(self, session: _Session, error: Exception | None) -> None:
+        self._sessions.pop(session.client, None)
+        with contextlib.suppress(KeyError, ValueError):
+            self._selector.unregister(session.sock)
+        session.finish(error)
+
+    def tell(self, kind: str, text: str, **data: Any) -> None:
+        """Emit an event."""
+        self._emit(Event("tftp", kind, text, data))
+
+
+class _Session(TftpContextServer):  # type: ignore[misc]
+    """One transfer on a socket of its own."""
+
+    def __init__(self, service: TftpService, client: tuple[str, int]) -> None:
+        # flock off: its advisory lock breaks on files that have no name.
+        super().__init__(*client, RESEND_AFTER_S, root="", retries=RESENDS_MAX, flock=False)
+        self.service = service
+        self.client = client
+        self.closed = False
+        self.served: ServedFile | None = None
+        self.asked_name: str | None = None
+        self._throttle: ProgressThrottle | None = None
+        self._began_s = time.monotonic()
+        self.state = _Start(self)
+
+    def start(self, buffer: bytes) -> None:
+        """Bind to the address that was asked and hear only this client; then answer its request."""
+        self.sock.bind((self.service.address, 0))
+        self.sock.connect(self.client)
+        super().start(buffer)
+
+    def tell_progress(self) -> None:
+        """Emit the beginning of the transfer once data flows, then its progress.
+
+        Not before: UEFI firmware asks for the size first and breaks off on purpose.
+        """
+        if self.served is None or self.metrics.bytes == 0:
+            return
+        file, now_s = self.served, time.monotonic()
+        data = {"path": file.url_path, "role": file.role, "size": file.size}
+        if self._throttle is None:
+            self._throttle = ProgressThrottle(file.size, now_s)
+            self.service.tell("tftp.start", file.url_path, client=self.client[0], **data)
+        elif self._throttle.due(self.metrics.bytes, now_s):
+            self.service.tell("tftp.progress", file.url_path, sent=self.metrics.bytes, **data)
+
+    def finish(self, error: Exception | None) -> None:
+        """Close everything and tell how it went."""
+        self.closed = True
+        if error is None:
+            self.tell_progress()
+        with contextlib.suppress(Exception):
+            self.end()
+        path = self.served.url_path if self.served else self.asked_name
+        # Some firmware takes the last block and never says so (RFC 1350 section 6 allows for it).
+        if self.served is not None and (error is None or (self.pending_complete and self._sent_all())):
+            seconds = round(time.monotonic() - self._began_s, 4)
+            data = {"path": path, "bytes": self.metrics.bytes, "seconds": seconds, "role": self.served.role}
+            self.service.tell("tftp.done", f"{path} {self.metrics.bytes} bytes in {seconds:.2f} s", **data)
+        elif isinstance(error, _BoardStopped):
+            # Before the first data this is a question for the size; later a loader that read the start only.
+            if self.metrics.bytes:
+                data = {"path": path, "bytes": self.metrics.bytes, "reason": str(error)}
+                self.service.tell("tftp.closed", f"{path}: {error}", **data)
+        elif path is not None:
+            reason = str(error) if isinstance(error, (_Refused, OSError)) else "a packet made no sense"
+            self.service.tell("tftp.error", f"{path}: {reason}", path=path, reason=reason)
+
+    def _sent_all(self) -> bool:
+        return self.served is not None and self.metrics.bytes == self.served.size
+
+
+class _Quiet(TftpState):  # type: ignore[misc]
+    """A state with nothing to send again."""
+
+    def resendLast(self) -> None:  # noqa: N802  tftpy's name
+        if self.context.last_pkt is not None:
+            super().resendLast()
+
+
+class _Start(_Quiet):
+    """Takes the first packet: a read request for a file of the boot, or it is refused."""
+
+    def handle(self, packet: Any, address: str, port: int) -> TftpState:
+        session: _Session = self.context
+        session.tidport = port
+        if isinstance(packet, TftpPacketWRQ):
+            self.sendError(TftpErrors.AccessViolation)
+            session.asked_name = packet.filename
+            raise _Refused("writing is not possible here")
+        if not isinstance(packet, TftpPacketRRQ):
+            raise _Refused("not a request")
+        session.asked_name = packet.filename
+        self._open(packet.filename)
+        self._answer({name.lower(): value for name, value in packet.options.items()})
+        return _ExpectAck(session)
+
+    def _open(self, name: str) -> None:
+        session: _Session = self.context
+        served = session.service.catalog.find(name)
+        if served is None:
+            self.sendError(TftpErrors.FileNotFound)
+            raise _Refused("not a file of this boot")
+        try:
+            session.fileobj = open_served(served)
+        except ChangedFileError as error:
+            self.sendError(TftpErrors.AccessViolation)
+            raise _Refused(str(error)) from None
+        session.served = served
+        session.file_to_transfer = served.url_path
+
+    def _answer(self, asked: dict[str, str]) -> None:
+        """Accept what is known of the options; without any, RFC 2347 wants data at once and no OACK."""
+        session: _Session = self.context
+        accepted = accepted_options(asked, session.served.size if session.served else 0)
+        session.options = {"blksize": BLKSIZE_DEFAULT, **accepted}
+        if accepted:
+            answer = TftpPacketOACK()
+            answer.options = accepted
+            session.sock.send(answer.encode().buffer)
+            session.last_pkt = answer
+        else:
+            session.next_block = 1
+            session.pending_complete = self.sendDAT()
+
+
+class _ExpectAck(_Quiet, TftpStateExpectACK):  # type: ignore[misc]
+    """Data is under way."""
+
+    def handle(self, packet: Any, address: str, port: int) -> TftpState | None:
+        if isinstance(packet, TftpPacketERR):
+            raise _BoardStopped(f"the board stopped it (TFTP error {packet.errorcode})")
+        state: TftpState | None = super().handle(packet, address, port)
+        return state
+
+
+def accepted_options(asked: dict[str, str], size: int) -> dict[str, str]:
+    """Return the options to confirm (pure): names in lower case, `size` the file's bytes.
+
+    Raises ValueError for a block size that is no number.
+    """
+    accepted: dict[str, str] = {}
+    if "blksize" in asked:
+        accepted["blksize"] = str(min(max(int(asked["blksize"]), BLKSIZE_MIN), BLKSIZE_MAX))
+    if "tsize" in asked:
+        accepted["tsize"] = str(size)
+    return accepted
+
+
+def _bound(address: str, port: int) -> socket.socket:
+    sock = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    sock.setblocking(False)
+    try:
+        sock.bind((address, port))
+    except OSError as error:
+        sock.close()
+        raise bind_error("TFTP", "UDP", address, port, error) from None
+    return sock

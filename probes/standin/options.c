@@ -1,0 +1,144 @@
+#include "options.h"
+
+#include <stddef.h>
+
+static bool is_space(char c)
+{
+    return c <= ' ' && c != '\0';
+}
+
+static bool ends_word(char c)
+{
+    return c == '\0' || is_space(c);
+}
+
+/* The text after `prefix` if `text` begins with it, else NULL. */
+static const char *after(const char *text, const char *prefix)
+{
+    for (; *prefix; text++, prefix++) {
+        if (*text != *prefix) {
+            return NULL;
+        }
+    }
+    return text;
+}
+
+/* Whether the word at `text` is `word`, up to a space, a colon or the end. */
+static bool is_word(const char *text, const char *word)
+{
+    const char *rest = after(text, word);
+    return rest && (ends_word(*rest) || *rest == ':');
+}
+
+static int digit_value(char c)
+{
+    if (c >= '0' && c <= '9') {
+        return c - '0';
+    }
+    c |= 0x20; /* lower case */
+    return c >= 'a' && c <= 'f' ? c - 'a' + 10 : 16;
+}
+
+/* A decimal or 0x number that fills its word, at most `most`; `otherwise` for anything else. */
+static uint32_t read_number(const char *text, uint32_t most, uint32_t otherwise)
+{
+    const char *hexadecimal = after(text, "0x");
+    uint32_t base = hexadecimal ? 16 : 10;
+    uint64_t value = 0;
+    text = hexadecimal ? hexadecimal : text;
+    if (ends_word(*text)) {
+        return otherwise;
+    }
+    for (; !ends_word(*text); text++) {
+        uint32_t digit = (uint32_t)digit_value(*text);
+        value = value * base + digit;
+        if (digit >= base || value > most) {
+            return otherwise;
+        }
+    }
+    return (uint32_t)value;
+}
+
+static enum stage read_stage(const char *name)
+{
+    static const struct {
+        const char *name;
+        enum stage stage;
+    } stages[] = {
+        {"kernel", STAGE_KERNEL},
+        {"user-space", STAGE_USER_SPACE},
+        {"vmm", STAGE_VMM},
+        {"guest", STAGE_GUEST},
+    };
+    for (unsigned i = 0; i < sizeof(stages) / sizeof(*stages); i++) {
+        if (is_word(name, stages[i].name)) {
+            return stages[i].stage;
+        }
+    }
+    return STAGE_NONE;
+}
+
+static void read_play(const char *text, struct options *options)
+{
+    static const struct {
+        const char *name;
+        enum play play;
+    } plays[] = {
+        {"hang", PLAY_HANG},           {"assert", PLAY_ASSERT},   {"vtx-locked", PLAY_VTX_LOCKED},
+        {"no-module", PLAY_NO_MODULE}, {"reboot", PLAY_REBOOT},   {"garbage", PLAY_GARBAGE},
+        {"flood", PLAY_FLOOD},         {"release", PLAY_RELEASE}, {"cap-fault", PLAY_CAP_FAULT},
+        {"quiet", PLAY_QUIET},
+    };
+    options->play = PLAY_NOTHING;
+    for (unsigned i = 0; i < sizeof(plays) / sizeof(*plays); i++) {
+        if (is_word(text, plays[i].name)) {
+            options->play = plays[i].play;
+        }
+    }
+    const char *argument = text;
+    while (!ends_word(*argument) && *argument != ':') {
+        argument++;
+    }
+    argument += *argument == ':';
+    options->hang_after = options->play == PLAY_HANG ? read_stage(argument) : STAGE_NONE;
+    options->number = read_number(argument, 1000000, options->play == PLAY_FLOOD ? 2000 : 0);
+    options->misspelt = options->play == PLAY_NOTHING ||
+                        (options->play == PLAY_HANG && options->hang_after == STAGE_NONE) ||
+                        (options->play == PLAY_QUIET && options->number == 0);
+    options->play = options->misspelt ? PLAY_NOTHING : options->play;
+}
+
+static void read_word(const char *word, struct options *options)
+{
+    const char *value;
+    if ((value = after(word, "console_port="))) {
+        options->console_port = (uint16_t)read_number(value, 0xffff, 0x3f8);
+    } else if ((value = after(word, "debug_port="))) {
+        options->debug_port = (uint16_t)read_number(value, 0xffff, 0x3f8);
+    } else if (is_word(word, "disable_iommu")) {
+        options->disable_iommu = true;
+    } else if ((value = after(word, "vms="))) {
+        uint32_t wanted = read_number(value, UINT32_MAX, 0);
+        options->vms = wanted < VMS_MAX ? wanted : VMS_MAX;
+    } else if ((value = after(word, "seed="))) {
+        options->seed = read_number(value, UINT32_MAX, 1);
+    } else if ((value = after(word, "play="))) {
+        read_play(value, options);
+    }
+}
+
+void options_read(const char *cmdline, struct options *options)
+{
+    *options = (struct options){.console_port = 0x3f8, .debug_port = 0x3f8, .seed = 1};
+    while (*cmdline) {
+        for (; is_space(*cmdline); cmdline++) {
+        }
+        read_word(cmdline, options);
+        for (; !ends_word(*cmdline); cmdline++) {
+        }
+    }
+    /* These say something about VMs, so there has to be one. */
+    bool about_vms = options->hang_after >= STAGE_VMM || options->play == PLAY_RELEASE;
+    options->vms = about_vms && options->vms == 0 ? 1 : options->vms;
+    options->seed = options->seed ? options->seed : 1;
+}

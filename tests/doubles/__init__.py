@@ -1,0 +1,1 @@
+"""Doubles for tests: BMCs as real processes on free loopback ports."""

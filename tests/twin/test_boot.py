@@ -1,0 +1,297 @@
+"""`bringup boot` end to end on the twin: successes, the whole table of failures, and bad input."""
+
+from __future__ import annotations
+
+import json
+import signal
+import subprocess
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.twin.helpers import Cli, Outcome, assert_nothing_left, processes_of, wait_for
+
+pytestmark = pytest.mark.slow
+
+
+def boot(cli: Cli, *words: str, **options: Any) -> Outcome:
+    return cli("boot", "e300", *words, "--json", **options)
+
+
+def stages(body: dict[str, Any]) -> list[str]:
+    return [stage["name"] for stage in body["stages"]]
+
+
+@pytest.mark.parametrize("firmware", ["bios", "uefi"])
+def test_stand_in_reaches_user_space(cli: Cli, firmware: str) -> None:
+    outcome = boot(cli, "--firmware", firmware)
+    body = outcome.json
+    assert (outcome.code, body["verdict"], body["stage"]) == (0, "ok", "user-space"), outcome.err
+    assert body["board"] == "e300"
+    assert body["twin"] is True
+    assert stages(body) == [
+        "power",
+        "firmware",
+        "dhcp",
+        "loader",
+        "kernel-image",
+        "modules",
+        "kernel",
+        "user-space",
+    ]
+    times = [stage["at_s"] for stage in body["stages"]]
+    assert all(time is not None for time in times)
+    assert times == sorted(times)
+    assert_nothing_left(cli.home)
+
+
+def test_the_run_folder_tells_everything(cli: Cli) -> None:
+    body = boot(cli).json
+    folder = Path(body["folder"])
+    assert body["run"] == folder.name
+    for name in ("plan.json", "profile.json", "image.json", "verdict.json"):
+        assert json.loads((folder / name).read_text()), name
+    kinds = [json.loads(line)["kind"] for line in (folder / "events.ndjson").read_text().splitlines()]
+    for kind in (
+        "console.attached",
+        "override.read",
+        "power.state",
+        "dhcp.ack",
+        "http.done",
+        "console.stage",
+    ):
+        assert kind in kinds, kind
+    assert b"not seL4" in (folder / "console.log").read_bytes()
+    image = json.loads((folder / "image.json").read_text())
+    assert len(image["kernel"]["sha256"]) == 64
+    shown = cli("runs", "show")
+    assert shown.code == 0
+    assert body["run"] in shown.err
+    assert "user-space" in shown.err
+    listed = cli("runs", "--json").json["runs"]
+    assert [(run["run"], run["verdict"]) for run in listed] == [(body["run"], "ok")]
+    console = cli("runs", "show", body["run"], "--console")
+    assert "bringup stand-in image, not seL4" in console.err
+
+
+def test_a_person_reads_it_stage_by_stage(cli: Cli) -> None:
+    outcome = cli("boot", "e300")
+    assert outcome.code == 0
+    assert outcome.out == ""
+    lines = outcome.err.splitlines()
+    assert lines[0].startswith("no lab.toml here: e300 is the virtual SYS-E300-9D")
+    order = ["image ", "console", "override", "power", "dhcp", "kernel", "module", "user space", "ok  e300"]
+    places = [next(i for i, line in enumerate(lines) if word in line) for word in order]
+    assert places == sorted(places), outcome.err
+
+
+# play option -> (exit code, verdict code, last stage, at most this long from power-on)
+FAILURES = {
+    "play=hang:kernel": (11, "kernel-hangs", "kernel"),
+    "play=assert": (11, "kernel-assertion", "kernel"),
+    "play=vtx-locked": (12, "vtx-locked", "kernel"),
+    "play=no-module": (11, "no-boot-module", "kernel"),
+    "play=reboot": (11, "reboot-loop", "kernel"),
+    "play=garbage": (12, "garbage", "modules"),
+    "play=cap-fault": (11, "cap-fault", "user-space"),
+}
+
+
+@pytest.mark.parametrize("play", FAILURES)
+def test_every_failure_has_its_verdict(cli: Cli, play: str) -> None:
+    code, name, stage = FAILURES[play]
+    outcome = boot(cli, "--append", play)
+    body = outcome.json
+    assert (outcome.code, body["code"], body["stage"]) == (code, name, stage), outcome.out
+    assert body["cause"]
+    assert body["causes"]
+    if name != "kernel-hangs":  # silence is the one evidence that only time gives
+        last = max(s["at_s"] for s in body["stages"] if s["at_s"] is not None)
+        assert body["at_s"] - last < 10.0
+    assert_nothing_left(cli.home)
+
+
+@pytest.mark.parametrize("stage", ["user-space", "vmm", "guest"])
+def test_a_hang_after_a_stage_is_missed_by_the_next(cli: Cli, stage: str) -> None:
+    following = {"user-space": "vmm", "vmm": "guest", "guest": "login"}[stage]
+    outcome = boot(cli, "--append", f"vms=1 play=hang:{stage}", "--until", "login", "--vms", "1")
+    body = outcome.json
+    assert (body["stage"], body["missing"]) == (stage, following), outcome.out
+    assert outcome.code in (10, 11, 12)
+
+
+def test_every_vm_must_log_in(cli: Cli) -> None:
+    body = boot(cli, "--append", "vms=3", "--vms", "3").json
+    assert (body["verdict"], body["stage"]) == ("ok", "login")
+
+
+def test_a_flood_is_no_failure_and_nothing_is_lost(cli: Cli) -> None:
+    body = boot(cli, "--append", "play=flood:1000").json
+    assert body["verdict"] == "ok"
+    log = (Path(body["folder"]) / "console.log").read_text(errors="replace")
+    numbers = [int(line.split()[1]) for line in log.splitlines() if line.startswith("flood ")]
+    assert numbers == list(range(numbers[0], numbers[0] + 1000))
+
+
+def test_a_release_image_prints_nothing_and_still_logs_in(cli: Cli) -> None:
+    body = boot(cli, "--append", "play=release vms=1", "--vms", "1").json
+    assert (body["verdict"], body["stage"]) == ("ok", "login"), body
+
+
+def test_the_kernel_on_the_wrong_port_is_named(cli: Cli) -> None:
+    outcome = boot(cli, "--append", "console_port=0x3f8 debug_port=0x3f8")
+    body = outcome.json
+    assert outcome.code != 0
+    assert (body["stage"], body["missing"]) == ("modules", "kernel")
+    assert "console_port=0x2f8" in json.dumps(body["causes"])
+
+
+def test_dry_run_touches_nothing(cli: Cli) -> None:
+    outcome = cli("boot", "e300", "--dry-run", "--json")
+    plan = outcome.json
+    assert outcome.code == 0
+    assert [step["name"] for step in plan["steps"]] == [
+        "twin",
+        "console",
+        "serve",
+        "override",
+        "power",
+        "watch",
+        "disarm",
+    ]
+    assert not (cli.home / "state" / "runs").exists()
+    assert not processes_of(cli.home)
+    text = cli("boot", "e300", "--dry-run").err
+    assert "nothing was touched" in text
+
+
+def test_xen_shows_its_banner(cli: Cli) -> None:
+    xen = Path("/boot/xen-4.17-amd64.gz")
+    kernels = sorted(Path("/boot").glob("vmlinuz-*"))
+    if not xen.exists() or not kernels:
+        pytest.skip("Debian's Xen or its dom0 kernel is not installed: `make system-test`")
+    outcome = boot(cli, str(xen), str(kernels[-1]), "--until", "kernel")
+    body = outcome.json
+    assert (outcome.code, body["verdict"]) == (0, "ok"), outcome.out
+    assert "Xen" in (Path(body["folder"]) / "console.log").read_text(errors="replace")
+
+
+@pytest.mark.parametrize("firmware", ["bios", "uefi"])
+def test_bare_linux_boots_too(cli: Cli, tmp_path: Path, firmware: str) -> None:
+    kernels = sorted(Path("/boot").glob("vmlinuz-*"))
+    busybox = Path("/bin/busybox")
+    if not kernels or not busybox.exists():
+        pytest.skip("a Debian kernel or busybox is not installed: `make system-test`")
+    root = tmp_path / "root"
+    for folder in ("bin", "dev", "proc"):
+        (root / folder).mkdir(parents=True)
+    (root / "bin" / "busybox").write_bytes(busybox.read_bytes())
+    (root / "bin" / "busybox").chmod(0o755)
+    init = "#!/bin/busybox sh\n/bin/busybox mount -t devtmpfs d /dev\nexec </dev/console >/dev/console 2>&1\n"
+    init += "echo; echo 'twin login: '\nwhile :; do /bin/busybox sleep 60; done\n"
+    (root / "init").write_text(init)
+    (root / "init").chmod(0o755)
+    initrd = tmp_path / "initrd.cpio"
+    names = "\n".join(str(path.relative_to(root)) for path in sorted(root.rglob("*")))
+    with initrd.open("wb") as out:
+        subprocess.run(
+            ["cpio", "-o", "-H", "newc", "--quiet"], input=names.encode(), stdout=out, cwd=root, check=True
+        )
+    outcome = boot(cli, str(kernels[-1]), str(initrd), "--until", "login", "--firmware", firmware)
+    body = outcome.json
+    assert (outcome.code, body["verdict"], body["stage"]) == (0, "ok", "login"), outcome.out
+
+
+def test_interrupt_leaves_nothing_and_says_how_the_board_was_left(cli: Cli) -> None:
+    process = cli.popen("boot", "e300", "--json", "--append", "play=hang:kernel")
+    assert wait_for(lambda: any("qemu-system" in line for line in processes_of(cli.home)), 30)
+    time.sleep(1.0)
+    process.send_signal(signal.SIGINT)
+    out, err = process.communicate(timeout=30)
+    assert process.returncode == 130, err
+    body = json.loads(out)
+    assert body["verdict"] == "interrupted"
+    assert "override" in body["cause"]
+    assert "Traceback" not in err
+    assert_nothing_left(cli.home)
+
+
+def test_a_killed_boot_leaves_no_process_and_a_readable_run(cli: Cli) -> None:
+    process = cli.popen("boot", "e300", "--append", "play=hang:kernel")
+    assert wait_for(lambda: any("qemu-system" in line for line in processes_of(cli.home)), 30)
+    time.sleep(2.0)
+    process.kill()
+    process.communicate(timeout=30)
+    assert wait_for(lambda: not processes_of(cli.home), 15), processes_of(cli.home)
+    run = cli("runs", "show", "--json").json
+    assert run["verdict"] is None
+    assert "unfinished" in cli("runs").err
+    assert cli("boot", "e300", "--json", timeout_s=120).code == 0
+
+
+def test_a_second_boot_of_the_same_board_is_refused(cli: Cli) -> None:
+    process = cli.popen("boot", "e300", "--append", "play=hang:kernel")
+    assert wait_for(lambda: any("qemu-system" in line for line in processes_of(cli.home)), 30)
+    second = boot(cli)
+    assert second.code == 10
+    assert "held by" in second.json["cause"]
+    process.send_signal(signal.SIGINT)
+    process.communicate(timeout=30)
+
+
+def test_no_password_in_anything_that_is_kept(cli: Cli) -> None:
+    assert cli("twin", "up").code == 0
+    status = cli("twin", "status", "--json").json
+    password = Path(status["bmc"]["password_file"]).read_text().strip()
+    assert len(password) >= 12
+    body = boot(cli).json
+    for path in Path(body["folder"]).rglob("*"):
+        if path.is_file():
+            assert password.encode() not in path.read_bytes(), path
+    assert not any(password in line for line in processes_of(cli.home))
+    assert cli("twin", "status", "--json").json["up"] is True
+
+
+class TestBadInput:
+    def test_unknown_board(self, cli: Cli) -> None:
+        outcome = cli("boot", "e30")
+        assert outcome.code == 2
+        assert "did you mean e300" in outcome.err
+
+    def test_missing_image(self, cli: Cli) -> None:
+        outcome = cli("boot", "e300", "/nowhere/kernel")
+        assert outcome.code == 2
+        assert "/nowhere/kernel" in outcome.err
+
+    def test_corrupt_image(self, cli: Cli, tmp_path: Path) -> None:
+        kernel, module = tmp_path / "kernel", tmp_path / "module"
+        kernel.write_bytes(b"\x7fELF" + bytes(100))
+        module.write_bytes(b"x" * 100)
+        begin = time.monotonic()
+        outcome = cli("boot", "e300", str(kernel), str(module))
+        assert outcome.code == 11, outcome.err
+        assert time.monotonic() - begin < 5.0
+        assert not processes_of(cli.home)
+
+    def test_broken_lab_file(self, cli: Cli) -> None:
+        (cli.folder / "lab.toml").write_text("[boards.e300\n")
+        outcome = cli("boot", "e300")
+        assert outcome.code == 12
+        assert "lab.toml:1" in outcome.err
+
+    def test_unreachable_bmc(self, cli: Cli) -> None:
+        self.lab(cli, port=9)
+        outcome = cli("power", "far", "status")
+        assert outcome.code == 10
+        assert "127.0.0.1" in outcome.err
+
+    @staticmethod
+    def lab(cli: Cli, port: int) -> None:
+        (cli.folder / "password").write_text("secret")
+        (cli.folder / "password").chmod(0o600)
+        (cli.folder / "lab.toml").write_text(
+            "[boards.far]\nprofile = 'supermicro-e300-9d'\nmacs = ['52:54:00:00:00:01']\n"
+            f"bmc = {{ address = '127.0.0.1', port = {port}, user = 'ADMIN', password = {{ file = 'password' }} }}\n"
+        )

@@ -1,0 +1,105 @@
+"""The twin as a process: up, found, entered, down; and nothing left of it, however it ends."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import subprocess
+import time
+from pathlib import Path
+
+import pytest
+
+from tests.twin.helpers import Cli, assert_nothing_left, processes_of, wait_for
+
+pytestmark = pytest.mark.slow
+
+
+def ipmitool(status: dict, *words: str) -> subprocess.CompletedProcess[str]:
+    bmc = status["bmc"]
+    where = ["-H", bmc["address"], "-p", str(bmc["port"]), "-U", bmc["user"], "-f", bmc["password_file"]]
+    return subprocess.run(
+        ["ipmitool", "-I", "lanplus", *where, *words], capture_output=True, text=True, timeout=30, check=False
+    )
+
+
+def test_up_status_down(cli: Cli) -> None:
+    assert cli("twin", "status", "--json").json == {"twin": "e300", "up": False}
+    assert cli("twin", "up").code == 0
+    status = cli("twin", "status", "--json").json
+    assert status["up"] is True
+    again = cli("twin", "up")
+    assert again.code == 10
+    assert "is up already" in again.err
+    assert cli("twin", "down", "--json").json["was_up"] is True
+    assert_nothing_left(cli.home)
+    assert cli("twin", "down", "--json").json["was_up"] is False
+
+
+def test_the_power_state_is_the_machines(cli: Cli) -> None:
+    assert cli("twin", "up").code == 0
+    status = cli("twin", "status", "--json").json
+    assert "is off" in ipmitool(status, "chassis", "power", "status").stdout
+    assert ipmitool(status, "chassis", "power", "on").returncode == 0
+    assert wait_for(lambda: "is on" in ipmitool(status, "chassis", "power", "status").stdout)
+    machines = [line for line in processes_of(cli.home) if "qemu-system" in line.split(" ")[0]]
+    assert len(machines) == 1
+    subprocess.run(["pkill", "-KILL", "-f", str(cli.home / "run" / "twin-e300")], check=False)
+    assert wait_for(lambda: "is off" in ipmitool(status, "chassis", "power", "status").stdout)
+
+
+def test_a_killed_twin_leaves_no_process_behind(cli: Cli) -> None:
+    assert cli("twin", "up").code == 0
+    status = cli("twin", "status", "--json").json
+    assert ipmitool(status, "chassis", "power", "on").returncode == 0
+    assert wait_for(lambda: any("qemu-system" in line for line in processes_of(cli.home)))
+    os.kill(status["pid"], signal.SIGKILL)
+    assert wait_for(lambda: not processes_of(cli.home)), processes_of(cli.home)
+    assert cli("twin", "status", "--json").json["up"] is False
+    assert_nothing_left(cli.home)
+
+
+def test_the_board_is_reached_only_inside_the_namespace(cli: Cli) -> None:
+    assert cli("twin", "up").code == 0
+    inside = cli("twin", "shell", "ip", "-brief", "address", "show", "br0")
+    assert "10.55.0.1/24" in inside.out
+    outside = subprocess.run(["ip", "link", "show", "br0"], capture_output=True, check=False)
+    assert outside.returncode != 0
+
+
+@pytest.mark.skipif(shutil.which("tcpdump") is None, reason="tcpdump is not installed")
+@pytest.mark.skipif(os.geteuid() != 0, reason="tcpdump drops root, which only root may map")
+def test_tcpdump_sees_the_boards_requests(cli: Cli) -> None:
+    assert cli("twin", "up").code == 0
+    status = cli("twin", "status", "--json").json
+    capture = cli.popen("twin", "shell", "tcpdump", "-nei", "br0", "-c", "1", "port", "67")
+    time.sleep(1.0)
+    assert ipmitool(status, "chassis", "bootdev", "pxe").returncode == 0
+    assert ipmitool(status, "chassis", "power", "on").returncode == 0
+    out, _ = capture.communicate(timeout=60)
+    assert "52:54:00:0e:30:10 > ff:ff:ff:ff:ff:ff" in out
+
+
+def test_a_host_without_namespaces_is_told_what_to_do(cli: Cli) -> None:
+    # Inside a user namespace of our own, the limit is ours to set.
+    refuse = 'echo 0 > /proc/sys/user/max_user_namespaces && exec "$@"'
+    outcome = cli("twin", "up", prefix=("unshare", "--user", "--map-root-user", "sh", "-c", refuse, "sh"))
+    assert outcome.code == 10
+    assert "denies the twin its private network" in outcome.err
+    assert "sysctl" in outcome.err
+    assert_nothing_left(cli.home)
+
+
+def test_a_host_without_qemu_is_told_what_to_install(cli: Cli, tmp_path: Path) -> None:
+    tools = tmp_path / "tools"
+    tools.mkdir()
+    for name in ("unshare", "nsenter", "setpriv", "ip", "sh", "sleep"):
+        source = shutil.which(name)
+        assert source is not None
+        (tools / name).symlink_to(source)
+    outcome = cli("boot", "e300", PATH=str(tools))
+    assert outcome.code == 10
+    assert "qemu-system-x86_64 is not installed" in outcome.err
+    assert "apt install" in outcome.err
+    assert_nothing_left(cli.home)

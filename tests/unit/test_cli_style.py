@@ -1,0 +1,84 @@
+"""How text reaches a terminal: colours only where wanted, control characters never."""
+
+from __future__ import annotations
+
+import io
+from contextlib import redirect_stderr
+
+import pytest
+
+from bringup.cli.style import emphasis, glyph, say, show_error, table
+from bringup.errors import LabError
+
+UNREACHABLE = LabError("no answer", hint="check the cable")
+
+
+class Screen(io.TextIOWrapper):
+    """A stderr that may claim to be a terminal."""
+
+    def __init__(self, encoding: str = "utf-8", terminal: bool = True) -> None:
+        self._written = io.BytesIO()
+        self._terminal = terminal
+        super().__init__(self._written, encoding=encoding, errors="backslashreplace")
+
+    def isatty(self) -> bool:
+        return self._terminal
+
+    @property
+    def shown(self) -> str:
+        self.flush()
+        return self._written.getvalue().decode(self.encoding)
+
+
+@pytest.fixture(autouse=True)
+def _plain_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("NO_COLOR", raising=False)
+    monkeypatch.setenv("TERM", "xterm")
+
+
+def test_colours_on_a_terminal() -> None:
+    with redirect_stderr(Screen()) as screen:
+        say(f"{glyph('ok')} power")
+    assert screen.shown == "\x1b[32m●\x1b[0m power\x1b[0m\n"
+
+
+@pytest.mark.parametrize(("variable", "value"), [("NO_COLOR", "1"), ("TERM", "dumb")])
+def test_no_colours_where_not_wanted(monkeypatch: pytest.MonkeyPatch, variable: str, value: str) -> None:
+    monkeypatch.setenv(variable, value)
+    with redirect_stderr(Screen()) as screen:
+        say(f"{glyph('bad')} {emphasis('x')} \x1b[31mred\x1b[0m")
+    assert screen.shown == "✖ x red\n"
+
+
+def test_plain_glyphs_where_the_encoding_has_no_others() -> None:
+    with redirect_stderr(Screen("ascii", terminal=False)) as screen:
+        say(f"{glyph('ok')}{glyph('bad')}{glyph('idle')} é")
+    assert screen.shown == "*xo \\xe9\n"
+
+
+def test_control_characters_do_not_reach_the_terminal() -> None:
+    with redirect_stderr(Screen()) as screen:
+        say("a\x1b]52;c;aGk=\x07b\x1b[2Jc\x9b6n\rd\x00\te")
+    assert screen.shown == "a?]52;c;aGk=?b?[2Jc?6n?d?\te\n"
+
+
+def test_a_table_is_aligned_whatever_its_colours() -> None:
+    with redirect_stderr(Screen()) as screen:
+        say(table(["name", "n"], [[emphasis("ab"), "1"], ["abcdef", "2\x1b[H2"]]))
+    for code in ("\x1b[1m", "\x1b[2m", "\x1b[0m"):
+        assert code in screen.shown
+    plain = screen.shown.replace("\x1b[1m", "").replace("\x1b[2m", "").replace("\x1b[0m", "")
+    assert plain.splitlines() == ["name    n", "ab      1", "abcdef  2?[H2"]
+
+
+def test_errors_carry_their_next_step(capsys: pytest.CaptureFixture[str]) -> None:
+    show_error(UNREACHABLE, as_json=False)
+    told = capsys.readouterr()
+    assert told.out == ""
+    assert told.err == "✖ lab: no answer  (exit 10)\ndo        check the cable\n"
+    show_error(UNREACHABLE, as_json=True)
+    told = capsys.readouterr()
+    assert (
+        told.out == '{"verdict": "lab", "exit_code": 10, "cause": "no answer", "hint": "check the cable"}\n'
+    )
+    assert told.err == ""
