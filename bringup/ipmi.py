@@ -1,266 +1,295 @@
-"""The only module that speaks to a BMC as a client: pyghmi behind one thin, bounded adapter.
+"""IPMI over LAN as a client: log in, send a command, get its answer or one sentence saying why not.
 
-What pyghmi 1.6.19 does that this module answers for (read in its session.py and console.py, and observed):
-
-- Nothing moves unless somebody pumps `Session.wait_for_rsp`, a class method for all sessions of the process,
-  and that call can raise ValueError, NotImplementedError or struct.error. One pump thread does it.
-- Credentials given as `str` make a second object for the same BMC hang for ever (the session cache compares
-  bytes with str). They are given as bytes.
-- A login or command that gets no answer raises an exception without a text, or blocks for a minute. Every
-  call here runs in a worker thread and has a deadline of its own.
+pyghmi does RMCP+; it is driven by one thread of this process, so that no call of ours ever enters it from
+two sides, and every wait has a deadline of ours. Only this module and bringup.ipmi_session know pyghmi.
 """
 
 from __future__ import annotations
 
-import struct
+import atexit
+import queue
+import socket
 import threading
 import time
 from collections.abc import Callable
+from concurrent.futures import Future
+from concurrent.futures import TimeoutError as FutureTimeoutError
 from dataclasses import dataclass, field
-from queue import Empty, Queue
-from typing import Any, Protocol, TypeVar
+from functools import cache
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
-from bringup.errors import (
-    AuthenticationError,
-    BmcBusyError,
-    BmcTimeoutError,
-    BringupError,
-    CipherError,
-    LabError,
-)
+from bringup.errors import AuthenticationError, LabError
+from bringup.ipmi_errors import login_failure, no_answer, refusal
+from bringup.secret import Secret
+
+if TYPE_CHECKING:
+    from bringup.ipmi_session import Session
+
+LOGIN_TIMEOUT_S = 7.0
+REQUEST_TIMEOUT_S = 6.0
+_RESOLVE_TIMEOUT_S = 5.0
+_STEP_S = 0.1
+_END_TIMEOUT_S = 1.0
+_USER_MAX_BYTES, _PASSWORD_MAX_BYTES = 16, 20  # IPMI 2.0 22.28 and 22.30
 
 T = TypeVar("T")
 
-LOGIN_TIMEOUT_S = 8.0
-COMMAND_TIMEOUT_S = 10.0
-_PUMP_S = 0.05
 
-_BUSY_CODES = (0xC0, 0xC3, 0xCF)
-
-
-class Password(Protocol):
-    """Something that gives a password when asked, and shows nothing otherwise."""
-
-    def reveal(self) -> str:
-        """Return the password."""
-
-
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class BmcAddress:
-    """Where a BMC is and who logs in; `spacing_s` is the least time between two commands to it."""
+    """Where a BMC listens (UDP) and who logs in."""
 
     address: str
     port: int
     user: str
-    password: Password = field(repr=False)
-    spacing_s: float = 0.0
+    password: Secret = field(repr=False)
 
     def __str__(self) -> str:
-        return f"BMC {self.address} port {self.port}"
+        return f"the BMC at {self.address} port {self.port}"
 
 
-@dataclass(frozen=True, slots=True)
-class Meaning:
-    """What one of pyghmi's messages means for a person."""
+class Answer(NamedTuple):
+    """A completion code (IPMI 2.0 table 5-2; 0 is success) and the bytes after it."""
 
-    words: str
-    kind: type[LabError]
-    sentence: str
-    hint: str
-
-
-_CIPHER = "offers neither cipher suite 17 nor 3, and this tool uses no weaker one"
-_CIPHER_HINT = "enable suite 17 or 3: `ipmitool lan print 1` on the board shows which are on"
-_PASSWORD = "refuses the password of user {user}"  # noqa: S105
-_PASSWORD_HINT = (  # noqa: S105
-    "check the password's reference in lab.toml; old boards have ADMIN, newer ones a sticker (PWD)"
-)
-
-# The words are those of pyghmi's session.py and of its table of RMCP+ status codes (IPMI 2.0 table 13-15).
-MEANINGS = (
-    Meaning("incorrect password", AuthenticationError, _PASSWORD, _PASSWORD_HINT),
-    Meaning("integrity check value", AuthenticationError, _PASSWORD, _PASSWORD_HINT),
-    Meaning(
-        "unauthorized name",
-        AuthenticationError,
-        "knows no user {user}",
-        "`ipmitool user list 1` on the board names its users",
-    ),
-    Meaning(
-        "privilege",
-        AuthenticationError,
-        "does not let user {user} be an administrator or operator",
-        "`ipmitool channel setaccess 1 2 privilege=4` on the board",
-    ),
-    Meaning("no cipher suite match", CipherError, _CIPHER, _CIPHER_HINT),
-    Meaning("no matching integrity", CipherError, _CIPHER, _CIPHER_HINT),
-    Meaning("authentication algorithm", CipherError, _CIPHER, _CIPHER_HINT),
-    Meaning("integrity algorithm", CipherError, _CIPHER, _CIPHER_HINT),
-    Meaning("confidentiality algorithm", CipherError, _CIPHER, _CIPHER_HINT),
-    Meaning(
-        "session active for another client",
-        BmcBusyError,
-        "says that somebody else holds the console",
-        "ask them, or take it with --steal",
-    ),
-    Meaning(
-        "node busy",
-        BmcBusyError,
-        "is busy",
-        "try again in a minute; a BMC that stays busy needs a cold reset",
-    ),
-    Meaning(
-        "insufficient resources",
-        BmcBusyError,
-        "has no session free",
-        "somebody left sessions open; they expire after a minute",
-    ),
-    Meaning(
-        "sol is disabled",
-        LabError,
-        "has Serial-over-LAN switched off",
-        "`ipmitool sol set enabled true 1`",
-    ),
-)
-
-
-def translate(text: str | None, bmc: BmcAddress) -> LabError:
-    """Return the error a person should see for pyghmi's message; None or `timeout` means no answer came."""
-    lowered = (text or "timeout").lower()
-    for meaning in MEANINGS:
-        if meaning.words in lowered:
-            return meaning.kind(f"{bmc} {meaning.sentence.format(user=bmc.user)}", hint=meaning.hint)
-    if "timeout" in lowered or "no longer connected" in lowered or "disconnected" in lowered:
-        return no_answer(bmc)
-    return LabError(f"{bmc} says: {text}")
-
-
-def no_answer(bmc: BmcAddress) -> BmcTimeoutError:
-    """Return the error for silence."""
-    return BmcTimeoutError(
-        f"{bmc} does not answer",
-        hint="is the management LAN plugged in, the address right, UDP not filtered? `ping` it first",
-    )
+    code: int
+    data: bytes
 
 
 class Pump:
-    """Drives pyghmi's event loop from one thread for the whole process, from first use to its end."""
+    """The thread that owns pyghmi: it runs jobs, handles packets and calls the tickers of its users.
 
-    _lock = threading.Lock()
-    _thread: threading.Thread | None = None
+    Use `pump()`; there is one for the process, because pyghmi's tables are the process's.
+    """
 
-    @classmethod
-    def start(cls) -> None:
-        """Start the thread, once."""
-        with cls._lock:
-            if cls._thread is None:
-                cls._thread = threading.Thread(target=cls._run, name="ipmi-pump", daemon=True)
-                cls._thread.start()
+    def __init__(self) -> None:
+        self._jobs: queue.SimpleQueue[Callable[[], None]] = queue.SimpleQueue()
+        self._sessions: set[Session] = set()
+        self._tickers: list[Callable[[float], None]] = []
+        threading.Thread(target=self._run, name="ipmi", daemon=True).start()
+        atexit.register(self._end_all)
 
-    @staticmethod
-    def _run() -> None:
-        from pyghmi.ipmi.private.session import Session
+    def submit(self, job: Callable[[], T]) -> Future[T]:
+        """Run `job` in the thread; it must not block."""
+        future: Future[T] = Future()
 
-        while True:
+        def run() -> None:
             try:
-                if not Session.wait_for_rsp(timeout=_PUMP_S):
-                    time.sleep(0.002)
-            except (ValueError, NotImplementedError, struct.error, KeyError, IndexError, TypeError, OSError):
-                # A packet pyghmi cannot read must not stop the packets of other sessions.
-                time.sleep(0.01)
+                future.set_result(job())
+            except BaseException as error:  # noqa: BLE001  # handed to whoever waits for it
+                future.set_exception(error)
+
+        self._jobs.put(run)
+        if self._sessions:
+            from bringup.ipmi_session import wake
+
+            wake()
+        return future
+
+    # Only inside jobs and tickers:
+
+    def add_session(self, session: Session) -> None:
+        """Handle packets of this session until it is broken."""
+        self._sessions.add(session)
+
+    def add_ticker(self, tick: Callable[[float], None]) -> None:
+        """Call `tick` with the monotonic time about every 0.1 s while a session is open."""
+        self._tickers.append(tick)
+
+    def remove_ticker(self, tick: Callable[[float], None]) -> None:
+        """Stop calling `tick`, which may be gone already."""
+        if tick in self._tickers:
+            self._tickers.remove(tick)
+
+    def _run(self) -> None:
+        while True:
+            if not self._sessions:
+                self._jobs.get()()
+            while not self._jobs.empty():
+                self._jobs.get()()
+            if self._sessions:
+                self._step()
+
+    def _step(self) -> None:
+        from bringup.ipmi_session import wait
+
+        wait(_STEP_S)
+        now = time.monotonic()
+        for tick in list(self._tickers):
+            tick(now)
+        self._sessions = {session for session in self._sessions if not session.broken}
+
+    def _end_all(self) -> None:
+        # A BMC has few sessions; one that is left open is lost to others for a minute.
+        def end() -> None:
+            for session in self._sessions:
+                session.end()
+
+        if self._sessions:
+            _result(self.submit(end), _END_TIMEOUT_S)
 
 
-def bounded(call: Callable[[], T], timeout_s: float, bmc: BmcAddress) -> T:
-    """Run a pyghmi call with a deadline of our own; raises what `translate` makes of its failure."""
-    from pyghmi.exceptions import IpmiException
-
-    answers: Queue[tuple[bool, Any]] = Queue()
-
-    def work() -> None:
-        try:
-            answers.put((True, call()))
-        except BaseException as error:  # noqa: BLE001  # carried to the caller's thread
-            answers.put((False, error))
-
-    threading.Thread(target=work, name="ipmi-call", daemon=True).start()
-    try:
-        ok, value = answers.get(timeout=timeout_s)
-    except Empty:
-        raise no_answer(bmc) from None
-    if ok:
-        result: T = value
-        return result
-    if isinstance(value, IpmiException):
-        raise translate(str(value) if value.args and value.args[0] else None, bmc) from None
-    if isinstance(value, BringupError):
-        raise value
-    if isinstance(value, OSError):
-        raise LabError(
-            f"{bmc} cannot be reached: {value.strerror or value}", hint="check the address in lab.toml"
-        ) from None
-    raise LabError(f"{bmc} gave an answer that cannot be read ({type(value).__name__})") from None
+@cache
+def pump() -> Pump:
+    """Return the process's pump, started on first use."""
+    return Pump()
 
 
 class IpmiClient:
-    """One logged-in session; commands are spaced, bounded, and answer bytes or raise."""
+    """A BMC as something to ask: logs in when needed, and again when the BMC ended an idle session.
 
-    def __init__(self, bmc: BmcAddress) -> None:
+    `spacing_s` is the least time between two commands; some BMCs crash when asked faster. Calls may come
+    from any thread, one at a time is under way. Use it as a context manager, or call `close`.
+    """
+
+    def __init__(self, bmc: BmcAddress, *, spacing_s: float = 0.0) -> None:
         self.bmc = bmc
-        self._command: Any = None
-        self._next_s = 0.0
+        self._spacing_s = spacing_s
+        self._free_at_s = 0.0
+        self._session: Session | None = None
+        self._lock = threading.RLock()
 
-    def open(self, timeout_s: float = LOGIN_TIMEOUT_S) -> None:
-        """Log in; raises AuthenticationError, CipherError, BmcTimeoutError or LabError."""
-        from pyghmi.ipmi.command import Command
+    def __enter__(self) -> IpmiClient:
+        return self
 
-        if self._command is not None:
-            return
-        bmc = self.bmc
-        user, password = bmc.user.encode(), bmc.password.reveal().encode()
-        Pump.start()
-        self._command = bounded(
-            lambda: Command(bmc=bmc.address, userid=user, password=password, port=bmc.port), timeout_s, bmc
-        )
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
 
-    def raw(self, netfn: int, command: int, data: bytes = b"") -> bytes:
-        """Send one command and return the data of its answer.
+    def login(self, timeout_s: float = LOGIN_TIMEOUT_S) -> Session:
+        """Return the session, logging in if there is none; raises LabError and its subclasses."""
+        with self._lock:
+            if self._session is None or self._session.broken:
+                self._session = _login(self.bmc, timeout_s)
+            return self._session
 
-        Raises BmcBusyError for a busy completion code, LabError naming the code for another.
+    def exchange(
+        self, netfn: int, command: int, data: bytes, what: str, *, timeout_s: float = REQUEST_TIMEOUT_S
+    ) -> Answer:
+        """Send a command and return its answer, whatever the completion code.
+
+        `what` names the command for people. Raises BmcTimeoutError when no answer comes within `timeout_s`;
+        the session is given up then.
         """
-        self.open()
-        self._space()
-        session = self._command
-        answer = bounded(
-            lambda: session.raw_command(netfn=netfn, command=command, data=tuple(data)),
-            COMMAND_TIMEOUT_S,
-            self.bmc,
-        )
-        code = int(answer.get("code", 0) or 0)
-        if code in _BUSY_CODES:
-            raise BmcBusyError(
-                f"{self.bmc} is busy (completion code {code:#04x})", hint="try again in a minute"
-            )
-        if code:
-            raise LabError(
-                f"{self.bmc} refuses command {netfn:#04x}/{command:#04x} (completion code {code:#04x})"
-            )
-        if "error" in answer:
-            self.close()
-            raise translate(str(answer["error"]), self.bmc)
-        return bytes(answer["data"])
+        with self._lock:
+            session = self.login()
+            self._keep_spacing()
+            future: Future[dict[str, Any]] = Future()
+            pump().submit(lambda: _send(session, netfn, command, data, future))
+            response = _result(future, timeout_s)
+            if response is None or "code" not in response or "error" in response:
+                self.close()
+                raise no_answer(what, where=str(self.bmc), waited_s=timeout_s)
+            return Answer(response["code"], bytes(response["data"]))
 
-    def _space(self) -> None:
-        # Some BMCs crash when asked too quickly (ironic keeps 5 s between commands to one BMC).
-        wait_s = self._next_s - time.monotonic()
-        if wait_s > 0:
-            time.sleep(wait_s)
-        self._next_s = time.monotonic() + self.bmc.spacing_s
+    def request(
+        self, netfn: int, command: int, data: bytes, what: str, *, timeout_s: float = REQUEST_TIMEOUT_S
+    ) -> bytes:
+        """Send a command and return its data; raises what a completion code other than 0 means."""
+        answer = self.exchange(netfn, command, data, what, timeout_s=timeout_s)
+        if answer.code:
+            raise refusal(answer.code, what, where=str(self.bmc), user=self.bmc.user)
+        return answer.data
 
     def close(self) -> None:
-        """Log out; harmless when not logged in."""
-        command, self._command = self._command, None
-        if command is not None:
-            try:
-                bounded(command.ipmi_session.logout, 2.0, self.bmc)
-            except LabError:
-                return  # it is gone already, which is what we want
+        """Log out; the BMC is told, and not waited for. A later command logs in again."""
+        with self._lock:
+            session, self._session = self._session, None
+            if session is not None:
+                _result(pump().submit(session.end), _END_TIMEOUT_S)
+
+    def _keep_spacing(self) -> None:
+        time.sleep(max(0.0, self._free_at_s - time.monotonic()))
+        self._free_at_s = time.monotonic() + self._spacing_s
+
+
+def _login(bmc: BmcAddress, timeout_s: float) -> Session:
+    from bringup.ipmi_session import Session
+
+    user, password = _credentials(bmc)
+    address = _resolve(bmc)
+    outcome: Future[str | None] = Future()  # the error, None when there is none
+
+    def start() -> Session:
+        def on_logon(result: dict[str, Any]) -> None:
+            if "success" in result:
+                session.stay()
+            if not outcome.done():
+                outcome.set_result(None if "success" in result else str(result.get("error") or "timeout"))
+
+        session = Session(
+            bmc=address, userid=user, password=password, port=bmc.port, onlogon=on_logon, keepalive=False
+        )
+        pump().add_session(session)
+        return session
+
+    deadline_s = time.monotonic() + timeout_s
+    session = pump().submit(start).result(timeout_s)
+    try:
+        error = outcome.result(deadline_s - time.monotonic())
+    except FutureTimeoutError:
+        error = "timeout"
+    if error is None:
+        return session
+    heard = session.heard
+    pump().submit(session.end)
+    raise login_failure(error, where=str(bmc), user=bmc.user, heard=heard)
+
+
+def _credentials(bmc: BmcAddress) -> tuple[bytes, bytes]:
+    # As bytes: pyghmi compares what it stored, which is bytes, with what it is given.
+    user, password = bmc.user.encode(), bmc.password.reveal().encode()
+    if len(user) > _USER_MAX_BYTES:
+        raise AuthenticationError(f"the user name for {bmc} is longer than IPMI's {_USER_MAX_BYTES} bytes")
+    if len(password) > _PASSWORD_MAX_BYTES:
+        raise AuthenticationError(
+            f"the password for {bmc} is longer than IPMI's {_PASSWORD_MAX_BYTES} bytes",
+            hint="give the BMC's user a shorter one",
+        )
+    return user, password
+
+
+def _resolve(bmc: BmcAddress) -> str:
+    """Return the numeric address; of several the first IPv4 one, which is what BMCs have."""
+    found: Future[list[Any]] = Future()
+
+    def look_up() -> None:
+        try:
+            found.set_result(socket.getaddrinfo(bmc.address, bmc.port, 0, socket.SOCK_DGRAM))
+        except (OSError, UnicodeError) as error:
+            found.set_exception(error)
+
+    # A resolver may take half a minute to give up, and cannot be told to hurry.
+    threading.Thread(target=look_up, name="resolve", daemon=True).start()
+    hint = "check `address` in the lab file and this host's name server"
+    try:
+        addresses = found.result(_RESOLVE_TIMEOUT_S)
+    except FutureTimeoutError:
+        raise LabError(f"the name of {bmc} was not resolved within {_RESOLVE_TIMEOUT_S:.0f} s", hint=hint) from None
+    except (OSError, UnicodeError):
+        raise LabError(f"the name of {bmc} cannot be resolved", hint=hint) from None
+    addresses.sort(key=lambda entry: entry[0] != socket.AF_INET)
+    return str(addresses[0][4][0])
+
+
+def _send(
+    session: Session, netfn: int, command: int, data: bytes, answered: Future[dict[str, Any]]
+) -> None:
+    def answer(response: dict[str, Any]) -> None:
+        if not answered.done():
+            answered.set_result(response)
+
+    if session.broken or not session.logged:
+        answer({"error": "the session is gone"})
+    elif session.busy:
+        pump().submit(lambda: _send(session, netfn, command, data, answered))
+    else:
+        session.request(netfn, command, data, answer)
+
+
+def _result(future: Future[T], timeout_s: float) -> T | None:
+    try:
+        return future.result(timeout_s)
+    except FutureTimeoutError:
+        return None

@@ -65,6 +65,7 @@ class Plan:
     steps: tuple[Step, ...]
     limits: tuple[StageLimit, ...]
     unconfirmed: tuple[str, ...] = ()
+    cautions: tuple[str, ...] = ()
 
     def to_dict(self) -> dict[str, Any]:
         """Return the plan as plain JSON data."""
@@ -94,6 +95,7 @@ def make_plan(
     watch: WatchRequest,
     limits: tuple[StageLimit, ...],
     unconfirmed: tuple[str, ...],
+    cautions: tuple[str, ...],
 ) -> Plan:
     """Return the steps of one boot (pure)."""
     by_stage = {limit.stage: limit for limit in limits}
@@ -136,6 +138,7 @@ def make_plan(
         steps=tuple(steps),
         limits=limits,
         unconfirmed=unconfirmed,
+        cautions=cautions,
     )
 
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from bringup.errors import ProfileError, UsageError
 from bringup.events import Emit
 from bringup.firmware import Firmware
-from bringup.image.check import refuse
+from bringup.image.check import cautions, loaders_for, refuse
 from bringup.image.folder import find_image
 from bringup.image.model import Image
 from bringup.lab import Board, Lab
@@ -63,7 +63,7 @@ class Prepared:
             self.segment,
             folder,
             firmware=self.plan.firmware,
-            loader=self.request.loader,
+            loader=self.plan.loader,
             serial=self.serial,
         )
         with NetbootServer(spec, emit, site.enter):
@@ -89,7 +89,9 @@ def prepare(
     segment = segment_of(board)
     port = profile.serial.sol_port.value
     image = _image(board, paths, append, module_mib).with_serial(port, baud=_baud(board, profile))
-    route = choose_route(firmware, boot_set(boot_image(image)), request.loader)
+    # What stops every loader first: it says more than "no loader for this".
+    refuse(image, firmware, "auto")
+    route = choose_route(firmware, boot_set(boot_image(image)), _loader(image, firmware, request.loader))
     refuse(image, firmware, route.loader)
     watch = _watch(profile, image, request, firmware, segment)
     plan = make_plan(
@@ -103,7 +105,8 @@ def prepare(
         console=_console_detail(board, profile),
         watch=watch,
         limits=_limits(profile, watch),
-        unconfirmed=profile.unconfirmed("serial", "bmc.boot_flags", "firmware"),
+        unconfirmed=profile.unconfirmed("serial", "bmc", "firmware", "stages"),
+        cautions=tuple(f"{caution.message}: {caution.fix}" for caution in cautions(image)),
     )
     serial = SerialLine(unit=_unit(port), baud=_baud(board, profile))
     return Prepared(plan, watch, board, profile, image, segment, serial, request)
@@ -142,6 +145,13 @@ def _firmware(profile: Profile, wanted: Firmware | None) -> Firmware:
             f"{profile.name} does not boot by {firmware}", hint=f"it boots by {', '.join(supported)}"
         )
     return firmware
+
+
+def _loader(image: Image, firmware: Firmware, wanted: str) -> str:
+    """Return the loader asked for; `auto` leaves the choice open only where every loader could do it."""
+    if wanted == "auto" and "ipxe" not in loaders_for(image, firmware):
+        return "grub"
+    return wanted
 
 
 def _unit(port: int) -> int:

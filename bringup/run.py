@@ -19,8 +19,8 @@ from bringup.console.stages import Sighting, StageReader
 from bringup.errors import BringupError, ConsoleLostError, InterruptedRunError
 from bringup.events import Emit, Event, Source
 from bringup.lease import Lease
-from bringup.power.actions import ensure_off, ensure_on
-from bringup.power.base import NO_OVERRIDE, BootOverride, Power, PowerState
+from bringup.power.actions import Pace, confirmed_state, cycle, ensure_on
+from bringup.power.base import BootOverride, Power, PowerState
 from bringup.power.open import open_power
 from bringup.preflight import Prepared
 from bringup.runs import EventLog, RunFolder
@@ -94,8 +94,7 @@ class Run:
         stack.enter_context(Lease(self._plan.board, "boot"))
         with self._step("twin", wanted=self._plan.twin):
             site = stack.enter_context(prepared.open_site(self._emit_event))
-        # Opened first, closed last: power and SOL share one login.
-        power = stack.enter_context(closing(open_power(site.board)))
+        power = stack.enter_context(closing(open_power(site.board, self._emit_event)))
         with self._step("console"):
             stack.enter_context(
                 self._console(open_console(site.board, self._emit_event, steal=prepared.request.steal))
@@ -165,10 +164,7 @@ class Run:
     @contextmanager
     def _armed(self, power: Power) -> Iterator[None]:
         uefi = self._plan.firmware == "uefi"
-        wanted = BootOverride("network", persistent=False, uefi=uefi)
-        power.set_override(wanted)
-        text = f"{wanted}; read back, 60 s timer off"
-        self._emit("power", "override.read", text, device="network", persistent=False, uefi=uefi)
+        power.set_override(BootOverride("network", persistent=False, uefi=uefi))
         try:
             yield
         finally:
@@ -178,14 +174,15 @@ class Run:
     def _disarm(self, power: Power) -> None:
         try:
             if power.read_override().device != "none":
-                power.set_override(NO_OVERRIDE)
+                power.set_override(BootOverride("none"))
         except BringupError as error:
             self._emit("power", "override.left", f"could not clear the boot override: {error.message}")
 
     def _start(self, power: Power) -> None:
-        if power.state() is PowerState.ON:
-            ensure_off(power, self._emit_event)
-        ensure_on(power, self._emit_event)
+        # A virtual supply needs no rest between off and on.
+        pace = Pace(poll_s=0.1, off_pause_s=0.1) if self._plan.twin else Pace()
+        act = cycle if confirmed_state(power, pace) is PowerState.ON else ensure_on
+        act(power, self._emit_event, pace)
 
     # Watching.
 

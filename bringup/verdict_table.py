@@ -39,9 +39,9 @@ _FIREWALL = ("a firewall on this host", "open UDP 67, 69, 4011, the ephemeral po
 _OTHER_SERVER = ("another DHCP server answered", "use an own segment, or take the board off that network")
 _WRONG_PORT = (
     "kernel and SOL use different ports",
-    "console_port=0x2f8 debug_port=0x2f8 on the kernel command line (C45)",
+    "console_port=0x2f8 debug_port=0x2f8 on the kernel command line",
 )
-_RELEASE = ("a RELEASE image prints nothing from the kernel", "build with RELEASE=OFF, or --until vmm (C46)")
+_RELEASE = ("a RELEASE image prints nothing from the kernel", "build with RELEASE=OFF, or --until vmm")
 _CHECKSUM = ("checksum offload on a bridge or veth", "ethtool -K IF tx off on both ends")
 _LINK = ("a bad link", "look at the port's error counters, try another cable")
 
@@ -207,7 +207,7 @@ TABLE: Mapping[str, Row] = {
         "{some} of {all} VMs reached a login prompt within {waited} s",
         (
             ("no getty on the guest's console", "getty on ttyS0 in the guest's root file system"),
-            ("an interrupt storm", "level_trig = 0, and one VM per IOAPIC pin (C4, C8)"),
+            ("an interrupt storm", "level_trig = 0, and one VM per IOAPIC pin"),
             ("a driver waits for its device", "look at the guest's last lines"),
         ),
     ),

@@ -72,7 +72,7 @@ def _hardware(profile: Profile) -> Iterator[str]:
         "identity",
         f"{_show(who.manufacturer)} {_show(who.system_product)}, baseboard {_show(who.baseboard_product)}",
     )
-    yield _line("", f"{_show(who.cpu)}; {_show(who.cpu_threads)} threads; subsystem {_show(who.subsystem)}")
+    yield _line("", f"{_show(who.cpu)}; threads: {_show(who.cpu_threads)}; subsystem {_show(who.subsystem)}")
     yield _line(
         "console",
         f"Serial-over-LAN on I/O port {_show(serial.sol_port, hex)}, IRQ {_show(serial.sol_irq)}, "
@@ -103,7 +103,7 @@ def _booting(profile: Profile) -> Iterator[str]:
     yield _line("netboot", offered or f"which ports can: {_UNKNOWN}")
     pci, limits, interrupts = profile.pci, profile.hypervisor, profile.interrupts
     expected = ", ".join(f"{entry.count}x {entry.id} {entry.what}" for entry in pci.expected)
-    yield from _wrapped("PCI", f"{_show(pci.functions_seen)} functions; every unit has {expected}")
+    yield from _wrapped("PCI", f"functions seen: {_show(pci.functions_seen)}; every unit has {expected}")
     yield from _wrapped(
         "VMM limits",
         f"{_show(limits.pci_max_devices)} PCI functions, BARs below {_show(limits.bar_limit_bytes, size)}; "

@@ -97,6 +97,9 @@ class BootView:
     def _power(self, event: Event) -> tuple[str, str, str]:
         return "ok", "power", event.text
 
+    def _override(self, event: Event) -> tuple[str, str, str] | None:
+        return ("ok", "override", event.text) if event.data.get("device") != "none" else None
+
     def _served(self, event: Event) -> tuple[str, str, str] | None:
         role = event.data.get("role", "other")
         label = _ROLE_LABEL.get(role)
@@ -132,7 +135,7 @@ _LINES: dict[str, Any] = {
     "console.gap": _plain("console", "bad"),
     "console.stage": BootView._stage,
     "console.failure": _plain("board", "bad"),
-    "override.read": _plain("override"),
+    "override.read": BootView._override,
     "override.left": _plain("override", "bad"),
     "power.state": BootView._power,
     "dhcp.ack": BootView._dhcp,

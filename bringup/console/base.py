@@ -1,27 +1,47 @@
-"""What a console is, whatever carries it."""
+"""What a console is to everybody who reads one, whether SOL or a serial line."""
 
 from __future__ import annotations
 
 from typing import Protocol
 
+from bringup.errors import BmcBusyError
+
+
+class ConsoleHeldError(BmcBusyError):
+    """Somebody else, who is known to be somebody else, has the console."""
+
 
 class Console(Protocol):
-    """A byte stream to and from a board's serial port."""
+    """A board's console. `read` and `write` may be called from different threads, one each."""
 
-    def open(self, timeout_s: float) -> None:
-        """Attach; returns only when bytes of the board would arrive. Raises LabError."""
-
-    def read(self, timeout_s: float) -> bytes:
-        """Return what came, b"" when nothing did for `timeout_s`; raises ConsoleLostError when it is gone."""
-
-    def write(self, data: bytes) -> None:
-        """Send to the board; returns at once. Raises ConsoleLostError when it is known to be gone."""
-
-    def send_break(self) -> None:
-        """Send a serial break."""
-
-    def close(self) -> None:
-        """Detach and free the line for others; harmless when not attached."""
+    @property
+    def alive_s(self) -> float:
+        """When the console last showed a sign of life (CLOCK_MONOTONIC, seconds)."""
+        ...
 
     def describe(self) -> str:
-        """Return in a few words what this is, for people."""
+        """Return which console this is, for people."""
+        ...
+
+    def open(self, timeout_s: float) -> None:
+        """Attach; returns only when the console is really operational, raises LabError when it will not be.
+
+        A console that was lost or closed can be opened again.
+        """
+        ...
+
+    def read(self, timeout_s: float) -> bytes:
+        """Return what came in, b"" when nothing did within `timeout_s`; raises ConsoleLostError when it is lost."""
+        ...
+
+    def write(self, data: bytes) -> None:
+        """Send `data`; returns once it has been taken, raises ConsoleLostError when it was not."""
+        ...
+
+    def send_break(self) -> None:
+        """Send a break."""
+        ...
+
+    def close(self) -> None:
+        """Detach; safe to call twice."""
+        ...

@@ -81,6 +81,14 @@ def for_terminal(data: bytes) -> bytes:
 
 
 def plain_text(data: bytes) -> str:
-    """Return one line as text for logs and reports: no escape sequences, no controls but tabs."""
-    text = _ESCAPE_ANY.sub("", for_terminal(data).decode("ascii"))
-    return "".join(character for character in text if character == "\t" or character >= " ")
+    """Return one line as text for logs and reports: no escape sequences, no controls but tabs.
+
+    What was backspaced over is left out, as on a terminal.
+    """
+    shown: list[str] = []
+    for character in _ESCAPE_ANY.sub("", for_terminal(data).decode("ascii")):
+        if character == "\b":
+            del shown[-1:]
+        elif character == "\t" or character >= " ":
+            shown.append(character)
+    return "".join(shown)

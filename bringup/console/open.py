@@ -2,17 +2,40 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from bringup.console.base import Console
-from bringup.console.serial import SerialConsole
-from bringup.console.sol import ReconnectingConsole, SolConsole
-from bringup.events import Emit
-from bringup.lab import Board
-from bringup.power.open import bmc_address
+from bringup.console.reconnect import ReconnectingConsole
+from bringup.events import Emit, Event
+
+if TYPE_CHECKING:
+    from bringup.lab import Board
+
+_LEAST_PROBE_INTERVAL_S = 1.0
 
 
-def open_console(board: Board, emit: Emit, *, steal: bool = False) -> Console:
-    """Return the board's console, not yet attached; SOL comes back by itself after a loss."""
+def open_console(board: Board, emit: Emit | None = None, *, steal: bool = False) -> Console:
+    """Return the board's console, SOL or serial line, not attached yet: call `open` on it.
+
+    It comes back after a loss and tells `emit` of it (`console.lost`, `console.gap`). `steal` takes SOL from
+    another session, once.
+    """
     if board.serial != "sol":
-        return SerialConsole(board.serial, board.baud or board.profile.serial.baud.value)
-    bmc = bmc_address(board)
-    return ReconnectingConsole(lambda own: SolConsole(bmc, steal=steal or own), emit)
+        from bringup.console.serial import SerialConsole
+
+        line = SerialConsole(board.serial, baud=board.baud or board.profile.serial.baud.value)
+        return ReconnectingConsole(line, emit or _ignore, name="the serial line")
+    from bringup.console.sol import SolConsole
+    from bringup.ipmi import IpmiClient
+    from bringup.power.open import bmc_address
+
+    # The BMC's own limit on how often it may be asked holds for the question whether it lives, too.
+    spacing_s = board.profile.bmc.min_command_spacing_s.value
+    sol = SolConsole(
+        IpmiClient(bmc_address(board)), steal=steal, probe_after_s=max(_LEAST_PROBE_INTERVAL_S, spacing_s)
+    )
+    return ReconnectingConsole(sol, emit or _ignore)
+
+
+def _ignore(_event: Event) -> None:
+    return

@@ -1,84 +1,137 @@
-"""A console on any serial line that pyserial opens: `/dev/ttyUSB0`, `rfc2217://host:port`, `socket://host:port`."""
+"""A serial line as a console: a device, or any other URL that pyserial opens (rfc2217://, socket://, ...)."""
 
 from __future__ import annotations
 
+import contextlib
 import errno
-from typing import Any
+import time
+from typing import TYPE_CHECKING, Any
 
-from bringup.errors import BmcBusyError, ConsoleLostError, LabError
+from bringup.errors import ConsoleLostError, LabError, UsageError
+
+if TYPE_CHECKING:
+    from serial import SerialBase
+
+_WRITE_TIMEOUT_S = 10.0
+_BREAK_S = 0.25
+_PIECE_MAX = 4096
+
+# What the operating system says -> sentence, next step.
+_WHY = {
+    errno.ENOENT: ("does not exist", "is the adapter plugged in? `ls /dev/serial/by-id` lists those that are"),
+    errno.ENXIO: ("has no hardware behind it", "this host has fewer serial ports than device files"),
+    errno.EACCES: ("may not be opened by you", "join its group and log in again: sudo usermod -aG dialout $USER"),
+    errno.EPERM: ("may not be opened by you", "join its group and log in again: sudo usermod -aG dialout $USER"),
+    errno.EBUSY: ("is used by another program", "end the other program: `fuser -v` on the device names it"),
+    errno.EAGAIN: ("is used by another program", "end the other program: `fuser -v` on the device names it"),
+    errno.EIO: ("gives input/output errors", "unplug the adapter and plug it in again"),
+}
 
 
 class SerialConsole:
-    """One serial line. Local devices are opened exclusively, so that two readers cannot steal each other's bytes."""
+    """A console on pyserial. A device is locked against other programs (`exclusive`), which network URLs have no notion of.
 
-    def __init__(self, url: str, baud: int) -> None:
+    A break travels over devices and rfc2217://; socket:// is bytes only, and pyserial drops it there in silence.
+    """
+
+    def __init__(self, url: str, *, baud: int = 115200) -> None:
         self._url = url
         self._baud = baud
-        self._port: Any = None
+        self._port: SerialBase | None = None
+        self._alive_s = time.monotonic()
+
+    @property
+    def alive_s(self) -> float:
+        """When the line was last known to be there."""
+        return self._alive_s
+
+    def describe(self) -> str:
+        """Return which console this is."""
+        return f"{self._url} at {self._baud} baud"
 
     def open(self, timeout_s: float) -> None:
-        """Open the line; raises LabError saying what is missing, BmcBusyError when another program has it."""
+        """Open the line, 8N1 without flow control; raises UsageError for a URL that makes no sense."""
         import serial
 
-        local = "://" not in self._url
-        options: dict[str, Any] = {"exclusive": True} if local else {}
+        self.close()
+        # URL handlers know no lock and refuse the word; nor does their opening take our timeout.
+        local = {"exclusive": True} if "://" not in self._url else {}
         try:
             self._port = serial.serial_for_url(
-                self._url, baudrate=self._baud, timeout=0.2, write_timeout=timeout_s, **options
+                self._url, baudrate=self._baud, timeout=0, write_timeout=_WRITE_TIMEOUT_S, **local
             )
-        except (serial.SerialException, OSError, ValueError) as error:
-            raise _refusal(self._url, error) from None
+        except (serial.SerialException, OSError) as error:
+            raise _cannot_open(self._url, error) from None
+        except ValueError as error:
+            raise UsageError(
+                f"{self._url} is no serial line: {error}",
+                hint="give a device such as /dev/ttyUSB0, or rfc2217://HOST:PORT, socket://HOST:PORT",
+            ) from None
+        self._alive_s = time.monotonic()
 
     def read(self, timeout_s: float) -> bytes:
-        """Return what came, b"" for nothing; raises ConsoleLostError when the line is gone."""
-        import serial
-
-        try:
-            self._port.timeout = timeout_s
-            first: bytes = self._port.read(1)
-            # socket:// says "1 waiting" when its peer is gone; the read after it tells the truth.
-            waiting = self._port.in_waiting if first else 0
-            return first + (self._port.read(waiting) if waiting > 1 else b"")
-        except (serial.SerialException, OSError, TypeError) as error:
-            raise ConsoleLostError(f"the serial line {self._url} was lost: {error}") from None
+        """Return what came in within `timeout_s`."""
+        port = self._opened()
+        with self._line_faults():
+            port.timeout = timeout_s
+            data = bytes(port.read(1))
+            if data:
+                port.timeout = 0
+                data += bytes(port.read(_PIECE_MAX))
+        self._alive_s = time.monotonic()
+        return data
 
     def write(self, data: bytes) -> None:
-        """Send to the board."""
-        import serial
-
-        try:
-            self._port.write(data)
-        except (serial.SerialException, OSError) as error:
-            raise ConsoleLostError(f"the serial line {self._url} was lost: {error}") from None
+        """Send characters."""
+        port = self._opened()
+        with self._line_faults():
+            for start in range(0, len(data), _PIECE_MAX):
+                port.write(data[start : start + _PIECE_MAX])
 
     def send_break(self) -> None:
-        """Send a serial break (a plain socket:// has none; it is ignored there)."""
-        self._port.send_break()
+        """Send a break of a quarter of a second; raises LabError on a line that cannot carry one."""
+        port = self._opened()
+        if self._url.startswith("socket://"):
+            raise LabError("a socket:// line cannot carry a break", hint="use rfc2217://, or the device itself")
+        with self._line_faults():
+            port.send_break(_BREAK_S)
 
     def close(self) -> None:
         """Close the line."""
         port, self._port = self._port, None
         if port is not None:
-            port.close()
+            with contextlib.suppress(OSError):
+                port.close()
 
-    def describe(self) -> str:
-        """Return in a few words what this is, for people."""
-        return f"{self._url}, {self._baud} baud"
+    def _opened(self) -> Any:
+        if self._port is None:
+            raise ConsoleLostError(f"{self._url} is not open")
+        return self._port
+
+    @contextlib.contextmanager
+    def _line_faults(self) -> Any:
+        import serial
+
+        try:
+            yield
+        except serial.SerialTimeoutException:
+            raise ConsoleLostError(f"{self._url} took no characters for {_WRITE_TIMEOUT_S:.0f} s") from None
+        except (OSError, TypeError) as error:  # TypeError: pyserial, when another thread closes the line meanwhile
+            reason = _why(error)[0] if isinstance(error, OSError) else "was closed"
+            raise ConsoleLostError(
+                f"the console was lost: {self._url} {reason}", hint="is the adapter or its server still there?"
+            ) from None
 
 
-def _refusal(url: str, error: Exception) -> LabError:
-    number = getattr(error, "errno", None)
-    text = str(error)
-    if number == errno.ENOENT or "No such file" in text:
-        return LabError(
-            f"there is no serial port {url}", hint="is the adapter plugged in? `ls /dev/serial/by-id`"
-        )
-    if number == errno.EACCES or "Permission denied" in text:
-        return LabError(
-            f"no permission to open {url}", hint="`sudo usermod -aG dialout $USER`, then log in again"
-        )
-    if number in (errno.EAGAIN, errno.EBUSY) or "lock" in text:
-        return BmcBusyError(f"{url} is in use by another program", hint=f"`fuser {url}` names it")
-    return LabError(
-        f"cannot open the serial line {url}: {text}", hint="/dev/ttyUSB0, rfc2217://h:p, socket://h:p"
-    )
+def _cannot_open(url: str, error: OSError) -> LabError:
+    reason, hint = _why(error)
+    return LabError(f"{url} {reason}", hint=hint)
+
+
+def _why(error: OSError) -> tuple[str, str]:
+    # pyserial wraps the cause in its own exception, sometimes keeping the number and sometimes only the text.
+    numbers = [error.errno, getattr(error.__context__, "errno", None)]
+    for number in numbers:
+        if number in _WHY:
+            return _WHY[number]
+    return f"cannot be used ({str(error).splitlines()[0] if str(error) else type(error).__name__})", "check the name and the cable"

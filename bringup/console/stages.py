@@ -71,10 +71,10 @@ class StageReader:
         sightings = self._release(at_s - _QUIET_S)
         for offset in range(0, len(data), _BLOCK):
             block = data[offset : offset + _BLOCK]
-            if self._garbage.feed(block):
-                sightings.append(self._garbage_sighting(at_s))
             for writer, text in self._demultiplexer.feed(block):
                 sightings += self._read(writer, text, at_s)
+            if self._garbage.feed(block):
+                sightings.append(self._garbage_sighting(at_s))
             self.bytes_seen += len(block)
         return sightings
 

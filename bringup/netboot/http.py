@@ -28,6 +28,7 @@ _CHUNK = 256 * 1024
 _TRANSFERS_MAX = 16
 # Long enough for a board that halts between two files of one connection, short enough to be done with it.
 _KEEPALIVE_S = 30.0
+_SHUTDOWN_S = 0.5
 _RANGE = re.compile(r"bytes=(\d{0,18})-(\d{0,18})", re.ASCII)
 
 
@@ -45,7 +46,7 @@ class HttpService:
         self._transfers = 0
         # lingering_time 0: a request's body is nothing to wait for.
         server = web.Server(self._handle, keepalive_timeout=_KEEPALIVE_S, lingering_time=0.0, access_log=None)
-        self._runner = web.ServerRunner(server)
+        self._runner = web.ServerRunner(server, shutdown_timeout=_SHUTDOWN_S)
 
     @property
     def port(self) -> int:
@@ -55,7 +56,7 @@ class HttpService:
     async def start(self) -> None:
         """Listen; raises PortBusyError or LabError."""
         await self._runner.setup()
-        site = web.TCPSite(self._runner, self._address, self._asked_port, shutdown_timeout=0.5)
+        site = web.TCPSite(self._runner, self._address, self._asked_port)
         try:
             await site.start()
         except OSError as error:

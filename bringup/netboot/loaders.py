@@ -82,6 +82,8 @@ def choose_route(
     loader: LoaderName = "grub"
     if forced == "ipxe" or (forced == "auto" and firmware is Firmware.BIOS and not against_ipxe):
         loader = "ipxe"
+    if loader == "grub" and (unsafe := _unsafe(boot, "grub")):
+        raise UsageError(unsafe, hint="change the command line")
     return Route(firmware, loader, _protocol(firmware, boot, loader), transport or _FASTEST_TRANSPORT[loader])
 
 
@@ -93,6 +95,8 @@ def _protocol(firmware: Firmware, boot: BootSet, loader: LoaderName) -> Protocol
 
 
 def _against_ipxe(firmware: Firmware, boot: BootSet) -> str | None:
+    if unsafe := _unsafe(boot, "ipxe"):
+        return unsafe
     if boot.kind == "linux":
         return None
     if firmware is Firmware.UEFI:
@@ -127,8 +131,8 @@ def render_script(boot: BootSet, route: Route, base_url: str) -> str:
 
     Raises UsageError for a command line the loader could not hand over as it is.
     """
-    for _, args in (boot.kernel, *boot.modules):
-        refuse_unsafe(args, route.loader)
+    if unsafe := _unsafe(boot, route.loader):
+        raise UsageError(unsafe)
     server = base_url.removeprefix("http://")
     if route.transport == "tftp":
         # Both loaders speak TFTP to port 69 only; the port in the URL is HTTP's.
@@ -144,22 +148,23 @@ def render_script(boot: BootSet, route: Route, base_url: str) -> str:
     )
 
 
-def refuse_unsafe(args: str, loader: LoaderName) -> None:
-    """Raise UsageError when `loader` would change this command line or take part of it as commands."""
+def unsafe_args(args: str, loader: LoaderName) -> str | None:
+    """Return why `loader` would change this command line or take part of it as commands, else None."""
     if not _PRINTABLE.fullmatch(args):
-        raise UsageError(f"a command line may hold printable ASCII only: {args!r}")
+        return f"a command line may hold printable ASCII only, not {args!r}"
     if loader == "grub":
         bad = next((char for char in args if char in "\"'\\"), None)
-        if bad:
-            raise UsageError(f"GRUB rewrites quotes and backslashes in command lines, and {args!r} has {bad}")
-        return
+        return f"GRUB rewrites quotes and backslashes, and {args!r} has {bad}" if bad else None
     if "${" in args:
-        raise UsageError(f"iPXE would replace ${{...}} in the command line {args!r}", hint="--loader grub")
+        return f"iPXE would replace ${{...}} in {args!r}"
     for word in args.split():
         if word in ("||", "&&", ";") or word.startswith("#"):
-            raise UsageError(
-                f"iPXE would take {word} in the command line {args!r} as its own", hint="--loader grub"
-            )
+            return f"iPXE would take {word} in {args!r} as its own"
+    return None
+
+
+def _unsafe(boot: BootSet, loader: LoaderName) -> str | None:
+    return next(filter(None, (unsafe_args(args, loader) for _, args in (boot.kernel, *boot.modules))), None)
 
 
 @cache

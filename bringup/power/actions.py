@@ -1,7 +1,7 @@
-"""Power as people mean it: from a confirmed state, to a confirmed state, and no further.
+"""Safe power: act only from a confirmed state, and confirm the change.
 
-Unknown is not off: nothing is done to a board whose state nobody knows. "On" never cycles a running board
-(cluster-api-provider-maas#379 is what happens otherwise).
+A state is confirmed when two reads in succession agree; unknown is never taken for off. Nothing here switches a
+board that is already as wanted: "on" for a running board changes nothing.
 """
 
 from __future__ import annotations
@@ -9,36 +9,17 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TypeVar
 
 from bringup.errors import BmcBusyError, BmcTimeoutError, LabError
 from bringup.events import Emit, Event
 from bringup.power.base import Power, PowerState
 
-T = TypeVar("T")
-
-CHANGE_TIMEOUT_S = 60.0
-CYCLE_PAUSE_S = 5.0
-_POLL_S = 0.2
-_READS_MAX = 10
-_TRIES = 3
-_RETRY_PAUSE_S = 1.0
-
-
-@dataclass(frozen=True, slots=True)
-class Pace:
-    """How long things may take, in seconds, and the clock they are measured by."""
-
-    change_timeout_s: float = CHANGE_TIMEOUT_S
-    cycle_pause_s: float = CYCLE_PAUSE_S
-    poll_s: float = _POLL_S
-    now: Callable[[], float] = time.monotonic
-    sleep: Callable[[float], None] = time.sleep
+ON, OFF, UNKNOWN = PowerState.ON, PowerState.OFF, PowerState.UNKNOWN
 
 
 @dataclass(frozen=True, slots=True)
 class PowerResult:
-    """What was, what is, whether anything was done, and how long it took."""
+    """What an action did; `seconds` from the first read to the confirmed end."""
 
     action: str
     before: PowerState
@@ -46,91 +27,161 @@ class PowerResult:
     changed: bool
     seconds: float
 
+    def __str__(self) -> str:
+        if not self.changed:
+            return f"already {self.after}"
+        if self.before is not self.after:
+            what = f"{self.before} → {self.after}"
+        else:
+            what = "on → off → on" if self.action == "cycle" else "reset, on before and after"
+        return f"{what}, confirmed in {self.seconds:.1f} s"
+
+
+@dataclass(frozen=True)
+class Pace:
+    """How long to wait, in seconds, and on which clock."""
+
+    confirm_timeout_s: float = 30.0
+    change_timeout_s: float = 60.0
+    soft_timeout_s: float = 180.0
+    poll_s: float = 0.2
+    # Supplies and BMCs ignore a power-on that comes right after the power went off.
+    off_pause_s: float = 3.0
+    now: Callable[[], float] = time.monotonic
+    sleep: Callable[[float], None] = time.sleep
+
 
 def confirmed_state(power: Power, pace: Pace | None = None) -> PowerState:
-    """Return the state that two reads in a row agree on; raises LabError when there is no such state."""
-    pace = pace or Pace()
-    last = PowerState.UNKNOWN
-    for _ in range(_READS_MAX):
-        state = patiently(power.state, pace)
-        if state is not PowerState.UNKNOWN and state is last:
-            return state
-        last = state
-        pace.sleep(pace.poll_s / 4)
-    raise LabError(
-        "the BMC does not say whether the board is on or off, so nothing was done",
-        hint="look at the board's power LED; a cold reset of the BMC may help",
-    )
+    """Return ON or OFF as two reads in succession agree; raises LabError when they never do."""
+    return _Sequence("read", power, None, pace).confirmed()
 
 
 def ensure_on(power: Power, emit: Emit, pace: Pace | None = None) -> PowerResult:
-    """Switch on a board that is off; a running board is left alone."""
-    return _ensure(power, PowerState.ON, power.on, emit, pace or Pace())
+    """Bring the board on; one that is on already is left alone."""
+    sequence = _Sequence("on", power, emit, pace)
+    if sequence.before() is OFF:
+        sequence.switch("on", power.on, ON)
+    return sequence.result()
 
 
 def ensure_off(power: Power, emit: Emit, pace: Pace | None = None) -> PowerResult:
-    """Switch off a board that is on."""
-    return _ensure(power, PowerState.OFF, power.off, emit, pace or Pace())
+    """Bring the board off at once; one that is off already is left alone."""
+    sequence = _Sequence("off", power, emit, pace)
+    if sequence.before() is ON:
+        sequence.switch("off", power.off, OFF)
+    return sequence.result()
 
 
 def cycle(power: Power, emit: Emit, pace: Pace | None = None) -> PowerResult:
-    """Off, confirmed; a pause; on, confirmed. A board that was off is switched on."""
-    pace = pace or Pace()
-    begin = pace.now()
-    before = ensure_off(power, emit, pace).before
-    if before is PowerState.ON:
-        pace.sleep(pace.cycle_pause_s)
-    after = ensure_on(power, emit, pace).after
-    return PowerResult("cycle", before, after, True, pace.now() - begin)
+    """Switch off, wait, switch on, each confirmed; a board that is off is switched on.
+
+    The BMC's own cycle command is not used: between its off and on there is nothing to confirm.
+    """
+    sequence = _Sequence("cycle", power, emit, pace)
+    if sequence.before() is ON:
+        sequence.switch("off", power.off, OFF)
+        sequence.stay_off()
+    sequence.switch("on", power.on, ON)
+    return sequence.result()
 
 
 def reset(power: Power, emit: Emit, pace: Pace | None = None) -> PowerResult:
-    """Reset a running board; raises LabError when it is off, where a reset does nothing."""
-    pace = pace or Pace()
-    begin = pace.now()
-    before = confirmed_state(power, pace)
-    if before is not PowerState.ON:
-        raise LabError("the board is off, and a reset starts nothing", hint="bringup power BOARD on")
-    emit(Event("power", "power.action", "reset", {"action": "reset"}))
-    patiently(power.reset, pace)
-    after = confirmed_state(power, pace)
-    return PowerResult("reset", before, after, True, pace.now() - begin)
+    """Reset a running board and confirm that it is on; raises LabError for one that is off.
 
-
-def _ensure(power: Power, wanted: PowerState, act: Callable[[], None], emit: Emit, pace: Pace) -> PowerResult:
-    begin = pace.now()
-    before = confirmed_state(power, pace)
-    if before is wanted:
-        emit(Event("power", "power.state", f"{wanted} already, confirmed", {"state": str(wanted)}))
-        return PowerResult(str(wanted), before, before, False, pace.now() - begin)
-    emit(Event("power", "power.action", str(wanted), {"action": str(wanted)}))
-    patiently(act, pace)
-    deadline = begin + pace.change_timeout_s
-    while patiently(power.state, pace) is not wanted:
-        if pace.now() > deadline:
-            raise LabError(
-                f"the BMC took the command, and the board is still not {wanted} "
-                f"after {pace.change_timeout_s:.0f} s",
-                hint="is the power cable in? `ipmitool chassis status` shows faults and interlocks",
-            )
-        pace.sleep(pace.poll_s)
-    after = confirmed_state(power, pace)
-    if after is not wanted:
+    That the reset happened shows only in what the board does next: the power is on before and after.
+    """
+    sequence = _Sequence("reset", power, emit, pace)
+    if sequence.before() is OFF:
         raise LabError(
-            f"the board went {wanted} and then {after} again", hint="`bringup runs show`, power LED"
+            f"the board is off, and a reset needs it on ({power.describe()})", hint="switch it on instead"
         )
-    text = f"{before} → {after}, confirmed"
-    emit(Event("power", "power.state", text, {"state": str(after), "before": str(before)}))
-    return PowerResult(str(wanted), before, after, True, pace.now() - begin)
+    sequence.switch("reset", power.reset, ON)
+    return sequence.result()
 
 
-def patiently(call: Callable[[], T], pace: Pace) -> T:
-    """Run one command again when the BMC was busy or silent, a few times; nothing else is repeated."""
-    for attempt in range(1, _TRIES + 1):
-        try:
-            return call()
-        except (BmcBusyError, BmcTimeoutError):
-            if attempt == _TRIES:
-                raise
-            pace.sleep(_RETRY_PAUSE_S)
-    raise AssertionError("unreachable")
+def soft_off(power: Power, emit: Emit, pace: Pace | None = None) -> PowerResult:
+    """Ask the operating system to shut down and wait for the power to go off."""
+    sequence = _Sequence("soft", power, emit, pace)
+    if sequence.before() is ON:
+        sequence.switch("soft", power.soft, OFF, timeout_s=sequence.pace.soft_timeout_s)
+    return sequence.result()
+
+
+class _Sequence:
+    """One action under way: reads, switches, remembers where it began."""
+
+    def __init__(self, action: str, power: Power, emit: Emit | None, pace: Pace | None) -> None:
+        self.pace = pace or Pace()
+        self._action = action
+        self._power = power
+        self._emit = emit or (lambda _event: None)
+        self._began_s = self.pace.now()
+        self._before = self._after = UNKNOWN
+        self._changed = False
+
+    def before(self) -> PowerState:
+        """Confirm the state before anything is done."""
+        self._before = self._after = self.confirmed()
+        return self._before
+
+    def confirmed(self) -> PowerState:
+        """Return the steady state, whichever it is."""
+        return self._wait(None, self.pace.confirm_timeout_s)
+
+    def switch(
+        self, name: str, command: Callable[[], None], wanted: PowerState, timeout_s: float | None = None
+    ) -> None:
+        """Send one command and wait for its effect."""
+        self._emit(Event("power", "power.action", f"power {name}", {"action": name}))
+        command()
+        self._changed = True
+        self._after = self._wait(wanted, self.pace.change_timeout_s if timeout_s is None else timeout_s)
+
+    def stay_off(self) -> None:
+        """Tell that the board is off, and leave it so for a moment."""
+        self._emit(Event("power", "power.state", f"{ON} → {OFF}, confirmed", {"state": str(OFF)}))
+        self.pace.sleep(self.pace.off_pause_s)
+
+    def result(self) -> PowerResult:
+        """Return what was done, and tell it."""
+        seconds = self.pace.now() - self._began_s
+        result = PowerResult(self._action, self._before, self._after, self._changed, seconds)
+        self._emit(Event("power", "power.state", str(result), {"state": str(self._after)}))
+        return result
+
+    def _wait(self, wanted: PowerState | None, timeout_s: float) -> PowerState:
+        deadline = self.pace.now() + timeout_s
+        seen: list[PowerState] = []
+        fault: LabError | None = None
+        while True:
+            try:
+                seen.append(self._power.state())
+                fault = None
+            except (BmcBusyError, BmcTimeoutError) as error:
+                seen.append(UNKNOWN)
+                fault = error
+            last = seen[-1]
+            steady = len(seen) > 1 and seen[-2] is last and last is not UNKNOWN
+            if steady and wanted in (None, last):
+                return last
+            if self.pace.now() >= deadline:
+                raise fault or self._no_change(wanted, seen, timeout_s)
+            self.pace.sleep(self.pace.poll_s)
+
+    def _no_change(self, wanted: PowerState | None, seen: list[PowerState], timeout_s: float) -> LabError:
+        who = self._power.describe()
+        if wanted is None or UNKNOWN in seen[-2:] or seen[-1] is wanted:
+            reads = ", ".join(str(state) for state in seen[-4:])
+            return LabError(
+                f"{who} gives no steady power state within {timeout_s:.0f} s (last reads: {reads})",
+                hint="nothing more was switched; look at the board's power LED",
+            )
+        if self._action == "soft":
+            return LabError(
+                f"the operating system did not switch the board off within {timeout_s:.0f} s ({who})",
+                hint="switch it off without asking: bringup power BOARD off",
+            )
+        return LabError(
+            f"{who} accepted the command and the board is still {seen[-1]} after {timeout_s:.0f} s",
+            hint="check mains power and front-panel button; a BMC that ignores commands needs its own reset",
+        )

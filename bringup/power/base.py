@@ -1,25 +1,31 @@
-"""What driving a board's power and boot override means, whatever does it."""
+"""What drives a board's power: a protocol that IPMI implements today and other ways may later."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from enum import StrEnum
+from enum import Enum
 from typing import Literal, Protocol
 
-Device = Literal["none", "network", "disk", "cdrom", "setup"]
+Device = Literal["none", "network", "disk", "cdrom", "floppy", "setup", "diagnostic", "other"]
 
 
-class PowerState(StrEnum):
-    """Unknown is a state of its own: it is neither off nor permission to act."""
+class PowerState(Enum):
+    """What is known of the power; UNKNOWN is not off."""
 
     ON = "on"
     OFF = "off"
     UNKNOWN = "unknown"
 
+    def __str__(self) -> str:
+        return self.value
+
 
 @dataclass(frozen=True, slots=True)
 class BootOverride:
-    """What the firmware boots instead of its own order; `none` means its own order."""
+    """What the firmware is told to boot from; `none` leaves it its own order.
+
+    `persistent` holds for every boot rather than the next one, `uefi` asks for an EFI boot.
+    """
 
     device: Device
     persistent: bool = False
@@ -28,33 +34,47 @@ class BootOverride:
     def __str__(self) -> str:
         if self.device == "none":
             return "none"
-        how = "always" if self.persistent else "once"
-        return f"{self.device} {how}, UEFI {'on' if self.uefi else 'off'}"
-
-
-NO_OVERRIDE = BootOverride("none")
+        return f"{self.device} {'always' if self.persistent else 'once'}, UEFI {'on' if self.uefi else 'off'}"
 
 
 class Power(Protocol):
-    """A board's power switch. Calls return when the command is accepted, not when the board has obeyed."""
+    """One board's power. Every call may raise LabError; the switching ones return before the board follows.
+
+    Sequences that confirm what they did are in bringup.power.actions.
+    """
+
+    def describe(self) -> str:
+        """Return who switches, for people: `the BMC at 10.0.0.17 port 623`."""
+        ...
 
     def state(self) -> PowerState:
-        """Return what the BMC says now."""
+        """Read the power state once."""
+        ...
 
     def on(self) -> None:
-        """Ask for power."""
+        """Ask for power on."""
+        ...
 
     def off(self) -> None:
-        """Pull the plug."""
+        """Ask for power off, at once and without asking the operating system."""
+        ...
 
     def reset(self) -> None:
-        """Reset a running board."""
+        """Ask for a hard reset of a board that is on."""
+        ...
+
+    def soft(self) -> None:
+        """Ask the operating system to shut down (an ACPI power button press)."""
+        ...
 
     def set_override(self, override: BootOverride) -> None:
-        """Set what boots next, and keep it from expiring; raises LabError when it does not read back."""
+        """Set what boots next and read it back; raises LabError when it did not take."""
+        ...
 
     def read_override(self) -> BootOverride:
-        """Return what is set."""
+        """Return what boots next."""
+        ...
 
     def close(self) -> None:
-        """Log out."""
+        """End the connection; a later call opens it again."""
+        ...

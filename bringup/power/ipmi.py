@@ -1,96 +1,134 @@
-"""Power and boot override over IPMI, by raw commands whose every bit is read back.
-
-Chassis Control is IPMI 2.0 28.3, Get Chassis Status 28.2, System Boot Options 28.12 and 28.13. The boot flags
-go out as raw bytes, because the tools' own words lose bits (ipmitool#163) and some BMCs void them after 60 s
-unless parameter 3 says not to (ironic; kinvolk/racker#36).
-"""
+"""Power and boot override over IPMI (chassis commands, IPMI 2.0 chapter 28)."""
 
 from __future__ import annotations
 
-from bringup.errors import LabError
+import time
+from collections.abc import Callable
+
+from bringup.errors import BmcBusyError, BmcTimeoutError, LabError
+from bringup.events import Emit, Event
 from bringup.ipmi import IpmiClient
-from bringup.power.base import BootOverride, Device, PowerState
+from bringup.power.base import BootOverride, PowerState
+from bringup.power.boot_flags import BootQuirks, decode, encode, took
 
 _CHASSIS = 0x00
-_STATUS, _CONTROL, _SET_BOOT, _GET_BOOT = 0x01, 0x02, 0x08, 0x09
-_OFF, _ON, _RESET = 0x00, 0x01, 0x03
-_KEEP_FLAGS, _BOOT_FLAGS = 3, 5
-_STOP_EXPIRY = 0x08
-_VALID, _PERSISTENT, _UEFI = 0x80, 0x40, 0x20
+_GET_STATUS, _CONTROL, _SET_BOOT, _GET_BOOT = 0x01, 0x02, 0x08, 0x09
+_OFF, _ON, _RESET, _SOFT = 0x00, 0x01, 0x03, 0x05
+_EXPIRY_PARAMETER, _FLAGS_PARAMETER = 0x03, 0x05
+_PARAMETER_INVALID = 0x80
+_FLAGS_ANSWER_BYTES = 7
 
-# Boot device selector, byte 2 bits 5:2 (table 28-14), as the byte goes out.
-_SELECTORS: dict[Device, int] = {"none": 0x00, "network": 0x04, "disk": 0x08, "cdrom": 0x14, "setup": 0x18}
+_BUSY_RETRIES = 3
+_SILENT_RETRIES = 1
+_BUSY_PAUSE_S = 1.0
 
 
 class IpmiPower:
-    """One board's power over its BMC. `uefi_disk_selector` is the vendor's byte for a UEFI boot from disk."""
+    """The power of one board through its BMC; emits what is set and read of the boot override.
 
-    def __init__(self, client: IpmiClient, *, uefi_disk_selector: int = 0x08) -> None:
+    A busy BMC is asked up to four times, one that gives no answer once more, except where asking twice would
+    do the thing twice.
+    """
+
+    def __init__(
+        self,
+        client: IpmiClient,
+        emit: Emit,
+        quirks: BootQuirks | None = None,
+        *,
+        sleep: Callable[[float], None] = time.sleep,
+    ) -> None:
         self._client = client
-        self._uefi_disk_selector = uefi_disk_selector
+        self._emit = emit
+        self._quirks = quirks or BootQuirks()
+        self._sleep = sleep
+
+    def describe(self) -> str:
+        """Return who switches."""
+        return str(self._client.bmc)
 
     def state(self) -> PowerState:
-        """Return what Get Chassis Status says."""
-        data = self._client.raw(_CHASSIS, _STATUS)
-        if not data:
+        """Read the power state once; an answer that is cut short is UNKNOWN."""
+        answer = self._request(_GET_STATUS, b"", "chassis power status")
+        if not answer:
             return PowerState.UNKNOWN
-        return PowerState.ON if data[0] & 1 else PowerState.OFF
+        return PowerState.ON if answer[0] & 0x01 else PowerState.OFF
 
     def on(self) -> None:
-        """Ask for power."""
-        self._client.raw(_CHASSIS, _CONTROL, bytes([_ON]))
+        """Ask for power on."""
+        self._control(_ON, "power on")
 
     def off(self) -> None:
-        """Pull the plug."""
-        self._client.raw(_CHASSIS, _CONTROL, bytes([_OFF]))
+        """Ask for power off."""
+        self._control(_OFF, "power off")
 
     def reset(self) -> None:
-        """Reset a running board."""
-        self._client.raw(_CHASSIS, _CONTROL, bytes([_RESET]))
+        """Ask for a hard reset; not repeated when no answer comes, because it may have been carried out."""
+        self._control(_RESET, "power reset", repeatable=False)
+
+    def soft(self) -> None:
+        """Ask the operating system to shut down; not repeated, because it is a press of a button."""
+        self._control(_SOFT, "soft power off", repeatable=False)
 
     def set_override(self, override: BootOverride) -> None:
-        """Set what boots next, with the expiry stopped first; raises LabError when it does not read back."""
-        wanted = self.flags(override)
-        if override.device != "none":
-            self._client.raw(_CHASSIS, _SET_BOOT, bytes([_KEEP_FLAGS, _STOP_EXPIRY]))
-        self._client.raw(_CHASSIS, _SET_BOOT, bytes([_BOOT_FLAGS]) + wanted)
-        got = self._read_flags()
-        if override.device == "none":
-            kept = not got[0] & _VALID
-        else:
-            kept = got[:2] == wanted[:2]
-        if not kept:
+        """Stop the 60 s expiry, set parameter 5 and read it back; raises LabError when a bit differs."""
+        wanted = encode(override, self._quirks)
+        timer = self._stop_expiry() if override.device != "none" else ""
+        self._request(_SET_BOOT, bytes([_FLAGS_PARAMETER]) + wanted, "set boot flags")
+        data = {"device": override.device, "persistent": override.persistent, "uefi": override.uefi}
+        self._emit(Event("power", "override.set", f"{override}, flags {wanted.hex(' ')}", data))
+        read = self._read_flags()
+        held = decode(read, self._quirks)
+        if not took(wanted, read):
             raise LabError(
-                f"{self._client.bmc} did not keep the boot override: "
-                f"sent {wanted.hex(' ')}, it has {got.hex(' ')}",
-                hint="set the boot order in the BIOS instead, or update the BMC",
+                f"{self.describe()} did not keep the boot override: asked for {override} ({wanted.hex(' ')}), "
+                f"it holds {held} ({read.hex(' ')})",
+                hint="choose the boot device in the BIOS, or update the BMC's firmware",
             )
+        self._emit(Event("power", "override.read", f"{held}, read back{timer}", {**data, "raw": read.hex()}))
 
     def read_override(self) -> BootOverride:
-        """Return what parameter 5 holds now."""
-        raw = self._read_flags()
-        if not raw[0] & _VALID:
-            return BootOverride("none")
-        names = {code: name for name, code in _SELECTORS.items()} | {self._uefi_disk_selector: "disk"}
-        device = names.get(raw[1] & 0x3C, "none")
-        return BootOverride(device, bool(raw[0] & _PERSISTENT), bool(raw[0] & _UEFI))
-
-    def flags(self, override: BootOverride) -> bytes:
-        """Return the five bytes of parameter 5 (pure)."""
-        if override.device == "none":
-            return bytes(5)
-        first = _VALID | (_PERSISTENT if override.persistent else 0) | (_UEFI if override.uefi else 0)
-        selector = _SELECTORS[override.device]
-        if override.device == "disk" and override.uefi:
-            selector = self._uefi_disk_selector
-        return bytes([first, selector, 0, 0, 0])
-
-    def _read_flags(self) -> bytes:
-        data = self._client.raw(_CHASSIS, _GET_BOOT, bytes([_BOOT_FLAGS, 0, 0]))
-        if len(data) < 7:
-            raise LabError(f"{self._client.bmc} gives boot flags of {len(data)} bytes, expected 7")
-        return data[2:7]
+        """Return what boots next."""
+        return decode(self._read_flags(), self._quirks)
 
     def close(self) -> None:
         """Log out."""
         self._client.close()
+
+    def _stop_expiry(self) -> str:
+        # A BMC without this parameter keeps the flags 60 s, which is enough when power follows at once.
+        data = bytes([_EXPIRY_PARAMETER, self._quirks.stop_expiry])
+        try:
+            self._request(_SET_BOOT, data, "stop the boot flags' expiry")
+        except LabError as error:
+            if type(error) is not LabError:  # busy, silent or not allowed: no word on the parameter
+                raise
+            return ", 60 s timer cannot be stopped"
+        return ", 60 s timer off"
+
+    def _read_flags(self) -> bytes:
+        answer = self._request(_GET_BOOT, bytes([_FLAGS_PARAMETER, 0, 0]), "get boot flags")
+        if len(answer) < _FLAGS_ANSWER_BYTES:
+            raise LabError(f"{self.describe()} cut its boot flags short: {answer.hex(' ')}")
+        if answer[1] & _PARAMETER_INVALID:
+            return bytes(5)  # marked invalid or locked: nothing in it holds
+        return answer[2:7]
+
+    def _control(self, action: int, what: str, *, repeatable: bool = True) -> None:
+        self._request(_CONTROL, bytes([action]), what, repeatable=repeatable)
+
+    def _request(self, command: int, data: bytes, what: str, *, repeatable: bool = True) -> bytes:
+        silences = busy_answers = 0
+        while True:
+            self._client.login()  # a BMC that is not there at all is not asked again
+            try:
+                return self._client.request(_CHASSIS, command, data, what)
+            except BmcTimeoutError:
+                silences += 1
+                if not repeatable or silences > _SILENT_RETRIES:
+                    raise
+            except BmcBusyError:
+                busy_answers += 1
+                if busy_answers > _BUSY_RETRIES:
+                    raise
+                self._sleep(_BUSY_PAUSE_S)

@@ -76,6 +76,8 @@ def plan_lines(plan: Mapping[str, Any]) -> Iterator[str]:
         yield f"{limit['expected_s']:6.1f} s  {wait}     (at most {limit['timeout_s']:.0f} s)"
     for text in plan["unconfirmed"]:
         yield f"not confirmed on this board: {text}"
+    for text in plan["cautions"]:
+        yield f"careful   {text}"
     yield "nothing was touched"
 
 

@@ -33,7 +33,7 @@ __all__ = ["BootFlags", "Chassis", "Intercept", "VirtualBmc"]
 _LONGEST_WAIT_S = 0.25
 _VENDOR_OUI = bytes([0xAC, 0x1F, 0x6B])
 _WORKING, _SOFT_OFF = 0x00, 0x06
-_BOOT_BY_POWER_UP = 0x00
+_BOOT_BY_POWER_UP, _BOOT_BY_RESET = 0x00, 0x01
 _WATCHDOG_OFFSETS = {1: 0x01, 2: 0x02, 3: 0x03}  # table 42-3: hard reset, power down, power cycle
 _CAUSE_WATCHDOG = 0x04
 
@@ -65,6 +65,7 @@ class VirtualBmc:
         self._state = BmcState.load(state_file)
         self._chassis = chassis
         self._intercept = intercept
+        self._booted = False
         self.frozen = False
         self._waker, self._wake_far = socket.socketpair()
         self._waker.setblocking(False)
@@ -134,7 +135,8 @@ class VirtualBmc:
         """Return the flags that hold for the boot that starts now; flags set for once are spent."""
         with self._state.changing() as state:
             flags = state.boot.take(state.now())
-        self.log_sel(SensorType.SYSTEM_BOOT, _BOOT_BY_POWER_UP)
+        self.log_sel(SensorType.SYSTEM_BOOT, _BOOT_BY_RESET if self._booted else _BOOT_BY_POWER_UP)
+        self._booted = True
         return flags
 
     def attach_kcs(self, connection: socket.socket) -> None:
@@ -144,6 +146,7 @@ class VirtualBmc:
 
     def log_power(self, on: bool) -> None:
         """Record a change of power in the event log."""
+        self._booted = self._booted and on
         self.log_sel(SensorType.ACPI_POWER_STATE, _WORKING if on else _SOFT_OFF)
 
     def log_sel(self, sensor_type: int, offset: int) -> None:

@@ -28,16 +28,13 @@ class Code(IntEnum):
     PARAMETER_NOT_SUPPORTED = 0x80
     NODE_BUSY = 0xC0
     INVALID_COMMAND = 0xC1
-    INVALID_LUN = 0xC2
     RESERVATION_CANCELED = 0xC5
     LENGTH_INVALID = 0xC7
     OUT_OF_RANGE = 0xC9
-    CANNOT_RETURN_SO_MANY = 0xCA
     NOT_PRESENT = 0xCB
     INVALID_FIELD = 0xCC
     INSUFFICIENT_PRIVILEGE = 0xD4
     NOT_IN_PRESENT_STATE = 0xD5
-    UNSPECIFIED = 0xFF
 
 
 class Privilege(IntEnum):
@@ -100,6 +97,9 @@ class Session(Protocol):
 
     def close(self) -> None:
         """End the session once the answer to the present command is out."""
+
+    def send_sol(self, payload: bytes) -> None:
+        """Send one SOL payload."""
 
 
 class Sol(Protocol):

@@ -13,7 +13,6 @@ from dataclasses import dataclass
 from queue import Full, Queue
 
 from bringup.twin.bmc_access import SOL_PAYLOAD_SIZE
-from bringup.twin.bmc_lan import LanSession
 from bringup.twin.bmc_request import Session
 
 RETRY_INTERVAL_S = 0.5
@@ -50,7 +49,7 @@ class SolConsole:
     ) -> None:
         self._wake = wake
         self._now = now
-        self._session: LanSession | None = None
+        self._session: Session | None = None
         self._collected = bytearray()
         self._changed = threading.Condition()
         self._under: _Under | None = None
@@ -72,7 +71,6 @@ class SolConsole:
 
     def activate(self, session: Session) -> None:
         """Give the console to `session`, starting from sequence number 1."""
-        assert isinstance(session, LanSession)  # noqa: S101 - the board's own side is refused before
         self._reset(session)
 
     def deactivate(self) -> None:
@@ -101,7 +99,7 @@ class SolConsole:
         self._wake()
         return True
 
-    def received(self, session: LanSession, payload: bytes) -> None:
+    def received(self, session: Session, payload: bytes) -> None:
         """Handle a SOL payload of `session`: typed bytes, an acknowledgement, or both."""
         if session is not self._session or len(payload) < 4:
             return
@@ -118,7 +116,7 @@ class SolConsole:
         if sequence:
             self._typed(session, sequence, payload[4:], operation)
         if self._under is not None and acknowledged == self._under.sequence:
-            self._acknowledged(count, refused=bool(operation & _NACK))
+            self._acknowledged(self._under, count, refused=bool(operation & _NACK))
         self.pump()
 
     def pump(self) -> None:
@@ -147,7 +145,7 @@ class SolConsole:
     def _listening(self) -> bool:
         return self._session is not None and not self._silent
 
-    def _reset(self, session: LanSession | None) -> None:
+    def _reset(self, session: Session | None) -> None:
         with self._changed:
             self._session = session
             self._collected.clear()
@@ -166,9 +164,8 @@ class SolConsole:
         self._sequence = self._sequence % 15 + 1  # 0 means "no data", so numbers run from 1 to 15
         return _Under(self._sequence, data, 0, now)
 
-    def _acknowledged(self, count: int, *, refused: bool) -> None:
-        assert self._under is not None  # noqa: S101
-        rest = self._under.data[count:]
+    def _acknowledged(self, under: _Under, count: int, *, refused: bool) -> None:
+        rest = under.data[count:]
         self._under = None
         if not rest:
             return
@@ -177,7 +174,7 @@ class SolConsole:
         pause = RETRY_INTERVAL_S if refused or not count else 0.0
         self._under = _Under(self._sequence, rest, 0, self._now() + pause)
 
-    def _typed(self, session: LanSession, sequence: int, data: bytes, operation: int) -> None:
+    def _typed(self, session: Session, sequence: int, data: bytes, operation: int) -> None:
         fresh = data
         if sequence == self._heard_sequence:
             fresh = data[self._heard_count :]  # a repetition; it may carry more than before

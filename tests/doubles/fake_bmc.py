@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from bringup.twin.bmc import VirtualBmc
+from bringup.twin.bmc_commands import COMMANDS
 from bringup.twin.bmc_request import Code, Request
 
 CYCLE_PAUSE_S = 0.3
@@ -108,13 +109,19 @@ def report(body: dict[str, Any]) -> None:
 
 
 class Busy:
-    """Answers "node busy" to the first commands of any session, or to all of them when negative."""
+    """Answers "node busy" to the first commands of sessions, or to all of them when `times` is negative.
+
+    Logging in and out still works, and what tools ask to get to know a BMC does not count.
+    """
+
+    _FREE = ((0x06, 0x01), (0x06, 0x3B), (0x06, 0x3C))
 
     def __init__(self, times: int) -> None:
         self._left = times
 
     def __call__(self, request: Request) -> int | None:
-        if request.session is None or request.command in (0x3B, 0x3C) or not self._left:
+        command = (request.netfn, request.command)
+        if request.session is None or command in self._FREE or command not in COMMANDS or not self._left:
             return None
         self._left -= 1
         return Code.NODE_BUSY

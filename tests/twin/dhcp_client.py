@@ -1,7 +1,8 @@
-"""A DHCP client that only asks: each line on stdin is a request as JSON, each line on stdout the reply or null.
+"""A DHCP client that only asks: each line on stdin is a list of requests as JSON, on stdout of the replies.
 
-Request: mac, type (1 DISCOVER, 3 REQUEST), arch, vendor_class, user_class, ipxe (send option 175), port (67 or
-4011), ciaddr, boot_item (option 43, PXE 2.1 table 2-1). Run inside a network namespace, as its root.
+Request: mac, type (1 DISCOVER, 3 REQUEST), arch, vendor_class, user_class, ipxe (send option 175), port (67
+or 4011), ciaddr, boot_item (option 43, PXE 2.1 table 2-1). A reply that does not come is null. Runs inside a
+network namespace, as its root, on the interface `client0`.
 """
 
 from __future__ import annotations
@@ -12,9 +13,8 @@ import random
 import socket
 import struct
 import sys
-import time
 
-REPLY_S = 0.7
+SILENCE_S = 1.0
 _COOKIE = b"\x63\x82\x53\x63"
 
 
@@ -24,7 +24,7 @@ def option(code: int, value: bytes) -> bytes:
 
 def packet(request: dict, xid: int) -> bytes:
     mac = bytes.fromhex(request["mac"].replace(":", ""))
-    ciaddr = ipaddress.IPv4Address(request.get("ciaddr", "0.0.0.0")).packed
+    ciaddr = ipaddress.IPv4Address(request.get("ciaddr", 0)).packed
     flags = 0 if request.get("ciaddr") else 0x8000
     head = struct.pack("!BBBBIHH4s12x16s192x", 1, 1, 6, 0, xid, 0, flags, ciaddr, mac + bytes(10))
     options = option(53, bytes([request["type"]])) + option(55, bytes((1, 3, 6, 43, 60, 66, 67)))
@@ -66,25 +66,26 @@ def parse(data: bytes) -> dict:
     }
 
 
-def ask(request: dict, server: str) -> dict | None:
-    xid = random.getrandbits(32)
+def ask(requests: list[dict], server: str) -> list[dict | None]:
+    """Send all requests, then wait for replies until none has come for a while."""
+    xids = random.sample(range(1, 2**32), len(requests))
+    replies: dict[int, dict] = {}
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_BROADCAST, 1)
-        sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_BINDTODEVICE, b"client0")
-        sock.bind(("0.0.0.0", 68))
-        port = request.get("port", 67)
-        sock.sendto(packet(request, xid), (server if port == 4011 else "255.255.255.255", port))
-        deadline = time.monotonic() + REPLY_S
-        while (left := deadline - time.monotonic()) > 0:
-            sock.settimeout(left)
+        sock.bind(("", 68))
+        for xid, request in zip(xids, requests, strict=True):
+            port = request.get("port", 67)
+            sock.sendto(packet(request, xid), (server if port == 4011 else "255.255.255.255", port))
+        sock.settimeout(SILENCE_S)
+        while len(replies) < len(requests):
             try:
                 data = sock.recv(2048)
             except TimeoutError:
-                return None
-            if len(data) > 240 and struct.unpack("!I", data[4:8])[0] == xid:
-                return parse(data)
-    return None
+                break
+            if len(data) > 240:
+                replies[struct.unpack("!I", data[4:8])[0]] = parse(data)
+    return [replies.get(xid) for xid in xids]
 
 
 if __name__ == "__main__":

@@ -94,7 +94,7 @@ FAILURES = {
     "play=vtx-locked": (12, "vtx-locked", "kernel"),
     "play=no-module": (11, "no-boot-module", "kernel"),
     "play=reboot": (11, "reboot-loop", "kernel"),
-    "play=garbage": (12, "garbage", "modules"),
+    "play=garbage": (12, "garbage", "kernel"),
     "play=cap-fault": (11, "cap-fault", "user-space"),
 }
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import threading
 import uuid
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -54,6 +55,9 @@ class LoggedIn:
 
     def close(self) -> None:
         self.closed = True
+
+    def send_sol(self, payload: bytes) -> None:
+        raise AssertionError("commands send nothing")
 
 
 @dataclass
@@ -163,6 +167,24 @@ def test_cycle_and_reset_need_power(bench: Bench, action: int, call: str) -> Non
     bench.board.on = True
     bench.data(0x00, 0x02, action)
     assert bench.board.calls == [call]
+
+
+def test_the_chassis_may_ask_for_boot_flags_from_another_thread_while_it_is_told(bench: Bench) -> None:
+    state, seen = bench.shared.state, []
+
+    def power_on() -> None:
+        def ask() -> None:
+            with state.changing():
+                seen.append(state.boot.take(0.0).device)
+
+        asker = threading.Thread(target=ask, daemon=True)
+        asker.start()
+        asker.join(timeout=2)
+
+    bench.board.power_on = power_on  # type: ignore[attr-defined]
+    set_flags(bench, UEFI_PXE_ONCE)
+    bench.data(0x00, 0x02, 1)
+    assert seen == ["network"]
 
 
 def test_unknown_power_action_does_nothing(bench: Bench) -> None:

@@ -9,15 +9,21 @@ from collections.abc import Iterator
 
 import pytest
 
-from bringup.twin.bmc_lan import LanSession
+from bringup.twin.bmc_request import Privilege
 from bringup.twin.bmc_sol import COLLECT_LIMIT, RETRY_INTERVAL_S, TRIES, SolConsole
 
 
-class Listener(LanSession):
+class Listener:
     """A session that writes down the SOL payloads it is sent."""
+
+    managed_id, username, sockaddr = b"\x01\x02\x03\x04", "admin", ("127.0.0.1", 40000)
+    privilege = max_privilege = Privilege.ADMINISTRATOR
 
     def __init__(self) -> None:
         self.sent: list[bytes] = []
+
+    def close(self) -> None:
+        raise AssertionError("SOL ends no session")
 
     def send_sol(self, payload: bytes) -> None:
         self.sent.append(payload)

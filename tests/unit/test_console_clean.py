@@ -92,4 +92,5 @@ def test_unfinished_string_is_kept_within_bounds() -> None:
 
 
 def test_plain_text_has_no_escapes_at_all() -> None:
-    assert plain_text(b"\x1b[1m<<seL4\x1b[0m\ta\x08\r\x1b]0;x\x07 b") == "<<seL4\ta b"
+    assert plain_text(b"\x1b[1m<<seL4\x1b[0m\ta\x08\r\x1b]0;x\x07 b") == "<<seL4\t b"
+    assert plain_text(b"wait...\b \b\b \b\b \b done\b\b\b\b\b ok") == "wait ok"

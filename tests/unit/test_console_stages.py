@@ -229,16 +229,25 @@ def test_wrong_line_speed_is_garbage() -> None:
     assert [s.failure.code for s in read([data]) if s.failure] == ["garbage"]
 
 
-@settings(max_examples=150, deadline=None)
-@given(
-    st.lists(st.binary(max_size=300) | st.sampled_from([BOOT, b"\x1b[", b"\x1b]", b"login:"]), max_size=12)
+HOSTILE = st.lists(
+    st.binary(max_size=300)
+    | st.sampled_from(
+        [BOOT, GREEN_GUEST, RED_VMM, b"\x1b[", b"\x1b]", b"\x1b", b"\nx login:", b"halting...", b"\n"]
+    ),
+    max_size=12,
 )
-def test_hostile_bytes_never_raise(pieces: list[bytes]) -> None:
+
+
+@settings(max_examples=150, deadline=None)
+@given(HOSTILE, st.integers(0, 1 << 32))
+def test_hostile_bytes_never_raise_and_may_be_cut_anywhere(pieces: list[bytes], seed: int) -> None:
     reader = StageReader()
-    for sighting in read(pieces, reader):
+    sightings = read(pieces, reader)
+    for sighting in sightings:
         assert sighting.line_text.isprintable() or "\t" in sighting.line_text
         assert len(sighting.line_text) <= 500
     assert reader.bytes_seen == sum(map(len, pieces))
+    assert keys(read(cut(b"".join(pieces), seed))) == keys(sightings)
 
 
 @pytest.mark.parametrize(

@@ -253,6 +253,9 @@ def test_load_addresses_worth_a_word(make: Make) -> None:
     assert "0x8000" in cautions(low)[0].message
     assert low.elf is not None
     twice = (*low.elf.segments, Segment(96, 4, 0x200000, 0x8004, 4))
+    beside = replace(twice[-1], physical=low.elf.segments[0].physical_end)
+    apart = replace(low, elf=replace(low.elf, segments=(*low.elf.segments, beside)))
+    assert [caution.code for caution in cautions(apart)] == ["below-1-mib"]
     overlapping = replace(low, elf=replace(low.elf, segments=twice))
     assert [caution.code for caution in cautions(overlapping)] == ["segments-overlap", "below-1-mib"]
 

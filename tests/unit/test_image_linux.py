@@ -6,7 +6,7 @@ import struct
 from pathlib import Path
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from bringup.image.linux import archive_format, parse_linux
@@ -82,12 +82,9 @@ def test_a_real_initrd_is_an_archive() -> None:
         assert archive_format(file.read(64)) is not None
 
 
-@settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(
-    protocol=st.sampled_from([0x0, 0x1FF, 0x200, 0x203, 0x20C, 0x20F]),
-    sectors=st.sampled_from([1, 4, 63, 64, 65, 255]),
-    broken=st.sampled_from([None, 0x1FE, 0x202, 0x205]),
-)
+@pytest.mark.parametrize("protocol", [0x0, 0x1FF, 0x200, 0x203, 0x20F])
+@pytest.mark.parametrize("sectors", [1, 64, 65, 255])
+@pytest.mark.parametrize("broken", [None, 0x1FE, 0x202, 0x205])
 def test_grub_agrees(tmp_path: Path, protocol: int, sectors: int, broken: int | None) -> None:
     data = bytearray(bzimage(protocol=protocol, sectors=sectors))
     if broken is not None:

@@ -1,0 +1,131 @@
+"""A console that comes back: attached again within seconds, and every gap told.
+
+It never takes a console from somebody else; its own stale session, which the BMC may still count as active after a
+network cut, is the console's own business (bringup.console.sol).
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+from concurrent.futures import Future
+from concurrent.futures import TimeoutError as FutureTimeoutError
+
+from bringup.console.base import Console, ConsoleHeldError
+from bringup.errors import AuthenticationError, BmcTimeoutError, CipherError, ConsoleLostError, LabError
+from bringup.events import Emit, Event
+
+GIVE_UP_AFTER_S = 600.0
+# Two short tries for every patient one: short ones notice a BMC that is back within a second, a patient one
+# reaches a BMC that is slow to log in.
+_TRY_TIMEOUTS_S = (1.5, 1.5, 7.0)
+_SILENCE_PAUSE_S = 0.2
+_REFUSAL_PAUSES_S = (0.5, 1.0, 2.0, 4.0, 5.0)
+_FATAL = (AuthenticationError, CipherError, ConsoleHeldError)
+_CLOSE_TIMEOUT_S = 3.0
+
+
+class ReconnectingConsole:
+    """Wraps a console: when it is lost, emits `console.lost`, tries again, and then emits `console.gap`.
+
+    `read` gives b"" meanwhile; it raises ConsoleLostError when there is no point in going on, or after
+    `give_up_after_s`. `write` raises ConsoleLostError while the console is away.
+    """
+
+    def __init__(
+        self, console: Console, emit: Emit, *, name: str = "SOL", give_up_after_s: float = GIVE_UP_AFTER_S
+    ) -> None:
+        self._console = console
+        self._emit = emit
+        self._name = name
+        self._give_up_after_s = give_up_after_s
+        self._lost_s = 0.0
+        self._back: Future[None] | None = None
+        self._thread: threading.Thread | None = None
+        self._closing = threading.Event()
+
+    @property
+    def alive_s(self) -> float:
+        """When the console last showed a sign of life."""
+        return self._console.alive_s
+
+    def describe(self) -> str:
+        """Return which console this is."""
+        return self._console.describe()
+
+    def open(self, timeout_s: float) -> None:
+        """Attach for the first time; nothing is tried again here."""
+        self._console.open(timeout_s)
+
+    def read(self, timeout_s: float) -> bytes:
+        """Return what came in; emits the events of a loss and of the way back, in order with the bytes."""
+        if self._back is None:
+            try:
+                return self._console.read(timeout_s)
+            except ConsoleLostError as error:
+                self._begin(error)
+        self._look(timeout_s)
+        return b""
+
+    def write(self, data: bytes) -> None:
+        """Send characters."""
+        self._there().write(data)
+
+    def send_break(self) -> None:
+        """Send a break."""
+        self._there().send_break()
+
+    def close(self) -> None:
+        """Stop trying and detach."""
+        self._closing.set()
+        if self._thread is not None:
+            self._thread.join(_CLOSE_TIMEOUT_S)
+        self._console.close()
+
+    def _there(self) -> Console:
+        if self._back is not None:
+            raise ConsoleLostError(f"{self._name} is away just now")
+        return self._console
+
+    def _begin(self, error: ConsoleLostError) -> None:
+        self._lost_s = self._console.alive_s
+        self._back = Future()
+        self._emit(Event("console", "console.lost", error.message, {"reason": error.message}))
+        self._thread = threading.Thread(
+            target=self._come_back, args=(self._back,), name="console-reattach", daemon=True
+        )
+        self._thread.start()
+
+    def _look(self, timeout_s: float) -> None:
+        assert self._back is not None  # noqa: S101  # set by `_begin`
+        try:
+            self._back.result(timeout_s)
+        except FutureTimeoutError:
+            return
+        except LabError as error:
+            raise ConsoleLostError(f"{self._name} did not come back: {error.message}", hint=error.hint) from None
+        self._back = None
+        seconds = time.monotonic() - self._lost_s
+        text = f"{self._name} was away for {seconds:.1f} s; what the board wrote meanwhile is missing"
+        self._emit(Event("console", "console.gap", text, {"seconds": round(seconds, 3)}))
+
+    def _come_back(self, back: Future[None]) -> None:
+        deadline_s = time.monotonic() + self._give_up_after_s
+        refusals = tries = 0
+        while not self._closing.is_set():
+            try:
+                self._console.open(_TRY_TIMEOUTS_S[tries % len(_TRY_TIMEOUTS_S)])
+            except LabError as error:
+                tries += 1
+                silent = isinstance(error, BmcTimeoutError)
+                refusals += not silent
+                if isinstance(error, _FATAL) or time.monotonic() > deadline_s:
+                    back.set_exception(error)
+                    return
+                pauses = _REFUSAL_PAUSES_S
+                self._closing.wait(_SILENCE_PAUSE_S if silent else pauses[min(refusals, len(pauses)) - 1])
+            else:
+                back.set_result(None)
+                return
+        back.set_exception(ConsoleLostError(f"{self._name} was closed"))

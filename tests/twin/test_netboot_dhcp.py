@@ -1,0 +1,120 @@
+"""The policy is what dnsmasq does: every kind of client asks the real server, whose answer is compared."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from itertools import product
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from bringup.firmware import Firmware
+from bringup.netboot.policy import PacketFacts, answer
+from bringup.netboot.prepare import BootFile, BootImage, prepare
+from bringup.netboot.server import NetbootServer
+from bringup.netboot.spec import ServeSpec
+from tests.twin.netboot_lab import BOARD_IP, MAC, STRANGER, DhcpClient, Heard, Lab, lab, segment
+
+pytestmark = pytest.mark.slow
+
+CLIENT_IP = "10.55.0.77"
+OFFER, ACK, NAK = 2, 5, 6
+
+
+@pytest.fixture(scope="module")
+def made() -> Iterator[tuple[Lab, DhcpClient]]:
+    with lab() as network:
+        yield network, DhcpClient(network)
+
+
+def spec_for(folder: Path, mode: str, firmware: Firmware, loader: str) -> ServeSpec:
+    file = folder / "file"
+    file.write_bytes(b"x")
+    one = BootFile(file, 1)
+    image = BootImage(one, (one,), "multiboot", True, True)
+    return prepare(image, segment(mode), folder, firmware=firmware, loader=loader)
+
+
+def requests() -> Iterator[tuple[PacketFacts, dict[str, Any]]]:
+    """Every kind of client, as facts for the policy and as a request for the wire."""
+    for arch, ipxe, mac in product((0, 6, 7, 9, 11), (False, True), (MAC, STRANGER)):
+        vendor = f"PXEClient:Arch:{arch:05}:UNDI:003000"
+        facts = PacketFacts(mac, arch, vendor, "iPXE" if ipxe else None, ipxe)
+        wire = {"mac": mac, "arch": arch, "vendor_class": vendor, "ipxe": ipxe}
+        yield facts, {**wire, "user_class": "iPXE" if ipxe else None}
+    http = "HTTPClient:Arch:00016:UNDI:003000"
+    yield PacketFacts(MAC, 16, http), {"mac": MAC, "arch": 16, "vendor_class": http}
+    for mac in (MAC, STRANGER):
+        yield PacketFacts(mac, None), {"mac": mac}  # an operating system
+
+
+@pytest.mark.parametrize(
+    ("mode", "firmware", "loader"),
+    [
+        ("own-segment", Firmware.BIOS, "ipxe"),
+        ("own-segment", Firmware.UEFI, "grub"),
+        ("proxy", Firmware.BIOS, "ipxe"),
+        ("proxy", Firmware.BIOS, "grub"),
+        ("proxy", Firmware.UEFI, "grub"),
+    ],
+)
+def test_dnsmasq_does_what_the_policy_says(
+    made: tuple[Lab, DhcpClient], tmp_path: Path, home: Path, mode: str, firmware: Firmware, loader: str
+) -> None:
+    network, client = made
+    spec = spec_for(tmp_path, mode, firmware, loader)
+    heard = Heard()
+    with NetbootServer(spec, heard, network.enter):
+        asked = list(requests())
+        offers = client.ask(*(wire for _, wire in asked))
+        later = client.ask(*(_again(wire) for _, wire in asked)) if mode == "proxy" else [None] * len(asked)
+        for (facts, wire), offer, again in zip(asked, offers, later, strict=True):
+            said = _what_the_client_learns(wire, mode, offer, again)
+            wanted = answer(spec, facts)
+            expected = None if wanted is None else (BOARD_IP if wanted.gives_address else None, wanted.file)
+            assert said == expected, f"{facts}"
+    told = {(event.kind, event.data["mac"]) for event in heard.events if event.kind.startswith("dhcp.")}
+    assert ("dhcp.ignored", STRANGER) in told
+    assert not any(mac == STRANGER for kind, mac in told if kind != "dhcp.ignored")
+
+
+def _again(wire: dict[str, Any]) -> dict[str, Any]:
+    """Firmware asks a proxy again on port 4011, naming the first item of its menu (PXE 2.1 2.2.4)."""
+    item = {} if wire.get("ipxe") else {"boot_item": 0x8000}
+    return {**wire, **item, "type": 3, "port": 4011, "ciaddr": CLIENT_IP}
+
+
+Reply = dict[str, Any] | None
+
+
+def _what_the_client_learns(
+    wire: dict[str, Any], mode: str, offer: Reply, again: Reply
+) -> tuple[str | None, str | None] | None:
+    """Return (address, file) as firmware would find them, or None for silence on all ports."""
+    if offer is None:
+        assert again is None
+        return None
+    assert offer["type"] == OFFER
+    if mode == "own-segment":
+        assert offer["siaddr"] == "10.55.0.1"
+        return offer["yiaddr"], offer["file"]
+    assert offer["yiaddr"] == "0.0.0.0" and offer["vendor_class"] == "PXEClient"  # noqa: S104
+    assert again is not None and again["type"] == ACK
+    assert offer["file"] in (None, again["file"])
+    # iPXE takes what the offer says; a plain name needs this server's address beside it.
+    if wire.get("ipxe"):
+        assert offer["file"] is not None
+        assert offer["file"].startswith("http:") or offer["siaddr"] == "10.55.0.1"
+    return None, again["file"]
+
+
+def test_an_unknown_lease_is_refused_not_ignored(
+    made: tuple[Lab, DhcpClient], tmp_path: Path, home: Path
+) -> None:
+    # A board that remembers an address of another network asks for it first.
+    network, client = made
+    with NetbootServer(spec_for(tmp_path, "own-segment", Firmware.BIOS, "auto"), Heard(), network.enter):
+        reply, silence = client.ask({"type": 3, "arch": 0}, {"type": 3, "arch": 0, "mac": STRANGER})
+        assert reply is not None and reply["type"] == NAK
+        assert silence is None
