@@ -1,7 +1,7 @@
 """The peer: the twin's own QEMU machine, booted by a minimal hand-made dnsmasq set-up with TFTP.
 
-No HTTP, no router advertisement, nothing but `dhcp-range`, `dhcp-boot`, `enable-tftp`: what a lab writes on its
-first day. The boot file is either an iPXE script or GRUB, both over TFTP.
+No HTTP, no router advertisement, nothing but `dhcp-range`, `dhcp-boot`, `enable-tftp`: what a lab writes on
+its first day. The boot file is either an iPXE script or GRUB, both over TFTP.
 """
 
 from __future__ import annotations

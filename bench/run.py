@@ -1,10 +1,10 @@
 """Figures of this tool against peers, in one run: `make bench`.
 
-    boot     power-on to user space, stand-in with a 64 MiB module, against a hand-made dnsmasq set-up and -kernel
+    boot     power-on to user space, stand-in with a 64 MiB module, against hand-made dnsmasq and -kernel
     start    user time of `bringup --help` and `bringup boards` against `python3 -c pass` (hyperfine)
     memory   the peak of every process of a boot together, without QEMU
 
-Prints a table, and one JSON object with --json FILE. Absolute times are this machine's; the ratios are the point.
+Prints a table, and one JSON object with --json FILE. Times are of one machine; the ratios are the point.
 """
 
 from __future__ import annotations

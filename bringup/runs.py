@@ -123,14 +123,14 @@ def find_run(parent: Path, run_id: str | None) -> RunFolder:
     raise UsageError(f"no run {run_id} in {parent}", hint="bringup runs lists them")
 
 
-def usual_duration_s(parent: Path, board: str, stage: str, image_key: str) -> float | None:
-    """Return the median time to `stage` of this board's last good runs with this image, None without any."""
+def usual_duration_s(parent: Path, board: str, stage: str, image_key: str, firmware: str) -> float | None:
+    """Return the median time to `stage` of this board's last good runs of this image, None without any."""
     times: list[float] = []
     for run in reversed(list_runs(parent)[-50:]):
         verdict = run.read_json("verdict.json")
         if not verdict or verdict.get("verdict") != "ok" or verdict.get("board") != board:
             continue
-        if verdict.get("image_key") != image_key:
+        if (verdict.get("image_key"), verdict.get("firmware")) != (image_key, firmware):
             continue
         at = next((s["at_s"] for s in verdict.get("stages", []) if s["name"] == stage), None)
         if isinstance(at, int | float):

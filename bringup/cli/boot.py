@@ -41,7 +41,7 @@ _STAGES = [str(stage) for stage in Stage]
 @click.option("--dry-run", is_flag=True, help="Print the plan and touch nothing.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON object on stdout.")
 @click.pass_context
-def command(ctx: click.Context, as_json: bool, dry_run: bool, **options: Any) -> int:
+def command(ctx: click.Context, /, as_json: bool, dry_run: bool, **options: Any) -> int:
     """Boot BOARD from the network and say how far it came.
 
     IMAGE is a folder as a CAmkES build leaves it, or KERNEL MODULE..., or a Linux bzImage and its initrd.
@@ -88,7 +88,7 @@ def command(ctx: click.Context, as_json: bool, dry_run: bool, **options: Any) ->
         return 0
     parent = lab.runs_folder or default_runs_folder()
     plan = prepared.plan
-    usual_s = usual_duration_s(parent, plan.board, str(plan.until), plan.image["key"])
+    usual_s = usual_duration_s(parent, plan.board, str(plan.until), plan.image["key"], plan.firmware)
     signal.signal(signal.SIGTERM, _interrupt)
     signal.signal(signal.SIGHUP, _interrupt)
     with BootView(plan, quiet=as_json, usual_s=usual_s) as view:

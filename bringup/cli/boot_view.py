@@ -57,7 +57,7 @@ class BootView:
         line = self._line(event)
         if line is not None:
             mark, name, text = line
-            self._print(f"{event.at_s - self._origin_s:6.1f} s  {glyph(mark)} {name:<8}  {text}")
+            self._print(f"{event.at_s - self._origin_s:6.1f} s  {glyph(mark)} {name:<10}  {text}")
         if event.kind == "run.step" and event.data["state"] == "begin":
             self._await(event.text, event.at_s)
         if self._status is not None and event.at_s - self._refreshed_s >= _REFRESH_S:

@@ -17,9 +17,9 @@ from bringup.errors import AuthenticationError, BmcTimeoutError, CipherError, Co
 from bringup.events import Emit, Event
 
 GIVE_UP_AFTER_S = 600.0
-# Two short tries for every patient one: short ones notice a BMC that is back within a second, a patient one
-# reaches a BMC that is slow to log in.
-_TRY_TIMEOUTS_S = (1.5, 1.5, 7.0)
+# Mostly short tries: a first packet goes out at least every 2 s, so a BMC that is back is noticed; a patient
+# one reaches a BMC that is slow to log in.
+_TRY_TIMEOUTS_S = (1.2, 1.2, 2.4) * 3 + (7.0,)
 _SILENCE_PAUSE_S = 0.2
 _REFUSAL_PAUSES_S = (0.5, 1.0, 2.0, 4.0, 5.0)
 _FATAL = (AuthenticationError, CipherError, ConsoleHeldError)

@@ -61,13 +61,12 @@ class DnsmasqProcess:
 
     async def _wait_ready(self) -> None:
         assert self._process.stderr is not None  # noqa: S101
-        # It binds its sockets before it writes its first line.
-        while line := (await self._process.stderr.readline()).decode(errors="replace").strip():
-            said = log_text(line)
+        # It binds its sockets before it writes its first line; a refusal begins with an empty one.
+        while line := await self._process.stderr.readline():
+            said = log_text(line.decode(errors="replace").strip())
             if said.startswith("started,"):
                 return
-            # The last line of a failure only says that it is one.
-            if said != "FAILED to start up":
+            if said and said != "FAILED to start up":
                 self._last_words = said
         await self._process.wait()
         raise start_error(self._last_words)

@@ -42,7 +42,7 @@ def image_line(image: Mapping[str, Any]) -> str:
 
 
 def verdict_lines(verdict: Mapping[str, Any], *, usual_s: float | None = None) -> Iterator[str]:
-    """Yield how a boot ended, as in the screens: cause, reached and missing, evidence, what to do, the run."""
+    """Yield how a boot ended: cause, reached and missing, evidence, what to do, the run."""
     board, run = verdict["board"], verdict["run"]
     if verdict["verdict"] == "ok":
         usually = f" (usually {usual_s:.1f} s)" if usual_s is not None else ""

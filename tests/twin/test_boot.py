@@ -43,7 +43,8 @@ def test_stand_in_reaches_user_space(cli: Cli, firmware: str) -> None:
     ]
     times = [stage["at_s"] for stage in body["stages"]]
     assert all(time is not None for time in times)
-    assert times == sorted(times)
+    # Firmware talks while its power is still being confirmed; from then on one follows the other.
+    assert times[2:] == sorted(times[2:])
     assert_nothing_left(cli.home)
 
 
@@ -82,9 +83,10 @@ def test_a_person_reads_it_stage_by_stage(cli: Cli) -> None:
     assert outcome.out == ""
     lines = outcome.err.splitlines()
     assert lines[0].startswith("no lab.toml here: e300 is the virtual SYS-E300-9D")
-    order = ["image ", "console", "override", "power", "dhcp", "kernel", "module", "user space", "ok  e300"]
-    places = [next(i for i, line in enumerate(lines) if word in line) for word in order]
+    order = ["console", "override", "power", "dhcp", "module", "user space"]
+    places = [next(i for i, line in enumerate(lines) if f"{word}  " in line) for word in order]
     assert places == sorted(places), outcome.err
+    assert lines[-1].startswith("ok  e300 reached user-space in ")
 
 
 # play option -> (exit code, verdict code, last stage, at most this long from power-on)

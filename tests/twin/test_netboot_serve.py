@@ -17,8 +17,7 @@ from bringup.errors import BringupError, LabError, MissingProgramError, PortBusy
 from bringup.firmware import Firmware
 from bringup.netboot.server import NetbootServer
 from bringup.netboot.spec import Route, ServedFile, ServeSpec
-from bringup.twin.network import DIE_WITH_PARENT
-from tests.twin.netboot_lab import BOARD_IP, MAC, SERVER, SERVER_IP, Heard, Lab, lab, need, segment
+from tests.twin.netboot_lab import BOARD_IP, MAC, SERVER, SERVER_IP, Heard, Lab, lab, need
 
 pytestmark = pytest.mark.slow
 
@@ -222,8 +221,3 @@ def test_a_crash_before_ready_is_reported_with_its_last_words(
     monkeypatch.setattr("bringup.netboot.server.sys.executable", str(broken))
     with pytest.raises(BringupError, match="ended before they were ready: it broke"):
         NetbootServer(spec, Heard(), made.enter).start()
-
-
-def test_without_a_namespace_to_enter_it_dies_with_its_parent() -> None:
-    assert "--pdeathsig" in DIE_WITH_PARENT
-    assert segment("proxy").board_address is None

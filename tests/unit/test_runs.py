@@ -87,13 +87,14 @@ def test_usual_duration_is_the_median_of_good_runs_with_this_image(tmp_path: Pat
                 "verdict": verdict,
                 "board": "e300",
                 "image_key": key,
+                "firmware": "bios",
                 "stages": [{"name": "user-space", "at_s": at_s}],
             },
         )
 
-    assert usual_duration_s(tmp_path, "e300", "user-space", "k") is None
+    assert usual_duration_s(tmp_path, "e300", "user-space", "k", "bios") is None
     for at_s in (5.0, 7.0, 6.0):
         finished(at_s)
     finished(100.0, key="other")
     finished(100.0, verdict="image")
-    assert usual_duration_s(tmp_path, "e300", "user-space", "k") == 6.0
+    assert usual_duration_s(tmp_path, "e300", "user-space", "k", "bios") == 6.0
