@@ -266,16 +266,16 @@ def _resolve(bmc: BmcAddress) -> str:
     try:
         addresses = found.result(_RESOLVE_TIMEOUT_S)
     except FutureTimeoutError:
-        raise LabError(f"the name of {bmc} was not resolved within {_RESOLVE_TIMEOUT_S:.0f} s", hint=hint) from None
+        raise LabError(
+            f"the name of {bmc} was not resolved within {_RESOLVE_TIMEOUT_S:.0f} s", hint=hint
+        ) from None
     except (OSError, UnicodeError):
         raise LabError(f"the name of {bmc} cannot be resolved", hint=hint) from None
     addresses.sort(key=lambda entry: entry[0] != socket.AF_INET)
     return str(addresses[0][4][0])
 
 
-def _send(
-    session: Session, netfn: int, command: int, data: bytes, answered: Future[dict[str, Any]]
-) -> None:
+def _send(session: Session, netfn: int, command: int, data: bytes, answered: Future[dict[str, Any]]) -> None:
     def answer(response: dict[str, Any]) -> None:
         if not answered.done():
             answered.set_result(response)

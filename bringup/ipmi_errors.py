@@ -1,4 +1,4 @@
-"""What IPMI's refusals mean, as data: a login message or completion code -> whose fault, a sentence, a next step.
+"""What IPMI's refusals mean, as data: a login message or completion code -> whose fault, what, what to do.
 
 Login messages are those of pyghmi 1.6.19 (session.py, constants.py), which follow the status codes of
 IPMI 2.0 table 13-15; completion codes are those of IPMI 2.0 table 5-2.
@@ -29,7 +29,9 @@ _NO_CIPHER = _Meaning(
     "{where} accepts neither cipher suite 17 nor 3, the two that are safe",
     "enable suite 17 or 3 in the BMC's LAN settings (ipmitool lan print 1 lists them)",
 )
-_FULL = _Meaning(BmcBusyError, "{where} has no free session left", "close other IPMI sessions, or wait a minute")
+_FULL = _Meaning(
+    BmcBusyError, "{where} has no free session left", "close other IPMI sessions, or wait a minute"
+)
 _PRIVILEGE = _Meaning(
     AuthenticationError,
     "{where} does not grant user {user} the privilege that was asked for",
@@ -111,7 +113,8 @@ def login_failure(message: str | None, *, where: str, user: str, heard: bool) ->
 def no_answer(what: str, *, where: str, waited_s: float) -> BmcTimeoutError:
     """Return the error for a command to a logged-in BMC that got no answer."""
     return BmcTimeoutError(
-        f"{where} gave no answer to {what!r} within {waited_s:.0f} s", hint="the BMC hangs or the LAN is cut; try again"
+        f"{where} gave no answer to {what!r} within {waited_s:.0f} s",
+        hint="the BMC hangs or the LAN is cut; try again",
     )
 
 

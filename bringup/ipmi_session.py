@@ -7,6 +7,7 @@ worked around is pyghmi 1.6.19's ipmi/private/session.py; the package is pinned 
 from __future__ import annotations
 
 import contextlib
+import socket
 import struct
 from collections.abc import Callable
 from typing import Any
@@ -33,6 +34,8 @@ class Session(library.Session):  # type: ignore[misc]  # pyghmi carries no types
     `onlogon` is called with `{"success": True}` or `{"error": text}`. An idle session logs itself out after
     about 25 s (`keepalive=False`); `broken` then is true, as it is after every failure.
     """
+
+    privlevel: int
 
     def __new__(cls, *_args: Any, **_keywords: Any) -> Session:
         """Make a session of its own; pyghmi would hand out one that somebody else may log out.
@@ -82,6 +85,10 @@ class Session(library.Session):  # type: ignore[misc]  # pyghmi carries no types
 
         self.raw_command(netfn, command, data=data, callback=finish)
 
+    def listen(self, handler: Callable[[bytearray], None] | None) -> None:
+        """Give every SOL payload of this session to `handler`; with None they are dropped."""
+        self.sol_handler = handler
+
     def send_sol(self, payload: bytes) -> None:
         """Send one SOL payload, without the repetitions pyghmi makes for commands."""
         with contextlib.suppress(PyghmiException):
@@ -90,7 +97,7 @@ class Session(library.Session):  # type: ignore[misc]  # pyghmi carries no types
     def end(self) -> None:
         """Forget the session now; the BMC is told once, without waiting for its answer."""
         # pyghmi's own logout would wait for what is under way, and deactivate SOL with a blocking command.
-        self.sol_handler = None
+        self.listen(None)
         self._customkeepalives = None
         self.incommand = False
         self.lastpayload = None
@@ -115,7 +122,9 @@ class Session(library.Session):  # type: ignore[misc]  # pyghmi carries no types
         if code or "error" in response:
             self.logged = 0
             refused = code in _PRIVILEGE_REFUSED
-            self.onlogon({"error": "Requested privilege refused" if refused else "Session failed to initialize"})
+            self.onlogon(
+                {"error": "Requested privilege refused" if refused else "Session failed to initialize"}
+            )
             return
         idle_since = library._monotonic_time()
         self.keepalive_sessions[self] = {"ipmisession": self, "timeout": idle_since + _IDLE_LIMIT_S}
@@ -132,6 +141,28 @@ def wait(timeout_s: float) -> None:
     """Let pyghmi handle packets and timers for at most `timeout_s`; returns early on activity."""
     with contextlib.suppress(*_MALFORMED):
         library.Session.wait_for_rsp(timeout_s)
+
+
+def _receive(sock: socket.socket, size: int) -> tuple[bytes, Any] | None:
+    # pyghmi's own switches the socket to non-blocking first; when another thread sends at that moment, and so
+    # switches it back, pyghmi's thread hangs in recvfrom and with it every session of the process.
+    try:
+        return sock.recvfrom(size, socket.MSG_DONTWAIT)
+    except OSError:
+        return None
+
+
+def _collect(sockets: list[socket.socket], waiters: dict[Any, Any]) -> list[Any]:
+    try:
+        addresses: list[Any] = _library_collect(sockets, waiters)
+    except KeyError:  # a session that ended between pyghmi's look for it and its use
+        return []
+    return addresses
+
+
+_library_collect = library._io_graball
+library._io_recvfrom = _receive
+library._io_graball = _collect
 
 
 class _NoPackets:

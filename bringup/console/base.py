@@ -31,7 +31,7 @@ class Console(Protocol):
         ...
 
     def read(self, timeout_s: float) -> bytes:
-        """Return what came in, b"" when nothing did within `timeout_s`; raises ConsoleLostError when it is lost."""
+        """Return what came in, b"" when nothing did within `timeout_s`; raises ConsoleLostError."""
         ...
 
     def write(self, data: bytes) -> None:

@@ -1,14 +1,13 @@
 """A console that comes back: attached again within seconds, and every gap told.
 
-It never takes a console from somebody else; its own stale session, which the BMC may still count as active after a
-network cut, is the console's own business (bringup.console.sol).
+It never takes a console from somebody else; its own stale session, which the BMC may still count as active
+after a network cut, is the console's own business (bringup.console.sol).
 """
 
 from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable
 from concurrent.futures import Future
 from concurrent.futures import TimeoutError as FutureTimeoutError
 
@@ -104,7 +103,9 @@ class ReconnectingConsole:
         except FutureTimeoutError:
             return
         except LabError as error:
-            raise ConsoleLostError(f"{self._name} did not come back: {error.message}", hint=error.hint) from None
+            raise ConsoleLostError(
+                f"{self._name} did not come back: {error.message}", hint=error.hint
+            ) from None
         self._back = None
         seconds = time.monotonic() - self._lost_s
         text = f"{self._name} was away for {seconds:.1f} s; what the board wrote meanwhile is missing"

@@ -18,10 +18,19 @@ _PIECE_MAX = 4096
 
 # What the operating system says -> sentence, next step.
 _WHY = {
-    errno.ENOENT: ("does not exist", "is the adapter plugged in? `ls /dev/serial/by-id` lists those that are"),
+    errno.ENOENT: (
+        "does not exist",
+        "is the adapter plugged in? `ls /dev/serial/by-id` lists those that are",
+    ),
     errno.ENXIO: ("has no hardware behind it", "this host has fewer serial ports than device files"),
-    errno.EACCES: ("may not be opened by you", "join its group and log in again: sudo usermod -aG dialout $USER"),
-    errno.EPERM: ("may not be opened by you", "join its group and log in again: sudo usermod -aG dialout $USER"),
+    errno.EACCES: (
+        "may not be opened by you",
+        "join its group and log in again: sudo usermod -aG dialout $USER",
+    ),
+    errno.EPERM: (
+        "may not be opened by you",
+        "join its group and log in again: sudo usermod -aG dialout $USER",
+    ),
     errno.EBUSY: ("is used by another program", "end the other program: `fuser -v` on the device names it"),
     errno.EAGAIN: ("is used by another program", "end the other program: `fuser -v` on the device names it"),
     errno.EIO: ("gives input/output errors", "unplug the adapter and plug it in again"),
@@ -29,9 +38,9 @@ _WHY = {
 
 
 class SerialConsole:
-    """A console on pyserial. A device is locked against other programs (`exclusive`), which network URLs have no notion of.
+    """A console on pyserial. A device is locked against other programs; network URLs know no such thing.
 
-    A break travels over devices and rfc2217://; socket:// is bytes only, and pyserial drops it there in silence.
+    A break travels over devices and rfc2217://; socket:// is bytes only, where pyserial drops it in silence.
     """
 
     def __init__(self, url: str, *, baud: int = 115200) -> None:
@@ -92,7 +101,9 @@ class SerialConsole:
         """Send a break of a quarter of a second; raises LabError on a line that cannot carry one."""
         port = self._opened()
         if self._url.startswith("socket://"):
-            raise LabError("a socket:// line cannot carry a break", hint="use rfc2217://, or the device itself")
+            raise LabError(
+                "a socket:// line cannot carry a break", hint="use rfc2217://, or the device itself"
+            )
         with self._line_faults():
             port.send_break(_BREAK_S)
 
@@ -116,10 +127,14 @@ class SerialConsole:
             yield
         except serial.SerialTimeoutException:
             raise ConsoleLostError(f"{self._url} took no characters for {_WRITE_TIMEOUT_S:.0f} s") from None
-        except (OSError, TypeError) as error:  # TypeError: pyserial, when another thread closes the line meanwhile
+        except (
+            OSError,
+            TypeError,
+        ) as error:  # TypeError: pyserial, when another thread closes the line meanwhile
             reason = _why(error)[0] if isinstance(error, OSError) else "was closed"
             raise ConsoleLostError(
-                f"the console was lost: {self._url} {reason}", hint="is the adapter or its server still there?"
+                f"the console was lost: {self._url} {reason}",
+                hint="is the adapter or its server still there?",
             ) from None
 
 
@@ -134,4 +149,7 @@ def _why(error: OSError) -> tuple[str, str]:
     for number in numbers:
         if number in _WHY:
             return _WHY[number]
-    return f"cannot be used ({str(error).splitlines()[0] if str(error) else type(error).__name__})", "check the name and the cable"
+    return (
+        f"cannot be used ({str(error).splitlines()[0] if str(error) else type(error).__name__})",
+        "check the name and the cable",
+    )

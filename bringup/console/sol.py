@@ -1,8 +1,8 @@
 """Serial over LAN as a console: operational before it says so, alive or lost, never silently dead.
 
 The session is pyghmi's; the SOL payload on it is ours (bringup.console.sol_protocol), because pyghmi's own
-console waits inside its callers, forgets the tail of a partly accepted packet and drops four characters when a
-repeated packet carries new ones (pyghmi 1.6.19 console.py).
+console waits inside its callers, forgets the tail of a partly accepted packet and drops four characters when
+a repeated packet carries new ones (pyghmi 1.6.19 console.py).
 """
 
 from __future__ import annotations
@@ -47,8 +47,8 @@ _PACKET_DEFAULT, _PACKET_MAX = 60, 200
 class SolConsole:
     """The SOL console of one BMC, on a session of its own.
 
-    `steal` takes it from whoever has it, once: at the first `open` that succeeds. A session that this object had
-    before and the BMC still counts as active is taken back without that. After `probe_after_s` seconds of
+    `steal` takes it from whoever has it, once: at the first `open` that succeeds. A session that this object
+    had before and the BMC still counts as active is taken back without that. After `probe_after_s` seconds of
     silence the BMC is asked whether the console is still ours; without an answer in 5 s it is lost.
     """
 
@@ -128,7 +128,9 @@ class SolConsole:
                 raise self._refused(answer.code)
             self._make_free(deadline_s)
             time.sleep(_ACTIVATE_PAUSE_S)
-        raise BmcBusyError(f"{self.describe()} stays busy after it was freed", hint="reset the BMC: ipmitool mc reset cold")
+        raise BmcBusyError(
+            f"{self.describe()} stays busy after it was freed", hint="reset the BMC: ipmitool mc reset cold"
+        )
 
     def _make_free(self, deadline_s: float) -> None:
         owner = self._owner(deadline_s)
@@ -181,7 +183,7 @@ class _Line:
 
     def begin(self) -> None:
         """Listen for packets; before SOL is activated, so that its first one is not missed."""
-        self._session.sol_handler = self._packet
+        self._session.listen(self._packet)
         pump().add_ticker(self._tick)
 
     def resize(self, activation: bytes) -> None:
@@ -194,7 +196,7 @@ class _Line:
             self.protocol.packet_bytes = min(size, _PACKET_MAX)
 
     def take(self, timeout_s: float) -> bytes:
-        """Return what came in, waiting for it; raises ConsoleLostError once all is read (the reader's thread)."""
+        """Return what came in (the reader's thread); raises ConsoleLostError once all is read."""
         pieces = []
         try:
             pieces.append(self._incoming.get(timeout=timeout_s))
@@ -262,7 +264,7 @@ class _Line:
     def _stop(self, reason: str) -> None:
         if self.lost is None:
             self.lost = reason
-            self._session.sol_handler = None
+            self._session.listen(None)
             pump().remove_ticker(self._tick)
             self._incoming.put(b"")  # wakes the reader
             for writer in list(self._waiting):

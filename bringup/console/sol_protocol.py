@@ -1,7 +1,7 @@
 """The Serial-over-LAN packet exchange as the console's side does it (IPMI 2.0 15.9 to 15.11), without I/O.
 
-Packets are `[sequence, acknowledged sequence, accepted count, operation or status] + characters`. Each side has
-one packet under way until it is acknowledged, so nothing is lost and nothing comes twice while both live.
+A packet is `[sequence, acknowledged sequence, accepted count, operation or status]` and then characters. Each
+side has one packet under way until it is acknowledged, so nothing is lost or comes twice while both live.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ HEADER_BYTES = 4
 _NACK, _UNAVAILABLE, _DEACTIVATED = 0x40, 0x20, 0x10
 _BREAK = 0x10
 
-# How long each try waits for its acknowledgement; 12 s together outlast a BMC that is busy with its web pages.
+# How long each try waits for its acknowledgement; 12 s together outlast a BMC busy with its web pages.
 RETRY_AFTER_S = (0.5, 1.0, 1.5, 2.0, 3.0, 4.0)
 _NACK_PAUSE_S = 0.5
 _LAST_SEQUENCE = 15
@@ -45,10 +45,10 @@ class _UnderWay:
 class SolProtocol:
     """One activation of SOL. Every method takes `now`, seconds of one clock; none of them blocks.
 
-    `send` puts a packet on its way, `deliver` takes characters from the board, `lost` is called with a reason when
-    the exchange cannot go on. `last_sequence` is the number before the first one used: a BMC that keeps the
-    last number of an ended session takes a first packet with that number for a repetition and drops it
-    (OpenIPMI 2.0.33 does), so callers vary it. `packet_bytes` is the most characters for one packet.
+    `send` puts a packet on its way, `deliver` takes characters from the board, `lost` is called with a reason
+    when the exchange cannot go on. `packet_bytes` is the most characters for one packet. `last_sequence` is
+    the number before the first one used: a BMC that keeps the last number of an ended session takes a first
+    packet with that number for a repetition and drops it (OpenIPMI 2.0.33 does), so callers vary it.
     """
 
     def __init__(

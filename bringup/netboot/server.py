@@ -55,8 +55,14 @@ class NetbootServer:
         self._stderr = tempfile.TemporaryFile()  # noqa: SIM115  closed in close()
         command = [*self._enter, sys.executable, "-m", "bringup.netboot.serve"]
         try:
+            # A session of its own: Ctrl-C is for the command, which still has to disarm before serving ends.
             self._process = subprocess.Popen(
-                command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self._stderr, text=True
+                command,
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=self._stderr,
+                text=True,
+                start_new_session=True,
             )
         except FileNotFoundError:
             self.close()

@@ -1,7 +1,7 @@
 """Safe power: act only from a confirmed state, and confirm the change.
 
-A state is confirmed when two reads in succession agree; unknown is never taken for off. Nothing here switches a
-board that is already as wanted: "on" for a running board changes nothing.
+A state is confirmed when two reads in succession agree; unknown is never taken for off. Nothing here switches
+a board that is already as wanted: "on" for a running board changes nothing.
 """
 
 from __future__ import annotations

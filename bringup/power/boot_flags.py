@@ -1,4 +1,4 @@
-"""Boot flags as bytes: boot option parameter 5 (IPMI 2.0 28.13, table 28-14), and what one vendor makes of it."""
+"""Boot flags as bytes: boot option parameter 5 (IPMI 2.0 28.13, table 28-14) and what vendors make of it."""
 
 from __future__ import annotations
 
@@ -26,9 +26,9 @@ _NO_OVERRIDE = bytes(5)
 class BootQuirks:
     """What a board's BMC wants differently from the specification; the defaults are the specification's.
 
-    `flags` gives the five bytes for single overrides. `uefi_disk_selector` is the second byte for the disk under
-    UEFI (Supermicro wants 0x24, "remote connected hard drive"). `stop_expiry` is the value of parameter 3 that
-    keeps the BMC from dropping the flags 60 s after they were set (IPMI 2.0 28.13, bit 3).
+    `flags` gives the five bytes for single overrides. `uefi_disk_selector` is the second byte for the disk
+    under UEFI (Supermicro wants 0x24, "remote connected hard drive"). `stop_expiry` is the value of parameter
+    3 that keeps the BMC from dropping the flags 60 s after they were set (IPMI 2.0 28.13, bit 3).
     """
 
     flags: Mapping[BootOverride, bytes] = field(default_factory=dict)

@@ -80,9 +80,9 @@ class IpmiPower:
         read = self._read_flags()
         held = decode(read, self._quirks)
         if not took(wanted, read):
+            asked = f"asked for {override} ({wanted.hex(' ')}), it holds {held} ({read.hex(' ')})"
             raise LabError(
-                f"{self.describe()} did not keep the boot override: asked for {override} ({wanted.hex(' ')}), "
-                f"it holds {held} ({read.hex(' ')})",
+                f"{self.describe()} did not keep the boot override: {asked}",
                 hint="choose the boot device in the BIOS, or update the BMC's firmware",
             )
         self._emit(Event("power", "override.read", f"{held}, read back{timer}", {**data, "raw": read.hex()}))

@@ -10,8 +10,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-
-from pydantic import BaseModel, ConfigDict, ValidationError
+from typing import Any
 
 from bringup.twin.bmc_boot import BootOptions
 from bringup.twin.bmc_sel import RECORD_SIZE, Sel
@@ -38,21 +37,6 @@ class Watchdog:
         if self.expires_at is None:
             return self.initial_count
         return max(0, min(0xFFFF, int((self.expires_at - now) * 10)))
-
-
-class _SavedBoot(BaseModel):
-    model_config = ConfigDict(extra="ignore")
-    parameters: dict[int, str] = {}
-    expires_at: float | None = None
-
-
-class _Saved(BaseModel):
-    model_config = ConfigDict(extra="ignore")
-    guid: uuid.UUID
-    boot: _SavedBoot = _SavedBoot()
-    sel: list[str] = []
-    power_restore_policy: int = 0
-    lan_mode: int = 0
 
 
 @dataclass
@@ -83,10 +67,9 @@ class BmcState:
         """Return the state in `file`; an absent or damaged file gives a BMC fresh from the factory."""
         state = cls(file=file, now=now)
         try:
-            saved = _Saved.model_validate_json(file.read_bytes()) if file else None
-            if saved is not None:
-                state._restore(saved)
-        except (OSError, ValidationError, ValueError):
+            if file is not None:
+                state._restore(json.loads(file.read_bytes()))
+        except (OSError, ValueError, TypeError, KeyError, AttributeError):
             state = cls(file=file, now=now)
         with state.changing():
             pass  # a new BMC has just chosen its GUID, which must not change at the next start
@@ -99,16 +82,18 @@ class BmcState:
             yield self
             self._save()
 
-    def _restore(self, saved: _Saved) -> None:
-        self.guid = saved.guid
-        parameters = {number: bytes.fromhex(text) for number, text in saved.boot.parameters.items()}
-        self.boot.restore(parameters, saved.boot.expires_at)
-        records = [bytes.fromhex(text) for text in saved.sel]
+    def _restore(self, saved: dict[str, Any]) -> None:
+        # By hand: the checks are few, and a validation library would double this process's memory.
+        guid, boot = uuid.UUID(saved["guid"]), saved["boot"]
+        parameters = {int(number): bytes.fromhex(text) for number, text in boot["parameters"].items()}
+        expires_at = boot["expires_at"]
+        records = [bytes.fromhex(text) for text in saved["sel"]]
+        policy, lan_mode = int(saved["power_restore_policy"]), int(saved["lan_mode"])
+        self.boot.restore(parameters, None if expires_at is None else float(expires_at))
+        self.guid, self.power_restore_policy, self.lan_mode = guid, policy & 0x03, lan_mode & 0x03
         self.sel.records = [record for record in records if len(record) == RECORD_SIZE]
         if self.sel.records:
             self.sel.next_id = int.from_bytes(self.sel.records[-1][:2], "little") % 0xFFFE + 1
-        self.power_restore_policy = saved.power_restore_policy & 0x03
-        self.lan_mode = saved.lan_mode & 0x03
 
     def _save(self) -> None:
         if self.file is None:

@@ -1,0 +1,138 @@
+"""Boots from power-on to a kernel over every route: real firmware, real loaders, our servers.
+
+The kernel prints what it was given, so a boot counts only when every byte of the module and every word of the
+command lines arrived. `bench/` measures times; here they only have to be finite.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from bringup.firmware import Firmware
+from bringup.netboot.prepare import BootImage, prepare
+from bringup.netboot.server import NetbootServer
+from bringup.netboot.spec import Transport
+from tests.twin.netboot_lab import MAC, Board, Heard, Lab, boot_image, lab, segment
+
+pytestmark = pytest.mark.slow
+
+MODULE_BYTES = 3 * (1 << 20) + 5
+# What a shell, iPXE or GRUB would take as its own, as far as it can be handed over at all.
+ARGS = "console_port=0x2f8 a=$(reboot) b;c d&e |f| <g> {h} *"
+BIOS, UEFI = Firmware.BIOS, Firmware.UEFI
+TIMEOUT_S = {BIOS: 60.0, UEFI: 90.0}
+
+
+@pytest.fixture
+def made(home: Path) -> Iterator[Lab]:
+    with lab() as network:
+        yield network
+
+
+def kernel_report(board: Board, timeout_s: float) -> tuple[str, str, int, int, int, str]:
+    """Return (multiboot, arguments, module's bytes, first, last, its arguments) as the kernel saw them."""
+    board.wait_for("netboot-kernel: end", timeout_s)
+    text = board.console[board.console.index("netboot-kernel: started") :]
+    match = re.fullmatch(
+        r"netboot-kernel: started by multiboot (\d)\r\n"
+        r"netboot-kernel: args=\[(.*)\]\r\n"
+        r"netboot-kernel: module 1 bytes=(\d+) first=(\d+) last=(\d+) args=\[(.*)\]\r\n"
+        r"netboot-kernel: end.*",
+        text,
+        re.DOTALL,
+    )
+    assert match, text
+    kind, args, size, first, last, module_args = match.groups()
+    return kind, args, int(size), int(first), int(last), module_args
+
+
+@pytest.mark.parametrize(
+    ("firmware", "loader", "transport", "kind"),
+    [
+        (BIOS, "ipxe", "http", "1"),
+        (BIOS, "ipxe", "tftp", "1"),
+        (BIOS, "grub", "tftp", "2"),
+        (BIOS, "grub", "http", "2"),
+        (UEFI, "grub", "tftp", "2"),
+        (UEFI, "grub", "http", "2"),
+    ],
+)
+def test_route_to_a_kernel(
+    made: Lab, tmp_path: Path, firmware: Firmware, loader: str, transport: Transport, kind: str
+) -> None:
+    image = boot_image(tmp_path, MODULE_BYTES, ARGS, "first second")
+    spec = prepare(image, segment(), tmp_path, firmware=firmware, loader=loader, transport=transport)
+    heard = Heard()
+    with NetbootServer(spec, heard, made.enter):
+        board = Board(made, firmware, tmp_path)
+        report = kernel_report(board, TIMEOUT_S[firmware])
+        board.off()
+        heard.wait("dhcp.ack")
+    url = {"http": "http://10.55.0.1", "tftp": "tftp://10.55.0.1"}[transport]
+    # iPXE puts the file's URL before the arguments, GRUB does not.
+    before, module_before = (f"{url}/kernel ", f"{url}/module ") if loader == "ipxe" else ("", "")
+    assert report == (kind, before + ARGS, MODULE_BYTES, 17, 23, module_before + "first second")
+    told = board.console
+    steps = ("loading kernel kernel", "loading module 1 of 1 module", "starting kernel")
+    assert [told.index(f"bringup: {step}") for step in steps] == sorted(
+        told.index(f"bringup: {step}") for step in steps
+    )
+    # GRUB says that one under UEFI on a board without a screen, and it is harmless.
+    assert "failed" not in told and "error:" not in told.replace("error: no suitable video mode found", "")
+    _check_events(heard, image, firmware, transport)
+
+
+def _check_events(heard: Heard, image: BootImage, firmware: Firmware, transport: str) -> None:
+    discover = heard.of("dhcp.discover")[0]
+    assert discover.data["mac"] == MAC
+    assert discover.data["arch"] == {BIOS: 0, UEFI: 7}[firmware]
+    done = {event.data["role"]: event for event in heard.events if event.kind.endswith(".done")}
+    assert done["kernel"].data["bytes"] == image.kernel.size
+    assert done["module"].data["bytes"] == MODULE_BYTES
+    assert {done["kernel"].source, done["module"].source} == {transport}
+    assert "loader-script" in done
+    # What the verdict reads as the course of the boot, in its order.
+    times = [discover.at_s, heard.of("dhcp.ack")[0].at_s]
+    times += [done[role].at_s for role in ("loader-script", "kernel", "module")]
+    assert times == sorted(times)
+    assert heard.of("tftp.error") == [] and heard.of("http.error") == []
+
+
+@pytest.mark.parametrize(("firmware", "loader"), [(BIOS, "grub"), (UEFI, "grub")])
+def test_behind_another_dhcp_server(made: Lab, tmp_path: Path, firmware: Firmware, loader: str) -> None:
+    """GRUB must fetch from this host although the address came from another one."""
+    other = made.neighbour("dhcp0", "10.55.0.2/24")
+    options = ["--no-daemon", "--conf-file=/dev/null", "--port=0", "--interface=dhcp0", "--bind-interfaces"]
+    options += ["--dhcp-range=10.55.0.40,10.55.0.50,255.255.255.0", "--leasefile-ro", "--pid-file="]
+    made.start([*other, "dnsmasq", *options])
+    image = boot_image(tmp_path, 100_000)
+    spec = prepare(image, segment("proxy"), tmp_path, firmware=firmware, loader=loader)
+    heard = Heard()
+    with NetbootServer(spec, heard, made.enter):
+        board = Board(made, firmware, tmp_path)
+        assert kernel_report(board, TIMEOUT_S[firmware])[2] == 100_000
+        board.off()
+    assert heard.of("dhcp.reply")[-1].data["file"] == spec.route.first_file.lstrip("/")
+    assert heard.of("dhcp.ack") == []
+
+
+@pytest.mark.parametrize("loader", ["ipxe", "grub"])
+@pytest.mark.parametrize("victim", ["kernel", "module"])
+def test_a_failing_load_is_said_and_ends(made: Lab, tmp_path: Path, loader: str, victim: str) -> None:
+    image = boot_image(tmp_path, 100_000)
+    spec = prepare(image, segment(), tmp_path, firmware=BIOS, loader=loader)
+    (tmp_path / victim).unlink()
+    heard = Heard()
+    with NetbootServer(spec, heard, made.enter):
+        board = Board(made, BIOS, tmp_path)
+        board.wait_for("bringup: stopped after 3 attempts", TIMEOUT_S[BIOS])
+        board.off()
+    what = {"kernel": "loading kernel failed", "module": "loading module 1 of 1 failed"}[victim]
+    assert board.console.count(f"bringup: {what}") == 3
+    assert "netboot-kernel" not in board.console
+    failed = [event for event in heard.events if event.kind in ("tftp.error", "http.error")]
+    assert {event.data["path"] for event in failed} == {f"/{victim}"}
