@@ -121,7 +121,7 @@ class BootView:
 
 
 _SHOWN_BY_SERVERS = {Stage.POWER, Stage.DHCP, Stage.KERNEL_IMAGE, Stage.MODULES}
-_STAGE_LABEL = {"user-space": "user space", "kernel": "kernel"}
+_STAGE_LABEL = {"user-space": "user space", "kernel": "started"}
 _ROLE_LABEL = {"loader": "loader", "kernel": "kernel", "module": "module", "initrd": "initrd"}
 
 

@@ -14,6 +14,7 @@ from bringup.netboot.spec import ServedFile
 _PROGRESS_EVERY_S = 0.2
 _PROGRESS_AT_LEAST_EVERY_S = 1.0
 _PROGRESS_STEP = 0.05
+_SHOWN_MAX = 200
 _ARP_TABLE = Path("/proc/self/net/arp")
 _ARP_COMPLETE = 0x2
 
@@ -33,6 +34,11 @@ class Catalog:
     def find(self, name: str) -> ServedFile | None:
         """Return the file for a name with or without its first slash, None if it is not one of the boot's."""
         return self._by_path.get("/" + name.removeprefix("/"))
+
+
+def shown(name: str) -> str:
+    """Return a name that a client sent as it may appear in events: short, and without control characters."""
+    return "".join(char if char.isprintable() else "?" for char in name[:_SHOWN_MAX])
 
 
 def open_served(file: ServedFile) -> BinaryIO:

@@ -33,7 +33,7 @@ def dnsmasq_config(spec: ServeSpec) -> str:
     return render(
         "pxe/dnsmasq.conf.j2",
         spec=spec,
-        own_segment=policy.serves_addresses(spec.mode),
+        own_segment=spec.mode == "own-segment",
         network=ipaddress.IPv4Interface(spec.address).network,
         rules=policy.rules(spec),
         architectures=policy.ARCHITECTURES[spec.route.firmware],

@@ -20,6 +20,7 @@ from bringup.netboot.catalog import (
     IsStranger,
     ProgressThrottle,
     open_served,
+    shown,
 )
 from bringup.netboot.listen import bind_error
 from bringup.netboot.spec import ServedFile
@@ -70,9 +71,8 @@ class HttpService:
     async def _handle(self, request: web.BaseRequest) -> web.StreamResponse:
         file, status = self._judge(request)
         if file is None:
-            self._tell(
-                "http.error", f"{request.path} refused ({status})", path=request.path[:200], status=status
-            )
+            path = shown(request.path)
+            self._tell("http.error", f"{path} refused ({status})", path=path, status=status)
             return web.Response(status=status, headers={"Allow": "GET, HEAD"} if status == 405 else None)
         span = requested_span(request.headers.get("Range"), file.size)
         if span is None:

@@ -32,8 +32,6 @@ _PRINTABLE = re.compile(r"[ -~]*")
 _SAFE_NAME = re.compile(r"[^A-Za-z0-9._+-]")
 _NAME_MAX = 48
 
-Forced = Literal["auto", "ipxe", "grub"]
-
 
 @dataclass(frozen=True, slots=True)
 class BootSet:

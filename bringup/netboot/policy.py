@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from bringup.firmware import Firmware
-from bringup.netboot.spec import Mode, ServeSpec
+from bringup.netboot.spec import ServeSpec
 
 # RFC 4578 2.1 as corrected by its erratum 1 and as firmware sends it: 7 and 9 are both x86-64 UEFI.
 ARCHITECTURES: dict[Firmware, tuple[int, ...]] = {Firmware.BIOS: (0,), Firmware.UEFI: (7, 9)}
@@ -83,8 +83,3 @@ def _file_for(spec: ServeSpec, facts: PacketFacts) -> str | None:
         if facts.arch in rule.architectures and facts.is_ipxe == rule.ipxe:
             return rule.file
     return None
-
-
-def serves_addresses(mode: Mode) -> bool:
-    """Return whether this host is the DHCP server of the segment."""
-    return mode == "own-segment"

@@ -20,7 +20,7 @@ from typing import Any
 import tftpy
 from tftpy.TftpContexts import TftpContextServer
 from tftpy.TftpPacketTypes import TftpPacketERR, TftpPacketOACK, TftpPacketRRQ, TftpPacketWRQ
-from tftpy.TftpShared import TftpErrors, TftpException
+from tftpy.TftpShared import TftpErrors, TftpException, TftpTimeoutExpectACK
 from tftpy.TftpStates import TftpState, TftpStateExpectACK
 
 from bringup.errors import BringupError
@@ -31,6 +31,7 @@ from bringup.netboot.catalog import (
     IsStranger,
     ProgressThrottle,
     open_served,
+    shown,
 )
 from bringup.netboot.listen import bind_error
 from bringup.netboot.spec import ServedFile
@@ -149,7 +150,7 @@ class TftpService:
         if session.closed:
             return
         try:
-            session.cycle()
+            session.cycle_or_resend()
         except Exception as error:  # noqa: BLE001  as above
             self._finish(session, error)
             return
@@ -202,6 +203,13 @@ class _Session(TftpContextServer):  # type: ignore[misc]
         self.sock.bind((self.service.address, 0))
         self.sock.connect(self.client)
         super().start(buffer)
+
+    def cycle_or_resend(self) -> None:
+        """Take the client's next packet; one that repeats an old ACK means that our last packet was lost."""
+        try:
+            self.cycle()
+        except TftpTimeoutExpectACK:
+            self.state.resendLast()
 
     def tell_progress(self) -> None:
         """Emit the beginning of the transfer once data flows, then its progress.
@@ -260,11 +268,11 @@ class _Start(_Quiet):
         session.tidport = port
         if isinstance(packet, TftpPacketWRQ):
             self.sendError(TftpErrors.AccessViolation)
-            session.asked_name = packet.filename
+            session.asked_name = shown(packet.filename)
             raise _Refused("writing is not possible here")
         if not isinstance(packet, TftpPacketRRQ):
             raise _Refused("not a request")
-        session.asked_name = packet.filename
+        session.asked_name = shown(packet.filename)
         self._open(packet.filename)
         self._answer({name.lower(): value for name, value in packet.options.items()})
         return _ExpectAck(session)

@@ -239,6 +239,27 @@ def test_lost_packet_is_sent_again(served: Served) -> None:
         assert sock.recv(600) == FIRST_DATA
 
 
+def test_repeated_ack_after_a_loss_gets_the_block_again(served: Served) -> None:
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
+        sock.settimeout(REPLY_S)
+        sock.sendto(rrq(b"a.txt"), ("127.0.0.1", served.service.port))
+        _, session = sock.recvfrom(600)
+        sock.sendto(b"\0\4\0\1", session)
+        for _ in range(2):  # the answer, and the server's own second try: both "lost"
+            assert sock.recv(600)[:4] == b"\0\3\0\2"
+        sock.sendto(b"\0\4\0\1", session)
+        assert sock.recv(600) == b"\0\3\0\2" + CONTENT[512:1024]
+        sock.sendto(b"\0\4\0\2", session)
+        assert sock.recv(600)[:4] == b"\0\3\0\3"
+
+
+def test_control_characters_in_a_name_stay_out_of_events(served: Served) -> None:
+    ask(served.service.port, rrq(b"\x1b]0;title\x07" + b"a" * 300))
+    event = served.wait_told("tftp.error")
+    assert "\x1b" not in event.text + event.data["path"]
+    assert len(event.data["path"]) == 200
+
+
 def test_stranger_hears_nothing(tmp_path: Path) -> None:
     server = Served(tmp_path, strangers=("127.0.0.1",))
     try:
