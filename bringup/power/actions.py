@@ -9,6 +9,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 from bringup.errors import BmcBusyError, BmcTimeoutError, LabError
 from bringup.events import Emit, Event
@@ -26,6 +27,16 @@ class PowerResult:
     after: PowerState
     changed: bool
     seconds: float
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the result as plain JSON data."""
+        return {
+            "action": self.action,
+            "before": str(self.before),
+            "state": str(self.after),
+            "changed": self.changed,
+            "seconds": round(self.seconds, 3),
+        }
 
     def __str__(self) -> str:
         if not self.changed:

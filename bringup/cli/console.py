@@ -1,0 +1,71 @@
+"""`bringup console`: attach to a board's console."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import click
+
+from bringup.cli.complete import board_names
+from bringup.cli.context import Context
+
+_ATTACH_TIMEOUT_S = 15.0
+
+
+@click.command()
+@click.argument("board", shell_complete=board_names)
+@click.option("--listen", is_flag=True, help="Read only: nothing is ever sent.")
+@click.option("--for", "for_s", type=click.FloatRange(min=0), metavar="SECONDS", help="Leave after so long.")
+@click.option(
+    "--log", "log_file", type=click.Path(path_type=Path, dir_okay=False), help="Append, with times."
+)
+@click.option("--steal", is_flag=True, help="Take SOL from whoever has it; their console ends.")
+@click.option("--escape", default="^]", show_default=True, metavar="KEY", help="The escape key.")
+@click.option("--json", "as_json", is_flag=True, help="One JSON object per line on stdout.")
+@click.pass_context
+def command(
+    ctx: click.Context,
+    board: str,
+    listen: bool,
+    for_s: float | None,
+    log_file: Path | None,
+    steal: bool,
+    escape: str,
+    as_json: bool,
+) -> None:
+    """Attach to the console of BOARD. It comes back by itself after a loss, and every gap is shown.
+
+    Leave with Ctrl-] and a dot; Ctrl-] ? lists the other keys. Piped input is sent as it is, and the console is
+    left when the board then has been silent for 3 s (or after --for).
+
+    \b
+    Example:
+      bringup console e300
+      bringup console e300 --listen --for 60 --log boot.log
+      echo dmesg | bringup console e300
+    """
+    from bringup.console.open import open_console
+    from bringup.console.screen import ConsoleFile, JsonScreen, TextScreen
+    from bringup.console.terminal import Options, TerminalSession, escape_name, parse_escape
+
+    options = Options(escape=parse_escape(escape), listen=listen, for_s=for_s)
+    lab = (ctx.find_object(Context) or Context(lab_file=None)).lab()
+    log = None if log_file is None else ConsoleFile(log_file)
+    screen: TextScreen | JsonScreen
+    if as_json:
+        screen = JsonScreen(output=1, log=log)
+    else:
+        screen = TextScreen(output=1, notices=2, terminal=sys.stdout.isatty(), log=log)
+    console = open_console(lab.board(board), screen.tell, steal=steal)
+    try:
+        console.open(_ATTACH_TIMEOUT_S)
+        name = escape_name(options.escape)
+        leave = f"; {name} . leaves, {name} ? helps" if sys.stdin.isatty() else ""
+        screen.notice(f"{console.describe()}{leave}")
+        TerminalSession(console, screen, options).run()
+    finally:
+        console.close()
+        screen.close()
+        if log is not None:
+            log.close()
