@@ -36,8 +36,8 @@ def command(
 ) -> None:
     """Attach to the console of BOARD. It comes back by itself after a loss, and every gap is shown.
 
-    Leave with Ctrl-] and a dot; Ctrl-] ? lists the other keys. Piped input is sent as it is, and the console is
-    left when the board then has been silent for 3 s (or after --for).
+    Leave with Ctrl-] and a dot; Ctrl-] ? lists the other keys. Piped input is sent as it is, and the console
+    is left when the board then has been silent for 3 s (or after --for).
 
     \b
     Example:
@@ -47,25 +47,30 @@ def command(
     """
     from bringup.console.open import open_console
     from bringup.console.screen import ConsoleFile, JsonScreen, TextScreen
-    from bringup.console.terminal import Options, TerminalSession, escape_name, parse_escape
+    from bringup.console.terminal import (
+        Options,
+        TerminalSession,
+        ended_by_signals,
+        escape_name,
+        parse_escape,
+    )
 
     options = Options(escape=parse_escape(escape), listen=listen, for_s=for_s)
     lab = (ctx.find_object(Context) or Context(lab_file=None)).lab()
     log = None if log_file is None else ConsoleFile(log_file)
     screen: TextScreen | JsonScreen
-    if as_json:
-        screen = JsonScreen(output=1, log=log)
-    else:
-        screen = TextScreen(output=1, notices=2, terminal=sys.stdout.isatty(), log=log)
+    screen = JsonScreen(output=1, log=log) if as_json else TextScreen(output=1, notices=2, log=log)
     console = open_console(lab.board(board), screen.tell, steal=steal)
-    try:
-        console.open(_ATTACH_TIMEOUT_S)
-        name = escape_name(options.escape)
-        leave = f"; {name} . leaves, {name} ? helps" if sys.stdin.isatty() else ""
-        screen.notice(f"{console.describe()}{leave}")
-        TerminalSession(console, screen, options).run()
-    finally:
-        console.close()
-        screen.close()
-        if log is not None:
-            log.close()
+    with ended_by_signals():
+        try:
+            console.open(_ATTACH_TIMEOUT_S)
+            name = escape_name(options.escape)
+            leave = f"; {name} . leaves, {name} ? helps" if sys.stdin.isatty() else ""
+            screen.notice(f"{console.describe()}{leave}")
+            TerminalSession(console, screen, options).run()
+        finally:
+            # A SOL session that is not closed keeps the next person out.
+            console.close()
+            screen.close()
+            if log is not None:
+                log.close()

@@ -43,9 +43,8 @@ def command(ctx: click.Context, board: str, action: str, as_json: bool) -> None:
             if as_json:
                 emit_json({"board": board, "state": str(state)})
             else:
-                say(
-                    f"{glyph('ok' if state is actions.ON else 'idle')} {board} is {state}  ({power.describe()})"
-                )
+                mark = glyph("ok" if state is actions.ON else "idle")
+                say(f"{mark} {board} is {state}  ({power.describe()})")
             return
         act = {
             "on": actions.ensure_on,

@@ -1,7 +1,8 @@
-"""Where a console is shown to a person or a program, and kept if asked: output, notices and a timestamped log."""
+"""Where a console is shown to a person or a program, and kept if asked: text, JSON lines, timestamped log."""
 
 from __future__ import annotations
 
+import codecs
 import json
 import os
 import threading
@@ -52,13 +53,14 @@ class ConsoleFile:
 class TextScreen:
     """The console's bytes on one descriptor, lines of our own on another.
 
-    With `terminal` the bytes are stripped of what could reprogram it, and lines end as a raw terminal wants.
+    For a terminal the bytes are stripped of what could reprogram it, and lines end as a raw terminal wants.
     """
 
-    def __init__(self, *, output: int, notices: int, terminal: bool, log: ConsoleFile | None = None) -> None:
+    def __init__(self, *, output: int, notices: int, log: ConsoleFile | None = None) -> None:
         self._output = output
         self._notices = notices
-        self._terminal = terminal
+        self._terminal = os.isatty(output)
+        self._line_end = b"\r\n" if os.isatty(notices) else b"\n"
         self._log = log
         self._filter = TerminalFilter()
         self._stamper: Stamper | None = None
@@ -86,10 +88,9 @@ class TextScreen:
     def mark(self) -> None:
         """Leave a mark on screen and in the log."""
         with self._lock:
-            text = f"mark {time.strftime('%H:%M:%S')}"
-            self._say(text)
+            self._say(_mark())
             if self._log is not None:
-                self._log.line(text)
+                self._log.line(_mark())
 
     def toggle_times(self) -> None:
         """Show times before the lines, or stop showing them."""
@@ -111,9 +112,8 @@ class TextScreen:
             _write(self._output, _RESET if self._at_line_start else _RESET + b"\r\n")
 
     def _say(self, text: str) -> None:
-        end = b"\r\n" if self._terminal else b"\n"
-        start = b"" if self._at_line_start else end
-        _write(self._notices, start + f"-- {plain_text(text.encode())} --".encode() + end)
+        start = b"" if self._at_line_start else self._line_end
+        _write(self._notices, start + f"-- {plain_text(text.encode())} --".encode() + self._line_end)
         self._at_line_start = True
 
 
@@ -123,20 +123,23 @@ class JsonScreen:
     def __init__(self, *, output: int, log: ConsoleFile | None = None) -> None:
         self._output = output
         self._log = log
+        self._decode = codecs.getincrementaldecoder("utf-8")("replace").decode
         self._lock = threading.Lock()
 
     def show(self, data: bytes) -> None:
         """Write bytes from the board; what is not UTF-8 becomes the replacement character."""
         if self._log is not None:
             self._log.append(data)
-        self._put("console.data", data.decode("utf-8", "replace"))
+        self._put("console.data", self._decode(data))
 
     def notice(self, text: str) -> None:
         """Write a line that is not from the board."""
         self._put("console.notice", text)
 
     def mark(self) -> None:
-        """Write a mark."""
+        """Write a mark, in the log too."""
+        if self._log is not None:
+            self._log.line(_mark())
         self._put("console.mark", "")
 
     def toggle_times(self) -> None:
@@ -155,6 +158,10 @@ class JsonScreen:
         body = {"utc": round(time.time(), 3), "kind": kind, "text": text, **data}
         with self._lock:
             _write(self._output, json.dumps(body).encode() + b"\n")
+
+
+def _mark() -> str:
+    return f"mark {time.strftime('%H:%M:%S')}"
 
 
 def _gap(event: Event) -> str:

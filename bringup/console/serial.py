@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
 _WRITE_TIMEOUT_S = 10.0
 _BREAK_S = 0.25
+_STEP_S = 0.02
 _PIECE_MAX = 4096
 
 # What the operating system says -> sentence, next step.
@@ -63,12 +64,13 @@ class SerialConsole:
         import serial
 
         self.close()
-        # URL handlers know no lock and refuse the word; nor does their opening take our timeout.
-        local = {"exclusive": True} if "://" not in self._url else {}
+        options: dict[str, Any] = {"timeout": _STEP_S}
+        if "://" not in self._url:
+            options["exclusive"] = True  # URL handlers refuse the word
+        if not self._url.startswith("rfc2217://"):
+            options["write_timeout"] = _WRITE_TIMEOUT_S  # which rfc2217 does not know; its socket has 5 s
         try:
-            self._port = serial.serial_for_url(
-                self._url, baudrate=self._baud, timeout=0, write_timeout=_WRITE_TIMEOUT_S, **local
-            )
+            self._port = serial.serial_for_url(self._url, baudrate=self._baud, **options)
         except (serial.SerialException, OSError) as error:
             raise _cannot_open(self._url, error) from None
         except ValueError as error:
@@ -81,13 +83,15 @@ class SerialConsole:
     def read(self, timeout_s: float) -> bytes:
         """Return what came in within `timeout_s`."""
         port = self._opened()
+        deadline_s = time.monotonic() + timeout_s
+        data = b""
         with self._line_faults():
-            port.timeout = timeout_s
-            data = bytes(port.read(1))
-            if data:
-                port.timeout = 0
-                data += bytes(port.read(_PIECE_MAX))
-        self._alive_s = time.monotonic()
+            # In steps of one length: to change pyserial's timeout negotiates the whole line again on rfc2217.
+            while not data:
+                data = bytes(port.read(_PIECE_MAX))
+                self._alive_s = time.monotonic()
+                if self._alive_s >= deadline_s:
+                    break
         return data
 
     def write(self, data: bytes) -> None:

@@ -1,4 +1,4 @@
-"""A person (or a script) at a console: keys go to the board, the board's text to the screen, nothing in between.
+"""A person or a script at a console: keys go to the board, its text to the screen, nothing in between.
 
 The escape key (Ctrl-] by default) followed by one more key is for this program and not for the board.
 """
@@ -113,18 +113,19 @@ class EscapeKeys:
 
 @contextlib.contextmanager
 def raw_terminal(descriptor: int) -> Iterator[None]:
-    """Pass every key through untouched, and put the terminal back whatever ends the context, SIGTERM included."""
+    """Pass every key through untouched, and put the terminal back whatever ends the context."""
     before = termios.tcgetattr(descriptor)
-    with _ended_by_signals():
-        try:
-            tty.setraw(descriptor, termios.TCSANOW)
-            yield
-        finally:
-            termios.tcsetattr(descriptor, termios.TCSADRAIN, before)
+    try:
+        tty.setraw(descriptor, termios.TCSANOW)
+        yield
+    finally:
+        termios.tcsetattr(descriptor, termios.TCSADRAIN, before)
 
 
 @contextlib.contextmanager
-def _ended_by_signals() -> Iterator[None]:
+def ended_by_signals() -> Iterator[None]:
+    """Turn SIGTERM and SIGHUP into InterruptedRunError, so that what has to be put back is put back."""
+
     def end(number: int, _frame: FrameType | None) -> None:
         raise InterruptedRunError(f"the console was left on {signal.Signals(number).name}; the board runs on")
 
@@ -178,6 +179,8 @@ class TerminalSession:
                     self._screen.show(data)
         except BringupError as error:
             self._failure = error
+        except BrokenPipeError:
+            pass  # nobody reads our output any more (`bringup console e300 | head`)
         finally:
             self._stop.set()
 
