@@ -70,7 +70,7 @@ def root(ctx: click.Context, lab_file: Path | None) -> None:
 def main() -> None:
     """Run the command line; every failure becomes one sentence and the exit code of whose fault it is."""
     try:
-        result = root.main(standalone_mode=False)
+        result = root.main(standalone_mode=False, prog_name="bringup")
         code = result if isinstance(result, int) else 0
     except click.ClickException as mistake:
         mistake.show()

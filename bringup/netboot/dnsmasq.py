@@ -8,8 +8,7 @@ import os
 
 from bringup.errors import LabError, MissingProgramError, PortBusyError
 from bringup.events import Emit
-from bringup.netboot.dhcp import LogReader, dnsmasq_config, log_text
-from bringup.netboot.spec import ServeSpec
+from bringup.netboot.dhcp import LogReader, log_text
 
 _READY_S = 10.0
 _STOP_S = 2.0
@@ -28,8 +27,11 @@ class DnsmasqProcess:
         self._reader: asyncio.Task[None] | None = None
 
     @classmethod
-    async def start(cls, spec: ServeSpec, emit: Emit, stop: asyncio.Event) -> DnsmasqProcess:
-        """Start it and wait until it listens; raises PortBusyError, MissingProgramError or LabError."""
+    async def start(cls, configuration: str, emit: Emit, stop: asyncio.Event) -> DnsmasqProcess:
+        """Start it with the text of its configuration, and wait until it listens.
+
+        Raises PortBusyError, MissingProgramError or LabError.
+        """
         # --no-daemon also means no change of user: in a user namespace there is nobody else to become, and
         # the change would undo "die with parent".
         command = ("setpriv", "--pdeathsig", "KILL", "--", "dnsmasq", "--no-daemon")
@@ -48,7 +50,7 @@ class DnsmasqProcess:
         self = cls(process, emit, stop)
         assert process.stdin is not None  # noqa: S101
         with contextlib.suppress(ConnectionError):
-            process.stdin.write(dnsmasq_config(spec).encode("ascii"))
+            process.stdin.write(configuration.encode("ascii"))
             await process.stdin.drain()
         process.stdin.close()
         try:

@@ -1,6 +1,8 @@
-"""The serving process: DHCP, TFTP and HTTP of one boot, from the first line on stdin to its end.
+"""The serving process: DHCP, TFTP and HTTP of one boot, from the first lines on stdin to its end.
 
-    python -m bringup.netboot.serve < spec        one ServeSpec as a line of JSON; stdin stays open
+    python -m bringup.netboot.serve
+
+Reads two lines of JSON, the ServeSpec and dnsmasq's configuration, from a stdin that stays open.
 
 Writes events as NDJSON to stdout (times on CLOCK_MONOTONIC), the first one `run.ready`. Ends when stdin
 closes or on SIGTERM, and everything it started ends with it. What keeps it from starting is one line
@@ -41,7 +43,9 @@ def main() -> int:
     output = _Output()
     try:
         spec = ServeSpec.from_json(sys.stdin.readline())
-        asyncio.run(_serve(spec, output.emit))
+        # Rendered by whoever starts us: the template library would cost this process 5 MiB for one text.
+        configuration = sys.stdin.readline()
+        asyncio.run(_serve(spec, json.loads(configuration), output.emit))
     except BringupError as error:
         output.line(
             json.dumps(
@@ -72,7 +76,7 @@ class _Output:
             sys.stdout.flush()
 
 
-async def _serve(spec: ServeSpec, emit: Emit) -> None:
+async def _serve(spec: ServeSpec, configuration: str, emit: Emit) -> None:
     stop = _stop_event()
     catalog = Catalog(spec.files)
     is_stranger = stranger_check(spec.macs)
@@ -87,7 +91,7 @@ async def _serve(spec: ServeSpec, emit: Emit) -> None:
         if spec.router_advertisement:
             stack.callback(_run, _ra_address("delete", spec))
             _run(_ra_address("replace", spec))
-        dnsmasq = await DnsmasqProcess.start(spec, emit, stop)
+        dnsmasq = await DnsmasqProcess.start(configuration, emit, stop)
         stack.push_async_callback(dnsmasq.close)
         emit(Event("run", "run.ready", "serving DHCP, TFTP and HTTP", {"mode": spec.mode}))
         await stop.wait()

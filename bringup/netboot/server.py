@@ -14,6 +14,7 @@ from typing import IO
 
 from bringup.errors import BringupError, LabError, MissingProgramError, PortBusyError, ProfileError
 from bringup.events import Emit, Event
+from bringup.netboot.dhcp import dnsmasq_config
 from bringup.netboot.spec import ServeSpec
 
 READY_TIMEOUT_S = 20.0
@@ -82,8 +83,9 @@ class NetbootServer:
 
     def _send_spec(self, process: subprocess.Popen[str]) -> None:
         assert process.stdin is not None  # noqa: S101
+        configuration = json.dumps(dnsmasq_config(self._spec))
         with contextlib.suppress(BrokenPipeError):
-            process.stdin.write(self._spec.to_json() + "\n")
+            process.stdin.write(f"{self._spec.to_json()}\n{configuration}\n")
             process.stdin.flush()
 
     def _wait_ready(self) -> None:

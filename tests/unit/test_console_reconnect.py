@@ -84,13 +84,17 @@ def test_a_gap_is_told_between_what_came_before_and_after() -> None:
 
 
 def test_a_bmc_that_is_silent_or_busy_is_tried_again() -> None:
-    line, console, events = lost_line(BmcTimeoutError("silent"), BmcBusyError("starting"), BmcTimeoutError("silent"))
+    line, console, events = lost_line(
+        BmcTimeoutError("silent"), BmcBusyError("starting"), BmcTimeoutError("silent")
+    )
     read_until(console, lambda: len(events) == 2)
     assert line.opened == 5
     console.close()
 
 
-@pytest.mark.parametrize("error", [ConsoleHeldError("held by another session", hint="--steal"), AuthenticationError("no")])
+@pytest.mark.parametrize(
+    "error", [ConsoleHeldError("held by another session", hint="--steal"), AuthenticationError("no")]
+)
 def test_a_console_somebody_else_took_is_left_to_them(error: LabError) -> None:
     line, console, events = lost_line(error, None)
     with pytest.raises(ConsoleLostError, match=error.message) as caught:

@@ -110,7 +110,9 @@ def test_a_file_that_is_no_terminal_is_refused(tmp_path: Path) -> None:
         SerialConsole(str(path)).open(5.0)
 
 
-@pytest.mark.parametrize("url", ["nonsense://x", "socket://", "rfc2217://127.0.0.1:notaport", "spy://loop://"])
+@pytest.mark.parametrize(
+    "url", ["nonsense://x", "socket://", "rfc2217://127.0.0.1:notaport", "spy://loop://"]
+)
 def test_a_url_that_makes_no_sense_never_shows_a_traceback(url: str) -> None:
     with pytest.raises((UsageError, LabError)):
         SerialConsole(url).open(5.0)

@@ -24,7 +24,11 @@ def failure(message: str | None, *, heard: bool = True) -> LabError:
         ("Incorrect password provided", AuthenticationError, "refused the password of user ADMIN"),
         ("Unauthorized name in RAKP2", AuthenticationError, "does not know the user ADMIN"),
         ("Invalid integrity check value in RAKP2", AuthenticationError, "refused the password"),
-        ("No Cipher suite match with proposed security algorithms", CipherError, "neither cipher suite 17 nor 3"),
+        (
+            "No Cipher suite match with proposed security algorithms",
+            CipherError,
+            "neither cipher suite 17 nor 3",
+        ),
         ("Invalid integrity algorithm", CipherError, "neither cipher suite"),
         ("Insufficient resources to create new session (wait ...)", BmcBusyError, "no free session"),
         ("Insufficient resources to create a session at the requested role", BmcBusyError, "no free session"),
@@ -51,7 +55,9 @@ def test_no_message_from_a_bmc_never_heard_is_no_answer(message: str | None) -> 
     assert error.message == f"no answer from {WHERE}"
 
 
-@pytest.mark.parametrize(("code", "busy"), [(0xC0, True), (0xC3, True), (0xD2, True), (0xC1, False), (0xCC, False)])
+@pytest.mark.parametrize(
+    ("code", "busy"), [(0xC0, True), (0xC3, True), (0xD2, True), (0xC1, False), (0xCC, False)]
+)
 def test_only_transient_codes_count_as_busy(code: int, busy: bool) -> None:
     error = refusal(code, "power on", where=WHERE, user="ADMIN")
     assert isinstance(error, BmcBusyError) is busy

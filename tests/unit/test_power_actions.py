@@ -168,7 +168,9 @@ def test_one_unknown_read_between_two_equal_ones_does_not_confirm() -> None:
 def test_a_bmc_that_ignores_commands_is_named() -> None:
     board = Board(OFF)
     board.ignores = True
-    with pytest.raises(LabError, match="accepted the command and the board is still off after 60 s") as caught:
+    with pytest.raises(
+        LabError, match="accepted the command and the board is still off after 60 s"
+    ) as caught:
         run(ensure_on, board)
     assert board.commands == ["on"]
     assert caught.value.hint

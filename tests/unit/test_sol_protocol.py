@@ -21,7 +21,10 @@ class Bench:
         self.lost: list[str] = []
         self.done: list[str] = []
         self.protocol = SolProtocol(
-            self.sent.append, self.got.extend, self.lost.append, packet_bytes=options.get("packet_bytes", 8),
+            self.sent.append,
+            self.got.extend,
+            self.lost.append,
+            packet_bytes=options.get("packet_bytes", 8),
             last_sequence=options.get("last_sequence", 0),
         )
 
@@ -172,7 +175,10 @@ class Network:
         self.session = object.__new__(_lan_session())
         self.session.send_sol = lambda packet: self._put("console", packet)
         self.console = SolProtocol(
-            lambda packet: self._put("bmc", packet), self.shown.extend, self.lost.append, packet_bytes=16,
+            lambda packet: self._put("bmc", packet),
+            self.shown.extend,
+            self.lost.append,
+            packet_bytes=16,
             last_sequence=seed % 16,
         )
         self.bmc.activate(self.session)
@@ -202,7 +208,12 @@ def _lan_session() -> type:
 
 
 @settings(max_examples=60, deadline=None)
-@given(st.integers(0, 10_000), st.sampled_from([0.0, 0.05, 0.2]), st.binary(max_size=120), st.binary(max_size=600))
+@given(
+    st.integers(0, 10_000),
+    st.sampled_from([0.0, 0.05, 0.2]),
+    st.binary(max_size=120),
+    st.binary(max_size=600),
+)
 def test_both_ways_are_exact_over_a_network_that_loses_and_repeats(
     seed: int, loss: float, typed: bytes, output: bytes
 ) -> None:

@@ -299,8 +299,10 @@ def test_marks_and_gaps_are_on_screen_and_in_the_log(tmp_path: Path) -> None:
         assert person.sees(b"-- mark ")
         person.screen.tell(Event("console", "console.gap", "", {"seconds": 12.41}))
         assert person.sees(b"-- SOL lost 12.4 s --\r\n")
-    lines = path.read_text().splitlines()
-    assert [line.partition("Z  ")[2][:12] for line in lines] == ["half a line", "-- mark " + lines[1][34:38], "-- SOL lost "]
+    first, second, third = (line.partition("Z  ")[2] for line in path.read_text().splitlines())
+    assert first == "half a line"
+    assert second.startswith("-- mark ")
+    assert third == "-- SOL lost 12.4 s --"
     assert path.stat().st_mode & 0o777 == 0o600
 
 
@@ -315,7 +317,11 @@ class Pipes:
     def __init__(self, board: Board, options: Options, *, json_lines: bool = False) -> None:
         self.input, self._far_input = os.pipe()[::-1]
         self._output, self._far_output = os.pipe()
-        screen = JsonScreen(output=self._far_output) if json_lines else TextScreen(output=self._far_output, notices=2)
+        screen = (
+            JsonScreen(output=self._far_output)
+            if json_lines
+            else TextScreen(output=self._far_output, notices=2)
+        )
         self.session = TerminalSession(board, screen, options, self._far_input)
 
     def output(self) -> bytes:
@@ -376,7 +382,8 @@ def test_a_reader_that_went_away_ends_the_session_quietly() -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "key"), [("^]", 0x1D), ("ctrl-a", 1), ("^A", 1), ("Ctrl-T", 20), ("~", 0x7E), ("^", 0x5E), ("^^", 0x1E)]
+    ("text", "key"),
+    [("^]", 0x1D), ("ctrl-a", 1), ("^A", 1), ("Ctrl-T", 20), ("~", 0x7E), ("^", 0x5E), ("^^", 0x1E)],
 )
 def test_names_of_escape_keys(text: str, key: int) -> None:
     assert parse_escape(text) == key

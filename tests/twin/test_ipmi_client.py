@@ -1,0 +1,561 @@
+"""The IPMI client, power and SOL against two independent BMCs, as they behave and as they misbehave."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from bringup.console.base import ConsoleHeldError
+from bringup.console.reconnect import ReconnectingConsole
+from bringup.console.sol import SolConsole
+from bringup.errors import (
+    AuthenticationError,
+    BmcBusyError,
+    BmcTimeoutError,
+    CipherError,
+    ConsoleLostError,
+    LabError,
+)
+from bringup.events import Event
+from bringup.ipmi import BmcAddress, IpmiClient
+from bringup.power.actions import Pace, cycle, ensure_off, ensure_on, reset, soft_off
+from bringup.power.base import BootOverride, PowerState
+from bringup.power.boot_flags import BootQuirks
+from bringup.power.ipmi import IpmiPower
+from bringup.secret import Secret
+from tests.doubles.fake_bmc import burst
+from tests.doubles.servers import FakeBmc, Server, ipmi_sim, virtual_bmc
+from tests.twin.helpers import Cli, wait_for
+
+pytestmark = pytest.mark.slow
+
+PACE = Pace(poll_s=0.05, off_pause_s=0.2, change_timeout_s=3.0)
+
+
+def address(server: Server, **changes: object) -> BmcAddress:
+    values = {"address": server.address, "port": server.port, "user": server.user}
+    return BmcAddress(**{**values, "password": Secret(server.password), **changes})
+
+
+def ignore(_event: Event) -> None:
+    return
+
+
+@contextlib.contextmanager
+def power_of(server: Server, emit: Callable[[Event], None] = ignore, **quirks: int) -> Iterator[IpmiPower]:
+    power = IpmiPower(IpmiClient(address(server)), emit, BootQuirks(**quirks), sleep=lambda _s: None)
+    try:
+        yield power
+    finally:
+        power.close()
+
+
+@contextlib.contextmanager
+def sol_of(server: Server, **options: object) -> Iterator[SolConsole]:
+    console = SolConsole(IpmiClient(address(server)), **options)
+    console.open(8.0)
+    try:
+        yield console
+    finally:
+        console.close()
+
+
+@pytest.fixture(params=["virtual_bmc", "ipmi_sim"])
+def server(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Server]:
+    """One after the other, both BMCs."""
+    with virtual_bmc() if request.param == "virtual_bmc" else ipmi_sim(tmp_path) as running:
+        yield running
+
+
+def chassis_status(bmc: BmcAddress) -> bytes:
+    with IpmiClient(bmc) as client:
+        return client.request(0x00, 0x01, b"", "chassis power status")
+
+
+def seconds_of(call: Callable[[], object]) -> float:
+    began = time.monotonic()
+    call()
+    return time.monotonic() - began
+
+
+# Power.
+
+
+def test_on_off_reset_cycle_soft(server: Server) -> None:
+    with power_of(server) as power:
+        assert power.state() is PowerState.OFF
+        assert ensure_on(power, ignore, PACE).changed
+        assert not ensure_on(power, ignore, PACE).changed
+        assert reset(power, ignore, PACE).after is PowerState.ON
+        assert cycle(power, ignore, PACE).after is PowerState.ON
+        assert soft_off(power, ignore, PACE).after is PowerState.OFF
+        assert not ensure_off(power, ignore, PACE).changed
+        with pytest.raises(LabError, match="a reset needs it on"):
+            reset(power, ignore, PACE)
+
+
+def test_what_the_board_saw() -> None:
+    with virtual_bmc() as bmc, power_of(bmc) as power:
+        ensure_on(power, ignore, PACE)
+        ensure_on(power, ignore, PACE)
+        cycle(power, ignore, PACE)
+        assert bmc.actions() == ["power_on", "power_off", "power_on"]
+
+
+def test_a_board_that_ignores_its_bmc_is_told_from_one_that_obeys() -> None:
+    with virtual_bmc(ignore_power=True) as bmc, power_of(bmc) as power:
+        with pytest.raises(LabError, match="accepted the command and the board is still off after 3 s"):
+            ensure_on(power, ignore, PACE)
+        assert bmc.actions() == ["power_on"]
+
+
+def test_a_busy_bmc_is_asked_again_and_not_for_ever() -> None:
+    with virtual_bmc(busy=3) as bmc, power_of(bmc) as power:
+        assert power.state() is PowerState.OFF
+    with virtual_bmc(busy=-1) as bmc, power_of(bmc) as power, pytest.raises(BmcBusyError, match="is busy"):
+        power.state()
+
+
+def test_commands_keep_their_distance() -> None:
+    with virtual_bmc() as bmc, IpmiClient(address(bmc), spacing_s=0.4) as client:
+        client.request(0x00, 0x01, b"", "status")
+        assert seconds_of(lambda: client.request(0x00, 0x01, b"", "status")) > 0.35
+
+
+@pytest.mark.parametrize(
+    ("override", "raw"),
+    [
+        (BootOverride("network"), "8004000000"),
+        (BootOverride("network", persistent=True), "c004000000"),
+        (BootOverride("network", persistent=True, uefi=True), "e004000000"),
+        (BootOverride("disk", uefi=True), "a024000000"),
+        (BootOverride("setup", uefi=True), "a018000000"),
+    ],
+)
+def test_an_override_reaches_the_board_bit_by_bit(override: BootOverride, raw: str) -> None:
+    events: list[Event] = []
+    with virtual_bmc() as bmc, power_of(bmc, events.append, uefi_disk_selector=0x24) as power:
+        power.set_override(override)
+        assert power.read_override() == override
+        ensure_on(power, ignore, PACE)
+        assert bmc.wait_for("post")["post"]["raw"] == raw
+        left = override if override.persistent else BootOverride("none")
+        assert power.read_override() == left
+        power.set_override(BootOverride("none"))
+        assert power.read_override().device == "none"
+    assert [event.kind for event in events] == ["override.set", "override.read"] * 2
+    assert "60 s timer off" in events[1].text
+
+
+def test_an_override_that_does_not_take_is_an_error(tmp_path: Path) -> None:
+    # OpenIPMI's simulator never returns the valid bit.
+    with ipmi_sim(tmp_path) as sim, power_of(sim) as power:
+        with pytest.raises(LabError, match="did not keep the boot override: asked for network once"):
+            power.set_override(BootOverride("network"))
+        assert "set boot pxe" in sim.calls()
+
+
+# Logging in.
+
+
+def test_a_wrong_password_is_named_at_once(server: Server) -> None:
+    with pytest.raises(AuthenticationError, match="refused the password of user admin") as caught:
+        chassis_status(address(server, password=Secret("wrong-Pw_1")))
+    assert "wrong-Pw_1" not in f"{caught.value} {caught.value.hint}"
+    assert chassis_status(address(server))
+
+
+def test_an_unknown_user_is_named_at_once(server: Server) -> None:
+    with pytest.raises(AuthenticationError, match="does not know the user nobody"):
+        chassis_status(address(server, user="nobody"))
+
+
+def test_credentials_that_ipmi_cannot_carry_are_not_sent() -> None:
+    nowhere = BmcAddress("127.0.0.1", 9, "u" * 17, Secret("x"))
+    with pytest.raises(AuthenticationError, match="longer than IPMI's 16 bytes"):
+        chassis_status(nowhere)
+    with pytest.raises(AuthenticationError, match="longer than IPMI's 20 bytes"):
+        chassis_status(BmcAddress("127.0.0.1", 9, "u", Secret("x" * 21)))
+
+
+@pytest.mark.parametrize("suites", [(3,), (17,), (3, 17)])
+def test_both_safe_suites(suites: tuple[int, ...]) -> None:
+    with virtual_bmc(suites=suites) as bmc:
+        assert chassis_status(address(bmc))
+
+
+def test_a_lesser_user_gets_what_it_may_do() -> None:
+    with virtual_bmc(privilege="operator") as bmc:
+        assert chassis_status(address(bmc))
+    with virtual_bmc(privilege="user") as bmc, pytest.raises(AuthenticationError, match="privilege"):
+        chassis_status(address(bmc))
+
+
+class NoCipher:
+    """A BMC that answers capabilities and then refuses every cipher suite (IPMI 2.0 table 13-15, status 11h)."""
+
+    CAPABILITIES = bytes.fromhex(
+        "0600ff07 00 00000000 00000000 10 81 1c 63 20 04 38 00 01 80 14 02 00000000 00"
+    )
+
+    def __init__(self) -> None:
+        self._socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        self._socket.bind(("127.0.0.1", 0))
+        self.port = self._socket.getsockname()[1]
+        threading.Thread(target=self._serve, daemon=True).start()
+
+    def _serve(self) -> None:
+        with contextlib.suppress(OSError):
+            while True:
+                packet, client = self._socket.recvfrom(1000)
+                if packet[4] == 0x06 and packet[5] == 0x10:
+                    status = bytes([packet[16], 0x11, 0, 0]) + packet[20:24]
+                    head = packet[:4] + bytes([0x06, 0x11]) + bytes(8) + len(status).to_bytes(2, "little")
+                    self._socket.sendto(head + status, client)
+                elif packet[4] == 0x00:
+                    answer = bytearray(self.CAPABILITIES)
+                    answer[18] = packet[18]  # the request's sequence number
+                    self._socket.sendto(bytes(answer), client)
+
+    def close(self) -> None:
+        self._socket.close()
+
+
+def test_no_common_cipher_suite_is_named() -> None:
+    bmc = NoCipher()
+    try:
+        with pytest.raises(CipherError, match="neither cipher suite 17 nor 3"):
+            chassis_status(BmcAddress("127.0.0.1", bmc.port, "admin", Secret("x")))
+    finally:
+        bmc.close()
+
+
+def test_a_closed_port_ends_within_eight_seconds() -> None:
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    nowhere = BmcAddress("127.0.0.1", port, "admin", Secret("x"))
+    power = IpmiPower(IpmiClient(nowhere), ignore)
+
+    def ask() -> None:
+        with pytest.raises(BmcTimeoutError, match=f"no answer from the BMC at 127.0.0.1 port {port}"):
+            power.state()
+
+    assert seconds_of(ask) < 8.0
+
+
+def test_a_name_that_does_not_resolve_is_named() -> None:
+    with pytest.raises(LabError, match="cannot be resolved|not resolved within"):
+        chassis_status(BmcAddress("no-such-bmc.invalid", 623, "admin", Secret("x")))
+
+
+def test_a_frozen_bmc_is_given_up_and_asked_again_once_it_lives() -> None:
+    with virtual_bmc() as bmc, IpmiClient(address(bmc)) as client:
+        client.request(0x00, 0x01, b"", "status")
+        bmc.tell("freeze")
+        time.sleep(0.3)
+
+        def ask() -> None:
+            with pytest.raises(BmcTimeoutError, match="gave no answer to 'status' within 2 s"):
+                client.request(0x00, 0x01, b"", "status", timeout_s=2.0)
+
+        assert seconds_of(ask) < 3.0
+        bmc.tell("thaw")
+        time.sleep(0.3)
+        assert client.request(0x00, 0x01, b"", "status")
+
+
+def test_a_session_that_the_bmc_forgot_is_made_anew() -> None:
+    with virtual_bmc() as bmc:
+        client = IpmiClient(address(bmc))
+        client.request(0x00, 0x01, b"", "status")
+        bmc.kill()
+        with virtual_bmc(port=bmc.port) as again, power_of(again) as power:
+            power._client = client  # the one that still has a session with the BMC before
+            assert power.state() is PowerState.OFF
+        client.close()
+
+
+def open_sessions(bmc: BmcAddress) -> int:
+    with IpmiClient(bmc) as client:
+        return client.request(0x06, 0x3D, b"\x00", "session info")[2]
+
+
+def test_every_session_is_logged_out_even_one_that_nobody_closed() -> None:
+    with virtual_bmc() as bmc:
+        for _ in range(20):
+            chassis_status(address(bmc))
+        forgetful = (
+            "import sys; from bringup.ipmi import *; from bringup.secret import Secret\n"
+            f"c = IpmiClient(BmcAddress('127.0.0.1', {bmc.port}, {bmc.user!r}, Secret({bmc.password!r})))\n"
+            "c.request(0, 1, b'', 'status')"
+        )
+        subprocess.run(
+            [sys.executable, "-c", forgetful], check=True, timeout=30, cwd=Path(__file__).parents[2]
+        )
+        assert wait_for(lambda: open_sessions(address(bmc)) == 1)
+
+
+def test_many_sessions_at_once_lose_nothing() -> None:
+    from pyghmi.ipmi.private import session as library
+
+    with virtual_bmc() as bmc, sol_of(bmc) as console:
+        stop = time.monotonic() + 3.0
+        slowest = [0.0]
+
+        def ask() -> None:
+            while time.monotonic() < stop:
+                slowest[0] = max(slowest[0], seconds_of(lambda: chassis_status(address(bmc))))
+
+        askers = [threading.Thread(target=ask) for _ in range(3)]
+        for asker in askers:
+            asker.start()
+        received = sent = 0
+        while time.monotonic() < stop:
+            bmc.tell("burst 20000")
+            sent += 20_000
+            received += len(collect(console, 20_000))
+        for asker in askers:
+            asker.join(10)
+        assert received == sent
+        assert slowest[0] < 1.0
+        assert len(library.iosockets) < 12  # sockets of ended sessions are used again
+
+
+# SOL.
+
+
+def collect(console: SolConsole | ReconnectingConsole, size: int, timeout_s: float = 10.0) -> bytes:
+    data, deadline = b"", time.monotonic() + timeout_s
+    while len(data) < size and time.monotonic() < deadline:
+        data += console.read(0.2)
+    return data
+
+
+def shake_hands(console: SolConsole | ReconnectingConsole) -> None:
+    """Type until something comes back: OpenIPMI drops a session's first packet when its number is the last one's."""
+    assert wait_for(lambda: (console.write(b"\r"), collect(console, 1, 0.5))[1])
+    collect(console, 1 << 20, 0.3)
+
+
+def test_200_kb_each_way(server: Server) -> None:
+    with sol_of(server) as console:
+        shake_hands(console)
+        console.write(b"burst 200000\r")
+        assert collect(console, 200_013, 20.0) == b"burst 200000\r" + burst(200_000)
+        typed = burst(200_000)
+        writer = threading.Thread(
+            target=lambda: [console.write(typed[i : i + 4000]) for i in range(0, 200_000, 4000)]
+        )
+        writer.start()
+        assert collect(console, 200_000, 60.0) == typed
+        writer.join(10)
+
+
+def test_a_break_reaches_the_board() -> None:
+    with virtual_bmc() as bmc, sol_of(bmc) as console:
+        console.send_break()
+        bmc.wait_for("chassis", "send_break")
+
+
+def test_a_console_in_use_is_refused_and_can_be_stolen(server: Server) -> None:
+    with sol_of(server, probe_after_s=0.5) as first:
+        shake_hands(first)
+        second = SolConsole(IpmiClient(address(server)))
+        with pytest.raises(ConsoleHeldError, match="is held by another session") as caught:
+            second.open(8.0)
+        assert "--steal" in caught.value.hint
+        first.write(b"mine\r")
+        assert b"mine" in collect(first, 5)
+        with sol_of(server, steal=True) as thief:
+            shake_hands(thief)
+            with pytest.raises(ConsoleLostError, match="another session took it|the BMC ended"):
+                collect(first, 1, 5.0)
+
+
+@pytest.mark.skipif(shutil.which("ipmitool") is None, reason="ipmitool is not installed")
+def test_ipmitools_console_is_respected_and_can_be_stolen() -> None:
+    keyboard, terminal = os.openpty()
+    with virtual_bmc() as bmc:
+        where = ["-I", "lanplus", "-H", bmc.address, "-p", str(bmc.port), "-U", bmc.user, "-E"]
+        holder = subprocess.Popen(
+            ["setpriv", "--pdeathsig", "KILL", "ipmitool", *where, "sol", "activate"],
+            stdin=terminal,
+            stdout=terminal,
+            stderr=terminal,
+            env={**os.environ, "IPMI_PASSWORD": bmc.password},
+        )
+        try:
+            assert wait_for(lambda: b"operational" in os.read(keyboard, 4096))
+            with pytest.raises(ConsoleHeldError):
+                SolConsole(IpmiClient(address(bmc))).open(8.0)
+            with sol_of(bmc, steal=True) as console:
+                console.write(b"hello")
+                assert collect(console, 5) == b"hello"
+        finally:
+            holder.kill()
+            holder.wait(5)
+            os.close(keyboard)
+            os.close(terminal)
+
+
+def test_sol_and_power_do_not_share_a_fate() -> None:
+    with virtual_bmc() as bmc, sol_of(bmc) as console:
+        with power_of(bmc) as power:
+            ensure_on(power, ignore, PACE)
+        console.write(b"still here")
+        assert collect(console, 10) == b"still here"
+
+
+def test_an_idle_console_stays() -> None:
+    with virtual_bmc() as bmc, sol_of(bmc, probe_after_s=5.0) as console:
+        assert collect(console, 1, 40.0) == b""
+        console.write(b"awake")
+        assert collect(console, 5) == b"awake"
+        assert time.monotonic() - console.alive_s < 5.0
+
+
+def reconnecting(bmc: FakeBmc) -> tuple[ReconnectingConsole, list[Event]]:
+    events: list[Event] = []
+    console = ReconnectingConsole(SolConsole(IpmiClient(address(bmc)), probe_after_s=1.0), events.append)
+    console.open(8.0)
+    return console, events
+
+
+def read_until(console: ReconnectingConsole, events: list[Event], kind: str, timeout_s: float) -> float:
+    """Read until an event of `kind` came; return how long that took."""
+
+    def look() -> bool:
+        console.read(0.1)
+        return any(event.kind == kind for event in events)
+
+    took = seconds_of(lambda: wait_for(look, timeout_s))
+    assert [event.kind for event in events][-1] == kind
+    return took
+
+
+def test_it_is_back_within_two_seconds_of_a_bmc_that_restarted() -> None:
+    with virtual_bmc() as bmc:
+        console, events = reconnecting(bmc)
+        bmc.kill()
+        assert read_until(console, events, "console.lost", 15.0) < 8.0
+        with virtual_bmc(port=bmc.port) as again:
+            assert read_until(console, events, "console.gap", 10.0) <= 2.0
+            assert events[-1].data["seconds"] > 5.0
+            console.write(b"back")
+            assert collect(console, 4) == b"back"
+            again.tell("say and again")
+            assert b"and again" in collect(console, 11)
+            console.close()
+
+
+def test_its_own_stale_session_is_retaken_and_nobody_elses() -> None:
+    with virtual_bmc() as bmc:
+        console, events = reconnecting(bmc)
+        bmc.tell("freeze")
+        read_until(console, events, "console.lost", 15.0)
+        bmc.tell("thaw")  # the BMC still counts the old session as the console's owner
+        assert read_until(console, events, "console.gap", 10.0) <= 2.0
+        with sol_of(bmc, steal=True), pytest.raises(ConsoleLostError, match="held by another session"):
+            collect(console, 1, 10.0)
+        console.close()
+
+
+# The command line.
+
+LAB = """
+[boards.rack1]
+profile = "twin-e300-9d"
+macs = ["52:54:00:00:00:01"]
+bmc = {{ address = "127.0.0.1", port = {port}, user = "{user}", password = {{ env = "RACK1_PASSWORD" }} }}
+"""
+
+
+@pytest.fixture
+def rack(tmp_path: Path) -> Iterator[tuple[Cli, FakeBmc]]:
+    """The command line in a lab with one board, whose BMC is the double."""
+    folder = tmp_path / "lab"
+    folder.mkdir()
+    with virtual_bmc() as bmc:
+        (folder / "lab.toml").write_text(LAB.format(port=bmc.port, user=bmc.user))
+        yield Cli(tmp_path / "home", folder), bmc
+
+
+def test_power_on_the_command_line(rack: tuple[Cli, FakeBmc]) -> None:
+    cli, bmc = rack
+    secret = {"RACK1_PASSWORD": bmc.password}
+    assert cli("power", "rack1", "status", "--json", **secret).json == {"board": "rack1", "state": "off"}
+    on = cli("power", "rack1", "on", "--json", **secret).json
+    assert (on["before"], on["state"], on["changed"]) == ("off", "on", True)
+    again = cli("power", "rack1", "on", **secret)
+    assert again.code == 0 and "already on" in again.err and again.out == ""
+    assert cli("power", "rack1", "off", **secret).code == 0
+    refused = cli("power", "rack1", "reset", **secret)
+    assert refused.code == 10 and "a reset needs it on" in refused.err
+    assert bmc.actions() == ["power_on", "power_off"]
+
+
+def test_refused_credentials_on_the_command_line(rack: tuple[Cli, FakeBmc]) -> None:
+    cli, _ = rack
+    outcome = cli("power", "rack1", RACK1_PASSWORD="not-the-password")
+    assert outcome.code == 10
+    assert "refused the password of user admin" in outcome.err
+    assert "not-the-password" not in outcome.err + outcome.out
+    missing = cli("power", "rack1")
+    assert missing.code == 10 and "RACK1_PASSWORD" in missing.err
+    assert cli("power", "rack9").code == 2
+    assert cli("power", "rack1", "explode").code == 2
+
+
+def test_console_on_the_command_line(rack: tuple[Cli, FakeBmc], tmp_path: Path) -> None:
+    cli, bmc = rack
+    log = tmp_path / "rack1.log"
+    secret = {"RACK1_PASSWORD": bmc.password}
+    process = cli.popen("console", "rack1", "--listen", "--for", "6", "--log", str(log), **secret)
+    held = None
+    for _ in range(12):
+        bmc.tell("say kernel starts")
+        time.sleep(0.3)
+    held = cli("console", "rack1", "--for", "1", **secret)
+    out, err = process.communicate(timeout=30)
+    assert process.returncode == 0, err
+    assert "kernel starts" in out and "SOL of the BMC at 127.0.0.1" in err
+    assert held.code == 10 and "is held by another session" in held.err and "--steal" in held.err
+    assert "Z  kernel starts" in log.read_text()
+    assert wait_for(lambda: open_sessions(address(bmc)) == 1)
+
+
+def test_a_console_that_does_not_come_back_ends_with_the_labs_exit_code(rack: tuple[Cli, FakeBmc]) -> None:
+    cli, bmc = rack
+    secret = {"RACK1_PASSWORD": bmc.password}
+    process = cli.popen("console", "rack1", "--listen", **secret)
+    assert process.stderr is not None
+    assert "SOL of the BMC" in process.stderr.readline()
+    with sol_of(bmc, steal=True):
+        _, err = process.communicate(timeout=30)
+    assert process.returncode == 10
+    assert "SOL did not come back" in err and "Traceback" not in err
+
+
+def test_sigterm_leaves_the_console_to_the_next(rack: tuple[Cli, FakeBmc]) -> None:
+    cli, bmc = rack
+    process = cli.popen("console", "rack1", "--listen", RACK1_PASSWORD=bmc.password)
+    assert process.stderr is not None
+    assert "SOL of the BMC" in process.stderr.readline()
+    process.terminate()
+    _, err = process.communicate(timeout=10)
+    assert process.returncode == 130
+    assert "SIGTERM" in err
+    with sol_of(bmc) as console:
+        console.write(b"free")
+        assert collect(console, 4) == b"free"
