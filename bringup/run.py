@@ -24,6 +24,7 @@ from bringup.power.base import BootOverride, Power, PowerState
 from bringup.power.open import open_power
 from bringup.preflight import Prepared
 from bringup.runs import EventLog, RunFolder
+from bringup.stage import Stage
 from bringup.verdict import Progress, Verdict
 
 _CONSOLE_POLL_S = 0.2
@@ -44,6 +45,7 @@ class Run:
         self._changed = threading.Condition()
         self._origin_s = time.monotonic()
         self._progress = Progress(prepared.watch, origin_s=self._origin_s)
+        self._awaited: Stage | None = None
 
     def execute(self) -> Verdict:
         """Run the plan to a verdict; faults become verdicts, only a person's interrupt is raised again."""
@@ -207,7 +209,22 @@ class Run:
             self._progress.feed(event)
             for listener in self._listeners:
                 listener(event)
+            self._tell_awaited(event.at_s)
             self._changed.notify_all()
+
+    def _tell_awaited(self, at_s: float) -> None:
+        stage = self._progress.awaited
+        if stage is self._awaited or stage is None:
+            return
+        self._awaited = stage
+        limit = next((limit for limit in self._plan.limits if limit.stage is stage), None)
+        data = {
+            "stage": str(stage),
+            "expected_s": None if limit is None else limit.expected_s,
+            "timeout_s": None if limit is None else limit.timeout_s,
+        }
+        for listener in self._listeners:
+            listener(Event("run", "run.waiting", f"waiting for {stage}", data, at_s))
 
 
 def _as_event(sighting: Sighting) -> Event:

@@ -130,8 +130,8 @@ class Progress:
         )
 
     @property
-    def _missing(self) -> Stage | None:
-        """The first stage up to the wanted one that was not reached."""
+    def awaited(self) -> Stage | None:
+        """The first stage up to the wanted one that was not reached; None when all were."""
         furthest, until = self._boot.furthest, self._request.until
         behind = (s for s in self._applicable() if s <= until and (furthest is None or s > furthest))
         return next(behind, None)
@@ -153,7 +153,7 @@ class Progress:
             at_s, line = boot.restarted
             crash = fault  # says more than the restart that followed it
             yield at_s, lambda: self._failed(crash) if crash else self._restarted(at_s, line)
-        if self._witness.servers_lost_s is not None and self._missing in _NETWORK_STAGES:
+        if self._witness.servers_lost_s is not None and self.awaited in _NETWORK_STAGES:
             lost_s = self._witness.servers_lost_s
             yield lost_s, lambda: self._from_table("servers-lost", lost_s)
         if fault is not None:
@@ -161,7 +161,7 @@ class Progress:
         elsewhere_s = self._elsewhere_s()
         if elsewhere_s is not None:
             yield elsewhere_s, lambda: self._from_table("booted-elsewhere", elsewhere_s, seen=boot.last_line)
-        elif self._missing is None and (fault is None or fault.at_s > self._done_s() + SETTLE_S):
+        elif self.awaited is None and (fault is None or fault.at_s > self._done_s() + SETTLE_S):
             yield self._done_s() + SETTLE_S, self._ok
         deadline_s = self._deadline_s()
         if deadline_s is not None:
@@ -205,7 +205,7 @@ class Progress:
 
     def _deadline_s(self) -> float | None:
         """Return when the missing stage is overdue."""
-        missing = self._missing
+        missing = self.awaited
         if missing is None:
             return None
         allowed_s = self._allowed_s(missing)
@@ -217,7 +217,7 @@ class Progress:
         """Return when the boot last went forward; a transfer goes forward with every byte."""
         boot = self._boot
         since_s = self._origin_s if boot.advanced_s is None else boot.advanced_s
-        if self._missing in _TRANSFER_STAGES and boot.transfer_s is not None:
+        if self.awaited in _TRANSFER_STAGES and boot.transfer_s is not None:
             since_s = max(since_s, boot.transfer_s)
         return since_s
 
@@ -257,7 +257,7 @@ class Progress:
         return self._from_table("reboot-loop", at_s, seen=seen)
 
     def _failed(self, fatal: SeenFailure) -> Verdict:
-        if fatal.failure.gives_up and self._missing is not None and self._missing < Stage.KERNEL:
+        if fatal.failure.gives_up and self.awaited is not None and self.awaited < Stage.KERNEL:
             return self._stalled(fatal.at_s, fatal.seen)
         fault = self._telling(fatal)
         failure = fault.failure
@@ -275,7 +275,7 @@ class Progress:
 
     def _stall_code(self) -> str:
         """Return the row of the table that fits the silence."""
-        boot, missing = self._boot, self._missing
+        boot, missing = self._boot, self.awaited
         if missing is None or missing >= Stage.KERNEL:
             return self._stall_code_after_loading(missing)
         if missing is Stage.POWER:
@@ -344,7 +344,7 @@ class Progress:
             exit_code=_EXIT_CODES[kind] if exit_code is None else exit_code,
             code=code,
             stage=self._boot.furthest,
-            missing=self._missing,
+            missing=self.awaited,
             cause=cause,
             seen=seen,
             causes=causes,

@@ -58,8 +58,10 @@ class BootView:
         if line is not None:
             mark, name, text = line
             self._print(f"{event.at_s - self._origin_s:6.1f} s  {glyph(mark)} {name:<10}  {text}")
-        if event.kind == "run.step" and event.data["state"] == "begin":
+        if event.kind == "run.step" and event.data["state"] == "begin" and event.data["step"] != "watch":
             self._await(event.text, event.at_s)
+        elif event.kind == "run.waiting":
+            self._await(_waiting_text(event), event.at_s)
         if self._status is not None and event.at_s - self._refreshed_s >= _REFRESH_S:
             self._refreshed_s = event.at_s
             self._status.update(self._waiting(event.at_s))
@@ -72,8 +74,13 @@ class BootView:
         self._awaited, self._since_s = what, since_s
 
     def _waiting(self, now_s: float) -> str:
-        usual = f", the whole boot usually takes {self._usual_s:.0f} s" if self._usual_s is not None else ""
-        return f"{self._awaited}  {now_s - self._since_s:.0f} s{usual}"
+        elapsed_s = now_s - self._origin_s
+        whole = (
+            f"{elapsed_s:.0f} s"
+            if self._usual_s is None
+            else f"{elapsed_s:.0f} of usually {self._usual_s:.0f} s"
+        )
+        return f"{self._awaited}  {now_s - self._since_s:.0f} s     boot {whole}"
 
     def _print(self, text: str) -> None:
         if self._status is not None:
@@ -118,6 +125,13 @@ class BootView:
             return None
         self._told_stages.add(key)
         return "ok", "dhcp", event.text
+
+
+def _waiting_text(event: Event) -> str:
+    expected_s, timeout_s = event.data["expected_s"], event.data["timeout_s"]
+    if timeout_s is None:
+        return event.text
+    return f"{event.text} (expected {expected_s:.0f} s, at most {timeout_s:.0f} s)"
 
 
 _SHOWN_BY_SERVERS = {Stage.POWER, Stage.DHCP, Stage.KERNEL_IMAGE, Stage.MODULES}

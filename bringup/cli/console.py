@@ -65,9 +65,10 @@ def command(
         try:
             console.open(_ATTACH_TIMEOUT_S)
             name = escape_name(options.escape)
-            leave = f"; {name} . leaves, {name} ? helps" if sys.stdin.isatty() else ""
+            keys = None if sys.stdin is None else sys.stdin.fileno()
+            leave = f"; {name} . leaves, {name} ? helps" if sys.stdin and sys.stdin.isatty() else ""
             screen.notice(f"{console.describe()}{leave}")
-            TerminalSession(console, screen, options).run()
+            TerminalSession(console, screen, options, keys).run()
         finally:
             # A SOL session that is not closed keeps the next person out.
             console.close()

@@ -89,9 +89,8 @@ def status(name: str, as_json: bool) -> None:
         say(f"the twin {name} is not up; start it with: bringup twin up")
         return
     say(f"the twin {name} is up (process {info.pid})")
-    say(
-        f"BMC      {info.bmc_address} port {info.bmc_port}, user {info.user}, password in {info.password_file}"
-    )
+    where = f"{info.bmc_address} port {info.bmc_port}"
+    say(f"BMC      {where}, user {info.user}, password in {info.password_file}")
     say(f"network  {BRIDGE} {SERVER_ADDRESS} in a namespace of its own; the board gets {BOARD_ADDRESS}")
     say(f"NIC      17:00.0 {info.boot_mac} boots from the network")
     say(f"try      {ipmitool(info)} chassis power status")

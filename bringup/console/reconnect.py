@@ -108,7 +108,7 @@ class ReconnectingConsole:
             ) from None
         self._back = None
         seconds = time.monotonic() - self._lost_s
-        text = f"{self._name} was away for {seconds:.1f} s; what the board wrote meanwhile is missing"
+        text = f"{self._name} lost {seconds:.1f} s; what the board wrote meanwhile is missing"
         self._emit(Event("console", "console.gap", text, {"seconds": round(seconds, 3)}))
 
     def _come_back(self, back: Future[None]) -> None:

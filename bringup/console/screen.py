@@ -99,12 +99,11 @@ class TextScreen:
             self._say(f"times {'off' if self._stamper is None else 'on (UTC)'}")
 
     def tell(self, event: Event) -> None:
-        """Show what happened to the console itself; a gap goes into the log, too."""
+        """Show what happened to the console itself; it goes into the log, too."""
         with self._lock:
-            text = _gap(event)
-            self._say(text)
+            self._say(event.text)
             if self._log is not None:
-                self._log.line(text)
+                self._log.line(event.text)
 
     def close(self) -> None:
         """Undo colours the board may have left switched on."""
@@ -148,7 +147,7 @@ class JsonScreen:
     def tell(self, event: Event) -> None:
         """Write what happened to the console itself."""
         if self._log is not None:
-            self._log.line(_gap(event))
+            self._log.line(event.text)
         self._put(event.kind, event.text, **event.data)
 
     def close(self) -> None:
@@ -162,12 +161,6 @@ class JsonScreen:
 
 def _mark() -> str:
     return f"mark {time.strftime('%H:%M:%S')}"
-
-
-def _gap(event: Event) -> str:
-    if event.kind == "console.gap":
-        return f"SOL lost {event.data['seconds']:.1f} s"
-    return event.text
 
 
 def _write(descriptor: int, data: bytes) -> None:

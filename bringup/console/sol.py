@@ -13,6 +13,7 @@ import secrets
 import threading
 import time
 from collections.abc import Callable
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from bringup.console.base import ConsoleHeldError
@@ -40,6 +41,7 @@ _ACTIVATE_TRIES = 4
 _ACTIVATE_PAUSE_S = 0.3
 _PROBE_TIMEOUT_S = 5.0
 _WRITE_TIMEOUT_S = 15.0
+_WRITE_PIECE = 1024  # which a line of 9600 baud takes within a tenth of the time-out
 _CLOSE_TIMEOUT_S = 2.0
 _PACKET_DEFAULT, _PACKET_MAX = 60, 200
 
@@ -73,13 +75,14 @@ class SolConsole:
         """Log in and activate SOL; raises ConsoleHeldError, BmcBusyError and other LabErrors."""
         deadline_s = time.monotonic() + timeout_s
         self._detach()
+        session = self._client.login(timeout_s)
+        line = _Line(session, self._probe_after_s)
+        pump().submit(line.begin)
         try:
-            session = self._client.login(timeout_s)
-            line = _Line(session, self._probe_after_s)
-            pump().submit(line.begin).result(timeout_s)
             line.resize(self._activate(deadline_s))
             line.owner_is_told = self._owner(deadline_s) == session.sessionid
         except BaseException:
+            line.finish("not activated")
             self._client.close()
             raise
         self._line, self._own_id, self._steal = line, session.sessionid, False
@@ -91,7 +94,9 @@ class SolConsole:
     def write(self, data: bytes) -> None:
         """Send characters; returns when the BMC has taken them all (those for a board that is off vanish)."""
         line = self._attached()
-        line.wait_for(lambda done, now: line.protocol.write(data, done, now))
+        for start in range(0, len(data), _WRITE_PIECE):
+            piece = data[start : start + _WRITE_PIECE]
+            line.wait_for(partial(line.protocol.write, piece))
 
     def send_break(self) -> None:
         """Send a break of the length the BMC gives it."""

@@ -9,7 +9,6 @@ import contextlib
 import os
 import select
 import signal
-import sys
 import termios
 import threading
 import time
@@ -141,17 +140,16 @@ def ended_by_signals() -> Iterator[None]:
 class TerminalSession:
     """Someone at an attached console. `run` returns when they leave; it raises what ended it otherwise.
 
-    `input_descriptor` may be a terminal, which is made raw, or anything else, whose bytes are sent unchanged.
+    `keys` is the descriptor of a terminal, which is made raw, or of anything else, whose bytes are sent
+    unchanged; None when there is no input at all.
     """
 
-    def __init__(
-        self, console: Console, screen: Screen, options: Options, input_descriptor: int | None = None
-    ) -> None:
+    def __init__(self, console: Console, screen: Screen, options: Options, keys: int | None) -> None:
         self._console = console
         self._screen = screen
         self._options = options
-        self._input = sys.stdin.fileno() if input_descriptor is None else input_descriptor
-        self._keys = EscapeKeys(options.escape)
+        self._keys = keys
+        self._escapes = EscapeKeys(options.escape)
         self._began_s = self._heard_s = time.monotonic()
         self._stop = threading.Event()
         self._failure: BringupError | None = None
@@ -159,11 +157,14 @@ class TerminalSession:
     def run(self) -> None:
         """Read and show until the person leaves, time is up or the console is lost (ConsoleLostError)."""
         reader = threading.Thread(target=self._read, name="console-screen", daemon=True)
-        terminal = os.isatty(self._input)
-        with raw_terminal(self._input) if terminal else contextlib.nullcontext():
+        keys = self._keys
+        terminal = keys is not None and os.isatty(keys)
+        if keys is not None and self._options.listen and not terminal:
+            keys = None  # listening to a board, not to a pipe
+        with raw_terminal(keys) if terminal and keys is not None else contextlib.nullcontext():
             reader.start()
             try:
-                self._type(terminal)
+                self._type(keys, terminal)
             finally:
                 self._stop.set()
                 reader.join(2.0)
@@ -184,32 +185,31 @@ class TerminalSession:
         finally:
             self._stop.set()
 
-    def _type(self, terminal: bool) -> None:
-        open_input = terminal or not self._options.listen
-        while not self._stop.is_set() and not self._time_is_up(open_input):
-            if not open_input:
+    def _type(self, keys: int | None, terminal: bool) -> None:
+        while not self._stop.is_set() and not self._time_is_up(more_input=keys is not None):
+            if keys is None:
                 self._stop.wait(_POLL_S)
-            elif select.select([self._input], [], [], _POLL_S)[0]:
-                typed = _read_input(self._input)
+            elif select.select([keys], [], [], _POLL_S)[0]:
+                typed = _read_input(keys)
                 if typed:
                     self._handle(typed, terminal)
                 elif terminal:
                     return  # the terminal is gone
                 else:
-                    open_input = False
+                    keys = None
                     self._heard_s = time.monotonic()
 
-    def _time_is_up(self, open_input: bool) -> bool:
+    def _time_is_up(self, *, more_input: bool) -> bool:
         now = time.monotonic()
         if self._options.for_s is not None:
             return now - self._began_s >= self._options.for_s
-        return not open_input and not self._options.listen and now - self._heard_s >= QUIET_AFTER_INPUT_S
+        return not more_input and not self._options.listen and now - self._heard_s >= QUIET_AFTER_INPUT_S
 
     def _handle(self, typed: bytes, terminal: bool) -> None:
         if not terminal:
             self._send(typed)
             return
-        for part in self._keys.feed(typed):
+        for part in self._escapes.feed(typed):
             if isinstance(part, str):
                 self._command(part)
             elif not self._options.listen:

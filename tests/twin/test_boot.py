@@ -327,5 +327,6 @@ class TestBadInput:
         (cli.folder / "password").chmod(0o600)
         (cli.folder / "lab.toml").write_text(
             "[boards.far]\nprofile = 'supermicro-e300-9d'\nmacs = ['52:54:00:00:00:01']\n"
-            f"bmc = {{ address = '127.0.0.1', port = {port}, user = 'ADMIN', password = {{ file = 'password' }} }}\n"
+            f"bmc = {{ address = '127.0.0.1', port = {port}, user = 'ADMIN', "
+            "password = { file = 'password' } }\n"
         )

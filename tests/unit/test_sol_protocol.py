@@ -1,4 +1,4 @@
-"""The console's side of SOL: against the twin's independent BMC side over a bad network, and packet by packet."""
+"""The console's side of SOL: packet by packet, and against the twin's BMC side over a bad network."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A person at a console, played on pseudo-terminals: what goes where, and the terminal as it was afterwards."""
+"""A person at a console, played on pseudo-terminals: what goes where, and how the terminal is afterwards."""
 
 from __future__ import annotations
 
@@ -189,7 +189,7 @@ class Silent:
 print("here", flush=True)
 try:
     with ended_by_signals():
-        TerminalSession(Silent(), TextScreen(output=1, notices=2), Options()).run()
+        TerminalSession(Silent(), TextScreen(output=1, notices=2), Options(), 0).run()
 except InterruptedRunError as error:
     print(error.message, flush=True)
     sys.exit(error.exit_code)
@@ -297,7 +297,7 @@ def test_marks_and_gaps_are_on_screen_and_in_the_log(tmp_path: Path) -> None:
         assert person.sees(b"half a line")
         person.type(ESCAPE + b"m")
         assert person.sees(b"-- mark ")
-        person.screen.tell(Event("console", "console.gap", "", {"seconds": 12.41}))
+        person.screen.tell(Event("console", "console.gap", "SOL lost 12.4 s", {"seconds": 12.41}))
         assert person.sees(b"-- SOL lost 12.4 s --\r\n")
     first, second, third = (line.partition("Z  ")[2] for line in path.read_text().splitlines())
     assert first == "half a line"
@@ -358,6 +358,13 @@ def test_a_console_that_is_lost_ends_a_pipe_line_too() -> None:
     with pytest.raises(ConsoleLostError, match="gone"):
         pipes.session.run()
     assert pipes.output() == b"last words"
+
+
+def test_without_any_input_it_listens_for_its_time() -> None:
+    session = TerminalSession(Board(), TextScreen(output=1, notices=2), Options(for_s=0.3), None)
+    began = time.monotonic()
+    session.run()
+    assert 0.2 < time.monotonic() - began < 2
 
 
 def test_json_lines() -> None:
