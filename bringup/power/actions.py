@@ -169,6 +169,8 @@ class _Sequence:
                 seen.append(self._power.state())
                 fault = None
             except (BmcBusyError, BmcTimeoutError) as error:
+                if not seen and isinstance(error, BmcTimeoutError):
+                    raise  # nobody has ever been there: more of the same silence tells nothing new
                 seen.append(UNKNOWN)
                 fault = error
             last = seen[-1]
