@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import threading
 import time
+from collections import deque
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, closing, contextmanager
 from typing import Any
@@ -46,6 +47,7 @@ class Run:
         self._origin_s = time.monotonic()
         self._progress = Progress(prepared.watch, origin_s=self._origin_s)
         self._awaited: Stage | None = None
+        self._gaps_s: deque[float] = deque()
 
     def execute(self) -> Verdict:
         """Run the plan to a verdict; faults become verdicts, only a person's interrupt is raised again."""
@@ -99,7 +101,7 @@ class Run:
         power = stack.enter_context(closing(open_power(site.board, self._emit_event)))
         with self._step("console"):
             stack.enter_context(
-                self._console(open_console(site.board, self._emit_event, steal=prepared.request.steal))
+                self._console(open_console(site.board, self._console_event, steal=prepared.request.steal))
             )
         with self._step("serve"):
             served = self._folder.path / "served"
@@ -148,8 +150,10 @@ class Run:
             while not stop.is_set():
                 data = console.read(_CONSOLE_POLL_S)
                 now = time.monotonic()
+                # The marker is fed to the reader too, so that its line numbers stay those of the log.
+                marker = log.gap(self._gaps_s.popleft(), now) if self._gaps_s else b""
                 log.append(data, now)
-                for sighting in stages.feed(data, now):
+                for sighting in stages.feed(marker + data, now):
                     self._emit_event(_as_event(sighting))
                 if now - told_s >= _ACTIVITY_EVERY_S and stages.bytes_seen:
                     told_s = now
@@ -160,6 +164,11 @@ class Run:
             self._emit("console", "console.lost", error.message, reason=error.message)
         finally:
             log.close()
+
+    def _console_event(self, event: Event) -> None:
+        if event.kind == "console.gap":
+            self._gaps_s.append(float(event.data["seconds"]))
+        self._emit_event(event)
 
     # Override and power: acted on only from a known state, confirmed afterwards.
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import re
 import signal
 import subprocess
 import time
@@ -330,3 +332,23 @@ class TestBadInput:
             f"bmc = {{ address = '127.0.0.1', port = {port}, user = 'ADMIN', "
             "password = { file = 'password' } }\n"
         )
+
+
+def test_a_console_that_is_away_for_a_while_leaves_a_mark(cli: Cli) -> None:
+    """The BMC stops for some seconds in a long boot: the loss is shown, and the boot still judged."""
+    assert cli("twin", "up").code == 0
+    bmc = cli("twin", "status", "--json").json["pid"]
+    process = cli.popen("boot", "e300", "--json", "--append", "play=flood:6000")
+    logs = cli.home / "state" / "runs"
+    assert wait_for(lambda: any(b"flood 0" in path.read_bytes() for path in logs.glob("*/console.log")), 30)
+    os.kill(bmc, signal.SIGSTOP)
+    time.sleep(12)
+    os.kill(bmc, signal.SIGCONT)
+    out, err = process.communicate(timeout=120)
+    body = json.loads(out)
+    assert body["verdict"] == "ok", out + err
+    log = (Path(body["folder"]) / "console.log").read_text(errors="replace")
+    assert re.search(r"^-- SOL lost \d+\.\d s --$", log, re.MULTILINE), log[-2000:]
+    events = (Path(body["folder"]) / "events.ndjson").read_text()
+    assert '"console.lost"' in events
+    assert '"console.gap"' in events
