@@ -17,6 +17,7 @@ Without a lab file there is one board, `e300`, and it is the twin.
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
 
 LAB_FILE = "lab.toml"
 LAB_VARIABLE = "BRINGUP_LAB"
+_BOARD_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,31}", re.ASCII)
 BUILTIN_BOARD = "e300"
 BUILTIN_PROFILE = "twin-e300-9d"
 
@@ -137,6 +139,15 @@ class Lab:
         where = "there is no lab.toml here" if self.file is None else shown_path(self.file)
         raise UsageError(
             f"no board {name} in this lab ({where}){meant}", hint=f"boards: {', '.join(sorted(self.boards))}"
+        )
+
+
+def check_board_name(name: str) -> None:
+    """Raise UsageError for a name that no board can have; names become parts of paths."""
+    if not _BOARD_NAME.fullmatch(name):
+        raise UsageError(
+            f"not the name of a board: {name!r}",
+            hint="at most 32 letters, digits, - and _, a letter or digit first",
         )
 
 

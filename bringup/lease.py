@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
 import getpass
+import hashlib
 import json
 import os
 import time
@@ -11,8 +13,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 
-from bringup.errors import BmcBusyError
-from bringup.paths import runtime_dir
+from bringup.errors import BmcBusyError, LabError
+from bringup.paths import open_lock, runtime_dir
+
+# World-writable with the sticky bit (FHS 5.9): whoever comes first makes the file, everybody may lock it.
+_HOST_LOCKS = Path("/run/lock")
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,14 +37,14 @@ class Holder:
 class Lease:
     """Holds one board while open; entering raises BmcBusyError naming the holder when somebody else does."""
 
-    def __init__(self, board: str, purpose: str) -> None:
+    def __init__(self, board: str, purpose: str, *, bmc: str | None = None) -> None:
         self._board = board
         self._purpose = purpose
-        self._path = lease_file(board)
+        self._path = lease_file(board, bmc)
         self._descriptor: int | None = None
 
     def __enter__(self) -> Lease:
-        descriptor = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        descriptor = self._open()
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
@@ -50,10 +55,21 @@ class Lease:
                 hint="wait for it to end; a lease ends with its process",
             ) from None
         self._descriptor = descriptor
+        with contextlib.suppress(PermissionError):  # made by another user, and open to us already
+            os.fchmod(descriptor, 0o666 if self._path.parent == _HOST_LOCKS else 0o600)
         body = {"who": _user(), "pid": os.getpid(), "purpose": self._purpose, "since": time.time()}
         os.ftruncate(descriptor, 0)
         os.pwrite(descriptor, json.dumps(body).encode(), 0)
         return self
+
+    def _open(self) -> int:
+        try:
+            return open_lock(self._path, 0o666)
+        except OSError as error:
+            raise LabError(
+                f"cannot open the lease of {self._board}, {self._path}: {error.strerror}",
+                hint="another user made it unreadable, or it is a link: remove it",
+            ) from None
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
@@ -64,9 +80,16 @@ class Lease:
             self._descriptor = None
 
 
-def lease_file(board: str) -> Path:
-    """Return the file whose lock is the lease of `board`."""
-    return runtime_dir() / f"lease-{board}.json"
+def lease_file(board: str, bmc: str | None) -> Path:
+    """Return the file whose lock is the lease of `board`.
+
+    A board with a BMC is the same board for every user of this host, whatever they call it; a twin is its
+    user's own.
+    """
+    if bmc is None or not os.access(_HOST_LOCKS, os.W_OK):
+        return runtime_dir() / f"lease-{board}.json"
+    digest = hashlib.sha256(bmc.encode()).hexdigest()[:16]
+    return _HOST_LOCKS / f"bringup-{digest}.json"
 
 
 def read_holder(path: Path) -> Holder | None:

@@ -13,6 +13,7 @@ from bringup.events import Emit
 from bringup.firmware import Firmware
 from bringup.image.check import cautions, loaders_for, refuse
 from bringup.image.folder import find_image
+from bringup.image.model import BootFile as ImageFile
 from bringup.image.model import Image
 from bringup.lab import Board, Lab
 from bringup.netboot.loaders import SerialLine, choose_route
@@ -105,7 +106,7 @@ def prepare(
         console=_console_detail(board, profile),
         watch=watch,
         limits=_limits(profile, watch),
-        unconfirmed=profile.unconfirmed("serial", "bmc", "firmware", "stages"),
+        unconfirmed=_unconfirmed(profile, watch),
         cautions=tuple(f"{caution.message}: {caution.fix}" for caution in cautions(image)),
     )
     serial = SerialLine(unit=_unit(port), baud=_baud(board, profile))
@@ -116,12 +117,16 @@ def boot_image(image: Image) -> BootImage:
     """Return what the network boot needs to know of an image."""
     kernel, modules = image.kernel, image.modules
     return BootImage(
-        kernel=BootFile(kernel.path, kernel.size, image.kernel_args, kernel.sha256),
-        modules=tuple(BootFile(file.path, file.size, "", file.sha256) for file in modules),
+        kernel=_boot_file(kernel, image.kernel_args),
+        modules=tuple(_boot_file(module, "") for module in modules),
         kind=image.kind,
         multiboot1=image.multiboot1 is not None,
         multiboot2=image.multiboot2 is not None,
     )
+
+
+def _boot_file(file: ImageFile, args: str) -> BootFile:
+    return BootFile(file.path, file.size, args, file.sha256, file.changed_ns)
 
 
 def _image(board: Board, paths: Sequence[Path], append: str, module_mib: int) -> Image:
@@ -187,6 +192,12 @@ def _watch(
         macs=segment.macs,
         limits={stage: profile.stages.of(stage).timeout_s for stage in Stage},
     )
+
+
+def _unconfirmed(profile: Profile, watch: WatchRequest) -> tuple[str, ...]:
+    """Name every inferred fact that this boot acts on."""
+    stages = [f"stages.{stage}" for stage in Stage if stage <= watch.until]
+    return profile.unconfirmed("serial", "bmc", "firmware", *stages)
 
 
 def _limits(profile: Profile, watch: WatchRequest) -> tuple[StageLimit, ...]:

@@ -7,6 +7,7 @@ knows just enough of TOML 1.0 (toml.io, "v1.0.0") to tell keys from strings and 
 from __future__ import annotations
 
 import bisect
+import os
 import re
 import tomllib
 from dataclasses import dataclass
@@ -78,8 +79,9 @@ def read_toml(path: Path) -> Document:
     """Read and parse one file; raises ProfileError (syntax: FILE:LINE), or FileNotFoundError."""
     shown = shown_path(path)
     try:
-        with path.open("rb") as stream:
-            raw = stream.read(_SIZE_MAX_BYTES + 1)
+        # O_NONBLOCK: a pipe with no writer must not hold us up for ever.
+        with open(path, "rb", opener=lambda name, flags: os.open(name, flags | os.O_NONBLOCK)) as stream:
+            raw = stream.read(_SIZE_MAX_BYTES + 1) or b""
     except FileNotFoundError:
         raise
     except OSError as error:

@@ -6,23 +6,25 @@ was armed is disarmed and what was started is ended, and the run folder says how
 
 from __future__ import annotations
 
+import signal
 import threading
 import time
 from collections import deque
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, closing, contextmanager
+from contextlib import ExitStack, closing, contextmanager, suppress
 from typing import Any
 
 from bringup.console.base import Console
 from bringup.console.log import ConsoleLog
 from bringup.console.open import open_console
 from bringup.console.stages import Sighting, StageReader
-from bringup.errors import BringupError, ConsoleLostError, InterruptedRunError
+from bringup.errors import BringupError, ConsoleLostError, ImageError, InterruptedRunError, LabError
 from bringup.events import Emit, Event, Source
-from bringup.lease import Lease
 from bringup.power.actions import Pace, confirmed_state, cycle, ensure_on
 from bringup.power.base import BootOverride, Power, PowerState
 from bringup.power.open import open_power
+from bringup.power.watch import EVERY_S as POWER_EVERY_S
+from bringup.power.watch import PowerWatch
 from bringup.preflight import Prepared
 from bringup.runs import EventLog, RunFolder
 from bringup.stage import Stage
@@ -48,16 +50,23 @@ class Run:
         self._progress = Progress(prepared.watch, origin_s=self._origin_s)
         self._awaited: Stage | None = None
         self._gaps_s: deque[float] = deque()
+        # How the board stands, for whoever interrupts us.
+        self._error: BringupError | None = None
+        self._power: str | None = None
+        self._override = "the boot override was not touched"
+        self._ends_twin = False
 
     def execute(self) -> Verdict:
         """Run the plan to a verdict; faults become verdicts, only a person's interrupt is raised again."""
         self._write_what_will_happen()
-        log = EventLog(self._folder, self._origin_s)
+        log = EventLog(self._folder, self._origin_s, self._abort)
         self._listeners.insert(0, log)
         try:
             verdict = self._guarded()
             self._emit("run", "run.verdict", verdict.cause or "ok", code=verdict.code)
-            self._folder.write_json("verdict.json", self.verdict_dict(verdict))
+            # A full disk keeps the verdict from the folder, not from the person.
+            with suppress(LabError):
+                self._folder.write_json("verdict.json", self.verdict_dict(verdict))
             return verdict
         finally:
             self._listeners.remove(log)
@@ -73,6 +82,7 @@ class Run:
             "twin": plan.twin,
             "firmware": str(plan.firmware),
             "loader": plan.loader,
+            "until": str(plan.until),
             "image_key": plan.image["key"],
             **verdict.to_dict(),
         }
@@ -85,17 +95,28 @@ class Run:
     def _guarded(self) -> Verdict:
         try:
             with ExitStack() as stack:
-                return self._steps(stack)
+                try:
+                    return self._steps(stack)
+                finally:
+                    _finish_undisturbed()
         except KeyboardInterrupt:
-            left = "the boot override is cleared and nothing is served any more"
-            error = InterruptedRunError(f"interrupted; {left}; the power is as it was")
+            error = InterruptedRunError(f"interrupted; {self._how_left()}", hint=self._after_interrupt())
             return self._progress.failed(error, time.monotonic())
         except BringupError as error:
             return self._progress.failed(error, time.monotonic())
 
+    def _how_left(self) -> str:
+        """Say from what was seen how the board stands now; nothing here is assumed."""
+        if self._ends_twin:
+            return "the twin that this boot started is ended, and its board with it"
+        power = f"{self._plan.board} is {self._power}" if self._power else "its power was not touched"
+        return f"{power}, {self._override}, nothing is served any more"
+
+    def _after_interrupt(self) -> str | None:
+        return None if self._ends_twin else f"bringup power {self._plan.board} status"
+
     def _steps(self, stack: ExitStack) -> Verdict:
         prepared = self._prepared
-        stack.enter_context(Lease(self._plan.board, "boot"))
         with self._step("twin", wanted=self._plan.twin):
             site = stack.enter_context(prepared.open_site(self._emit_event))
         power = stack.enter_context(closing(open_power(site.board, self._emit_event)))
@@ -110,8 +131,17 @@ class Run:
             stack.enter_context(self._armed(power))
         with self._step("power"):
             self._start(power)
-        with self._step("watch"):
+        with self._step("watch"), PowerWatch(power, self._plan.board, self._abort, self._watch_every_s()):
             return self._watch()
+
+    def _watch_every_s(self) -> float:
+        return max(POWER_EVERY_S, self._prepared.profile.bmc.min_command_spacing_s.value)
+
+    def _abort(self, error: BringupError) -> None:
+        """End the watch with this error; called from any thread, the first one counts."""
+        with self._changed:
+            self._error = self._error or error
+            self._changed.notify_all()
 
     @contextmanager
     def _step(self, name: str, *, wanted: bool = True) -> Iterator[None]:
@@ -143,9 +173,17 @@ class Run:
             console.close()
 
     def _read_console(self, console: Console, stop: threading.Event) -> None:
+        try:
+            self._follow_console(console, stop)
+        except BringupError as error:
+            self._abort(error)
+        except Exception as error:  # noqa: BLE001  # a thread has nobody above it to tell
+            self._abort(BringupError(f"reading the console failed: {type(error).__name__}: {error}"))
+
+    def _follow_console(self, console: Console, stop: threading.Event) -> None:
         stages = StageReader()
         log = ConsoleLog(self._folder.path, self._origin_s)
-        told_s = 0.0
+        told_s, told_bytes = 0.0, 0
         try:
             while not stop.is_set():
                 data = console.read(_CONSOLE_POLL_S)
@@ -155,8 +193,8 @@ class Run:
                 log.append(data, now)
                 for sighting in stages.feed(marker + data, now):
                     self._emit_event(_as_event(sighting))
-                if now - told_s >= _ACTIVITY_EVERY_S and stages.bytes_seen:
-                    told_s = now
+                if now - told_s >= _ACTIVITY_EVERY_S and stages.bytes_seen > told_bytes:
+                    told_s, told_bytes = now, stages.bytes_seen
                     self._emit(
                         "console", "console.activity", bytes=stages.bytes_seen, lines=stages.lines_seen
                     )
@@ -175,6 +213,7 @@ class Run:
     @contextmanager
     def _armed(self, power: Power) -> Iterator[None]:
         uefi = self._plan.firmware == "uefi"
+        self._override = "its boot override may still be set"
         power.set_override(BootOverride("network", persistent=False, uefi=uefi))
         try:
             yield
@@ -186,6 +225,7 @@ class Run:
         try:
             if power.read_override().device != "none":
                 power.set_override(BootOverride("none"))
+            self._override = "no boot override is set"
         except BringupError as error:
             self._emit("power", "override.left", f"could not clear the boot override: {error.message}")
 
@@ -200,6 +240,8 @@ class Run:
     def _watch(self) -> Verdict:
         with self._changed:
             while True:
+                if self._error is not None:
+                    raise self._error
                 now = time.monotonic()
                 verdict = self._progress.decide(now)
                 if verdict is not None:
@@ -216,10 +258,22 @@ class Run:
     def _emit_event(self, event: Event) -> None:
         with self._changed:
             self._progress.feed(event)
+            self._note(event)
             for listener in self._listeners:
                 listener(event)
             self._tell_awaited(event.at_s)
             self._changed.notify_all()
+
+    def _note(self, event: Event) -> None:
+        if event.kind == "power.action":
+            self._power = f"being switched ({event.data['action']})"
+        elif event.kind == "power.state":
+            self._power = str(event.data["state"])
+        elif event.data.get("code") == "file-changed":
+            hint = "do not rebuild an image while a board boots it; boot again"
+            self._error = self._error or ImageError(event.text, hint=hint)
+        elif event.kind == "twin.up":
+            self._ends_twin = bool(event.data.get("tied"))
 
     def _tell_awaited(self, at_s: float) -> None:
         stage = self._progress.awaited
@@ -236,6 +290,13 @@ class Run:
             listener(Event("run", "run.waiting", f"waiting for {stage}", data, at_s))
 
 
+def _finish_undisturbed() -> None:
+    """From here on the run only puts things back; an impatient second Ctrl-C must not stop half way."""
+    if threading.current_thread() is threading.main_thread():
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+            signal.signal(number, signal.SIG_IGN)
+
+
 def _as_event(sighting: Sighting) -> Event:
     data = {
         "stage": None if sighting.stage is None else str(sighting.stage),
@@ -243,5 +304,6 @@ def _as_event(sighting: Sighting) -> Event:
         "marker": sighting.marker,
         "line": sighting.line_no,
         "vm": sighting.vm,
+        "generic": sighting.failure is not None and sighting.failure.generic,
     }
     return Event("console", f"console.{sighting.kind}", sighting.line_text, data, sighting.at_s)

@@ -13,7 +13,7 @@ from __future__ import annotations
 import json
 import os
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -63,8 +63,11 @@ class RunFolder:
         """Write `name` whole or not at all."""
         target = self.path / name
         temporary = target.with_suffix(".new")
-        temporary.write_text(json.dumps(body, indent=2, default=str) + "\n", encoding="utf-8")
-        temporary.replace(target)
+        try:
+            temporary.write_text(json.dumps(body, indent=2, default=str) + "\n", encoding="utf-8")
+            temporary.replace(target)
+        except OSError:
+            raise _disk_error(self.path) from None
 
     def read_json(self, name: str) -> dict[str, Any] | None:
         """Return a JSON file of the run, None if the run did not come that far."""
@@ -88,21 +91,44 @@ class RunFolder:
 
 
 class EventLog:
-    """Appends events to `events.ndjson`, one `write` each."""
+    """Appends events to `events.ndjson`, one `write` each.
 
-    def __init__(self, folder: RunFolder, origin_s: float) -> None:
+    Called from many threads that have other things to do: a disk that takes no more is told once to
+    `on_error`, and nothing further is written.
+    """
+
+    def __init__(
+        self, folder: RunFolder, origin_s: float, on_error: Callable[[LabError], None] | None = None
+    ) -> None:
         self._origin_s = origin_s
+        self._folder = folder
+        self._on_error = on_error
+        self._full = False
         self._descriptor = os.open(
             folder.path / "events.ndjson", os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600
         )
 
     def __call__(self, event: Event) -> None:
         """Append one event."""
-        os.write(self._descriptor, event.to_json(origin_s=self._origin_s).encode() + b"\n")
+        if self._full:
+            return
+        record = event.to_json(origin_s=self._origin_s).encode() + b"\n"
+        try:
+            whole = os.write(self._descriptor, record) == len(record)
+        except OSError:
+            whole = False
+        if not whole:
+            self._full = True
+            if self._on_error is not None:
+                self._on_error(_disk_error(self._folder.path))
 
     def close(self) -> None:
         """Close the file."""
         os.close(self._descriptor)
+
+
+def _disk_error(folder: Path) -> LabError:
+    return LabError(f"cannot write into the run folder {folder}", hint="is its disk full? `df -h` tells")
 
 
 def list_runs(parent: Path) -> list[RunFolder]:

@@ -64,5 +64,5 @@ def open_site(board: Board, emit: Emit, *, keep_twin: bool) -> Iterator[Site]:
         return
     with StartedTwin(TwinRequest(board.name, tied=not keep_twin)) as twin:
         where = f"BMC at {twin.info.bmc_address} port {twin.info.bmc_port}"
-        emit(Event("twin", "twin.up", f"started, {where}"))
+        emit(Event("twin", "twin.up", f"started, {where}", {"tied": not keep_twin}))
         yield Site(board, twin.info.namespace.enter)

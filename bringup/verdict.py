@@ -242,7 +242,7 @@ class Progress:
     def failed(self, error: BringupError, now_s: float) -> Verdict:
         """Return the verdict of a run that an error ended."""
         code = re.sub(r"(?<!^)(?=[A-Z])", "-", type(error).__name__.removesuffix("Error")).lower()
-        causes: Causes = (("next step", error.hint),) if error.hint else ()
+        causes: Causes = (("", error.hint),) if error.hint else ()
         return self._verdict(error.fault, code, error.message, now_s, causes, exit_code=error.exit_code)
 
     def _ok(self) -> Verdict:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from importlib import import_module
 from pathlib import Path
@@ -10,7 +11,7 @@ import click
 
 from bringup import __version__
 from bringup.cli.context import Context
-from bringup.errors import BringupError
+from bringup.errors import BringupError, UsageError
 
 # name -> (module, one line for the overview); a module is imported only for its own command.
 _COMMANDS = {
@@ -69,12 +70,12 @@ def root(ctx: click.Context, lab_file: Path | None) -> None:
 
 def main() -> None:
     """Run the command line; every failure becomes one sentence and the exit code of whose fault it is."""
+    os.umask(0o077)  # runs hold what a board printed, and twins a password: nobody else's business
     try:
         result = root.main(standalone_mode=False, prog_name="bringup")
         code = result if isinstance(result, int) else 0
     except click.ClickException as mistake:
-        mistake.show()
-        code = mistake.exit_code
+        code = _tell_mistake(mistake)
     except BringupError as error:
         from bringup.cli.style import show_error
 
@@ -84,23 +85,49 @@ def main() -> None:
         click.echo("interrupted", err=True)
         code = 130
     except BrokenPipeError:
-        # The reader of our output went away (`bringup runs | head`): nobody is left to tell.
-        sys.stderr.close()
-        code = 0
+        code = _nobody_listens()
+    except SystemExit as ended:
+        # click turns a broken pipe into exit 1 by itself, before we can see it.
+        broken = ended.code == 1 and isinstance(ended.__context__, BrokenPipeError)
+        code = _nobody_listens() if broken else ended.code if isinstance(ended.code, int) else 1
     except Exception as error:  # noqa: BLE001  # a person gets a sentence; the rest goes to a file
         code = _tell_bug(error)
     sys.exit(code)
+
+
+def _tell_mistake(mistake: click.ClickException) -> int:
+    if "--json" in sys.argv[1:]:
+        from bringup.cli.style import show_error
+
+        show_error(UsageError(mistake.format_message()), as_json=True)
+    else:
+        mistake.show()
+    return mistake.exit_code
+
+
+def _nobody_listens() -> int:
+    # The reader of our output went away (`bringup runs 2>&1 | head`): nobody is left to tell, and what Python
+    # still holds back must not meet the broken pipe again when the process ends.
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    for stream in (1, 2):
+        os.dup2(nowhere, stream)
+    return 0
 
 
 def _tell_bug(error: Exception) -> int:
     import time
     import traceback
 
-    from bringup.cli.style import say
+    from bringup.cli.style import show_error
     from bringup.paths import state_dir
 
-    report = state_dir() / f"bug-{time.strftime('%Y%m%d-%H%M%S')}.txt"
-    report.write_text("".join(traceback.format_exception(error)), encoding="utf-8")
-    say(f"bringup itself failed: {type(error).__name__}  (exit 1)")
-    say(f"do        report it with {report}")
-    return BringupError.exit_code
+    text = "".join(traceback.format_exception(error))
+    try:
+        report = state_dir() / f"bug-{time.strftime('%Y%m%d-%H%M%S')}.txt"
+        report.write_text(text, encoding="utf-8")
+        hint = f"report it with {report}"
+    except (BringupError, OSError):
+        hint = f"report it: {text.strip().splitlines()[-1]}"
+    told = BringupError(f"bringup itself failed: {type(error).__name__}", hint=hint)
+    show_error(told, as_json="--json" in sys.argv[1:])
+    return told.exit_code

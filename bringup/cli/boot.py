@@ -54,6 +54,7 @@ def command(ctx: click.Context, /, as_json: bool, dry_run: bool, **options: Any)
       bringup boot e300 xen.gz vmlinuz --append "loglvl=all" --until kernel
     """
     from bringup.cli.boot_view import BootView
+    from bringup.lease import Lease
     from bringup.plan import BootRequest
     from bringup.preflight import prepare
     from bringup.report.text import verdict_lines
@@ -91,7 +92,9 @@ def command(ctx: click.Context, /, as_json: bool, dry_run: bool, **options: Any)
     usual_s = usual_duration_s(parent, plan.board, str(plan.until), plan.image["key"], plan.firmware)
     signal.signal(signal.SIGTERM, _interrupt)
     signal.signal(signal.SIGHUP, _interrupt)
-    with BootView(plan, quiet=as_json, usual_s=usual_s) as view:
+    board = prepared.board
+    bmc = None if board.bmc is None else f"{board.bmc.address}:{board.bmc.port}"
+    with Lease(plan.board, "boot", bmc=bmc), BootView(plan, quiet=as_json, usual_s=usual_s) as view:
         run = Run(prepared, RunFolder.create(parent), [view])
         verdict = run.verdict_dict(run.execute())
     if as_json:

@@ -6,14 +6,15 @@ import time
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
-from bringup.cli.style import glyph, is_terminal, say
+from bringup.cli.style import glyph, is_terminal, plain, say
 from bringup.events import Event
 from bringup.plan import Plan
 from bringup.report.text import image_line, size
 from bringup.stage import Stage
 
 if TYPE_CHECKING:
-    from rich.status import Status
+    from rich.live import Live
+    from rich.spinner import Spinner
 
 _REFRESH_S = 0.2
 
@@ -26,10 +27,12 @@ class BootView:
         self._quiet = quiet
         self._usual_s = usual_s
         self._origin_s = time.monotonic()
-        self._status: Status | None = None
+        self._live: Live | None = None
+        self._spinner: Spinner | None = None
         self._awaited = "starting"
         self._since_s = self._origin_s
         self._told_stages: set[str] = set()
+        self._told_failure = False
         self._refreshed_s = 0.0
 
     def __enter__(self) -> BootView:
@@ -38,17 +41,26 @@ class BootView:
         say(f"image     {image_line(self._plan.image)}")
         if is_terminal():
             from rich.console import Console
-            from rich.status import Status
+            from rich.live import Live
+            from rich.spinner import Spinner
 
-            self._status = Status("", console=Console(stderr=True), spinner="dots")
-            self._status.start()
+            # Not redirected: what else asks stderr whether it is a terminal must get a true answer.
+            self._spinner = Spinner("dots")
+            self._live = Live(
+                self._spinner,
+                console=Console(stderr=True),
+                redirect_stderr=False,
+                redirect_stdout=False,
+                transient=True,
+            )
+            self._live.start()
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        if self._status is not None:
-            self._status.stop()
+        if self._live is not None:
+            self._live.stop()
 
     def __call__(self, event: Event) -> None:
         """Show one event, if it is one that people need."""
@@ -62,9 +74,11 @@ class BootView:
             self._await(event.text, event.at_s)
         elif event.kind == "run.waiting":
             self._await(_waiting_text(event), event.at_s)
-        if self._status is not None and event.at_s - self._refreshed_s >= _REFRESH_S:
+        elif event.kind in ("http.progress", "tftp.progress"):
+            self._awaited = _transfer_text(event)
+        if self._spinner is not None and event.at_s - self._refreshed_s >= _REFRESH_S:
             self._refreshed_s = event.at_s
-            self._status.update(self._waiting(event.at_s))
+            self._spinner.update(text=self._waiting(event.at_s))
 
     def _line(self, event: Event) -> tuple[str, str, str] | None:
         show = _LINES.get(event.kind)
@@ -83,10 +97,12 @@ class BootView:
         return f"{self._awaited}  {now_s - self._since_s:.0f} s     boot {whole}"
 
     def _print(self, text: str) -> None:
-        if self._status is not None:
-            self._status.console.print(text, markup=False, highlight=False, soft_wrap=True)
-        else:
+        if self._live is None:
             say(text)
+        else:
+            from rich.text import Text
+
+            self._live.console.print(Text.from_ansi(plain(text)), soft_wrap=True)
 
     # One small function per kind of event that people read.
 
@@ -103,6 +119,13 @@ class BootView:
 
     def _power(self, event: Event) -> tuple[str, str, str]:
         return "ok", "power", event.text
+
+    def _failure(self, event: Event) -> tuple[str, str, str] | None:
+        # What only says that something went wrong before adds nothing to a line that says what.
+        if self._told_failure and event.data.get("generic"):
+            return None
+        self._told_failure = True
+        return "bad", "board", event.text.strip()
 
     def _override(self, event: Event) -> tuple[str, str, str] | None:
         return ("ok", "override", event.text) if event.data.get("device") != "none" else None
@@ -134,6 +157,14 @@ def _waiting_text(event: Event) -> str:
     return f"{event.text} (expected {expected_s:.0f} s, at most {timeout_s:.0f} s)"
 
 
+def _transfer_text(event: Event) -> str:
+    sent, total = event.data["sent"], event.data.get("size")
+    what = event.data.get("role") or "file"
+    if not total:
+        return f"{what} {size(sent)}"
+    return f"{what} {size(sent)} of {size(total)}, {100 * sent // total} %"
+
+
 _SHOWN_BY_SERVERS = {Stage.POWER, Stage.DHCP, Stage.KERNEL_IMAGE, Stage.MODULES}
 _STAGE_LABEL = {"user-space": "user space", "kernel": "started"}
 _ROLE_LABEL = {"loader": "loader", "kernel": "kernel", "module": "module", "initrd": "initrd"}
@@ -148,7 +179,7 @@ _LINES: dict[str, Any] = {
     "console.lost": _plain("console", "bad"),
     "console.gap": _plain("console", "bad"),
     "console.stage": BootView._stage,
-    "console.failure": _plain("board", "bad"),
+    "console.failure": BootView._failure,
     "override.read": BootView._override,
     "override.left": _plain("override", "bad"),
     "power.state": BootView._power,

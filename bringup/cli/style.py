@@ -38,9 +38,14 @@ def wants_colour() -> bool:
     return is_terminal() and not os.environ.get("NO_COLOR")
 
 
+def plain(text: str) -> str:
+    """Return `text` with everything but colours that could steer a terminal shown as `?`."""
+    return _CONTROL.sub("?", text)
+
+
 def say(text: str = "") -> None:
     """Write `text` and a newline for people, on stderr; control characters in it are shown as `?`."""
-    text = _CONTROL.sub("?", text)
+    text = plain(text)
     if _SGR.search(text):
         text = text + _RESET if wants_colour() else _SGR.sub("", text)
     # Not click.echo: on an ASCII stream it writes UTF-8 all the same.

@@ -4,17 +4,35 @@ from __future__ import annotations
 
 import os
 import shlex
+from contextlib import nullcontext
 from typing import Any
 
 import click
 
+from bringup.cli.context import Context
 from bringup.cli.style import emit_json, say
-from bringup.errors import LabError
+from bringup.errors import LabError, UsageError
+from bringup.lease import Lease
 from bringup.twin import client
 from bringup.twin.info import TwinInfo
 from bringup.twin.network import BOARD_ADDRESS, BRIDGE, SERVER_ADDRESS
 
-_NAME = click.argument("name", default="e300")
+_DEFAULT = "e300"
+
+
+def _checked(ctx: click.Context, _parameter: click.Parameter, name: str) -> str:
+    """Refuse a name that is no board's, and one that the lab file gives to a real board."""
+    from bringup.lab import check_board_name
+
+    check_board_name(name)
+    context = ctx.find_object(Context) or Context(lab_file=None)
+    board = context.lab().boards.get(name)
+    if board is not None and not board.twin:
+        raise UsageError(f"{name} is a real board in this lab, not a twin", hint="choose another name")
+    return name
+
+
+_NAME = click.argument("name", default=_DEFAULT, callback=_checked)
 _JSON = click.option("--json", "as_json", is_flag=True, help="One JSON object on stdout.")
 
 
@@ -51,20 +69,22 @@ def up(name: str, port: int, memory_mib: int, as_json: bool) -> None:
         return
     say(f"the twin {name} is up: BMC at {info.bmc_address} port {info.bmc_port}, board off")
     say(f"try    {ipmitool(info)} chassis power status")
-    say("end    bringup twin down")
+    say(f"end    {_command('down', name)}")
 
 
 @command.command()
 @_NAME
+@click.option("--force", is_flag=True, help="Also while somebody boots it.")
 @_JSON
-def down(name: str, as_json: bool) -> None:
+def down(name: str, force: bool, as_json: bool) -> None:
     """Switch the board off and end the twin; nothing is left running.
 
     \b
     Example:
       bringup twin down
     """
-    was_up = client.down(name)
+    with nullcontext() if force else Lease(name, "twin down"):
+        was_up = client.down(name)
     if as_json:
         emit_json({"twin": name, "up": False, "was_up": was_up})
     else:
@@ -86,7 +106,7 @@ def status(name: str, as_json: bool) -> None:
         emit_json(describe(name, info))
         return
     if info is None:
-        say(f"the twin {name} is not up; start it with: bringup twin up")
+        say(f"the twin {name} is not up; start it with: {_command('up', name)}")
         return
     say(f"the twin {name} is up (process {info.pid})")
     where = f"{info.bmc_address} port {info.bmc_port}"
@@ -97,7 +117,7 @@ def status(name: str, as_json: bool) -> None:
 
 
 @command.command(context_settings={"ignore_unknown_options": True})
-@click.option("--name", default="e300", help="Which twin.")
+@click.option("--name", default=_DEFAULT, callback=_checked, help="Which twin.")
 @click.argument("program", nargs=-1, type=click.UNPROCESSED)
 def shell(name: str, program: tuple[str, ...]) -> None:
     """Run a shell, or PROGRAM, in the twin's private network (tcpdump, curl, ping see the board there).
@@ -109,15 +129,19 @@ def shell(name: str, program: tuple[str, ...]) -> None:
     """
     info = client.running(name)
     if info is None:
-        raise LabError(f"the twin {name} is not up", hint="bringup twin up")
+        raise LabError(f"the twin {name} is not up", hint=_command("up", name))
     words = [*info.namespace.enter, *(program or (os.environ.get("SHELL", "/bin/sh"),))]
     os.execvp(words[0], words)  # noqa: S606  # the person's own program, as asked
+
+
+def _command(verb: str, name: str) -> str:
+    return f"bringup twin {verb}" + ("" if name == _DEFAULT else f" {name}")
 
 
 def ipmitool(info: TwinInfo) -> str:
     """Return the start of an ipmitool command for this twin, ready to paste."""
     where = f"-H {info.bmc_address} -p {info.bmc_port} -U {info.user}"
-    return f"ipmitool -I lanplus {where} -f {shlex.quote(info.password_file)}"
+    return f"ipmitool -I lanplus {where} -f {shlex.quote(str(info.password_file))}"
 
 
 def describe(name: str, info: TwinInfo | None) -> dict[str, Any]:
@@ -132,7 +156,7 @@ def describe(name: str, info: TwinInfo | None) -> dict[str, Any]:
             "address": info.bmc_address,
             "port": info.bmc_port,
             "user": info.user,
-            "password_file": info.password_file,
+            "password_file": str(info.password_file),
         },
         "network": {"bridge": BRIDGE, "address": SERVER_ADDRESS, "board_address": BOARD_ADDRESS},
         "boot_mac": info.boot_mac,

@@ -23,6 +23,7 @@ _SILENCE_PAUSE_S = 0.2
 _REFUSAL_PAUSES_S = (0.5, 1.0, 2.0, 4.0, 5.0)
 _FATAL = (AuthenticationError, CipherError, ConsoleHeldError)
 _CLOSE_TIMEOUT_S = 3.0
+_YIELD_S = 0.5
 
 
 class ReconnectingConsole:
@@ -114,6 +115,8 @@ class ReconnectingConsole:
     def _come_back(self, back: Future[None]) -> None:
         deadline_s = time.monotonic() + self._give_up_after_s
         refusals = tries = 0
+        # Whoever freed the console in order to take it needs a moment between the two.
+        self._closing.wait(_YIELD_S)
         while not self._closing.is_set():
             try:
                 self._console.open(_TRY_TIMEOUTS_S[tries % len(_TRY_TIMEOUTS_S)])

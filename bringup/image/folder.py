@@ -31,6 +31,8 @@ from bringup.paths import cache_dir
 
 # Far above any kernel there is, and small enough to be held in memory.
 KERNEL_MAX = 256 << 20
+# Multiboot addresses have 32 bits, and a PC's devices take the upper quarter of them.
+MODULE_MAX = 3 << 30
 _CHUNK = 1 << 20
 _NAMES_SHOWN = 8
 _GZIP_MAGIC = b"\x1f\x8b"
@@ -216,6 +218,7 @@ def _printable(name: str) -> str:
 def _read_kernel(path: Path) -> tuple[BootFile, bytes]:
     parts: list[bytes] = []
     size = 0
+    changed_ns = _changed_ns(path)
     for chunk in _chunks(path):
         parts.append(chunk)
         size += len(chunk)
@@ -230,21 +233,38 @@ def _read_kernel(path: Path) -> tuple[BootFile, bytes]:
         data = _unpacked(data, name)
         name = name.removesuffix(".gz") or "kernel"
         path = _in_cache(data, name)
-    return BootFile(path.absolute(), name, len(data), hashlib.sha256(data).hexdigest(), classify(data)), data
+        changed_ns = _changed_ns(path)
+    digest = hashlib.sha256(data).hexdigest()
+    return BootFile(path.absolute(), name, len(data), digest, classify(data), changed_ns), data
 
 
 def _read_module(path: Path, counter: VmCounter | None) -> BootFile:
     digest = hashlib.sha256()
     size = 0
     content = Content.EMPTY
+    changed_ns = _changed_ns(path)
     for chunk in _chunks(path):
         if not size:
             content = classify(chunk[:MULTIBOOT2_LIMIT])
         size += len(chunk)
+        if size > MODULE_MAX:
+            raise ImageError(
+                f"{_printable(path.name)} has more than {MODULE_MAX >> 30} GiB, "
+                "and loaders place modules below 4 GiB",
+                hint="is this the right file?",
+            )
         digest.update(chunk)
         if counter:
             counter.feed(chunk)
-    return BootFile(path.absolute(), _printable(path.name), size, digest.hexdigest(), content)
+    name = _printable(path.name)
+    return BootFile(path.absolute(), name, size, digest.hexdigest(), content, changed_ns)
+
+
+def _changed_ns(path: Path) -> int | None:
+    try:
+        return path.stat().st_ctime_ns
+    except (OSError, ValueError):
+        return None  # reading it says what is wrong
 
 
 def _chunks(path: Path) -> Iterator[bytes]:

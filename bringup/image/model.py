@@ -39,6 +39,7 @@ class BootFile:
     """One file as it will be served: `size` in bytes, `sha256` in hexadecimal digits.
 
     `name` is what a person calls it. For a kernel that came compressed, `path` is the unpacked copy.
+    `changed_ns` is the file's st_ctime_ns before it was hashed: served bytes must still be those.
     """
 
     path: Path
@@ -46,6 +47,7 @@ class BootFile:
     size: int
     sha256: str
     content: Content = Content.OTHER
+    changed_ns: int | None = None
 
     def to_dict(self) -> dict[str, Any]:
         """Return the file as plain JSON data."""

@@ -42,7 +42,7 @@ def shown(name: str) -> str:
 
 
 def open_served(file: ServedFile) -> BinaryIO:
-    """Open a file of the boot; raises ChangedFileError when it is gone or has another size than announced."""
+    """Open a file of the boot; raises ChangedFileError when it is not the file that was announced."""
     try:
         # O_NONBLOCK: a pipe put in the file's place must not hold up the server.
         descriptor = os.open(file.path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
@@ -52,6 +52,11 @@ def open_served(file: ServedFile) -> BinaryIO:
     if not stat.S_ISREG(now.st_mode) or now.st_size != file.size:
         os.close(descriptor)
         raise ChangedFileError(f"changed since the boot was prepared: {now.st_size} bytes, not {file.size}")
+    if file.changed_ns is not None and now.st_ctime_ns != file.changed_ns:
+        os.close(descriptor)
+        raise ChangedFileError(
+            "changed since the boot was prepared: these are not the bytes that were hashed"
+        )
     return os.fdopen(descriptor, "rb")
 
 

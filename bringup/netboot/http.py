@@ -82,7 +82,8 @@ class HttpService:
         try:
             return await self._send(request, file, span)
         except ChangedFileError as error:
-            self._tell("http.error", f"{file.url_path} {error}", path=file.url_path, status=500)
+            text = f"{file.url_path} {error}"
+            self._tell("http.error", text, path=file.url_path, status=500, code="file-changed")
             return web.Response(status=500)
         finally:
             self._transfers -= 1

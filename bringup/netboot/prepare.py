@@ -23,6 +23,7 @@ class BootFile:
     size: int
     args: str = ""
     sha256: str | None = None
+    changed_ns: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +86,7 @@ def prepare(
     urls = [names.kernel[0], *(url for url, _ in names.modules)]
     roles: list[Role] = ["kernel", *([module_role] * len(image.modules))]
     files = [
-        ServedFile(url, file.path.absolute(), role, file.size, file.sha256)
+        ServedFile(url, file.path.absolute(), role, file.size, file.sha256, file.changed_ns)
         for url, role, file in zip(urls, roles, (image.kernel, *image.modules), strict=True)
     ]
     text = render_script(names, route, http_base(segment.address, segment.http_port))

@@ -62,6 +62,7 @@ class ServedFile:
     role: Role
     size: int
     sha256: str | None = None
+    changed_ns: int | None = None
 
     def __post_init__(self) -> None:
         if not _URL_PATH.fullmatch(self.url_path) or len(self.url_path) > _URL_PATH_MAX:

@@ -75,6 +75,10 @@ class _Refused(TftpException):  # type: ignore[misc]
     """The request was answered with an ERROR packet, or not at all."""
 
 
+class _Changed(_Refused):
+    """The file is not any more what it was when the boot was prepared."""
+
+
 class TftpService:
     """A TFTP server bound to one address; `serve()` runs until `stop()`, which any thread may call."""
 
@@ -246,7 +250,8 @@ class _Session(TftpContextServer):  # type: ignore[misc]
                 self.service.tell("tftp.closed", f"{path}: {error}", **data)
         elif path is not None:
             reason = str(error) if isinstance(error, (_Refused, OSError)) else "a packet made no sense"
-            self.service.tell("tftp.error", f"{path}: {reason}", path=path, reason=reason)
+            code = {"code": "file-changed"} if isinstance(error, _Changed) else {}
+            self.service.tell("tftp.error", f"{path}: {reason}", path=path, reason=reason, **code)
 
     def _sent_all(self) -> bool:
         return self.served is not None and self.metrics.bytes == self.served.size
@@ -287,7 +292,7 @@ class _Start(_Quiet):
             session.fileobj = open_served(served)
         except ChangedFileError as error:
             self.sendError(TftpErrors.AccessViolation)
-            raise _Refused(str(error)) from None
+            raise _Changed(str(error)) from None
         session.served = served
         session.file_to_transfer = served.url_path
 

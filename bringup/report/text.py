@@ -46,17 +46,22 @@ def verdict_lines(verdict: Mapping[str, Any], *, usual_s: float | None = None) -
     board, run = verdict["board"], verdict["run"]
     if verdict["verdict"] == "ok":
         usually = f" (usually {usual_s:.1f} s)" if usual_s is not None else ""
-        yield f"ok  {board} reached {verdict['stage']} in {_seconds(verdict)}{usually}     run {run}"
+        further = "" if verdict["stage"] == verdict["until"] else f", then went on to {verdict['stage']}"
+        yield f"ok  {board} reached {verdict['until']} in {_seconds(verdict)}{usually}{further}     run {run}"
         return
     yield f"{verdict['cause']}     ({_FAULT.get(verdict['verdict'], verdict['verdict'])})"
-    reached, missing = verdict["stage"] or "nothing", verdict["missing"] or "nothing"
-    yield f"reached   {reached:<20}missing   {missing}"
+    reached = verdict["stage"] or "nothing"
+    if verdict["missing"]:
+        yield f"reached   {reached:<20}missing   {verdict['missing']}"
+    else:
+        yield f"reached   {reached}, then failed"
     if verdict.get("seen"):
         yield f"seen      {verdict['seen']}"
     label = "do"
     for number, item in enumerate(verdict.get("causes", ()), start=1):
         count = f"{number}. " if len(verdict["causes"]) > 1 else ""
-        yield f"{label:<8}  {count}{item['cause']}: {item['fix']}"
+        cause = f"{item['cause']}: " if item["cause"] else ""
+        yield f"{label:<8}  {count}{cause}{item['fix']}"
         label = ""
     yield f"run       bringup runs show {run}"
 
@@ -70,12 +75,15 @@ def plan_lines(plan: Mapping[str, Any]) -> Iterator[str]:
     for step in plan["steps"]:
         yield f"{step['expected_s']:6.1f} s  {step['title']}     (at most {step['timeout_s']:.0f} s)"
         for key, value in step["detail"].items():
-            yield f"          {key}: {value}"
-    for limit in plan["limits"]:
-        wait = f"wait for {limit['stage']}"
-        yield f"{limit['expected_s']:6.1f} s  {wait}     (at most {limit['timeout_s']:.0f} s)"
+            yield f"            {key.replace('_', ' ')}: {value}"
+        if step["name"] == "watch":
+            for limit in plan["limits"]:
+                times = f"usually {limit['expected_s']:.0f} s, at most {limit['timeout_s']:.0f} s"
+                yield f"            {limit['stage']}: {times}"
+    if plan["unconfirmed"]:
+        yield "not confirmed on this board, inferred:"
     for text in plan["unconfirmed"]:
-        yield f"not confirmed on this board: {text}"
+        yield f"            {text}"
     for text in plan["cautions"]:
         yield f"careful   {text}"
     yield "nothing was touched"

@@ -18,7 +18,7 @@ from types import TracebackType
 from typing import IO, Any
 
 from bringup.errors import BringupError, ImageError, LabError, ProfileError, UsageError
-from bringup.paths import runtime_dir
+from bringup.paths import open_lock, runtime_dir
 from bringup.twin import info
 from bringup.twin.chassis import require_programs
 from bringup.twin.info import TwinInfo
@@ -160,12 +160,15 @@ def _read_answer(stdout: IO[bytes]) -> dict[str, Any]:
     try:
         answer: dict[str, Any] = json.loads(line)
     except ValueError:
-        raise BringupError("the twin's process ended before it was ready", hint="bringup doctor") from None
+        raise BringupError("the twin's process ended before it was ready, without a word") from None
     return answer
 
 
 @contextlib.contextmanager
 def _one_starter(name: str) -> Iterator[None]:
-    with (runtime_dir() / f"twin-{name}.lock").open("w") as lock:
+    lock = open_lock(runtime_dir() / f"twin-{name}.lock")
+    try:
         fcntl.flock(lock, fcntl.LOCK_EX)
         yield
+    finally:
+        os.close(lock)

@@ -17,7 +17,7 @@ import threading
 from pathlib import Path
 from typing import Any
 
-from bringup.errors import BringupError
+from bringup.errors import BringupError, LabError
 from bringup.firmware import Firmware
 from bringup.paths import state_dir
 from bringup.twin.bmc import VirtualBmc
@@ -34,6 +34,7 @@ _PASSWORD_BYTES = 12
 
 def main() -> int:
     """Run the twin; returns the exit code."""
+    os.umask(0o077)
     stop = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
         signal.signal(number, lambda *_: stop.set())
@@ -44,6 +45,11 @@ def main() -> int:
     except BringupError as error:
         _answer({"error": error.message, "hint": error.hint, "exit_code": error.exit_code})
         return error.exit_code
+    except OSError as error:
+        _answer(
+            {"error": f"the twin cannot run here: {error}", "hint": None, "exit_code": LabError.exit_code}
+        )
+        return LabError.exit_code
     finally:
         shutil.rmtree(folder, ignore_errors=True)
     return 0
@@ -53,7 +59,7 @@ def _serve(request: dict[str, Any], folder: Path, stop: threading.Event) -> None
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(mode=0o700, parents=True)
     name = request["name"]
-    password_file, password = _make_password(folder)
+    password = _make_password(folder)
     taps = {nic.name: f"tap{index}" for index, nic in enumerate(NICS) if nic.cabled}
     keeper = Keeper(list(taps.values()))
     try:
@@ -80,7 +86,6 @@ def _serve(request: dict[str, Any], folder: Path, stop: threading.Event) -> None
             bmc_address=ADDRESS,
             bmc_port=bmc.port,
             user=USER,
-            password_file=str(password_file),
             keeper_pid=keeper.namespace.keeper_pid,
             boot_mac=BOOT_MAC,
         ).save()
@@ -100,13 +105,12 @@ def _stop_with_starter(stop: threading.Event) -> None:
     stop.set()
 
 
-def _make_password(folder: Path) -> tuple[Path, str]:
+def _make_password(folder: Path) -> str:
     password = secrets.token_urlsafe(_PASSWORD_BYTES)
-    path = folder / "password"
-    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    descriptor = os.open(folder / "password", os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     with os.fdopen(descriptor, "w", encoding="utf-8") as file:
         file.write(password + "\n")
-    return path, password
+    return password
 
 
 def _bmc_state_file(name: str) -> Path:

@@ -22,14 +22,18 @@ class TwinInfo:
     bmc_address: str
     bmc_port: int
     user: str
-    password_file: str
     keeper_pid: int
     boot_mac: str
 
     @property
+    def password_file(self) -> Path:
+        """The file the password lies in, for tools that read one."""
+        return twin_folder(self.name) / "password"
+
+    @property
     def password(self) -> Secret:
         """The BMC password of this twin, made anew at every start."""
-        return Secret(Path(self.password_file).read_text(encoding="utf-8").strip())
+        return Secret(self.password_file.read_text(encoding="utf-8").strip())
 
     @property
     def namespace(self) -> Namespace:

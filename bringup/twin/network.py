@@ -72,8 +72,10 @@ class Keeper:
                 )
         self._environment = {**os.environ, "PATH": _search_path(), "LC_ALL": "C"}
         self._process = subprocess.Popen(
-            ["unshare", "--user", "--net", "--", *DIE_WITH_PARENT, "sleep", "infinity"],
-            stdin=subprocess.DEVNULL,
+            # It ends when its stdin does, which is when this process does. A parent-death signal would be
+            # lost here: writing the user map changes the credentials it is tied to.
+            ["unshare", "--user", "--net", "--", "cat"],
+            stdin=subprocess.PIPE,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.PIPE,
             env=self._environment,
@@ -116,25 +118,34 @@ class Keeper:
         if self._process.poll() is None:
             self._process.kill()
         self._process.wait()
-        if self._process.stderr is not None:
-            self._process.stderr.close()
+        for stream in (self._process.stdin, self._process.stderr):
+            if stream is not None:
+                stream.close()
 
 
 def map_users(pid: int) -> None:
     """Make us root in the new user namespace of `pid` (user_namespaces(7)); raises NamespaceError.
 
-    Root maps every user to itself, so that programs which drop root (tcpdump) can; others may map only
-    themselves, and must give up setgroups for it.
+    Root maps every user it knows to itself, so that programs which drop root (tcpdump) can; others may map
+    only themselves, and must give up setgroups for it.
     """
     uid, gid = os.geteuid(), os.getegid()
-    everyone = "0 0 4294967295"
+    users, groups = f"0 {uid} 1", f"0 {gid} 1"
     try:
-        if uid != 0:
+        if uid == 0:
+            users, groups = (_identity(Path(f"/proc/self/{name}_map").read_text()) for name in ("uid", "gid"))
+        else:
             Path(f"/proc/{pid}/setgroups").write_text("deny", encoding="ascii")
-        Path(f"/proc/{pid}/uid_map").write_text(everyone if uid == 0 else f"0 {uid} 1", encoding="ascii")
-        Path(f"/proc/{pid}/gid_map").write_text(everyone if uid == 0 else f"0 {gid} 1", encoding="ascii")
+        Path(f"/proc/{pid}/uid_map").write_text(users, encoding="ascii")
+        Path(f"/proc/{pid}/gid_map").write_text(groups, encoding="ascii")
     except OSError as error:
         raise namespace_refused(f"users cannot be mapped ({error.strerror})") from error
+
+
+def _identity(own_map: str) -> str:
+    """Return the map that keeps every id of a map like /proc/self/uid_map as it is (pure)."""
+    ranges = [line.split() for line in own_map.splitlines()]
+    return "\n".join(f"{inside} {inside} {count}" for inside, _outside, count in ranges)
 
 
 def _last_line(text: bytes) -> str:

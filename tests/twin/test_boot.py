@@ -7,6 +7,7 @@ import os
 import re
 import signal
 import subprocess
+import sys
 import time
 from pathlib import Path
 from typing import Any
@@ -249,7 +250,7 @@ def test_interrupt_leaves_nothing_and_says_how_the_board_was_left(cli: Cli) -> N
     assert process.returncode == 130, err
     body = json.loads(out)
     assert body["verdict"] == "interrupted"
-    assert "override" in body["cause"]
+    assert "the twin that this boot started is ended" in body["cause"]
     assert "Traceback" not in err
     assert_nothing_left(cli.home)
 
@@ -352,3 +353,96 @@ def test_a_console_that_is_away_for_a_while_leaves_a_mark(cli: Cli) -> None:
     events = (Path(body["folder"]) / "events.ndjson").read_text()
     assert '"console.lost"' in events
     assert '"console.gap"' in events
+
+
+def test_a_second_interrupt_does_not_leave_the_override_set(cli: Cli) -> None:
+    assert cli("twin", "up").code == 0
+    process = cli.popen("boot", "e300", "--json", "--append", "play=hang:kernel")
+    events = cli.home / "state" / "runs"
+    assert wait_for(
+        lambda: any(b"override.read" in p.read_bytes() for p in events.glob("*/events.ndjson")), 30
+    )
+    for _ in range(20):
+        process.send_signal(signal.SIGINT)
+        time.sleep(0.01)
+    out, err = process.communicate(timeout=60)
+    assert process.returncode == 130, err
+    assert "no boot override is set" in json.loads(out)["cause"]
+    status = cli("twin", "status", "--json").json["bmc"]
+    where = [
+        "-H",
+        status["address"],
+        "-p",
+        str(status["port"]),
+        "-U",
+        status["user"],
+        "-f",
+        status["password_file"],
+    ]
+    flags = subprocess.run(
+        ["ipmitool", "-I", "lanplus", *where, "chassis", "bootparam", "get", "5"],
+        capture_output=True,
+        text=True,
+        timeout=30,
+        check=False,
+    )
+    assert "Boot Flag Invalid" in flags.stdout, flags.stdout
+
+
+def test_a_board_that_goes_off_is_not_taken_for_a_slow_one(cli: Cli) -> None:
+    assert cli("twin", "up").code == 0
+    process = cli.popen("boot", "e300", "--json", "--append", "play=quiet:60")
+    logs = cli.home / "state" / "runs"
+    assert wait_for(lambda: any(b"SeaBIOS" in path.read_bytes() for path in logs.glob("*/console.log")), 30)
+    begin = time.monotonic()
+    assert cli("power", "e300", "off").code == 0
+    out, err = process.communicate(timeout=60)
+    body = json.loads(out)
+    assert (process.returncode, body["verdict"]) == (10, "lab"), err
+    assert "went off while it was booting" in body["cause"]
+    assert time.monotonic() - begin < 20
+
+
+def test_an_image_that_changes_during_the_boot_is_the_images_fault(cli: Cli, tmp_path: Path) -> None:
+    from bringup.image.standin import standin_kernel
+
+    kernel, module = tmp_path / "kernel", tmp_path / "module"
+    kernel.write_bytes(standin_kernel().read_bytes())
+    module.write_bytes(os.urandom(100_000))
+    process = cli.popen("boot", "e300", str(kernel), str(module), "--json")
+    logs = cli.home / "state" / "runs"
+    assert wait_for(lambda: any(b"SeaBIOS" in path.read_bytes() for path in logs.glob("*/console.log")), 30)
+    module.write_bytes(bytes(100_000))
+    out, err = process.communicate(timeout=90)
+    body = json.loads(out)
+    assert (process.returncode, body["verdict"]) == (11, "image"), err
+    assert "changed since the boot was prepared" in body["cause"]
+
+
+def test_a_full_disk_is_told_and_ends_the_boot(cli: Cli) -> None:
+    cli.home.mkdir()
+    fill = '(sleep 4; cat /dev/zero > "$0/pad") 2>/dev/null & exec "$@"'
+    mount = f'mount -t tmpfs -o size=4m none "$0" && {{ {fill}; }}'
+    prefix = ("unshare", "--user", "--map-root-user", "--mount", "sh", "-c", mount, str(cli.home))
+    outcome = cli("boot", "e300", "--json", "--append", "play=flood:4000", prefix=prefix)
+    assert outcome.code == 10, outcome.out + outcome.err
+    assert "cannot write" in outcome.json["cause"]
+
+
+def test_a_home_that_is_not_ones_own_is_refused(cli: Cli) -> None:
+    outcome = cli("runs", "--json", BRINGUP_HOME="/proc")
+    assert outcome.code == 10
+    assert "BRINGUP_HOME" in outcome.json["hint"]
+
+
+def test_a_reader_that_goes_away_is_no_failure(cli: Cli) -> None:
+    command = f"{sys.executable} -m bringup boards show e300 2>&1 | head -1; exit ${{PIPESTATUS[0]}}"
+    done = subprocess.run(
+        ["bash", "-c", command], env=cli.environment, cwd=cli.folder, capture_output=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+
+
+def test_wrong_usage_is_json_too(cli: Cli) -> None:
+    outcome = cli("boot", "--json")
+    assert (outcome.code, outcome.json["verdict"]) == (2, "usage")

@@ -103,3 +103,17 @@ def test_a_host_without_qemu_is_told_what_to_install(cli: Cli, tmp_path: Path) -
     assert "qemu-system-x86_64 is not installed" in outcome.err
     assert "apt install" in outcome.err
     assert_nothing_left(cli.home)
+
+
+@pytest.mark.parametrize("name", ["../x", "", "a b", "x" * 40])
+def test_a_name_is_a_boards_name(cli: Cli, name: str) -> None:
+    outcome = cli("twin", "up", name)
+    assert outcome.code == 2
+    assert "not the name of a board" in outcome.err
+
+
+def test_a_real_board_is_no_twin(cli: Cli) -> None:
+    (cli.folder / "lab.toml").write_text("[boards.one]\nprofile = 'supermicro-e300-9d'\n")
+    outcome = cli("twin", "up", "one")
+    assert outcome.code in (2, 12)
+    assert not processes_of(cli.home)

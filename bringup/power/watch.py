@@ -1,0 +1,56 @@
+"""Watches a board's power while it boots, so that a board that went off is not taken for a slow one."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+
+from bringup.errors import BmcBusyError, LabError
+from bringup.power.base import Power, PowerState
+
+EVERY_S = 3.0
+SILENT_S = 30.0
+
+
+class PowerWatch:
+    """Asks every few seconds in a thread of its own; `tell` hears of the first trouble, once.
+
+    Trouble is a board that two reads in a row find off, or a BMC that gave no answer for half a minute.
+    """
+
+    def __init__(self, power: Power, board: str, tell: Callable[[LabError], None], every_s: float) -> None:
+        self._power = power
+        self._board = board
+        self._tell = tell
+        self._every_s = every_s
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="power-watch", daemon=True)
+
+    def __enter__(self) -> PowerWatch:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_exception: object) -> None:
+        self._stop.set()
+        # An answer that is under way has its own limit; nobody has to wait for it.
+        self._thread.join(timeout=self._every_s)
+
+    def _run(self) -> None:
+        off_reads, heard_s = 0, time.monotonic()
+        while not self._stop.wait(self._every_s):
+            try:
+                off_reads = off_reads + 1 if self._power.state() is PowerState.OFF else 0
+            except BmcBusyError:
+                off_reads = 0  # busy is an answer
+            except LabError as error:
+                off_reads = 0
+                if time.monotonic() - heard_s > SILENT_S:
+                    self._tell(error)
+                    return
+                continue
+            heard_s = time.monotonic()
+            if off_reads >= 2:
+                text = f"{self._board} went off while it was booting: two reads of its BMC say so"
+                self._tell(LabError(text, hint="the power supply, somebody else, or the image itself"))
+                return
