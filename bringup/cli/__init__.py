@@ -84,14 +84,10 @@ def main() -> None:
     except (KeyboardInterrupt, click.Abort):
         click.echo("interrupted", err=True)
         code = 130
-    except BrokenPipeError:
-        code = _nobody_listens()
-    except SystemExit as ended:
-        # click turns a broken pipe into exit 1 by itself, before we can see it.
-        broken = ended.code == 1 and isinstance(ended.__context__, BrokenPipeError)
-        code = _nobody_listens() if broken else ended.code if isinstance(ended.code, int) else 1
     except Exception as error:  # noqa: BLE001  # a person gets a sentence; the rest goes to a file
-        code = _tell_bug(error)
+        from bringup.cli.style import NobodyListensError
+
+        code = _nobody_listens() if isinstance(error, NobodyListensError) else _tell_bug(error)
     sys.exit(code)
 
 

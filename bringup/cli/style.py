@@ -7,9 +7,7 @@ import os
 import re
 import sys
 from collections.abc import Sequence
-from typing import Any, Literal
-
-import click
+from typing import Any, Literal, TextIO
 
 from bringup.errors import BringupError
 
@@ -26,6 +24,10 @@ _SGR = re.compile(r"\x1b\[[0-9;]*m")
 # Everything that could move the cursor or reprogram a terminal; texts may quote what a board printed.
 _CONTROL = re.compile(r"\x1b(?!\[[0-9;]*m)|[\x00-\x08\x0b-\x1a\x1c-\x1f\x7f-\x9f]")
 _RESET = "\x1b[0m"
+
+
+class NobodyListensError(Exception):
+    """The reader of our output went away; click would make a failure of it (exit 1)."""
 
 
 def is_terminal() -> bool:
@@ -48,9 +50,7 @@ def say(text: str = "") -> None:
     text = plain(text)
     if _SGR.search(text):
         text = text + _RESET if wants_colour() else _SGR.sub("", text)
-    # Not click.echo: on an ASCII stream it writes UTF-8 all the same.
-    sys.stderr.write(text + "\n")
-    sys.stderr.flush()
+    _write(sys.stderr, text)
 
 
 def glyph(mark: str) -> str:
@@ -73,7 +73,16 @@ def faint(text: str) -> str:
 
 def emit_json(body: Any) -> None:
     """Write one JSON value as one line on stdout; what JSON cannot hold is written as its text."""
-    click.echo(json.dumps(body, default=str))
+    _write(sys.stdout, json.dumps(body, default=str))
+
+
+def _write(stream: TextIO, text: str) -> None:
+    # Not click.echo: on an ASCII stream it writes UTF-8 all the same.
+    try:
+        stream.write(text + "\n")
+        stream.flush()
+    except BrokenPipeError:
+        raise NobodyListensError from None
 
 
 def table(headers: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
