@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 
 LAB_FILE = "lab.toml"
 LAB_VARIABLE = "BRINGUP_LAB"
-_BOARD_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,31}", re.ASCII)
+BOARD_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,31}", re.ASCII)
 BUILTIN_BOARD = "e300"
 BUILTIN_PROFILE = "twin-e300-9d"
 
@@ -144,7 +144,7 @@ class Lab:
 
 def check_board_name(name: str) -> None:
     """Raise UsageError for a name that no board can have; names become parts of paths."""
-    if not _BOARD_NAME.fullmatch(name):
+    if not BOARD_NAME.fullmatch(name):
         raise UsageError(
             f"not the name of a board: {name!r}",
             hint="at most 32 letters, digits, - and _, a letter or digit first",

@@ -8,9 +8,9 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
+from bringup.lab import BOARD_NAME
 from bringup.profile_types import Baud, Many, Text
 
-_BOARD_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,31}", re.ASCII)
 _MAC = re.compile(r"[0-9a-f]{2}(:[0-9a-f]{2}){5}", re.ASCII)
 # Linux: IFNAMSIZ is 16 with the final NUL.
 _INTERFACE = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,14}", re.ASCII)
@@ -19,7 +19,7 @@ _DEFAULT_TWIN_PROFILE = "twin-e300-9d"
 
 
 def _board_name(text: str) -> str:
-    if not _BOARD_NAME.fullmatch(text):
+    if not BOARD_NAME.fullmatch(text):
         raise ValueError("a board's name is at most 32 letters, digits, - and _")
     return text
 

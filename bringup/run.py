@@ -33,7 +33,6 @@ from bringup.verdict import Progress, Verdict
 _CONSOLE_POLL_S = 0.2
 _ACTIVITY_EVERY_S = 1.0
 _LONGEST_WAIT_S = 0.5
-# Long enough for the BMC's echo of our own traffic to arrive, short enough not to be noticed.
 _CONSOLE_STOP_S = 3.0
 
 
@@ -50,14 +49,15 @@ class Run:
         self._progress = Progress(prepared.watch, origin_s=self._origin_s)
         self._awaited: Stage | None = None
         self._gaps_s: deque[float] = deque()
-        # How the board stands, for whoever interrupts us.
+        # What ends the watch although the evidence alone would not.
         self._error: BringupError | None = None
+        # How the board stands, for whoever interrupts us.
         self._power: str | None = None
         self._override = "the boot override was not touched"
         self._ends_twin = False
 
     def execute(self) -> Verdict:
-        """Run the plan to a verdict; faults become verdicts, only a person's interrupt is raised again."""
+        """Run the plan to a verdict; faults and a person's interrupt become verdicts too."""
         self._write_what_will_happen()
         log = EventLog(self._folder, self._origin_s, self._abort)
         self._listeners.insert(0, log)
