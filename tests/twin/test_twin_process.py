@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import os
+import select
+import shlex
 import shutil
 import signal
 import subprocess
 import time
 from pathlib import Path
+from typing import IO
 
 import pytest
 
@@ -117,3 +120,49 @@ def test_a_real_board_is_no_twin(cli: Cli) -> None:
     outcome = cli("twin", "up", "one")
     assert outcome.code in (2, 12)
     assert not processes_of(cli.home)
+
+
+@pytest.mark.skipif(shutil.which("ipmipower") is None, reason="FreeIPMI is not installed: `make system-test`")
+def test_other_tools_drive_the_twin(cli: Cli) -> None:
+    assert cli("twin", "up").code == 0
+    status = cli("twin", "status", "--json").json
+    bmc = status["bmc"]
+    password = Path(bmc["password_file"]).read_text().strip()
+
+    def ipmipower(*words: str) -> str:
+        where = ["-h", f"{bmc['address']}:{bmc['port']}", "-D", "LAN_2_0", "-u", bmc["user"], "-p", password]
+        done = subprocess.run(
+            ["ipmipower", *where, *words], capture_output=True, text=True, timeout=30, check=True
+        )
+        return done.stdout
+
+    assert ": off" in ipmipower("--stat")
+    assert ipmitool(status, "chassis", "bootdev", "pxe", "options=efiboot").returncode == 0
+    flags = ipmitool(status, "chassis", "bootparam", "get", "5").stdout
+    assert "BIOS EFI boot" in flags
+    assert "Force PXE" in flags
+    assert ": ok" in ipmipower("--on")
+    assert wait_for(lambda: ": on" in ipmipower("--stat"))
+    where = ["-H", bmc["address"], "-p", str(bmc["port"]), "-U", bmc["user"], "-f", bmc["password_file"]]
+    sol = subprocess.Popen(
+        ["script", "-qec", shlex.join(["ipmitool", "-I", "lanplus", *where, "sol", "activate"]), "/dev/null"],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+        errors="replace",
+    )
+    try:
+        assert sol.stdout is not None
+        assert ">>Start PXE over IPv4" in read_until(sol.stdout, ">>Start PXE over IPv4", 30)
+    finally:
+        sol.kill()
+        sol.communicate()
+
+
+def read_until(stream: IO[str], text: str, timeout_s: float) -> str:
+    """Return what came until `text` did, or until time was up."""
+    got, deadline = "", time.monotonic() + timeout_s
+    while text not in got and time.monotonic() < deadline:
+        if select.select([stream], [], [], 0.5)[0]:
+            got += os.read(stream.fileno(), 4096).decode(errors="replace")
+    return got
