@@ -1,4 +1,4 @@
-"""What a person sees of a boot: one line per thing, nothing that steers the terminal, progress while it waits."""
+"""What a person sees of a boot: a line per thing, nothing that steers the terminal, progress meanwhile."""
 
 from __future__ import annotations
 
