@@ -282,3 +282,33 @@ def _wait_until_it_answers(port: int, process: subprocess.Popen[bytes], folder: 
                     return
             time.sleep(0.05)
     raise AssertionError(f"ipmi_sim does not answer: {(folder / 'ipmi_sim.log').read_text()}")
+
+
+class NoCipher:
+    """A BMC that refuses every cipher suite (status 11h of IPMI 2.0 table 13-15)."""
+
+    CAPABILITIES = bytes.fromhex(
+        "0600ff07 00 00000000 00000000 10 81 1c 63 20 04 38 00 01 80 14 02 00000000 00"
+    )
+
+    def __init__(self) -> None:
+        self._socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        self._socket.bind(("127.0.0.1", 0))
+        self.port = self._socket.getsockname()[1]
+        threading.Thread(target=self._serve, daemon=True).start()
+
+    def _serve(self) -> None:
+        with contextlib.suppress(OSError):
+            while True:
+                packet, client = self._socket.recvfrom(1000)
+                if packet[4] == 0x06 and packet[5] == 0x10:
+                    status = bytes([packet[16], 0x11, 0, 0]) + packet[20:24]
+                    head = packet[:4] + bytes([0x06, 0x11]) + bytes(8) + len(status).to_bytes(2, "little")
+                    self._socket.sendto(head + status, client)
+                elif packet[4] == 0x00:
+                    answer = bytearray(self.CAPABILITIES)
+                    answer[18] = packet[18]  # the request's sequence number
+                    self._socket.sendto(bytes(answer), client)
+
+    def close(self) -> None:
+        self._socket.close()

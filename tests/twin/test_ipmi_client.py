@@ -34,7 +34,7 @@ from bringup.power.boot_flags import BootQuirks
 from bringup.power.ipmi import IpmiPower
 from bringup.secret import Secret
 from tests.doubles.fake_bmc import burst
-from tests.doubles.servers import FakeBmc, Server, ipmi_sim, virtual_bmc
+from tests.doubles.servers import FakeBmc, NoCipher, Server, ipmi_sim, virtual_bmc
 from tests.twin.helpers import Cli, wait_for
 
 pytestmark = pytest.mark.slow
@@ -199,36 +199,6 @@ def test_a_lesser_user_gets_what_it_may_do() -> None:
         assert chassis_status(address(bmc))
     with virtual_bmc(privilege="user") as bmc, pytest.raises(AuthenticationError, match="privilege"):
         chassis_status(address(bmc))
-
-
-class NoCipher:
-    """A BMC that refuses every cipher suite (status 11h of IPMI 2.0 table 13-15)."""
-
-    CAPABILITIES = bytes.fromhex(
-        "0600ff07 00 00000000 00000000 10 81 1c 63 20 04 38 00 01 80 14 02 00000000 00"
-    )
-
-    def __init__(self) -> None:
-        self._socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-        self._socket.bind(("127.0.0.1", 0))
-        self.port = self._socket.getsockname()[1]
-        threading.Thread(target=self._serve, daemon=True).start()
-
-    def _serve(self) -> None:
-        with contextlib.suppress(OSError):
-            while True:
-                packet, client = self._socket.recvfrom(1000)
-                if packet[4] == 0x06 and packet[5] == 0x10:
-                    status = bytes([packet[16], 0x11, 0, 0]) + packet[20:24]
-                    head = packet[:4] + bytes([0x06, 0x11]) + bytes(8) + len(status).to_bytes(2, "little")
-                    self._socket.sendto(head + status, client)
-                elif packet[4] == 0x00:
-                    answer = bytearray(self.CAPABILITIES)
-                    answer[18] = packet[18]  # the request's sequence number
-                    self._socket.sendto(bytes(answer), client)
-
-    def close(self) -> None:
-        self._socket.close()
 
 
 def test_no_common_cipher_suite_is_named() -> None:
