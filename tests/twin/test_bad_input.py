@@ -20,7 +20,12 @@ LAB = """
 profile = "supermicro-e300-9d"
 macs = ["52:54:00:00:00:01"]
 bmc = {{ address = "127.0.0.1", port = {port}, user = "admin", password = {{ env = "RACK1_PASSWORD" }} }}
-network = {{ interface = "br77", mode = "own-segment", address = "192.168.77.1/24", board_address = "{board}" }}
+
+[boards.rack1.network]
+interface = "br77"
+mode = "own-segment"
+address = "192.168.77.1/24"
+board_address = "192.168.77.30"
 """
 
 
@@ -35,7 +40,7 @@ def image(tmp_path: Path) -> tuple[str, str]:
 
 
 def lab(cli: Cli, port: int) -> None:
-    (cli.folder / "lab.toml").write_text(LAB.format(port=port, board="192.168.77.30"))
+    (cli.folder / "lab.toml").write_text(LAB.format(port=port))
 
 
 def sentence(outcome: Outcome, cli: Cli, code: int) -> str:
