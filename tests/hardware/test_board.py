@@ -1,4 +1,4 @@
-"""A real board, read only: `pytest --hardware tests/hardware` with BRINGUP_HARDWARE_BOARD naming it in lab.toml.
+"""A real board, read only: `pytest --hardware tests/hardware`, BRINGUP_HARDWARE_BOARD naming it in lab.toml.
 
 Nothing here changes power, boot override or anything else of the board.
 """
