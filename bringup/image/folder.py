@@ -315,6 +315,8 @@ def _in_cache(data: bytes, name: str) -> Path:
     folder = cache_dir() / "kernels" / hashlib.sha256(data).hexdigest()[:16]
     target = folder / name
     try:
+        if target.is_file() and target.read_bytes() == data:
+            return target  # somebody may be booting it: rewritten, it would no longer be the file they hashed
         folder.mkdir(parents=True, exist_ok=True)
         with tempfile.NamedTemporaryFile(dir=folder, delete=False) as file:
             file.write(data)

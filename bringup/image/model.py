@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from pathlib import Path
 from typing import Any, Literal
@@ -47,7 +47,7 @@ class BootFile:
     size: int
     sha256: str
     content: Content = Content.OTHER
-    changed_ns: int | None = None
+    changed_ns: int | None = field(default=None, compare=False)
 
     def to_dict(self) -> dict[str, Any]:
         """Return the file as plain JSON data."""
