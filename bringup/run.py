@@ -131,11 +131,10 @@ class Run:
             stack.enter_context(self._armed(power))
         with self._step("power"):
             self._start(power)
-        with self._step("watch"), PowerWatch(power, self._plan.board, self._abort, self._watch_every_s()):
+        every_s = max(POWER_EVERY_S, prepared.profile.bmc.min_command_spacing_s.value)
+        watch = PowerWatch(power, self._plan.board, self._abort, every_s=every_s, exists=site.exists)
+        with self._step("watch"), watch:
             return self._watch()
-
-    def _watch_every_s(self) -> float:
-        return max(POWER_EVERY_S, self._prepared.profile.bmc.min_command_spacing_s.value)
 
     def _abort(self, error: BringupError) -> None:
         """End the watch with this error; called from any thread, the first one counts."""

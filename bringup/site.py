@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 
@@ -16,10 +16,14 @@ from bringup.twin.network import BOARD_ADDRESS, BRIDGE, SERVER_ADDRESS
 
 @dataclass(frozen=True, slots=True)
 class Site:
-    """A board that can be reached now; `enter` runs a program in its network."""
+    """A board that can be reached now; `enter` runs a program in its network.
+
+    `exists` says whether there is still a board: a twin can be ended, a real one cannot.
+    """
 
     board: Board
     enter: Sequence[str] = ()
+    exists: Callable[[], bool] = lambda: True
 
 
 def segment_of(board: Board) -> Segment:
@@ -60,9 +64,12 @@ def open_site(board: Board, emit: Emit, *, keep_twin: bool) -> Iterator[Site]:
     info = running(board.name)
     if info is not None:
         emit(Event("twin", "twin.up", f"already up, BMC at {info.bmc_address} port {info.bmc_port}"))
-        yield Site(board, info.namespace.enter)
+        try:
+            yield Site(board, info.namespace.enter, info.alive)
+        finally:
+            running(board.name)  # clears away what is left of a twin that was killed meanwhile
         return
     with StartedTwin(TwinRequest(board.name, tied=not keep_twin)) as twin:
         where = f"BMC at {twin.info.bmc_address} port {twin.info.bmc_port}"
         emit(Event("twin", "twin.up", f"started, {where}", {"tied": not keep_twin}))
-        yield Site(board, twin.info.namespace.enter)
+        yield Site(board, twin.info.namespace.enter, twin.info.alive)

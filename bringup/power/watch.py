@@ -16,12 +16,22 @@ SILENT_S = 30.0
 class PowerWatch:
     """Asks every few seconds in a thread of its own; `tell` hears of the first trouble, once.
 
-    Trouble is a board that two reads in a row find off, or a BMC that gave no answer for half a minute.
+    Trouble is a board that two reads in a row find off, a BMC that gave no answer for half a minute, or a
+    twin that `exists` no more.
     """
 
-    def __init__(self, power: Power, board: str, tell: Callable[[LabError], None], every_s: float) -> None:
+    def __init__(
+        self,
+        power: Power,
+        board: str,
+        tell: Callable[[LabError], None],
+        *,
+        every_s: float,
+        exists: Callable[[], bool],
+    ) -> None:
         self._power = power
         self._board = board
+        self._exists = exists
         self._tell = tell
         self._every_s = every_s
         self._stop = threading.Event()
@@ -39,6 +49,10 @@ class PowerWatch:
     def _run(self) -> None:
         off_reads, heard_s = 0, time.monotonic()
         while not self._stop.wait(self._every_s):
+            if not self._exists():
+                text = f"the twin {self._board} was ended while it was booting"
+                self._tell(LabError(text, hint=f"bringup boot {self._board} starts it again"))
+                return
             try:
                 off_reads = off_reads + 1 if self._power.state() is PowerState.OFF else 0
             except BmcBusyError:

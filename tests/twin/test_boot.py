@@ -451,3 +451,17 @@ def test_a_reader_that_goes_away_is_no_failure(cli: Cli) -> None:
 def test_wrong_usage_is_json_too(cli: Cli) -> None:
     outcome = cli("boot", "--json")
     assert (outcome.code, outcome.json["verdict"]) == (2, "usage")
+
+
+def test_a_twin_that_is_killed_is_not_taken_for_a_slow_board(cli: Cli) -> None:
+    assert cli("twin", "up").code == 0
+    twin = cli("twin", "status", "--json").json["pid"]
+    process = cli.popen("boot", "e300", "--json", "--append", "play=quiet:60")
+    logs = cli.home / "state" / "runs"
+    assert wait_for(lambda: any(b'"watch"' in path.read_bytes() for path in logs.glob("*/events.ndjson")), 30)
+    os.kill(twin, signal.SIGKILL)
+    out, err = process.communicate(timeout=60)
+    body = json.loads(out)
+    assert (process.returncode, body["verdict"]) == (10, "lab"), err
+    assert "was ended while it was booting" in body["cause"]
+    assert_nothing_left(cli.home)
