@@ -42,13 +42,17 @@ def installed(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return environment
 
 
+def clean_environment() -> dict[str, str]:
+    """What a user has: nothing that leads Python to the checkout."""
+    return {key: value for key, value in os.environ.items() if not key.startswith(("BRINGUP_", "PYTHON"))}
+
+
 def run(installed: Path, home: Path, *words: str) -> subprocess.CompletedProcess[str]:
-    clean = {key: value for key, value in os.environ.items() if not key.startswith(("BRINGUP_", "PYTHON"))}
     home.mkdir(exist_ok=True)
     return subprocess.run(
         [str(installed / "bin" / "bringup"), *words],
         cwd=home,
-        env={**clean, "BRINGUP_HOME": str(home)},
+        env={**clean_environment(), "BRINGUP_HOME": str(home)},
         capture_output=True,
         text=True,
         timeout=120,
@@ -60,6 +64,7 @@ def test_it_is_the_wheel_that_runs(installed: Path, tmp_path: Path) -> None:
     where = subprocess.run(
         [str(installed / "bin" / "python"), "-c", "import bringup; print(bringup.__file__)"],
         cwd=tmp_path,
+        env=clean_environment(),
         capture_output=True,
         text=True,
         check=True,
