@@ -190,7 +190,7 @@ Decoded = PowerManagement | Msi | MsiX | Pcie | AdvancedFeatures | Acs | Sriov |
 
 @dataclass(frozen=True, slots=True)
 class Capability:
-    """One capability: its id, its offset in config space (None: not told), its content where the id is known."""
+    """One capability: its id, its offset (None: not told), and its content where the id is a known one."""
 
     id: int
     offset: int | None
@@ -405,7 +405,7 @@ class Acpi:
 
 @dataclass(frozen=True, slots=True)
 class InterruptLine:
-    """A row of /proc/interrupts: Linux's number, the controller ("IO-APIC", "PCI-MSI"), its pin, its users."""
+    """A row of /proc/interrupts: Linux's number, the controller ("IO-APIC", "PCI-MSI"), pin, users."""
 
     irq: int
     chip: str
@@ -455,7 +455,7 @@ class Platform:
 
 @dataclass(frozen=True, slots=True)
 class SourceInfo:
-    """Where facts came from: `provenance` points at `name`; `kind` is the format, `sha256` that of its bytes."""
+    """Where facts came from: `provenance` points at `name`; `kind` is the format, `sha256` of its bytes."""
 
     name: str
     kind: str

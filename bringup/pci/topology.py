@@ -10,7 +10,7 @@ from bringup.pci.model import Bdf, Function
 
 @dataclass(frozen=True, slots=True)
 class Topology:
-    """`above[bdf]` is the bridge whose secondary bus the function is on; functions on a root bus are not in it."""
+    """`above[bdf]` is the bridge whose secondary bus the function is on; those on a root bus have none."""
 
     above: Mapping[Bdf, Bdf]
 
@@ -30,7 +30,7 @@ class Topology:
         return cls({bdf: bridge for bdf, bridge in above.items() if bridge is not None})
 
     def path(self, bdf: Bdf) -> tuple[Bdf, ...]:
-        """Return the bridges above a function, root port first; a loop in broken bus numbers ends the walk."""
+        """Return the bridges above a function, root port first; a loop of broken numbers ends the walk."""
         path: list[Bdf] = []
         seen = {bdf}
         while (bridge := self.above.get(bdf)) is not None and bridge not in seen:

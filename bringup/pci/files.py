@@ -1,0 +1,174 @@
+"""A captured tree as named bytes: one reader for a live root, a folder, a tar and a test.
+
+Paths are relative to the machine's root and written with `/`: `sys/bus/pci/devices/0000:17:00.0/config`.
+What cannot be read is a `Missing` with its reason, never empty bytes (an empty file is empty bytes).
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Protocol
+
+from bringup.pci.model import Missing
+
+# No input of a capture is larger: a dmesg of a big server is 2 MiB, ACPI tables together 1 MiB.
+FILE_LIMIT = 16 << 20
+
+
+class Files(Protocol):
+    """A tree of files, read only."""
+
+    def read(self, path: str) -> bytes | Missing:
+        """Return a file's bytes, following links inside the tree."""
+
+    def children(self, path: str) -> tuple[str, ...]:
+        """Return the sorted names in a folder; empty when it is absent or no folder."""
+
+    def link(self, path: str) -> str | None:
+        """Return what a symbolic link points at as written in the tree, None when it is not a link."""
+
+
+class MemoryFiles:
+    """A tree held in memory: path to bytes, path to link target, path to the reason a file is missing."""
+
+    def __init__(
+        self,
+        files: Mapping[str, bytes],
+        links: Mapping[str, str] | None = None,
+        missing: Mapping[str, str] | None = None,
+    ) -> None:
+        self._files = dict(files)
+        self._links = dict(links or {})
+        self._missing = dict(missing or {})
+        self._children: dict[str, set[str]] = {}
+        for path in (*self._files, *self._links):
+            parent = path
+            while parent:
+                parent, _, name = parent.rpartition("/")
+                names = self._children.setdefault(parent, set())
+                if name in names:
+                    break
+                names.add(name)
+
+    def read(self, path: str) -> bytes | Missing:
+        """Return a file's bytes, following links inside the tree."""
+        data = self._files.get(path)
+        if data is not None:
+            return data
+        real = self._resolve(path)
+        if real is None or real not in self._files:
+            return Missing(path, self._missing.get(path, "absent"))
+        return self._files[real]
+
+    def children(self, path: str) -> tuple[str, ...]:
+        """Return the sorted names in a folder."""
+        path = path.strip("/")
+        names = self._children.get(path)
+        if names is None and (real := self._resolve(path)) is not None:
+            names = self._children.get(real)
+        return tuple(sorted(names or ()))
+
+    def link(self, path: str) -> str | None:
+        """Return what a symbolic link points at."""
+        if path in self._links:
+            return self._links[path]
+        parent, _, name = path.rpartition("/")
+        real = self._resolve(parent)
+        return None if real is None else self._links.get(f"{real}/{name}" if real else name)
+
+    def _resolve(self, path: str) -> str | None:
+        """Return the path with every link replaced; None where it leaves the tree or goes round."""
+        hops = 0
+        done: list[str] = []
+        todo = [part for part in path.split("/") if part not in ("", ".")][::-1]
+        while todo:
+            part = todo.pop()
+            if part == "..":
+                if not done:
+                    return None
+                done.pop()
+                continue
+            done.append(part)
+            target = self._links.get("/".join(done))
+            if target is None:
+                continue
+            hops += 1
+            if hops > 40:
+                return None
+            done = [] if target.startswith("/") else done[:-1]
+            todo.extend([part for part in target.split("/") if part not in ("", ".")][::-1])
+        return "/".join(done)
+
+
+class FolderFiles:
+    """A tree on disk, confined to its root: a link that leads out of it counts as absent.
+
+    The live machine is `FolderFiles(Path("/"))`.
+    """
+
+    def __init__(self, root: Path) -> None:
+        self._root = str(root.resolve())
+        self._inside = "" if self._root == "/" else self._root
+
+    def read(self, path: str) -> bytes | Missing:
+        """Return a file's bytes, at most `FILE_LIMIT`."""
+        real = os.path.realpath(f"{self._root}/{path}")
+        if not (real + "/").startswith(self._inside + "/"):
+            return Missing(path, "link that leads out of the tree")
+        try:
+            # O_NONBLOCK: a FIFO or a device put in the way must not be waited for.
+            handle = os.open(real, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+        except OSError as error:
+            return Missing(path, _reason(error))
+        try:
+            return _read_all(handle, path)
+        except OSError as error:
+            return Missing(path, _reason(error))
+        finally:
+            os.close(handle)
+
+    def children(self, path: str) -> tuple[str, ...]:
+        """Return the sorted names in a folder."""
+        real = os.path.realpath(f"{self._root}/{path}")
+        if not (real + "/").startswith(self._inside + "/"):
+            return ()
+        try:
+            return tuple(sorted(entry.name for entry in os.scandir(real)))
+        except OSError:
+            return ()
+
+    def link(self, path: str) -> str | None:
+        """Return what a symbolic link points at."""
+        try:
+            return str(Path(f"{self._root}/{path}").readlink())
+        except OSError:
+            return None
+
+
+def _read_all(handle: int, path: str) -> bytes | Missing:
+    if not _is_regular(handle):
+        return Missing(path, "no regular file")
+    chunks = []
+    size = 0
+    # sysfs files tell no true size: read until nothing comes.
+    while chunk := os.read(handle, 1 << 16):
+        chunks.append(chunk)
+        size += len(chunk)
+        if size > FILE_LIMIT:
+            return Missing(path, f"larger than {FILE_LIMIT >> 20} MiB")
+    return b"".join(chunks)
+
+
+def _is_regular(handle: int) -> bool:
+    return (os.fstat(handle).st_mode & 0o170000) == 0o100000
+
+
+def _reason(error: OSError) -> str:
+    if error.errno in (errno.ENOENT, errno.ENOTDIR):
+        return "absent"
+    if error.errno in (errno.EACCES, errno.EPERM):
+        return "permission denied"
+    return (error.strerror or "unreadable").lower()
