@@ -1,0 +1,97 @@
+"""Names of vendors, devices and classes from the distribution's pci.ids (pci-ids.ucw.cz), read when needed.
+
+The file has 1.3 MB and a command needs a few dozen names, so its text is searched, not parsed.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from functools import cache
+from pathlib import Path
+
+from bringup.pci.model import Function, Machine
+
+# Debian and Fedora, in this order; hwdata's copy has the same format.
+_PLACES = (Path("/usr/share/misc/pci.ids"), Path("/usr/share/hwdata/pci.ids"))
+_SOURCE = "pci.ids"
+
+
+class PciIds:
+    """Looks names up in the text of a pci.ids file; an id that is not in it has no name (None)."""
+
+    def __init__(self, text: str) -> None:
+        # So that every entry, the first one too, begins after a newline.
+        self._text = "\n" + text
+
+    @cache  # noqa: B019  one object lives as long as the command
+    def vendor(self, vendor: int) -> str | None:
+        """Return a vendor's name."""
+        place = self._find(f"\n{vendor:04x}  ", 0, len(self._text))
+        return None if place is None else self._line(place + 7)
+
+    @cache  # noqa: B019
+    def device(self, vendor: int, device: int) -> str | None:
+        """Return a device's name."""
+        section = self._section(f"\n{vendor:04x}  ")
+        if section is None:
+            return None
+        place = self._find(f"\n\t{device:04x}  ", *section)
+        return None if place is None else self._line(place + 8)
+
+    @cache  # noqa: B019
+    def class_name(self, class_code: int) -> str | None:
+        """Return the name of a 16-bit class code, the base class's where the subclass has none."""
+        section = self._section(f"\nC {class_code >> 8:02x}  ")
+        if section is None:
+            return None
+        place = self._find(f"\n\t{class_code & 0xFF:02x}  ", *section)
+        return self._line(section[0] + 7) if place is None else self._line(place + 6)
+
+    def _section(self, head: str) -> tuple[int, int] | None:
+        start = self._find(head, 0, len(self._text))
+        if start is None:
+            return None
+        end = self._text.find("\n", start + 1)
+        while end != -1 and self._text[end + 1 : end + 2] in ("\t", "#"):
+            end = self._text.find("\n", end + 1)
+        return start, len(self._text) if end == -1 else end + 1
+
+    def _find(self, what: str, start: int, stop: int) -> int | None:
+        place = self._text.find(what, start, stop)
+        return None if place == -1 else place
+
+    def _line(self, start: int) -> str:
+        end = self._text.find("\n", start)
+        return self._text[start : len(self._text) if end == -1 else end].strip()
+
+
+@cache
+def load_names() -> PciIds | None:
+    """Return the distribution's names, None where it has none (package pci.ids)."""
+    for place in _PLACES:
+        try:
+            return PciIds(place.read_text(encoding="utf-8", errors="replace"))
+        except OSError:
+            continue
+    return None
+
+
+def with_names(machine: Machine, names: PciIds | None) -> Machine:
+    """Return the machine with names where no source gave any; provenance says they are from pci.ids."""
+    if names is None:
+        return machine
+    return replace(machine, functions=tuple(_named(function, names) for function in machine.functions))
+
+
+def _named(function: Function, names: PciIds) -> Function:
+    found: dict[str, str | None] = {}
+    if function.vendor is not None and function.vendor_name is None:
+        found["vendor_name"] = names.vendor(function.vendor)
+    if function.vendor is not None and function.device is not None and function.device_name is None:
+        found["device_name"] = names.device(function.vendor, function.device)
+    if function.class_code is not None and function.class_name is None:
+        found["class_name"] = names.class_name(function.class_code)
+    known = {field: name for field, name in found.items() if name is not None}
+    if not known:
+        return function
+    return replace(function, **known, provenance={**function.provenance, **dict.fromkeys(known, _SOURCE)})  # type: ignore[arg-type]
