@@ -12,10 +12,11 @@ STANDIN := build/standin/standin-kernel
 RUN_PACKAGES := python3-venv gcc libc6-dev binutils \
 	qemu-system-x86 seabios ovmf ipxe ipxe-qemu \
 	grub-common grub-pc-bin grub-efi-amd64-bin \
-	dnsmasq-base iproute2 ethtool util-linux
+	dnsmasq-base iproute2 ethtool util-linux \
+	acpica-tools pci.ids linux-image-amd64 busybox-static cpio
 # Independent peers that the tests measure this tool against.
-TEST_PACKAGES := openipmi ipmitool freeipmi-tools curl tcpdump busybox-static cpio hyperfine time tmux \
-	linux-image-amd64 xen-hypervisor-4.17-amd64 procps
+TEST_PACKAGES := openipmi ipmitool freeipmi-tools curl tcpdump pciutils hyperfine time tmux \
+	xen-hypervisor-4.17-amd64 procps clang libclang-rt-14-dev
 
 .PHONY: boot test test-fast lint bench standin system system-test clean help
 

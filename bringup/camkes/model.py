@@ -1,0 +1,98 @@
+"""A CAmkES application as settings: what is set, for which instance, to which value, and where."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Literal, TypeAlias
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """A place in a file: `line` and `column` from 1."""
+
+    file: str
+    line: int
+    column: int = 1
+
+    def __str__(self) -> str:
+        return f"{self.file}:{self.line}:{self.column}"
+
+
+@dataclass(frozen=True, slots=True)
+class Unevaluated:
+    """A value camkes-tool computes later: a `dtb(...)` query or a `<-` reference to another attribute."""
+
+    kind: Literal["query", "reference"]
+    text: str
+
+
+Value: TypeAlias = "int | float | bool | str | tuple[Value, ...] | Mapping[str | int, Value] | Unevaluated"
+
+
+@dataclass(frozen=True, slots=True)
+class Setting:
+    """One `instance.attribute = value;` as it stands after includes and macros.
+
+    `applied` is False in a free-standing top-level `configuration`, which camkes-tool parses and never
+    applies (seL4/camkes-tool camkes/parser/stage6.py). `places`: those of a list value's elements, in order.
+    """
+
+    instance: str
+    attribute: str
+    value: Value
+    place: Place
+    applied: bool = True
+    places: tuple[Place, ...] = ()
+
+    @property
+    def key(self) -> tuple[str, str]:
+        """The pair that may be set only once."""
+        return self.instance, self.attribute
+
+
+@dataclass(frozen=True, slots=True)
+class Instance:
+    """A component instance of the merged assemblies: its name, its type, and where it is declared."""
+
+    name: str
+    component: str
+    place: Place
+
+
+@dataclass(frozen=True, slots=True)
+class Attribute:
+    """An attribute that a component type declares, with the type camkes-tool checks it against."""
+
+    component: str
+    name: str
+    type: str
+    array: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Application:
+    """What one root .camkes file amounts to. `settings` keep every assignment, doubled ones too, in order.
+
+    `missing_includes` are files that cpp or `import` could not find and that were passed over on request;
+    while there are any, `attributes` and `instances` are not complete.
+    """
+
+    root: str
+    settings: tuple[Setting, ...]
+    instances: tuple[Instance, ...]
+    attributes: tuple[Attribute, ...] = ()
+    files: tuple[str, ...] = ()
+    missing_includes: tuple[str, ...] = ()
+
+    def get(self, instance: str, attribute: str) -> Setting | None:
+        """Return the applied setting of an attribute, the first one where it is set twice."""
+        for setting in self.settings:
+            if setting.applied and setting.key == (instance, attribute):
+                return setting
+        return None
+
+    def value(self, instance: str, attribute: str) -> Value | None:
+        """Return an attribute's applied value, None where it is not set."""
+        setting = self.get(instance, attribute)
+        return None if setting is None else setting.value

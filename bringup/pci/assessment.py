@@ -1,0 +1,78 @@
+"""What follows from a machine's PCI facts: graded pins, findings, and a word per function; pure data."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Literal
+
+from bringup.pci.model import Bdf, Machine
+
+PinGrade = Literal["measured", "known", "inferred", "firmware"]
+PIN_GRADES: tuple[PinGrade, ...] = ("measured", "known", "inferred", "firmware")
+"""Best first. measured: an interrupt was seen at that pin, on this unit (firmware probe) or, by the board
+profile's source, on another of the same model. known: the OS used that pin in INTx mode (/proc/interrupts).
+inferred: the board's routing rule. firmware: `_PRT` and MADT, which the machine under seL4 may not follow.
+"""
+
+Severity = Literal["error", "warning", "note"]
+
+
+@dataclass(frozen=True, slots=True)
+class PinCandidate:
+    """One belief about where a function's INTx arrives: `ioapic` is the MADT index, `pin` its input.
+
+    `source` says for people where this is from; `this_unit` whether it was seen on the captured unit itself.
+    """
+
+    ioapic: int
+    pin: int
+    grade: PinGrade
+    source: str
+    this_unit: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """Something a person must know. `code` is stable (`bar-above-4g`), `source` cites why it matters.
+
+    `bdf` None: true of the whole machine. `evidence` are the bytes, numbers or lines it rests on.
+    """
+
+    code: str
+    severity: Severity
+    bdf: Bdf | None
+    message: str
+    evidence: tuple[str, ...]
+    fix: str
+    source: str
+
+
+Word = Literal["passable", "needs-change", "not-passable", "unknown"]
+
+
+@dataclass(frozen=True, slots=True)
+class Passability:
+    """Whether a function can be given to a VM.
+
+    passable: as the machine and stock seL4 stand, within `limits` (such as who may not get the neighbour);
+    needs-change: once every one of `changes` is made; not-passable: because of `reasons`; unknown: what would
+    decide was not observed (`reasons` says what).
+    """
+
+    word: Word
+    limits: tuple[str, ...] = ()
+    changes: tuple[str, ...] = ()
+    reasons: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Assessment:
+    """A machine and what follows. `pins` best first; `sharing` names every other function on the same pin."""
+
+    machine: Machine
+    profile: str | None = None
+    pins: Mapping[Bdf, tuple[PinCandidate, ...]] = field(default_factory=dict)
+    sharing: Mapping[Bdf, tuple[Bdf, ...]] = field(default_factory=dict)
+    findings: tuple[Finding, ...] = ()
+    passability: Mapping[Bdf, Passability] = field(default_factory=dict)
