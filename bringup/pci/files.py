@@ -30,6 +30,9 @@ class Files(Protocol):
     def link(self, path: str) -> str | None:
         """Return what a symbolic link points at as written in the tree, None when it is not a link."""
 
+    def is_folder(self, path: str) -> bool:
+        """Whether a folder is there, empty or not."""
+
 
 class MemoryFiles:
     """A tree held in memory: path to bytes, path to link target, path to the reason a file is missing."""
@@ -78,6 +81,10 @@ class MemoryFiles:
         parent, _, name = path.rpartition("/")
         real = self._resolve(parent)
         return None if real is None else self._links.get(f"{real}/{name}" if real else name)
+
+    def is_folder(self, path: str) -> bool:
+        """Whether files are below this path: a tree in memory keeps no empty folders."""
+        return bool(self.children(path))
 
     def _resolve(self, path: str) -> str | None:
         """Return the path with every link replaced; None where it leaves the tree or goes round."""
@@ -146,6 +153,11 @@ class FolderFiles:
             return str(Path(f"{self._root}/{path}").readlink())
         except OSError:
             return None
+
+    def is_folder(self, path: str) -> bool:
+        """Whether a folder is there, empty or not."""
+        real = os.path.realpath(f"{self._root}/{path}")
+        return (real + "/").startswith(self._inside + "/") and os.path.isdir(real)  # noqa: PTH112  str paths
 
 
 def _read_all(handle: int, path: str) -> bytes | Missing:
