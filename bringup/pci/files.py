@@ -46,6 +46,8 @@ class MemoryFiles:
         self._files = dict(files)
         self._links = dict(links or {})
         self._missing = dict(missing or {})
+        # Folders are asked for again and again through the same links: sysfs is full of them.
+        self._real: dict[str, str | None] = {}
         self._children: dict[str, set[str]] = {}
         for path in (*self._files, *self._links):
             parent = path
@@ -61,16 +63,23 @@ class MemoryFiles:
         data = self._files.get(path)
         if data is not None:
             return data
-        real = self._resolve(path)
-        if real is None or real not in self._files:
-            return Missing(path, self._missing.get(path, "absent"))
-        return self._files[real]
+        parent, _, name = path.rpartition("/")
+        folder = self._folder(parent)
+        if folder is None:
+            return Missing(path, "absent")
+        real: str | None = f"{folder}/{name}" if folder else name
+        if real in self._links or name in ("", ".", ".."):
+            real = self._resolve(path)
+        data = None if real is None else self._files.get(real)
+        if data is not None:
+            return data
+        return Missing(path, self._missing.get(path) or self._missing.get(real or path, "absent"))
 
     def children(self, path: str) -> tuple[str, ...]:
         """Return the sorted names in a folder."""
         path = path.strip("/")
         names = self._children.get(path)
-        if names is None and (real := self._resolve(path)) is not None:
+        if names is None and (real := self._folder(path)) is not None:
             names = self._children.get(real)
         return tuple(sorted(names or ()))
 
@@ -79,12 +88,17 @@ class MemoryFiles:
         if path in self._links:
             return self._links[path]
         parent, _, name = path.rpartition("/")
-        real = self._resolve(parent)
+        real = self._folder(parent)
         return None if real is None else self._links.get(f"{real}/{name}" if real else name)
 
     def is_folder(self, path: str) -> bool:
         """Whether files are below this path: a tree in memory keeps no empty folders."""
         return bool(self.children(path))
+
+    def _folder(self, path: str) -> str | None:
+        if path not in self._real:
+            self._real[path] = self._resolve(path)
+        return self._real[path]
 
     def _resolve(self, path: str) -> str | None:
         """Return the path with every link replaced; None where it leaves the tree or goes round."""

@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import replace
 
 from bringup.errors import UsageError
 from bringup.pci.config_space import decode_config
 from bringup.pci.model import Bdf, Capability, Function, Machine, Missing, SourceInfo
+from bringup.pci.sources.common import told_elsewhere
 from bringup.pci.sources.lspci_record import Record, read_header, read_record
 
 KIND = "lspci"
@@ -52,26 +53,12 @@ def parse(data: bytes, name: str = KIND) -> Machine:
     if not functions:
         raise UsageError(f"{name}: no PCI function in this text", hint="write it with: lspci -nn -vvv -xxxx")
     return Machine(
-        functions=tuple(sorted(drivers_told(_unique(functions, name)), key=lambda function: function.bdf)),
+        functions=tuple(
+            sorted(told_elsewhere(_unique(functions, name), "driver"), key=lambda function: function.bdf)
+        ),
         sources=(SourceInfo(name, KIND, hashlib.sha256(data).hexdigest()),),
         missing=_stray_lines(strays, name),
     )
-
-
-def drivers_told(functions: Iterable[Function]) -> list[Function]:
-    """Return the functions with `driver` observed everywhere if one has a driver.
-
-    lspci asks the OS for every function or, on a dump, for none: where it names one driver, no name is no
-    driver.
-    """
-    told = list(functions)
-    sources = [function.provenance["driver"] for function in told if function.observed("driver")]
-    if not sources:
-        return told
-    return [
-        f if f.observed("driver") else replace(f, provenance={**f.provenance, "driver": sources[0]})
-        for f in told
-    ]
 
 
 def _records(data: bytes, name: str, strays: list[int]) -> Iterator[Record]:

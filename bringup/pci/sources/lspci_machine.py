@@ -12,7 +12,8 @@ from typing import Any
 
 from bringup.errors import UsageError
 from bringup.pci.model import Bdf, Function, Machine, SourceInfo
-from bringup.pci.sources.lspci import MAX_BYTES, drivers_told
+from bringup.pci.sources.common import told_elsewhere
+from bringup.pci.sources.lspci import MAX_BYTES
 
 KIND = "lspci-machine"
 
@@ -62,7 +63,9 @@ def parse(data: bytes, name: str = KIND) -> Machine:
     if not functions:
         raise UsageError(f"{name}: no PCI function in this text", hint="write it with: lspci -vmmnnk")
     return Machine(
-        functions=tuple(sorted(drivers_told(functions.values()), key=lambda function: function.bdf)),
+        functions=tuple(
+            sorted(told_elsewhere(functions.values(), "driver"), key=lambda function: function.bdf)
+        ),
         sources=(SourceInfo(name, KIND, hashlib.sha256(data).hexdigest()),),
     )
 

@@ -1,0 +1,27 @@
+"""What readers of several formats share."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import replace
+from typing import Any
+
+from bringup.pci.model import Function
+
+
+def told_elsewhere(functions: Iterable[Function], field: str, absent: Any = None) -> list[Function]:
+    """Return the functions with `field` observed everywhere if it was observed for one: as `absent`.
+
+    Programs and kernels that tell a thing tell it of every function that has it (a driver, an IOMMU group):
+    where one has it, none told is none there. Where none has it, the source may not know such things at all.
+    """
+    told = list(functions)
+    source = next((function.provenance[field] for function in told if function.observed(field)), None)
+    if source is None:
+        return told
+    return [
+        function
+        if function.observed(field)
+        else replace(function, **{field: absent}, provenance={**function.provenance, field: source})
+        for function in told
+    ]
