@@ -1,0 +1,48 @@
+"""The collector: a POSIX shell script that makes a capture on any Linux, without Python (pure).
+
+It follows the same manifest as the live reader and makes the same tree, packed as a tar.gz. The script's
+frame is `probes/linux/collect.sh`; only the lines that follow the manifest are written here. The manifest's
+parser lets nothing through that a shell could take for more than a path, so words are written as they are.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+
+from bringup import __version__
+from bringup.assets import asset
+from bringup.probe.manifest import Entry, linux_manifest
+
+FRAME = "probes/linux/collect.sh"
+# A list stands at the folder's own path, so it is written only when it is known that no file lies below.
+_ORDER = ("file", "link", "list", "command")
+_STEPS = "# STEPS\n"
+_MANIFEST = "# MANIFEST\n"
+
+
+def collector_script() -> str:
+    """Return the script that `bringup probe-pci --collector` prints."""
+    frame = asset(FRAME).read_text(encoding="utf-8").replace("VERSION", __version__)
+    entries = linux_manifest()
+    return frame.replace(_MANIFEST, "".join(_manifest_lines(entries))).replace(
+        _STEPS, "".join(_steps(entries))
+    )
+
+
+def _manifest_lines(entries: Iterable[Entry]) -> Iterator[str]:
+    """Yield the manifest as the bundle carries it, inside a here-document."""
+    for entry in entries:
+        yield f"{' '.join(entry_words(entry))}\n"
+
+
+def entry_words(entry: Entry) -> tuple[str, ...]:
+    """Return an entry as a line of the manifest spells it."""
+    if entry.kind == "command":
+        return ("command", entry.path.rpartition("/")[2], *entry.command)
+    return (entry.kind, entry.path)
+
+
+def _steps(entries: Iterable[Entry]) -> Iterator[str]:
+    for entry in sorted(entries, key=lambda entry: _ORDER.index(entry.kind)):
+        words = (entry.path, *entry.command)
+        yield f"take_{entry.kind} {' '.join(words)}\n"
