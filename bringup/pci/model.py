@@ -391,6 +391,7 @@ class PrtEntry:
     pin: IntxPin
     gsi: int | None
     link: str | None = None
+    domain: int = 0
 
 
 @dataclass(frozen=True, slots=True)
