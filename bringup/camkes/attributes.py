@@ -95,7 +95,7 @@ UNTYPED_POOL = re.compile(r"simple_untyped(\d+)_pool", re.ASCII)
 # `ether_1_send_shmem_size` or `serial_getchar_attributes`; `_stack_size` and `_priority` alone belong to
 # the control thread (camkes-tool camkes/templates/component.common.c).
 _INTERFACE = re.compile(
-    r"\w*_(?:affinity|attributes|badge|budget|buf_size|dma|domain|global_endpoint|hardware_cached|id"
+    r"\w*_(?:affinity|attributes|badge|budget|buf_size|dma|global_endpoint|hardware_cached|id"
     r"|interrupt_label|irq_priority|mac|max_priority|passive|period|priority|rpc|shmem_size|stack_size|value)",
     re.ASCII,
 )
