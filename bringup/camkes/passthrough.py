@@ -1,0 +1,142 @@
+"""Who gets which function with what, and the settings that say so in a CAmkES application. Pure data."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+from bringup.camkes.grants import Frames, Ports
+from bringup.camkes.model import Value
+from bringup.pci.assessment import PinCandidate
+from bringup.pci.model import Bdf, Function
+
+
+@dataclass(frozen=True, slots=True)
+class Grant:
+    """One function given to one VM; `pin` is the best belief, `irq` the name of its `vm_irqs` entry."""
+
+    vm: str
+    function: Function
+    name: str
+    irq: str
+    pin: PinCandidate
+    dest: int
+    ports: tuple[Ports, ...]
+    frames: tuple[Frames, ...]
+    reserved: tuple[tuple[int, int], ...] = ()
+    accepted: tuple[str, ...] = ()
+
+    @property
+    def bdf(self) -> Bdf:
+        """The function's address."""
+        return self.function.bdf
+
+    @property
+    def line(self) -> tuple[int, int]:
+        """The IOAPIC and its input."""
+        return self.pin.ioapic, self.pin.pin
+
+
+@dataclass(frozen=True, slots=True)
+class Planned:
+    """One setting as it shall be."""
+
+    instance: str
+    attribute: str
+    value: Value
+
+
+@dataclass(frozen=True, slots=True)
+class Sizing:
+    """Memory of one VM: guest RAM, number of untypeds by size in bits, heap, cnode; None: not asked for."""
+
+    guest_ram_mb: int | None = None
+    untypeds: Mapping[int, int] = field(default_factory=dict)
+    heap_bytes: int | None = None
+    cnode_size_bits: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Passthrough:
+    """All grants of one assignment, in the order of VMs and BDFs, and what follows for each VM."""
+
+    grants: tuple[Grant, ...]
+    domains: Mapping[str, int]
+    level_trig: int = 0
+    active_low: int = 1
+    sizing: Mapping[str, Sizing] = field(default_factory=dict)
+    cautions: tuple[str, ...] = ()
+
+    @property
+    def vms(self) -> tuple[str, ...]:
+        """The VMs that get something."""
+        return tuple(dict.fromkeys(grant.vm for grant in self.grants))
+
+    def of(self, vm: str) -> tuple[Grant, ...]:
+        """Return the grants of one VM."""
+        return tuple(grant for grant in self.grants if grant.vm == vm)
+
+    def settings(self) -> tuple[Planned, ...]:
+        """Return every setting, VM by VM, in the order they are written."""
+        return tuple(planned for vm in self.vms for planned in self._of_vm(vm))
+
+    def _of_vm(self, vm: str) -> list[Planned]:
+        grants = self.of(vm)
+        ports = [_ports_value(grant, part) for grant in grants for part in grant.ports]
+        by_irq = {grant.irq: grant for grant in reversed(grants)}
+        reserved = sorted({pair for grant in grants for pair in grant.reserved})
+        planned = [Planned(vm, "vm_ioports", tuple(ports))] if ports else []
+        planned += [
+            Planned(vm, "pci_devices", tuple(_device_value(grant) for grant in grants)),
+            Planned(vm, "vm_irqs", tuple(self._irq_value(by_irq[g.irq]) for g in _first_by_irq(grants))),
+            Planned(vm, "pci_devices_iospace", 1),
+            Planned(vm, "iospace_domain", self.domains[vm]),
+        ]
+        if reserved:
+            planned.append(Planned(vm, "exclude_paddr", tuple(reserved)))
+        return planned + _sizing_settings(vm, self.sizing.get(vm))
+
+    def _irq_value(self, grant: Grant) -> Mapping[str | int, Value]:
+        return {
+            "name": grant.irq,
+            "ioapic": grant.pin.ioapic,
+            "source": grant.pin.pin,
+            "level_trig": self.level_trig,
+            "active_low": self.active_low,
+            "dest": grant.dest,
+        }
+
+
+def _first_by_irq(grants: Sequence[Grant]) -> list[Grant]:
+    return list({grant.irq: grant for grant in reversed(grants)}.values())[::-1]
+
+
+def _ports_value(grant: Grant, ports: Ports) -> Mapping[str | int, Value]:
+    return {"start": ports.start, "end": ports.end, "pci_device": 0, "name": grant.name}
+
+
+def _device_value(grant: Grant) -> Mapping[str | int, Value]:
+    bdf = grant.bdf
+    return {
+        "name": grant.name,
+        "bus": bdf.bus,
+        "dev": bdf.device,
+        "fun": bdf.function,
+        "irq": grant.irq,
+        "memory": tuple({"paddr": f.paddr, "size": f.size, "page_bits": 12} for f in grant.frames),
+    }
+
+
+def _sizing_settings(vm: str, sizing: Sizing | None) -> list[Planned]:
+    if sizing is None:
+        return []
+    planned = [
+        Planned(vm, f"simple_untyped{bits}_pool", count)
+        for bits, count in sorted(sizing.untypeds.items(), reverse=True)
+    ]
+    rest = {
+        "heap_size": sizing.heap_bytes,
+        "guest_ram_mb": sizing.guest_ram_mb,
+        "cnode_size_bits": sizing.cnode_size_bits,
+    }
+    return planned + [Planned(vm, name, value) for name, value in rest.items() if value is not None]
