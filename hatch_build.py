@@ -1,4 +1,4 @@
-"""Builds the stand-in kernel while the package is built, so that an installed wheel can boot the twin."""
+"""Builds what boards boot while the package is built, so that an installed wheel needs no compiler."""
 
 from __future__ import annotations
 
@@ -10,32 +10,34 @@ from typing import Any
 
 from hatchling.builders.hooks.plugin.interface import BuildHookInterface
 
-KERNEL = Path("build", "standin", "standin-kernel")
-IN_WHEEL = "bringup/_assets/probes/standin/standin-kernel"
+# Folder below probes/, and the built file: below build/ in a checkout, beside the source in a wheel.
+PROGRAMS = (("standin", "standin-kernel"),)
 INSTALL = "install gcc, binutils and make (Debian and Ubuntu: apt install gcc binutils make)"
 
 
 class StandinBuildHook(BuildHookInterface[Any]):
-    """Runs the kernel's own Makefile; a wheel takes the result along, a checkout has it in build/."""
+    """Runs each program's own Makefile; a wheel takes the results along, a checkout has them in build/."""
 
     PLUGIN_NAME = "custom"
 
     def initialize(self, version: str, build_data: dict[str, Any]) -> None:
-        """Build the kernel before the wheel's files are gathered (`version` "standard" or "editable")."""
+        """Build before the wheel's files are gathered (`version` "standard" or "editable")."""
         root = Path(self.root)
-        kernel = root / KERNEL
-        build_kernel(root / "probes" / "standin", kernel)
-        if version != "editable":
-            build_data["force_include"][str(kernel)] = IN_WHEEL
+        for folder, name in PROGRAMS:
+            built = root / "build" / folder / name
+            build_kernel(root / "probes" / folder, built)
+            if version != "editable":
+                build_data["force_include"][str(built)] = f"bringup/_assets/probes/{folder}/{name}"
 
 
 def build_kernel(source: Path, kernel: Path) -> None:
     """Make `kernel` from `source`; raises SystemExit with one sentence for the person who ran pip."""
+    what = f"probes/{source.name}"
     compiler = os.environ.get("CC", "gcc")
     for program in ("make", *compiler.split()[:1], "ld"):
         if shutil.which(program) is None:
-            raise SystemExit(f"bringup: building the stand-in kernel needs {program}: {INSTALL}")
+            raise SystemExit(f"bringup: building {what} needs {program}: {INSTALL}")
     command = ["make", "--no-print-directory", "-C", str(source), f"OUT={kernel}"]
     result = subprocess.run(command, capture_output=True, text=True, check=False)
     if result.returncode != 0:
-        raise SystemExit(f"bringup: building the stand-in kernel failed: {INSTALL}\n{result.stderr}")
+        raise SystemExit(f"bringup: building {what} failed: {INSTALL}\n{result.stderr}")

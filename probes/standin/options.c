@@ -1,63 +1,6 @@
 #include "options.h"
 
-#include <stddef.h>
-
-static bool is_space(char c)
-{
-    return c <= ' ' && c != '\0';
-}
-
-static bool ends_word(char c)
-{
-    return c == '\0' || is_space(c);
-}
-
-/* The text after `prefix` if `text` begins with it, else NULL. */
-static const char *after(const char *text, const char *prefix)
-{
-    for (; *prefix; text++, prefix++) {
-        if (*text != *prefix) {
-            return NULL;
-        }
-    }
-    return text;
-}
-
-/* Whether the word at `text` is `word`, up to a space, a colon or the end. */
-static bool is_word(const char *text, const char *word)
-{
-    const char *rest = after(text, word);
-    return rest && (ends_word(*rest) || *rest == ':');
-}
-
-static int digit_value(char c)
-{
-    if (c >= '0' && c <= '9') {
-        return c - '0';
-    }
-    c |= 0x20; /* lower case */
-    return c >= 'a' && c <= 'f' ? c - 'a' + 10 : 16;
-}
-
-/* A decimal or 0x number that fills its word, at most `most`; `otherwise` for anything else. */
-static uint32_t read_number(const char *text, uint32_t most, uint32_t otherwise)
-{
-    const char *hexadecimal = after(text, "0x");
-    uint32_t base = hexadecimal ? 16 : 10;
-    uint64_t value = 0;
-    text = hexadecimal ? hexadecimal : text;
-    if (ends_word(*text)) {
-        return otherwise;
-    }
-    for (; !ends_word(*text); text++) {
-        uint32_t digit = (uint32_t)digit_value(*text);
-        value = value * base + digit;
-        if (digit >= base || value > most) {
-            return otherwise;
-        }
-    }
-    return (uint32_t)value;
-}
+#include "words.h"
 
 static enum stage read_stage(const char *name)
 {
@@ -130,12 +73,8 @@ static void read_word(const char *word, struct options *options)
 void options_read(const char *cmdline, struct options *options)
 {
     *options = (struct options){.console_port = 0x3f8, .debug_port = 0x3f8, .seed = 1};
-    while (*cmdline) {
-        for (; is_space(*cmdline); cmdline++) {
-        }
+    for (cmdline = next_word(cmdline); *cmdline; cmdline = next_word(word_end(cmdline))) {
         read_word(cmdline, options);
-        for (; !ends_word(*cmdline); cmdline++) {
-        }
     }
     /* These say something about VMs, so there has to be one. */
     bool about_vms = options->hang_after >= STAGE_VMM || options->play == PLAY_RELEASE;

@@ -126,7 +126,7 @@ static void boot_kernel(void)
     print("Booting all finished, dropped to user space\n");
 }
 
-_Noreturn void standin_main(uint32_t magic, const void *information)
+_Noreturn void image_main(uint32_t magic, const void *information)
 {
     bool multiboot = multiboot_read(magic, information, &boot);
     options_read(boot.cmdline, &options);

@@ -476,20 +476,23 @@ def test_building_without_a_compiler_says_what_to_install(
 @pytest.mark.parametrize("version", ["standard", "editable"])
 def test_the_hook_builds_and_a_wheel_takes_the_kernel_along(tmp_path: Path, version: str) -> None:
     hook = build_hook()
-    shutil.copytree(SOURCE, tmp_path / "probes" / "standin")
+    shutil.copytree(SOURCE.parent, tmp_path / "probes")
     build_data: dict[str, dict[str, str]] = {"force_include": {}}
     hook.StandinBuildHook(str(tmp_path), {}, None, None, str(tmp_path), "wheel").initialize(
         version, build_data
     )
-    built = tmp_path / "build" / "standin" / "standin-kernel"
-    assert built.read_bytes()[:4] == b"\x7fELF"
-    in_wheel = {str(built): "bringup/_assets/probes/standin/standin-kernel"}
+    in_wheel = {}
+    for folder, name in hook.PROGRAMS:
+        built = tmp_path / "build" / folder / name
+        assert built.read_bytes()[:4] == b"\x7fELF"
+        in_wheel[str(built)] = f"bringup/_assets/probes/{folder}/{name}"
+    assert len(in_wheel) == len(hook.PROGRAMS) >= 1
     assert build_data["force_include"] == (in_wheel if version == "standard" else {})
 
 
 def test_the_build_is_reproducible(kernel: Path, tmp_path: Path) -> None:
     copy = tmp_path / "elsewhere"
-    shutil.copytree(SOURCE, copy)
-    command = ["make", "-C", str(copy), f"OUT={tmp_path / 'kernel'}"]
+    shutil.copytree(SOURCE.parent, copy)
+    command = ["make", "-C", str(copy / SOURCE.name), f"OUT={tmp_path / 'kernel'}"]
     subprocess.run(command, check=True, timeout=60, capture_output=True)
     assert (tmp_path / "kernel").read_bytes() == kernel.read_bytes()

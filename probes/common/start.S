@@ -19,8 +19,8 @@ mb2_start:
 mb2_end:
 
 /* Machine state (Multiboot 3.2, Multiboot2 3.3): protected mode, flat segments, no paging, interrupts
-   off; EAX holds the protocol's magic, EBX the information. There is no stack and no GDT of ours: we
-   never load a segment and never take an interrupt. */
+   off; EAX holds the protocol's magic, EBX the information. There is no stack, and no GDT of ours: a program
+   that loads a segment or takes an interrupt brings one. It starts at image_main(magic, information). */
     .text
     .globl _start
     .type _start, @function
@@ -33,7 +33,7 @@ _start:
     pushl $0
     pushl %ebx
     pushl %eax
-    call standin_main
+    call image_main
 1:  cli
     hlt
     jmp 1b
