@@ -1,0 +1,292 @@
+"""The probe ramdisk: an initramfs from the distribution's busybox and drivers, and scripts of our own.
+
+Made without root, the same bytes from the same inputs, kept in the cache by what went into it. It holds
+drivers for Ethernet, AHCI and NVMe controllers, so that they bind and show which interrupt pin they use, and
+no driver for SCSI disks and no file system: nothing that is on a disk can be mounted or written by accident.
+"""
+
+from __future__ import annotations
+
+import gzip
+import hashlib
+import lzma
+import os
+import re
+import struct
+import subprocess
+import tempfile
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from bringup.assets import asset
+from bringup.errors import ImageError, LabError, MissingProgramError
+from bringup.paths import cache_dir
+from bringup.probe.collector import collector_script
+
+BOOT_DIR = Path("/boot")
+MODULES_DIR = Path("/lib/modules")
+BUSYBOX = Path("/bin/busybox")
+
+DRIVERS = (
+    # Ethernet of boards that seL4 runs on, of their PCIe cards, and of virtual machines.
+    *(
+        "igb",
+        "igc",
+        "e1000e",
+        "e1000",
+        "i40e",
+        "ixgbe",
+        "tg3",
+        "r8169",
+        "realtek",
+        "virtio_pci",
+        "virtio_net",
+    ),
+    *("ahci", "nvme"),
+)
+"""What is loaded where the hardware is there; what a kernel does not have is left out."""
+
+_FORMAT = 1
+# System V ABI, chapters 4 and 5: class and byte order, e_machine, e_phoff; then e_phentsize and e_phnum.
+_ELF64 = struct.Struct("<6s12xH12xQ")
+_ELF64_TABLE, _ELF64_TABLE_AT = struct.Struct("<HH"), 54
+_EM_X86_64, _PT_INTERP = 62, 3
+_CPIO_TIMEOUT_S = 60.0
+_PACKED = (".ko", ".ko.xz", ".ko.zst", ".ko.gz")
+
+
+@dataclass(frozen=True, slots=True)
+class ProbeKernel:
+    """A kernel of this host: its file, its release as `uname -r` says it, and the folder of its modules."""
+
+    path: Path
+    release: str
+    modules: Path
+
+
+@dataclass(frozen=True, slots=True)
+class Module:
+    """A kernel module: its name, its file, and the names it needs, in the order of `modules.dep`."""
+
+    name: str
+    path: Path
+    needs: tuple[str, ...]
+
+
+def find_kernel(boot: Path = BOOT_DIR, modules: Path = MODULES_DIR) -> ProbeKernel:
+    """Return the newest kernel of the distribution that may be read and has its modules.
+
+    Raises MissingProgramError when there is none, and says whether it is absent or kept from us.
+    """
+    unreadable = None
+    for path in sorted(boot.glob("vmlinuz-*"), key=lambda path: _age(path.name), reverse=True):
+        release = path.name.removeprefix("vmlinuz-")
+        if not (modules / release / "modules.dep").is_file():
+            continue
+        if os.access(path, os.R_OK):
+            return ProbeKernel(path, release, modules / release)
+        unreadable = unreadable or path
+    if unreadable is not None:
+        raise MissingProgramError(
+            f"the probe boots this host's kernel, and only root may read {unreadable}",
+            hint=f"sudo chmod a+r {unreadable}, or apt install linux-image-amd64 on Debian",
+        )
+    raise MissingProgramError(
+        f"the probe boots a kernel of the distribution, and there is none with modules in {boot}",
+        hint="apt install linux-image-amd64 (Ubuntu: linux-image-generic)",
+    )
+
+
+def _age(name: str) -> list[tuple[int, int, str]]:
+    """Return a sort key by which 6.10 comes after 6.9."""
+    return [(1, int(part), "") if part.isdigit() else (0, 0, part) for part in re.split(r"(\d+)", name)]
+
+
+def ramdisk(kernel: ProbeKernel) -> Path:
+    """Return the initramfs for `kernel`, made first if need be.
+
+    Raises MissingProgramError naming the package of what is not installed, LabError when it cannot be made.
+    """
+    if not is_static_program(BUSYBOX):
+        raise MissingProgramError(
+            f"the probe needs a static {BUSYBOX}, and there is none", hint="apt install busybox-static"
+        )
+    modules = wanted_modules(kernel)
+    scripts = _scripts()
+    folder = cache_dir() / "probe"
+    folder.mkdir(exist_ok=True)
+    target = folder / f"ramdisk-{_key(kernel, modules, scripts)}.cpio.gz"
+    if not target.is_file():
+        _make(kernel, modules, scripts, target)
+    return target
+
+
+def is_static_program(path: Path) -> bool:
+    """Return whether `path` is an x86-64 program that needs no shared library (no PT_INTERP header)."""
+    try:
+        data = path.read_bytes()
+        magic, machine, table = _ELF64.unpack_from(data)
+        size, count = _ELF64_TABLE.unpack_from(data, _ELF64_TABLE_AT)
+        kinds = [struct.unpack_from("<I", data, table + number * size)[0] for number in range(count)]
+    except (OSError, struct.error):
+        return False
+    return magic == b"\x7fELF\x02\x01" and machine == _EM_X86_64 and _PT_INTERP not in kinds
+
+
+def wanted_modules(kernel: ProbeKernel) -> tuple[Module, ...]:
+    """Return the drivers and what they need, sorted by name; raises LabError when there is no NIC driver."""
+    try:
+        table = parse_modules_dep((kernel.modules / "modules.dep").read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError):
+        raise LabError(
+            f"the list of modules of kernel {kernel.release} cannot be read", hint=f"depmod {kernel.release}"
+        ) from None
+    names: dict[str, None] = {}
+    for driver in DRIVERS:
+        if driver in table:
+            names |= dict.fromkeys((driver, *table[driver][1]))
+    if not names.keys() & {"igb", "e1000e", "virtio_net"}:
+        raise MissingProgramError(
+            f"the kernel {kernel.release} has no Ethernet drivers",
+            hint="apt install linux-image-amd64 (not the cloud kernel)",
+        )
+    return tuple(
+        Module(name, kernel.modules / table[name][0], table[name][1])
+        for name in sorted(names)
+        if name in table
+    )
+
+
+def parse_modules_dep(text: str) -> dict[str, tuple[str, tuple[str, ...]]]:
+    """Return name to (path, names needed) from a `modules.dep` (depmod(8)); names with `_` for `-`."""
+    table = {}
+    for line in text.splitlines():
+        path, colon, needs = line.partition(":")
+        if colon and path.endswith(_PACKED):
+            table[_module_name(path)] = (path, tuple(map(_module_name, needs.split())))
+    return table
+
+
+def _module_name(path: str) -> str:
+    return path.rpartition("/")[2].partition(".ko")[0].replace("-", "_")
+
+
+def _scripts() -> dict[str, bytes]:
+    scripts = {name: asset(f"probes/linux/{name}").read_bytes() for name in ("init", "lease.sh")}
+    return {**scripts, "collect.sh": collector_script().encode()}
+
+
+def _key(kernel: ProbeKernel, modules: Sequence[Module], scripts: Mapping[str, bytes]) -> str:
+    digest = hashlib.sha256(f"{_FORMAT} {kernel.release}".encode())
+    for path in (BUSYBOX, kernel.modules / "modules.alias", *(module.path for module in modules)):
+        found = path.stat()
+        digest.update(f"{path} {found.st_size} {found.st_mtime_ns}\n".encode())
+    for name, text in sorted(scripts.items()):
+        digest.update(f"{name} {len(text)}\n".encode() + text)
+    return digest.hexdigest()[:16]
+
+
+def _make(kernel: ProbeKernel, modules: Sequence[Module], scripts: Mapping[str, bytes], target: Path) -> None:
+    # Made beside its place and moved: two probes at the same time, or a kill, leave no half ramdisk.
+    with tempfile.TemporaryDirectory(dir=target.parent, prefix=".making-") as work:
+        root = Path(work) / "root"
+        try:
+            _fill(root, kernel, modules, scripts)
+            made = Path(work) / target.name
+            made.write_bytes(gzip.compress(_archive(root), compresslevel=6, mtime=0))
+            made.replace(target)
+        except OSError as error:
+            raise LabError(
+                f"cannot make the probe ramdisk in {target.parent}: {error.strerror}",
+                hint="is its disk full? `df -h` tells",
+            ) from None
+
+
+def _fill(root: Path, kernel: ProbeKernel, modules: Sequence[Module], scripts: Mapping[str, bytes]) -> None:
+    place = root / "lib" / "modules" / kernel.release
+    for folder in (root / "bin", root / "dev", root / "proc", root / "sys", root / "tmp", place):
+        folder.mkdir(parents=True)
+    _program(root / "bin" / "busybox", BUSYBOX.read_bytes())
+    for name, text in scripts.items():
+        _program(root / name, text)
+    for module in modules:
+        (place / f"{module.name}.ko").write_bytes(unpacked_module(module.path))
+    (place / "modules.dep").write_text("".join(map(_dependency_line, modules)), encoding="ascii")
+    aliases = (kernel.modules / "modules.alias").read_text(encoding="utf-8")
+    (place / "modules.alias").write_text("".join(own_aliases(aliases, modules)), encoding="utf-8")
+
+
+def _program(path: Path, data: bytes) -> None:
+    path.write_bytes(data)
+    path.chmod(0o755)
+
+
+def _dependency_line(module: Module) -> str:
+    return f"{module.name}.ko:{''.join(f' {name}.ko' for name in module.needs)}\n"
+
+
+def own_aliases(text: str, modules: Iterable[Module]) -> list[str]:
+    """Return the lines of a `modules.alias` that lead to one of `modules`."""
+    names = {module.name for module in modules}
+    lines = (line.split() for line in text.splitlines())
+    return [
+        f"{' '.join(words)}\n" for words in lines if len(words) == 3 and words[2].replace("-", "_") in names
+    ]
+
+
+def unpacked_module(path: Path) -> bytes:
+    """Return a module's bytes; busybox loads no compressed one. Raises ImageError for a damaged one."""
+    data = path.read_bytes()
+    try:
+        match path.suffix:
+            case ".xz":
+                return lzma.decompress(data)
+            case ".gz":
+                return gzip.decompress(data)
+            case ".zst":
+                return _filtered(["zstd", "-dcq"], data, "zstd")
+        return data
+    except (lzma.LZMAError, EOFError, gzip.BadGzipFile):
+        raise ImageError(
+            f"the kernel module {path} is damaged", hint="apt install --reinstall the kernel's package"
+        ) from None
+
+
+def _archive(root: Path) -> bytes:
+    """Return the tree as a cpio archive that depends on nothing but its names and contents."""
+    paths = sorted(root.rglob("*"))
+    for path in paths:
+        os.utime(path, (0, 0))
+    names = b"".join(os.fsencode(path.relative_to(root)) + b"\0" for path in paths)
+    command = [
+        "cpio",
+        "-0",
+        "-o",
+        "-H",
+        "newc",
+        "--reproducible",
+        "--owner=+0:+0",
+        "--quiet",
+        "-D",
+        str(root),
+    ]
+    return _filtered(command, names, "cpio")
+
+
+def _filtered(command: Sequence[str], data: bytes, package: str) -> bytes:
+    environment = {**os.environ, "LC_ALL": "C"}
+    try:
+        done = subprocess.run(
+            command, input=data, capture_output=True, timeout=_CPIO_TIMEOUT_S, env=environment, check=False
+        )
+    except FileNotFoundError:
+        raise MissingProgramError(
+            f"the program {command[0]} is not installed", hint=f"apt install {package}"
+        ) from None
+    except subprocess.TimeoutExpired:
+        raise LabError(f"{command[0]} did not finish within {_CPIO_TIMEOUT_S:.0f} s") from None
+    if done.returncode != 0:
+        words = done.stderr.decode(errors="replace").strip().splitlines() or ["no reason given"]
+        raise LabError(f"{command[0]} failed: {words[-1]}", hint=f"apt install --reinstall {package}")
+    return done.stdout
