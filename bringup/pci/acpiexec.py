@@ -1,0 +1,106 @@
+"""ACPICA's `acpiexec` as the interpreter of captured AML: commands in, one text per command out, bounded.
+
+It runs firmware code of a machine nobody vouches for, so it gets a private folder, no input but ours, limits
+on memory, output and time, and its whole process group is ended with it. Operation regions do not exist
+here: acpiexec simulates them, filled with one byte (`-fv`), so an answer that changes with `fill` rests on
+registers that were not captured.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import re
+import resource
+import signal
+import subprocess
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+PROGRAM = "acpiexec"
+HOW_TO_INSTALL = "acpiexec is not installed: apt install acpica-tools"
+
+_MEMORY_BYTES = 1 << 30
+_OUTPUT_BYTES = 16 << 20
+_LOOP_SECONDS = "2"
+_ANSWER = re.compile(r"^- ", re.MULTILINE)
+_LOADED = re.compile(r"^ACPI: (\d{1,4}) ACPI AML tables successfully acquired and loaded$", re.MULTILINE)
+_ERROR = re.compile(r"^(?:ACPI Error|ACPI Exception|Could not|Table)[^\n]*", re.MULTILINE)
+
+
+class AcpiexecError(Exception):
+    """acpiexec did not answer; the text says why, for a `Missing`."""
+
+
+class LoadError(AcpiexecError):
+    """A table was refused, so that names of it are missing."""
+
+
+def write_tables(folder: Path, tables: Sequence[bytes]) -> list[str]:
+    """Put the tables into `folder`, DSDT first, and return their file names."""
+    names = []
+    for index, table in enumerate(tables):
+        names.append(f"table{index}.aml")
+        (folder / names[-1]).write_bytes(table)
+    return names
+
+
+def answers(
+    folder: Path, names: Sequence[str], commands: Sequence[str], fill: int, deadline: float
+) -> list[str]:
+    """Return what acpiexec prints for each command; raises AcpiexecError.
+
+    `deadline` is on time.monotonic(). A table that is not loaded is a LoadError.
+    """
+    text = _run(folder, names, [*commands, "quit"], fill, deadline)
+    start, *rest = _ANSWER.split(text)
+    loaded = _LOADED.search(start)
+    if loaded is None or int(loaded[1]) != len(names):
+        error = _ERROR.search(start)
+        raise LoadError(f"acpiexec could not load the tables{': ' + error[0][:200] if error else ''}")
+    if len(rest) < len(commands):
+        raise AcpiexecError("acpiexec ended before it had answered")
+    return rest[: len(commands)]
+
+
+def _run(folder: Path, names: Sequence[str], commands: Sequence[str], fill: int, deadline: float) -> str:
+    output = folder / "output"
+    with output.open("wb") as sink:
+        try:
+            process = subprocess.Popen(
+                [PROGRAM, "-to", _LOOP_SECONDS, "-fv", f"{fill:#x}", *names],
+                cwd=folder,
+                env={"PATH": os.environ.get("PATH", os.defpath), "LC_ALL": "C"},
+                stdin=subprocess.PIPE,
+                stdout=sink,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+            )
+        except FileNotFoundError:
+            raise AcpiexecError(HOW_TO_INSTALL) from None
+        except OSError as error:
+            raise AcpiexecError(f"acpiexec does not start: {error.strerror}") from None
+        try:
+            # A process that is gone already (it could not load anything) needs no limits.
+            with contextlib.suppress(ProcessLookupError):
+                resource.prlimit(process.pid, resource.RLIMIT_AS, (_MEMORY_BYTES, _MEMORY_BYTES))
+                resource.prlimit(process.pid, resource.RLIMIT_FSIZE, (_OUTPUT_BYTES, _OUTPUT_BYTES))
+            process.communicate("".join(f"{c}\n" for c in commands).encode(), deadline - time.monotonic())
+        except subprocess.TimeoutExpired:
+            raise AcpiexecError("acpiexec did not answer in time") from None
+        finally:
+            _end(process)
+    if output.stat().st_size >= _OUTPUT_BYTES:
+        raise AcpiexecError(f"acpiexec wrote more than {_OUTPUT_BYTES >> 20} MiB")
+    return output.read_bytes().decode("ascii", "replace")
+
+
+def _end(process: subprocess.Popen[bytes]) -> None:
+    """End the process group and reap its leader; whoever is gone already is no error."""
+    if process.stdin is not None and not process.stdin.closed:
+        with contextlib.suppress(BrokenPipeError):
+            process.stdin.close()
+    if process.poll() is None:
+        os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
