@@ -34,6 +34,17 @@ class Files(Protocol):
         """Whether a folder is there, empty or not."""
 
 
+def names_in(files: Files, path: str) -> tuple[str, ...] | None:
+    """Return the names in a folder, told by a folder or by a capture's list; None when there is neither."""
+    names = files.children(path)
+    if names:
+        return names
+    text = files.read(path)
+    if isinstance(text, bytes):
+        return tuple(text.decode("utf-8", "replace").split())
+    return () if files.is_folder(path) else None
+
+
 class MemoryFiles:
     """A tree held in memory: path to bytes, path to link target, path to the reason a file is missing."""
 

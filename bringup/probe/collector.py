@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator
 
 from bringup import __version__
 from bringup.assets import asset
-from bringup.probe.manifest import Entry, linux_manifest
+from bringup.probe.manifest import Entry, entry_words, linux_manifest
 
 FRAME = "probes/linux/collect.sh"
 # A list stands at the folder's own path, so it is written only when it is known that no file lies below.
@@ -33,13 +33,6 @@ def _manifest_lines(entries: Iterable[Entry]) -> Iterator[str]:
     """Yield the manifest as the bundle carries it, inside a here-document."""
     for entry in entries:
         yield f"{' '.join(entry_words(entry))}\n"
-
-
-def entry_words(entry: Entry) -> tuple[str, ...]:
-    """Return an entry as a line of the manifest spells it."""
-    if entry.kind == "command":
-        return ("command", entry.path.rpartition("/")[2], *entry.command)
-    return (entry.kind, entry.path)
 
 
 def _steps(entries: Iterable[Entry]) -> Iterator[str]:

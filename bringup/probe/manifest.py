@@ -19,12 +19,14 @@ from typing import Literal
 
 from bringup.assets import asset
 from bringup.errors import UsageError
-from bringup.pci.files import Files, MemoryFiles
+from bringup.pci.files import Files, MemoryFiles, names_in
 from bringup.pci.model import Missing
 
 EntryKind = Literal["file", "link", "list", "command"]
 COMMANDS = "cmd"
 """The folder of a capture that holds what programs printed."""
+MANIFEST = "manifest"
+"""The file of a capture that holds the entries it followed: what it lacks did not exist on the machine."""
 
 # Nothing a shell could take for more than a path: the collector script writes these as they are.
 _PART = re.compile(r"[A-Za-z0-9_.:*+-]{1,255}")
@@ -82,6 +84,13 @@ def _is_path(path: str) -> bool:
     return all(_PART.fullmatch(part) and part not in (".", "..") for part in path.split("/"))
 
 
+def entry_words(entry: Entry) -> tuple[str, ...]:
+    """Return an entry as a line of the manifest spells it."""
+    if entry.kind == "command":
+        return ("command", entry.path.rpartition("/")[2], *entry.command)
+    return (entry.kind, entry.path)
+
+
 Run = Callable[[Sequence[str]], bytes | Missing]
 
 
@@ -90,7 +99,8 @@ def collect(root: Files, entries: Sequence[Entry], run: Run) -> MemoryFiles:
 
     What is absent is left out; what is there and cannot be read is kept as missing, with the reason.
     """
-    files: dict[str, bytes] = {}
+    manifest = "".join(f"{' '.join(entry_words(entry))}\n" for entry in entries)
+    files: dict[str, bytes] = {MANIFEST: manifest.encode()}
     links: dict[str, str] = {}
     missing: dict[str, str] = {}
     lists: dict[str, bytes] = {}
@@ -123,17 +133,6 @@ def _keep(path: str, data: bytes | Missing, files: dict[str, bytes], missing: di
 
 def _inside(path: str, folders: set[str]) -> bool:
     return any(folder == path or folder.startswith(path + "/") for folder in folders)
-
-
-def names_in(files: Files, path: str) -> tuple[str, ...] | None:
-    """Return the names in a folder, told by a folder or by a capture's list; None when there is neither."""
-    names = files.children(path)
-    if names:
-        return names
-    text = files.read(path)
-    if isinstance(text, bytes):
-        return tuple(text.decode("utf-8", "replace").split())
-    return () if files.is_folder(path) else None
 
 
 def expand(root: Files, glob: str) -> Iterator[str]:

@@ -9,14 +9,17 @@ from typing import Any
 from bringup.pci.model import Function
 
 
-def told_elsewhere(functions: Iterable[Function], field: str, absent: Any = None) -> list[Function]:
+def told_elsewhere(
+    functions: Iterable[Function], field: str, absent: Any = None, *, source: str | None = None
+) -> list[Function]:
     """Return the functions with `field` observed everywhere if it was observed for one: as `absent`.
 
     Programs and kernels that tell a thing tell it of every function that has it (a driver, an IOMMU group):
-    where one has it, none told is none there. Where none has it, the source may not know such things at all.
+    where one has it, none told is none there. Where none has it, the source may not know such things at all,
+    unless `source` is given: the name of one that is known to tell them.
     """
     told = list(functions)
-    source = next((function.provenance[field] for function in told if function.observed(field)), None)
+    source = next((f.provenance[field] for f in told if f.observed(field)), source)
     if source is None:
         return told
     return [

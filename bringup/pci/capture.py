@@ -1,0 +1,148 @@
+"""Opens captures: finds each input's kind by its content, reads it, and merges the views of one machine.
+
+Nothing here goes by file names. Inputs are trusted with nothing: they are bounded, never unpacked to disk,
+and whatever is wrong with one is a UsageError (exit 2), or a ProfileError (exit 12) when two do not belong
+together.
+"""
+
+from __future__ import annotations
+
+import stat
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import BinaryIO, Protocol
+
+from bringup.errors import UsageError
+from bringup.pci.acpi import resolve_scopes
+from bringup.pci.bundle_tar import UNPACKED_LIMIT, is_archive, read_archive
+from bringup.pci.files import Files
+from bringup.pci.merge import merge
+from bringup.pci.model import Machine
+from bringup.pci.names import load_names, with_names
+from bringup.pci.sources import dmesg, lspci, lspci_machine, pciconf
+from bringup.pci.sources import linux as linux_tree
+from bringup.pci.trees import Hashed, open_folder, open_tree
+
+STANDARD_INPUT = Path("-")
+READ_LIMIT = UNPACKED_LIMIT
+
+_HINT = (
+    "give a capture, a folder or tar with sys/bus/pci/devices, `lspci -nn -vvv -xxxx`, `lspci -vmmnnk`, "
+    "`pciconf -lvbc`, or the boot log of Linux or seL4"
+)
+_PICTURES = {b"\xff\xd8\xff": "a JPEG picture", b"\x89PNG": "a PNG picture", b"%PDF": "a PDF"}
+_PROGRAMS = {b"\x7fELF": "a program", b"MZ": "a program", b"PK\x03\x04": "a zip"}
+
+
+class _TextSource(Protocol):
+    """A module that reads one text format."""
+
+    KIND: str
+
+    def looks_like(self, data: bytes) -> bool: ...
+    def parse(self, data: bytes, name: str) -> Machine: ...
+
+
+# In the order in which they are tried.
+_TEXTS: tuple[_TextSource, ...] = (lspci_machine, lspci, pciconf, dmesg)
+# Best first: whose word counts where several tell the same thing.
+_RANK = (linux_tree.KIND, lspci.KIND, lspci_machine.KIND, pciconf.KIND, dmesg.KIND)
+
+
+def open_capture(paths: Sequence[Path]) -> Machine:
+    """Return the machine that the inputs show together, with names from pci.ids.
+
+    `-` is standard input. Raises UsageError for an input that is missing, unreadable, damaged or of no known
+    kind, ProfileError for inputs of different machines.
+    """
+    if not paths:
+        raise UsageError("no capture was named", hint=_HINT)
+    named = [path.name if path != STANDARD_INPUT else "stdin" for path in paths]
+    # Two files of one name are told apart by their paths: provenance points at names.
+    names = [str(p) if named.count(n) > 1 or not n else n for p, n in zip(paths, named, strict=True)]
+    machines = [_open(path, name) for path, name in zip(paths, names, strict=True)]
+    return _finished(merge(sorted(machines, key=_rank)))
+
+
+def open_local() -> Machine:
+    """Return the machine this runs on, read through the same manifest as a capture; nothing is written.
+
+    What privilege hid is `missing`. Raises LabError where there is no Linux with PCI.
+    """
+    from bringup.pci.local import NAME, local_files
+
+    files = Hashed(local_files())
+    return _finished(_read_tree(files, NAME, files.hexdigest))
+
+
+def _finished(machine: Machine) -> Machine:
+    """Add what needs all sources: bridges that lead to a DMAR scope, names."""
+    acpi = resolve_scopes(machine.acpi, machine.functions)
+    return with_names(replace(machine, acpi=acpi), load_names())
+
+
+def _rank(machine: Machine) -> int:
+    kind = machine.sources[0].kind
+    return _RANK.index(kind) if kind in _RANK else len(_RANK)
+
+
+def _open(path: Path, name: str) -> Machine:
+    if path == STANDARD_INPUT:
+        return read_bytes(_read(sys.stdin.buffer, "standard input"), name)
+    try:
+        mode = path.stat().st_mode
+        if stat.S_ISDIR(mode):
+            files = Hashed(open_folder(path))
+            return _read_tree(files, name, files.hexdigest)
+        if not (stat.S_ISREG(mode) or stat.S_ISFIFO(mode)):
+            raise UsageError(f"{path} is neither a file nor a folder", hint=_HINT)
+        with path.open("rb") as file:
+            data = _read(file, str(path))
+    except OSError as error:
+        raise UsageError(f"cannot read {path}: {(error.strerror or str(error)).lower()}") from None
+    return read_bytes(data, name)
+
+
+def _read(file: BinaryIO, name: str) -> bytes:
+    data = file.read(READ_LIMIT + 1)
+    if len(data) > READ_LIMIT:
+        raise UsageError(f"{name} has more than {READ_LIMIT >> 20} MiB: this is no capture")
+    return data
+
+
+def read_bytes(data: bytes, name: str) -> Machine:
+    """Return the machine in a file's bytes, whatever kind they are of; raises UsageError."""
+    if not data:
+        raise UsageError(f"{name} is empty", hint=_HINT)
+    if is_archive(data):
+        files = open_tree(read_archive(data, name), name)
+        sha256 = _sha256(data)
+        return _read_tree(files, name, lambda: sha256)
+    for source in _TEXTS:
+        if source.looks_like(data):
+            return source.parse(data, name)
+    raise UsageError(f"{name} is {_kind_of(data)}: no view of a machine that is known here", hint=_HINT)
+
+
+def _read_tree(files: Files, name: str, sha256: Callable[[], str]) -> Machine:
+    machine = linux_tree.read_linux(files, name)
+    if not machine.functions:
+        raise UsageError(f"no PCI functions in {name}", hint=_HINT)
+    (source, *rest) = machine.sources
+    return replace(machine, sources=(replace(source, sha256=sha256()), *rest))
+
+
+def _sha256(data: bytes) -> str:
+    from hashlib import sha256
+
+    return sha256(data).hexdigest()
+
+
+def _kind_of(data: bytes) -> str:
+    """Return in words what the bytes seem to be."""
+    for start, what in (_PICTURES | _PROGRAMS).items():
+        if data.startswith(start):
+            return what
+    return "binary data" if b"\0" in data[:4096] else "a text of another kind"

@@ -1,0 +1,102 @@
+"""The lines of a Linux boot log that are about the whole machine: firmware, IOAPICs, DMA remapping (pure)."""
+
+from __future__ import annotations
+
+import re
+
+from bringup.pci.model import (
+    Acpi,
+    Dmar,
+    Drhd,
+    Identity,
+    IoApic,
+    Machine,
+    Madt,
+    Platform,
+    Rmrr,
+    SourceOverride,
+)
+
+_LIMIT = 1024
+_VERSION = re.compile(r"\bLinux version [^\r\n]{1,512}")
+_COMMAND_LINE = re.compile(r"\b(?:Kernel c|C)ommand line: ([^\r\n]{0,2048})")
+_DMI = re.compile(r"\bDMI: [^\r\n/]{1,128}/([^\r\n,]{1,64}), BIOS ([^\s]{1,32})(?: (\d\d/\d\d/\d{4}))?")
+_CPU = re.compile(r"\bsmpboot: CPU0: ([^\r\n(]{1,96})")
+_IOAPIC = re.compile(
+    r"\bIOAPIC\[(\d{1,3})\]: apic_id (\d{1,3}), version \d{1,3}, "
+    r"address 0x([0-9a-f]{1,16}), GSI (\d{1,5})-(\d{1,5})"
+)
+_OVERRIDE = re.compile(
+    r"INT_SRC_OVR \(bus 0 bus_irq (\d{1,3}) global_irq (\d{1,5}) (dfl|high|low) (dfl|edge|level)\)"
+)
+_WIDTH = re.compile(r"\bDMAR: Host address width (\d{1,3})")
+_DRHD = re.compile(r"\bDMAR: DRHD base: 0x([0-9a-f]{1,16}) flags: 0x([0-9a-f]{1,2})")
+_RMRR = re.compile(r"\bDMAR: RMRR base: 0x([0-9a-f]{1,16}) end: 0x([0-9a-f]{1,16})")
+# arch/x86/kernel/apic/apic.c; arch/x86/kernel/cpu/feat_ctl.c, and kvm's own word on it.
+_X2APIC = re.compile(r"\bx2apic:? enabled by BIOS")
+_VTX_OFF = re.compile(
+    r"\bVMX \((?:in|out)side TXT\) disabled by BIOS|\bkvm(?:_intel)?: .{0,40}disabled by bios"
+)
+_REMAPPING = "Intel(R) Virtualization Technology for Directed I/O"
+# MPS INTI flags (ACPI 6.4, table 5.38).
+_POLARITY = {"dfl": 0, "high": 1, "low": 3}
+_TRIGGER = {"dfl": 0, "edge": 1, "level": 3}
+
+
+def read_platform_lines(text: str) -> Machine:
+    """Return a machine without functions: what a log tells of firmware, interrupt controllers and IOMMUs."""
+    version = _VERSION.search(text)
+    command_line = _COMMAND_LINE.search(text)
+    cpu = _CPU.search(text)
+    # A log that has lost its start cannot tell that a line was not there.
+    begins = version is not None
+    return Machine(
+        functions=(),
+        identity=_identity(text),
+        platform=Platform(
+            cpu_model=None if cpu is None else cpu[1].strip(),
+            vtx_locked_off=True if _VTX_OFF.search(text) else None,
+            x2apic=True if _X2APIC.search(text) else False if begins else None,
+            iommu=True if _REMAPPING in text else None,
+            kernel=None if version is None else version[0].strip(),
+            command_line=None if command_line is None else command_line[1].strip(),
+            firmware=("uefi" if re.search(r"\befi: EFI v", text) else "bios") if begins else None,
+        ),
+        acpi=Acpi(madt=_madt(text), dmar=_dmar(text)),
+    )
+
+
+def _identity(text: str) -> Identity | None:
+    # The maker's name and the product's are one run of words there, so neither is told.
+    match = _DMI.search(text)
+    return None if match is None else Identity(baseboard=match[1], bios_version=match[2], bios_date=match[3])
+
+
+def _madt(text: str) -> Madt | None:
+    found = {int(match[1]): match for match in _IOAPIC.finditer(text)}
+    if not found:
+        return None
+    ioapics = tuple(
+        IoApic(index, int(m[2]), int(m[3], 16), int(m[4]), int(m[5]) - int(m[4]) + 1)
+        for index, m in sorted(found.items())
+    )
+    overrides = [
+        SourceOverride(int(m[1]), int(m[2]), _POLARITY[m[3]] | _TRIGGER[m[4]] << 2)
+        for m in _OVERRIDE.finditer(text)
+    ]
+    return Madt(ioapics, tuple(dict.fromkeys(overrides))[:_LIMIT])
+
+
+def _dmar(text: str) -> Dmar | None:
+    """Return the remapping units and reserved regions; the log names no device of their scopes."""
+    width = _WIDTH.search(text)
+    drhds = [Drhd(0, int(m[1], 16), bool(int(m[2], 16) & 1), ()) for m in _DRHD.finditer(text)]
+    rmrrs = [Rmrr(0, int(m[1], 16), int(m[2], 16), ()) for m in _RMRR.finditer(text)]
+    if not drhds and not rmrrs:
+        return None
+    return Dmar(
+        None if width is None else int(width[1]),
+        None,
+        tuple(dict.fromkeys(drhds))[:_LIMIT],
+        tuple(dict.fromkeys(rmrrs))[:_LIMIT],
+    )
