@@ -10,6 +10,9 @@ from bringup.camkes.attributes import UNTYPED_POOL
 from bringup.camkes.model import Application, Place, Setting
 from bringup.pci.model import Bdf
 
+# What C holds; a longer number is a mistake, and Python would not even print it.
+MAX_NUMBER = 1 << 64
+
 PASSTHROUGH = ("vm_ioports", "pci_devices", "vm_irqs")
 
 _VM_INSTANCE = re.compile(r"vm\d+", re.ASCII)
@@ -146,6 +149,8 @@ def read_pools(application: Application) -> tuple[Pool, ...]:
 def pool_of(setting: Setting) -> Pool | None:
     """Return the pool that a setting asks for, None when it is no pool or its count no number."""
     match = UNTYPED_POOL.fullmatch(setting.attribute)
-    if match is None or not isinstance(setting.value, int) or len(match[1]) > 4:
+    if match is None or len(match[1]) > 4 or not isinstance(setting.value, int):
+        return None
+    if abs(setting.value) >= MAX_NUMBER:
         return None
     return Pool(setting.instance, int(match[1]), int(setting.value), setting.place)

@@ -15,7 +15,7 @@ from typing import Literal
 from bringup.camkes.attributes import UNTYPED_POOL
 from bringup.camkes.findings import Finding, Gap, Rule
 from bringup.camkes.model import Application, Place, Setting, Unevaluated, Value
-from bringup.camkes.vm import PASSTHROUGH, Device, Irq, Pool, Ports, Range, Vm, is_vm, pool_of
+from bringup.camkes.vm import MAX_NUMBER, PASSTHROUGH, Device, Irq, Pool, Ports, Range, Vm, is_vm, pool_of
 
 SHAPE = Rule(
     "F2",
@@ -242,7 +242,7 @@ class _Reader:
         return None
 
     def _number(self, value: Value, place: Place, what: str) -> int | None:
-        if isinstance(value, int):  # `true` and `false` are 1 and 0 to the templates, too
+        if isinstance(value, int) and abs(value) < MAX_NUMBER:  # `true` and `false` are 1 and 0 there, too
             return int(value)
         if isinstance(value, Unevaluated):
             self._computed(what, value)
@@ -250,8 +250,8 @@ class _Reader:
             self._wrong(
                 "wrong-type",
                 place,
-                f"{self.name}.{what} is {_shown(value)}, not a whole number",
-                "write it without quotes, in decimal or as 0x…",
+                f"{self.name}.{what} is {_shown(value)}, not a whole number of 64 bits",
+                "write it without quotes, in decimal or as 0x…, in at most 64 bits",
             )
         return None
 
@@ -302,8 +302,9 @@ class _Reader:
         setting = self._list("exclude_paddr")
         for element, place in self._elements(setting) if setting else ():
             pair = element if isinstance(element, tuple) else ()
-            if len(pair) == 2 and isinstance(pair[0], int) and isinstance(pair[1], int):
-                yield Range(pair[0], pair[1], place)
+            base, size = (_whole(value) for value in pair) if len(pair) == 2 else (None, None)
+            if base is not None and size is not None:
+                yield Range(base, size, place)
             else:
                 self._wrong(
                     "not-a-pair",
@@ -339,13 +340,15 @@ class _Reader:
 
 
 def _whole(value: Value | None) -> int | None:
-    return int(value) if isinstance(value, int) else None
+    return int(value) if isinstance(value, int) and abs(value) < MAX_NUMBER else None
 
 
 def _shown(value: Value) -> str:
     if isinstance(value, tuple):
         inside = ", ".join("[…]" if isinstance(element, tuple) else _shown(element) for element in value[:6])
         return _cut(f"[{inside}{', …' if len(value) > 6 else ''}]")
+    if isinstance(value, int) and abs(value) >= MAX_NUMBER:
+        return "a number that is too large"
     if isinstance(value, str):
         return f'"{_cut(value)}"'
     if isinstance(value, Unevaluated):

@@ -1,0 +1,88 @@
+"""Checks a whole CAmkES configuration against what the VMM, capDL and the kernel really accept. Pure.
+
+    report = check(application, assessment=assessment, build=build, profile=profile)
+    report.clean, report.findings, report.gaps
+
+camkes-tool itself validates none of this. Rules C1 to C48 are constraints of the software below, F1 on are
+mistakes met in the field. A rule whose input is missing says so (`gaps`) and never passes silently.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING
+
+from bringup.camkes.build import Build
+from bringup.camkes.checks import (
+    bar_layout,
+    bars,
+    dests,
+    identity,
+    interrupts,
+    iommu,
+    memory,
+    pins,
+    ports,
+    sizing,
+    text,
+)
+from bringup.camkes.checks import (
+    build as build_checks,
+)
+from bringup.camkes.checks.context import Context
+from bringup.camkes.findings import Finding, Gap, Report, Rule
+from bringup.camkes.model import Application
+from bringup.camkes.vm import read_pools
+from bringup.camkes.vm_read import SHAPE, read_vms
+from bringup.pci.assessment import Assessment
+
+if TYPE_CHECKING:
+    from bringup.profile_model import Profile
+
+__all__ = ["CHECKS", "RULES", "check"]
+
+Check = Callable[[Context], Iterator[Finding | Gap]]
+
+_MODULES = (
+    interrupts,
+    dests,
+    identity,
+    bars,
+    memory,
+    bar_layout,
+    ports,
+    iommu,
+    sizing,
+    text,
+    build_checks,
+    pins,
+)
+
+
+def _order(rule: Rule) -> tuple[str, int]:
+    return rule.code[0], int(rule.code[1:])
+
+
+CHECKS: tuple[tuple[Rule, Check], ...] = tuple(
+    sorted((pair for module in _MODULES for pair in module.CHECKS), key=lambda pair: _order(pair[0]))
+)
+"""Every check with its rule; a rule may have several checks."""
+
+RULES: tuple[Rule, ...] = tuple(sorted({rule for rule, _ in CHECKS} | {SHAPE}, key=_order))
+"""Every rule once: C1 to C48, then F1 on."""
+
+
+def check(
+    application: Application,
+    *,
+    assessment: Assessment | None = None,
+    build: Build | None = None,
+    profile: Profile | None = None,
+) -> Report:
+    """Return everything there is to say about an application, with what else is known of board and build."""
+    vms, malformed = read_vms(application)
+    context = Context(application, vms, read_pools(application), assessment, build, profile)
+    found: list[Finding | Gap] = list(malformed)
+    for _, run in CHECKS:
+        found += run(context)
+    return Report.of(application.root, found, RULES)
