@@ -1,5 +1,7 @@
 """HTTP for boards: GET and HEAD of the boot's own files, whole or from an offset, with progress as events.
 
+What a board may send is `upload.py`'s business; every other method is refused.
+
 GRUB reads a kernel's first bytes, closes, and asks again from an offset (`Range: bytes=N-`), so a response
 that the board breaks off is an ordinary event and not an error.
 """
@@ -24,6 +26,7 @@ from bringup.netboot.catalog import (
 )
 from bringup.netboot.listen import bind_error
 from bringup.netboot.spec import ServedFile
+from bringup.netboot.upload import Receiver
 
 _CHUNK = 256 * 1024
 _TRANSFERS_MAX = 16
@@ -37,15 +40,22 @@ class HttpService:
     """An HTTP server on one address. Make it inside a running loop, `start()`, later `stop()`."""
 
     def __init__(
-        self, catalog: Catalog, address: str, port: int, emit: Emit, is_stranger: IsStranger = lambda _: False
+        self,
+        catalog: Catalog,
+        address: str,
+        port: int,
+        emit: Emit,
+        is_stranger: IsStranger = lambda _: False,
+        receiver: Receiver | None = None,
     ) -> None:
         self._catalog = catalog
         self._address = address
         self._asked_port = port
         self._emit = emit
         self._is_stranger = is_stranger
+        self._receiver = receiver
         self._transfers = 0
-        # lingering_time 0: a request's body is nothing to wait for.
+        # lingering_time 0: the body of a refused request is nothing to wait for.
         server = web.Server(self._handle, keepalive_timeout=_KEEPALIVE_S, lingering_time=0.0, access_log=None)
         self._runner = web.ServerRunner(server, shutdown_timeout=_SHUTDOWN_S)
 
@@ -69,6 +79,9 @@ class HttpService:
         await self._runner.cleanup()
 
     async def _handle(self, request: web.BaseRequest) -> web.StreamResponse:
+        receiver = self._receiver
+        if receiver is not None and receiver.wants(request) and not self._is_stranger(request.remote or ""):
+            return await receiver.receive(request)
         file, status = self._judge(request)
         if file is None:
             path = shown(request.path)

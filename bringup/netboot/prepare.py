@@ -10,7 +10,7 @@ from bringup.errors import MissingProgramError
 from bringup.firmware import Firmware
 from bringup.netboot.grub import core_image
 from bringup.netboot.loaders import BootSet, SerialLine, choose_route, render_script, url_name
-from bringup.netboot.spec import Mode, Role, Route, ServedFile, ServeSpec, Transport, http_base
+from bringup.netboot.spec import Mode, Role, Route, ServedFile, ServeSpec, Transport, Upload, http_base
 
 IPXE_DIR = Path("/usr/lib/ipxe")
 
@@ -73,6 +73,7 @@ def prepare(
     loader: str = "auto",
     serial: SerialLine | None = None,
     transport: Transport | None = None,
+    upload: Upload | None = None,
 ) -> ServeSpec:
     """Choose the route, write its script into `folder` (which exists) and return what is to be served.
 
@@ -103,6 +104,7 @@ def prepare(
         router_advertisement=segment.router_advertisement,
         http_port=segment.http_port,
         tftp_port=segment.tftp_port,
+        upload=upload,
     )
 
 

@@ -29,6 +29,7 @@ from bringup.netboot.dnsmasq import DnsmasqProcess
 from bringup.netboot.http import HttpService
 from bringup.netboot.spec import ServeSpec
 from bringup.netboot.tftp import TftpService
+from bringup.netboot.upload import Receiver
 
 _STOP_S = 2.0
 _TFTP_RESTARTS_MAX = 5
@@ -81,7 +82,8 @@ async def _serve(spec: ServeSpec, configuration: str, emit: Emit) -> None:
     catalog = Catalog(spec.files)
     is_stranger = stranger_check(spec.macs)
     async with contextlib.AsyncExitStack() as stack:
-        http = HttpService(catalog, spec.server_ip, spec.http_port, emit, is_stranger)
+        receiver = None if spec.upload is None else Receiver(spec.upload, emit)
+        http = HttpService(catalog, spec.server_ip, spec.http_port, emit, is_stranger, receiver)
         await http.start()
         stack.push_async_callback(http.stop)
         tftp = _TftpThread(

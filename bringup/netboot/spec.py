@@ -76,6 +76,21 @@ class ServedFile:
 
 
 @dataclass(frozen=True, slots=True)
+class Upload:
+    """The one file that the board may send: to a secret `url_path`, at most `limit` bytes, kept as `path`."""
+
+    url_path: str
+    path: Path
+    limit: int
+
+    def __post_init__(self) -> None:
+        if not _URL_PATH.fullmatch(self.url_path) or len(self.url_path) > _URL_PATH_MAX:
+            raise ProfileError(f"not a path that a board can send to: {self.url_path!r}")
+        if self.limit < 1:
+            raise ProfileError(f"a board cannot send at most {self.limit} bytes")
+
+
+@dataclass(frozen=True, slots=True)
 class ServeSpec:
     """One network boot: `files` are all that TFTP and HTTP show, `macs` the only clients that are answered.
 
@@ -83,6 +98,7 @@ class ServeSpec:
     host is the DHCP server and gives `board_address`; in proxy mode another server gives addresses, and
     nothing but boot file names comes from here. `router_advertisement` answers IPv6 router solicitations, so
     that an iPXE which insists on waiting for them (13 s in the 2019 option ROM) does not; own segment only.
+    `upload` is what the board may send, once; without it, nothing.
     """
 
     interface: str
@@ -95,6 +111,7 @@ class ServeSpec:
     router_advertisement: bool = False
     http_port: int = 80
     tftp_port: int = 69
+    upload: Upload | None = None
 
     def __post_init__(self) -> None:
         _check_interface(self.interface)
@@ -135,6 +152,8 @@ class ServeSpec:
         twice = {path for path in paths if paths.count(path) > 1}
         if twice:
             raise ProfileError(f"two files would appear as {min(twice)}")
+        if self.upload is not None and self.upload.url_path in paths:
+            raise ProfileError(f"{self.upload.url_path} is served and cannot be sent to as well")
         for needed in (self.route.first_file, self.route.script):
             if needed not in paths:
                 raise ProfileError(f"the route by {self.route.loader} needs {needed} among the served files")
@@ -161,8 +180,10 @@ class ServeSpec:
             route = body.pop("route")
             files = body.pop("files")
             body["macs"] = tuple(body["macs"])
+            upload = body.pop("upload")
             return cls(
                 **body,
+                upload=upload and Upload(**{**upload, "path": Path(upload["path"])}),
                 route=Route(**{**route, "firmware": Firmware(route["firmware"])}),
                 files=tuple(ServedFile(**{**file, "path": Path(file["path"])}) for file in files),
             )

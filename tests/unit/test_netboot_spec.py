@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from bringup.errors import ProfileError
 from bringup.firmware import Firmware
-from bringup.netboot.spec import Route, ServedFile, ServeSpec
+from bringup.netboot.spec import Route, ServedFile, ServeSpec, Upload
 
 IPXE = Route(Firmware.BIOS, "ipxe", "multiboot", "http")
 
@@ -40,7 +40,10 @@ def make_spec(**changes: Any) -> ServeSpec:
 PROXY = {"mode": "proxy", "board_address": None}
 
 
-@pytest.mark.parametrize("changes", [{}, PROXY, {"http_port": 8080, "router_advertisement": True}])
+UPLOAD = {"upload": Upload("/upload/0123", Path("/srv/run/capture"), 64 << 20)}
+
+
+@pytest.mark.parametrize("changes", [{}, PROXY, {"http_port": 8080, "router_advertisement": True}, UPLOAD])
 def test_json_round_trip(changes: dict[str, Any]) -> None:
     spec = make_spec(**changes)
     line = spec.to_json()
@@ -130,3 +133,16 @@ def test_any_text_is_refused_cleanly(line: str) -> None:
 @pytest.mark.parametrize(("port", "url"), [(80, "http://10.55.0.1"), (8080, "http://10.55.0.1:8080")])
 def test_base_url(port: int, url: str) -> None:
     assert make_spec(http_port=port).base_url == url
+
+
+@pytest.mark.parametrize(
+    ("path", "limit"), [("upload", 1), ("/a b", 1), ("/../x", 1), ("/x/" + "a" * 99, 1), ("/upload/1", 0)]
+)
+def test_an_upload_that_no_board_could_make(path: str, limit: int) -> None:
+    with pytest.raises(ProfileError):
+        Upload(path, Path("/srv/run/capture"), limit)
+
+
+def test_nothing_is_both_served_and_sent_to() -> None:
+    with pytest.raises(ProfileError, match="cannot be sent to"):
+        make_spec(upload=Upload("/kernel", Path("/srv/run/capture"), 1))
