@@ -12,6 +12,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from bringup.camkes.claims import Origin, fact_lines
+from bringup.camkes.fit import fit
 from bringup.camkes.model import Application, Value
 from bringup.camkes.passthrough import Grant, Passthrough, Planned
 from bringup.camkes.written import same, shown_list, value_text
@@ -21,7 +22,6 @@ from bringup.report.text import size as size_text
 
 # As camkes-vm-examples writes them: 0x0f, 0x2000000.
 _HEX_WIDTH = {"iospace_domain": 4, "heap_size": 3}
-_KEPT_WHERE_SET = frozenset({"pci_devices_iospace", "iospace_domain"})
 
 
 def settings_to_add(passthrough: Passthrough, application: Application) -> tuple[Planned, ...]:
@@ -34,9 +34,7 @@ def settings_to_add(passthrough: Passthrough, application: Application) -> tuple
         setting = application.get(planned.instance, planned.attribute)
         if setting is None:
             missing.append(planned)
-        elif planned.attribute in _KEPT_WHERE_SET and setting.value:
-            continue
-        elif not same(setting.value, planned.value):
+        elif not same(setting.value, fit(planned, setting.value)):
             raise ProfileError(
                 f"{setting.place} already sets {planned.instance}.{planned.attribute}, to another value than "
                 "this machine needs, and camkes-tool takes no second assignment (C43)",
@@ -133,13 +131,7 @@ def _notes(planned: Planned, passthrough: Passthrough) -> list[str]:
     if planned.attribute == "vm_ioports":
         return [f"BAR {ports.bar} of {grant.bdf.short}" for grant in grants for ports in grant.ports]
     if planned.attribute == "vm_irqs":
-        by_irq = {grant.irq: grant for grant in reversed(grants)}
-        names = (
-            [e.get("name") for e in planned.value if isinstance(e, Mapping)]
-            if isinstance(planned.value, tuple)
-            else []
-        )
-        return [f"pin {by_irq[name].pin.grade}" for name in names if isinstance(name, str)]
+        return [f"pin {grant.pin.grade}" for grant in passthrough.irq_grants(planned.instance)]
     return []
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from bringup.camkes.grants import Frames, Ports
@@ -76,6 +76,13 @@ class Passthrough:
         """Return the grants of one VM."""
         return tuple(grant for grant in self.grants if grant.vm == vm)
 
+    def irq_grants(self, vm: str) -> tuple[Grant, ...]:
+        """Return one grant for each interrupt of a VM, the first that has it."""
+        first: dict[str, Grant] = {}
+        for grant in self.of(vm):
+            first.setdefault(grant.irq, grant)
+        return tuple(first.values())
+
     def settings(self) -> tuple[Planned, ...]:
         """Return every setting, VM by VM, in the order they are written."""
         return tuple(planned for vm in self.vms for planned in self._of_vm(vm))
@@ -83,12 +90,11 @@ class Passthrough:
     def _of_vm(self, vm: str) -> list[Planned]:
         grants = self.of(vm)
         ports = [_ports_value(grant, part) for grant in grants for part in grant.ports]
-        by_irq = {grant.irq: grant for grant in reversed(grants)}
         reserved = sorted({pair for grant in grants for pair in grant.reserved})
         planned = [Planned(vm, "vm_ioports", tuple(ports))] if ports else []
         planned += [
             Planned(vm, "pci_devices", tuple(_device_value(grant) for grant in grants)),
-            Planned(vm, "vm_irqs", tuple(self._irq_value(by_irq[g.irq]) for g in _first_by_irq(grants))),
+            Planned(vm, "vm_irqs", tuple(map(self._irq_value, self.irq_grants(vm)))),
             Planned(vm, "pci_devices_iospace", 1),
             Planned(vm, "iospace_domain", self.domains[vm]),
         ]
@@ -105,10 +111,6 @@ class Passthrough:
             "active_low": self.active_low,
             "dest": grant.dest,
         }
-
-
-def _first_by_irq(grants: Sequence[Grant]) -> list[Grant]:
-    return list({grant.irq: grant for grant in reversed(grants)}.values())[::-1]
 
 
 def _ports_value(grant: Grant, ports: Ports) -> Mapping[str | int, Value]:
