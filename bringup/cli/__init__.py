@@ -18,6 +18,8 @@ _COMMANDS = {
     "boot": ("boot", "Boot a board from power-off to a verdict."),
     "boards": ("boards", "List boards and profiles, or explain one."),
     "console": ("console", "Attach to a board's console."),
+    "probe-pci": ("probe_pci", "Say which PCI functions a VM can be given, and why."),
+    "pci": ("pci", "Compare two captures of PCI functions."),
     "power": ("power", "Ask for or change a board's power, confirmed."),
     "runs": ("runs", "List what was booted, or show one run."),
     "twin": ("twin", "Start, end or enter the virtual board."),

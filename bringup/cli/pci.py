@@ -1,0 +1,57 @@
+"""`bringup pci`: work on captures of PCI functions, without any board."""
+
+from __future__ import annotations
+
+import click
+
+from bringup.cli.capture_arg import complete_capture, find_capture
+from bringup.cli.context import Context
+from bringup.cli.style import emit_json, say
+
+_DIFFERS = 12
+
+
+@click.group()
+def command() -> None:
+    """Compare captures that `bringup probe-pci` made or can read.
+
+    \b
+    Example:
+      bringup pci diff before.tar.gz after.tar.gz
+    """
+
+
+@command.command()
+@click.argument("a", shell_complete=complete_capture)
+@click.argument("b", shell_complete=complete_capture)
+@click.option("--json", "as_json", is_flag=True, help="One JSON object on stdout (docs/probe-pci.md).")
+@click.option("--check", is_flag=True, help="Exit with 12 when an address, a BAR or a pin differs.")
+@click.pass_context
+def diff(ctx: click.Context, a: str, b: str, as_json: bool, check: bool) -> int:
+    """Tell what moved, came, went or changed from capture A to capture B.
+
+    A and B: anything that `bringup probe-pci --from` reads, or a board, which stands for its latest capture.
+    A function that got another bus number is told as moved. The exit code is 0 whether they differ or not.
+
+    \b
+    Example:
+      bringup pci diff before.tar.gz after.tar.gz
+      bringup pci diff e300 lspci.txt --check
+    """
+    from bringup.pci.capture import open_capture
+    from bringup.pci.diff import differences
+
+    context = ctx.find_object(Context) or Context(lab_file=None)
+    first, second = (open_capture([find_capture(context, text)]) for text in (a, b))
+    found = differences(first, second)
+    if as_json:
+        from bringup.pci.export_diff import diff_json
+
+        emit_json(diff_json(found, first, second))
+    else:
+        from bringup.cli.screen import can_show, screen_width
+        from bringup.report.pci_diff import diff_lines
+
+        for line in diff_lines(found, width=screen_width(), arrow="→" if can_show("→") else "->"):
+            say(line)
+    return _DIFFERS if check and found.matters else 0

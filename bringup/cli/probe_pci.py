@@ -1,0 +1,206 @@
+"""`bringup probe-pci`: what a machine's PCI functions are, and which of them can be given to a VM."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+from click.shell_completion import CompletionItem
+
+from bringup.cli.complete import board_names
+from bringup.cli.context import Context
+from bringup.cli.style import emit_json, say
+from bringup.errors import BringupError, UsageError
+from bringup.firmware import Firmware
+
+if TYPE_CHECKING:
+    from bringup.pci.assessment import Assessment
+    from bringup.pci.model import Machine
+    from bringup.profile_model import Profile
+
+
+def _profile_names(ctx: click.Context, _parameter: click.Parameter, incomplete: str) -> list[CompletionItem]:
+    from bringup.profile_files import profile_files
+
+    context = ctx.find_object(Context) or Context(lab_file=None)
+    try:
+        names = list(profile_files(context.lab().profile_folders))
+    except BringupError:
+        return []
+    return [CompletionItem(name) for name in names if name.startswith(incomplete)]
+
+
+@click.command("probe-pci")
+@click.argument("board", required=False, shell_complete=board_names)
+@click.option(
+    "--from",
+    "paths",
+    type=click.Path(path_type=Path),
+    multiple=True,
+    help="Read a capture instead of probing: bundle, folder, lspci, pciconf, boot log. Several are merged.",
+)
+@click.option("--local", is_flag=True, help="Read this machine.")
+@click.option("--collector", is_flag=True, help="Print a POSIX sh script that captures any Linux machine.")
+@click.option("--profile", metavar="NAME", shell_complete=_profile_names, help="Judge by this board profile.")
+@click.option("--all", "everything", is_flag=True, help="Every function, not only Ethernet controllers.")
+@click.option("--tree", is_flag=True, help="Show the topology as a tree.")
+@click.option("--json", "as_json", is_flag=True, help="One JSON object on stdout (docs/probe-pci.md).")
+@click.option("--svg", metavar="FILE", type=click.Path(path_type=Path), help="Draw the topology into FILE.")
+@click.option("-v", "--verbose", is_flag=True, help="Show evidence and sources too.")
+@click.option(
+    "--firmware", type=click.Choice([str(f) for f in Firmware]), help="BOARD: how to boot the probe."
+)
+@click.option("--restart", is_flag=True, help="BOARD: restart it even though it is on.")
+@click.option("--steal", is_flag=True, help="BOARD: take the console even if somebody else holds it.")
+@click.option("--keep", is_flag=True, help="BOARD: leave the twin up afterwards if this probe started it.")
+@click.pass_context
+def command(ctx: click.Context, /, **options: Any) -> int:
+    """Say what PCI functions a machine has, and which Ethernet controllers can be given to a VM.
+
+    BOARD is booted from the network with a small Linux that only reads; its capture is kept as the board's
+    latest. The exit code is 0 when the facts could be read, whatever they say.
+
+    \b
+    Example:
+      bringup probe-pci e300
+      bringup probe-pci --from capture.tar.gz --tree
+      bringup probe-pci --from lspci.txt --from boot.log --profile supermicro-e300-9d --json
+      bringup probe-pci --collector > collect.sh      then, on the machine: sh collect.sh
+    """
+    _check(options)
+    if options["collector"]:
+        from bringup.probe.collector import collector_script
+
+        click.echo(collector_script(), nl=False)
+        return 0
+    context = ctx.find_object(Context) or Context(lab_file=None)
+    assessment = _assessed(context, options)
+    if options["svg"] is not None:
+        _draw(assessment, options["svg"], quiet=options["as_json"])
+    if options["as_json"]:
+        from bringup.pci.export import to_json
+
+        emit_json(to_json(assessment))
+    elif options["svg"] is None or options["tree"] or options["everything"]:
+        _show(assessment, options)
+    return 0
+
+
+def _check(options: dict[str, Any]) -> None:
+    """Refuse a command line that names no machine, or several, or options that have no meaning with it."""
+    named = [
+        word
+        for word, given in (
+            ("BOARD", options["board"]),
+            ("--from", options["paths"]),
+            ("--local", options["local"]),
+            ("--collector", options["collector"]),
+        )
+        if given
+    ]
+    if len(named) != 1:
+        told = f"{' and '.join(named)} exclude each other" if named else "no machine named"
+        raise UsageError(
+            told, hint="give one of: BOARD, --from PATH, --local, --collector; see bringup probe-pci --help"
+        )
+    if not options["board"]:
+        for word in ("firmware", "restart", "steal", "keep"):
+            if options[word]:
+                raise UsageError(f"--{word} is about probing a board, and none is named", hint="name a BOARD")
+    if options["as_json"] and options["tree"]:
+        raise UsageError("--json and --tree exclude each other", hint="the JSON has the topology: `path`")
+    if options["svg"] is not None and options["svg"].is_dir():
+        raise UsageError(f"{options['svg']} is a folder", hint="name a file: --svg topology.svg")
+
+
+def _assessed(context: Context, options: dict[str, Any]) -> Assessment:
+    from bringup.pci.assess import assess
+
+    profile = _named_profile(context, options)
+    machine = _machine(context, options)
+    return assess(machine, profile or _matching_profile(context, machine))
+
+
+def _machine(context: Context, options: dict[str, Any]) -> Machine:
+    from bringup.pci.capture import open_capture, open_local
+
+    if options["local"]:
+        return open_local()
+    if options["paths"]:
+        return open_capture(options["paths"])
+    from bringup.cli.probe_pci_board import capture_on_board
+
+    bundle = capture_on_board(
+        context.lab(),
+        options["board"],
+        as_json=options["as_json"],
+        keep_twin=options["keep"],
+        firmware=Firmware(options["firmware"]) if options["firmware"] else None,
+        restart=options["restart"],
+        steal=options["steal"],
+    )
+    return open_capture([bundle])
+
+
+def _named_profile(context: Context, options: dict[str, Any]) -> Profile | None:
+    """Return the profile that was named, else the board's; asked before a boot, so that a typo costs none."""
+    if options["profile"]:
+        from bringup.profile import load_profile
+
+        return load_profile(options["profile"], context.lab().profile_folders)
+    return context.lab().board(options["board"]).profile if options["board"] else None
+
+
+def _matching_profile(context: Context, machine: Machine) -> Profile | None:
+    from bringup.pci.match import profile_of
+
+    return profile_of(machine, context.lab().profile_folders)
+
+
+def _show(assessment: Assessment, options: dict[str, Any]) -> None:
+    from bringup.cli.screen import can_show, screen_width
+
+    width = screen_width()
+    if options["tree"]:
+        from bringup.report.pci_text import headline
+        from bringup.report.pci_tree import ASCII, BOXES, tree_lines
+
+        lines = BOXES if can_show("├─└│→·") else ASCII
+        for line in headline(assessment, width):
+            say(line)
+        for line in tree_lines(assessment, width=width, everything=options["everything"], lines=lines):
+            say(line)
+        return
+    from bringup.report.pci_text import View, report_lines
+
+    dot = "·" if can_show("·") else "|"
+    view = View(width, options["everything"], options["verbose"], dot)
+    for line in report_lines(assessment, view):
+        say(line)
+
+
+def _draw(assessment: Assessment, path: Path, *, quiet: bool) -> None:
+    """Write the picture whole or not at all."""
+    import tempfile
+
+    from bringup.report.pci_svg import svg
+
+    text = svg(assessment)
+    try:
+        with tempfile.NamedTemporaryFile(
+            "w", encoding="utf-8", dir=path.parent, prefix=f".{path.name[:40]}.", delete=False
+        ) as part:
+            try:
+                part.write(text)
+                part.close()
+                Path(part.name).replace(path)
+            except BaseException:
+                Path(part.name).unlink(missing_ok=True)
+                raise
+    except OSError as error:
+        raise UsageError(
+            f"cannot write {path}: {error.strerror}", hint="name a file in a folder that you may write to"
+        ) from None
+    if not quiet:
+        say(f"wrote {path}")
