@@ -21,9 +21,13 @@ class Place:
 
 @dataclass(frozen=True, slots=True)
 class Unevaluated:
-    """A value camkes-tool computes later: a `dtb(...)` query or a `<-` reference to another attribute."""
+    """A value that is not known here.
 
-    kind: Literal["query", "reference"]
+    It is a `dtb(...)` query or a `<-` reference, which camkes-tool follows later, or a "macro" that a header
+    defines which was passed over.
+    """
+
+    kind: Literal["query", "reference", "macro"]
     text: str
 
 
@@ -75,7 +79,8 @@ class Application:
     """What one root .camkes file amounts to. `settings` keep every assignment, doubled ones too, in order.
 
     `missing_includes` are files that cpp or `import` could not find and that were passed over on request;
-    while there are any, `attributes` and `instances` are not complete.
+    while there are any, `attributes` and `instances` are not complete. `connections` are the names of the
+    assemblies' connections, which can be given settings too.
     """
 
     root: str
@@ -84,6 +89,7 @@ class Application:
     attributes: tuple[Attribute, ...] = ()
     files: tuple[str, ...] = ()
     missing_includes: tuple[str, ...] = ()
+    connections: tuple[str, ...] = ()
 
     def get(self, instance: str, attribute: str) -> Setting | None:
         """Return the applied setting of an attribute, the first one where it is set twice."""
