@@ -23,6 +23,7 @@ from bringup.pci.model import Machine
 from bringup.pci.names import load_names, with_names
 from bringup.pci.sources import dmesg, lspci, lspci_machine, pciconf
 from bringup.pci.sources import linux as linux_tree
+from bringup.pci.topology_inferred import infer_bridges
 from bringup.pci.trees import Hashed, open_folder, open_tree
 
 STANDARD_INPUT = Path("-")
@@ -78,9 +79,10 @@ def open_local() -> Machine:
 
 
 def _finished(machine: Machine) -> Machine:
-    """Add what needs all sources: bridges that lead to a DMAR scope, names."""
-    acpi = resolve_scopes(machine.acpi, machine.functions)
-    return with_names(replace(machine, acpi=acpi), load_names())
+    """Add what needs all sources: bridges' buses, the functions of DMAR scopes, names."""
+    functions = infer_bridges(machine.functions)
+    acpi = resolve_scopes(machine.acpi, functions)
+    return with_names(replace(machine, functions=functions, acpi=acpi), load_names())
 
 
 def _rank(machine: Machine) -> int:

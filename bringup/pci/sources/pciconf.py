@@ -1,17 +1,21 @@
-"""FreeBSD `pciconf -lvb` text: ids, BARs with sizes, drivers; addresses are decimal (pciconf(8)).
+"""FreeBSD `pciconf -lvbc` text: ids, BARs with sizes, drivers, capabilities (pciconf(8)); decimal addresses.
 
-It tells no INTx pins and no bus numbers of bridges: those stay not observed. Capability lines (`-c`) are not
-read yet, so capabilities stay not observed too.
+It tells no INTx pins, no ROMs and no bus numbers of bridges: those stay not observed. What a listing was not
+asked for (BARs need -b, capabilities -c) stays not observed too.
 """
 
 from __future__ import annotations
 
 import hashlib
 import re
+from collections.abc import Iterable
+from dataclasses import replace
 from typing import Any
 
 from bringup.errors import UsageError
-from bringup.pci.model import Bar, Bdf, Function, Machine, SourceInfo
+from bringup.pci.model import Bar, Bdf, Capability, Function, Machine, PowerManagement, SourceInfo
+from bringup.pci.sources.common import told_elsewhere
+from bringup.pci.sources.pciconf_capability import read_capabilities, subsystem_of_bridge
 
 KIND = "pciconf"
 MAX_BYTES = 64 << 20
@@ -19,9 +23,11 @@ _SAMPLE = 1 << 16
 _HEAD = re.compile(rb"^([A-Za-z_]{1,32})(\d{0,9})@pci(\d{1,9}):(\d{1,3}):(\d{1,2}):(\d):\s", re.MULTILINE)
 _PAIR = re.compile(r"\b(class|rev|hdr|vendor|device|subvendor|subdevice|card|chip)=0x([0-9a-f]{1,8})\b")
 _BAR = re.compile(
-    r"bar\s+\[([0-9a-f]{2})\] = type (Prefetchable Memory|Memory|I/O Port), range (\d{2}), "
-    r"base (0x[0-9a-f]{1,16}|0), size (\d{1,20}), "
+    r"^ {4}bar +\[([0-9a-f]{2})\] = type (Prefetchable Memory|Memory|I/O Port), range (\d{2}), "
+    r"base (0x[0-9a-f]{1,16}|0), size (\d{1,20}), ",
+    re.MULTILINE,
 )
+_NAME = re.compile(r"^ {4}(vendor|device) {1,8}= '([^'\n]{1,200})'", re.MULTILINE)
 
 
 def looks_like(data: bytes) -> bool:
@@ -45,8 +51,11 @@ def parse(data: bytes, name: str = KIND) -> Machine:
         if function.bdf in functions:
             raise UsageError(f"{name} shows {function.bdf.short} twice", hint="give one machine's listing")
         functions[function.bdf] = function
+    told: Iterable[Function] = (functions[bdf] for bdf in sorted(functions))
+    for field in ("bars", "capabilities"):
+        told = told_elsewhere(told, field, ())
     source = SourceInfo(name, KIND, hashlib.sha256(data).hexdigest())
-    return Machine(tuple(functions[bdf] for bdf in sorted(functions)), sources=(source,))
+    return Machine(tuple(told), sources=(source,))
 
 
 def _function(head: re.Match[bytes], text: str, name: str) -> Function:
@@ -60,12 +69,25 @@ def _function(head: re.Match[bytes], text: str, name: str) -> Function:
     first, _, rest = text.partition("\n")
     values = _ids({key: int(number, 16) for key, number in _PAIR.findall(first)})
     values["driver"] = None if driver == "none" else driver
-    values["bars"] = tuple(_bar(*found) for found in _BAR.findall(rest))
-    for field, label in (("vendor_name", "vendor"), ("device_name", "device")):
-        found = re.search(rf"^ {{4}}{label} {{1,8}}= '([^'\n]{{1,200}})'", rest, re.MULTILINE)
-        if found:
-            values[field] = found[1]
-    return Function(bdf, **values, provenance=dict.fromkeys(values, name))
+    if bars := tuple(_bar(*found) for found in _BAR.findall(rest)):
+        values["bars"] = bars
+    values |= {f"{label}_name": text for label, text in _NAME.findall(rest)}
+    function = Function(bdf, **values, provenance=dict.fromkeys(values, name))
+    capabilities = read_capabilities(rest.splitlines())
+    return function if capabilities is None else _with_capabilities(function, capabilities, rest, name)
+
+
+def _with_capabilities(
+    function: Function, capabilities: tuple[Capability, ...], text: str, name: str
+) -> Function:
+    values: dict[str, Any] = {"capabilities": capabilities}
+    function = replace(function, capabilities=capabilities)
+    power = function.capability(PowerManagement)
+    if power is not None and power.state is not None:
+        values["power_state"] = power.state
+    if function.is_bridge and (subsystem := subsystem_of_bridge(text)):
+        values["subsystem"] = subsystem
+    return replace(function, **values, provenance={**function.provenance, **dict.fromkeys(values, name)})
 
 
 def _ids(told: dict[str, int]) -> dict[str, Any]:
@@ -75,7 +97,8 @@ def _ids(told: dict[str, int]) -> dict[str, Any]:
         told |= {"vendor": told["chip"] & 0xFFFF, "device": told["chip"] >> 16}
     if "card" in told:
         told |= {"subvendor": told["card"] & 0xFFFF, "subdevice": told["card"] >> 16}
-    if "subvendor" in told and "subdevice" in told:
+    # A bridge has no such registers (PCI-to-PCI Bridge 1.2, 3.2): zeros are no word on it.
+    if "subvendor" in told and "subdevice" in told and (told.get("hdr") != 1 or told["subvendor"]):
         values["subsystem"] = (told["subvendor"], told["subdevice"])
     if "class" in told:
         values |= {"class_code": told["class"] >> 8, "prog_if": told["class"] & 0xFF}
