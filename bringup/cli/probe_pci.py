@@ -166,7 +166,7 @@ def _show(assessment: Assessment, options: dict[str, Any]) -> None:
         from bringup.report.pci_text import headline
         from bringup.report.pci_tree import ASCII, BOXES, tree_lines
 
-        lines = BOXES if can_show("├─└│→·") else ASCII
+        lines = BOXES if can_show("├─└│·") else ASCII
         for line in headline(assessment, width):
             say(line)
         for line in tree_lines(assessment, width=width, everything=options["everything"], lines=lines):

@@ -55,17 +55,18 @@ class Buses:
         key = self.below.get(function.bdf)
         return () if key is None else self.on[key]
 
-    def path(self, bdf: Bdf) -> tuple[Bdf, ...] | None:
-        """Return the bridges above a function, root port first; None when that was not observed.
+    def is_surely_root(self, key: BusKey) -> bool:
+        """Whether no bridge leads to this bus, also none whose bus numbers were not observed.
 
-        A bridge is on a bus of a lower number than those behind it (PCI-to-PCI Bridge 1.2, 3.2.5.3), so one
-        that was not read leaves in doubt only what begins on a higher bus.
+        A bridge is on a bus of a lower number than those behind it (PCI-to-PCI Bridge 1.2, 3.2.5.3).
         """
+        return key in self.roots and not any(d == key[0] and bus < key[1] for d, bus in self.dark)
+
+    def path(self, bdf: Bdf) -> tuple[Bdf, ...] | None:
+        """Return the bridges above a function, root port first; None when that was not observed."""
         path = self.topology.path(bdf)
         top = path[0] if path else bdf
-        if any(domain == top.domain and bus < top.bus for domain, bus in self.dark):
-            return None
-        return path
+        return path if self.is_surely_root((top.domain, top.bus)) else None
 
 
 def _bus(function: Function) -> BusKey:

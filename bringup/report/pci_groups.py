@@ -27,10 +27,13 @@ def grouped(functions: Iterable[Function], *, single: bool = False) -> list[Grou
 
 
 def group_name(group: Group) -> str:
-    """Return what a group is: the one name, or how many functions and the commonest name among them."""
+    """Return what a group is: the one name, or how many functions and what most of them are."""
+    name = common_name(group)
+    return name if len(group) == 1 else f"{len(group)} functions: {name}"
+
+
+def common_name(group: Group) -> str:
+    """Return the commonest name in a group, and that there are others."""
     names = [short_name(function) for function in group]
-    if len(group) == 1:
-        return names[0]
     common = max(dict.fromkeys(names), key=names.count)
-    others = "" if names.count(common) == len(names) else " and others"
-    return f"{len(group)} functions: {common}{others}"
+    return common if names.count(common) == len(names) else f"{common} and others"

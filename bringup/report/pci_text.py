@@ -13,6 +13,7 @@ from bringup.report.pci_words import (
     Tint,
     bars_texts,
     bdf_list,
+    bridge_text,
     cells,
     clean,
     ids,
@@ -106,7 +107,7 @@ class _Row:
         judged = assessment.passability.get(bdf)
         bars = () if function.is_bridge and not function.bars else tuple(bars_texts(function))
         if function.bridge is not None:
-            bars = (f"to bus {function.bridge.secondary:02x}", *bars)
+            bars = (bridge_text(function.bridge), *bars)
         return cls(
             head=(bdf.short, clean(short_name(function), _NAME), ids(function), intx_text(function)),
             bars=bars,

@@ -13,6 +13,7 @@ from bringup.report.pci_groups import Group, group_name, grouped
 from bringup.report.pci_words import (
     Tint,
     bdf_list,
+    bridge_text,
     cells,
     clean,
     intx_text,
@@ -30,12 +31,11 @@ class Lines:
     branch: str = "├─ "
     last: str = "└─ "
     through: str = "│  "
-    arrow: str = "→"
     dot: str = "·"
 
 
 BOXES = Lines()
-ASCII = Lines("|- ", "`- ", "|  ", "->", ";")
+ASCII = Lines("|- ", "`- ", "|  ", ";")
 
 
 def tree_lines(
@@ -52,8 +52,8 @@ def tree_lines(
 def _root_title(key: BusKey, buses: Buses) -> str:
     domain, bus = key
     name = f"bus {bus:02x}" if domain == 0 else f"bus {domain:04x}:{bus:02x}"
-    hidden = any(other == domain and dark < bus for other, dark in buses.dark)
-    return f"{name}  (which bridge leads here was not observed)" if hidden else f"{name}  (root bus)"
+    sure = buses.is_surely_root(key)
+    return f"{name}  (root bus)" if sure else f"{name}  (whether a bridge leads here was not observed)"
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +80,7 @@ class _Tree:
         function = group[0]
         parts = [bdf_list(each.bdf for each in group), clean(group_name(group), 60)]
         if function.bridge is not None:
-            parts.append(f"{self.lines.arrow} {_buses_behind(function.bridge)}")
+            parts.append(bridge_text(function.bridge))
         elif function.is_bridge:
             parts.append("bus numbers not observed")
         text = "  ".join(parts)
@@ -108,9 +108,3 @@ class _Tree:
         room = max(20, self.width - len(lead) - 3)
         for number, piece in enumerate(textwrap.wrap(text, room, break_on_hyphens=False)):
             yield (f"{below}   " if number else lead) + paint(piece, tint)
-
-
-def _buses_behind(bridge: Bridge) -> str:
-    if bridge.subordinate <= bridge.secondary:
-        return f"bus {bridge.secondary:02x}"
-    return f"buses {bridge.secondary:02x} to {bridge.subordinate:02x}"

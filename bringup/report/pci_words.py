@@ -12,7 +12,7 @@ from itertools import groupby
 from typing import Literal
 
 from bringup.pci.assessment import Passability, PinCandidate
-from bringup.pci.model import Bar, Bdf, Function
+from bringup.pci.model import Bar, Bdf, Bridge, Function
 
 UNKNOWN = "not observed"
 
@@ -122,6 +122,15 @@ def intx_text(function: Function) -> str:
 def pin_text(candidates: Sequence[PinCandidate]) -> str:
     """Return the best belief and its grade: `0/16 measured`."""
     return f"{candidates[0].ioapic}/{candidates[0].pin} {candidates[0].grade}" if candidates else "pin ?"
+
+
+def bridge_text(bridge: Bridge) -> str:
+    """Return which buses a bridge leads to; 0 is what the registers hold before anybody set them up."""
+    if not bridge.secondary:
+        return "leads to no bus"
+    if bridge.subordinate <= bridge.secondary:
+        return f"leads to bus {bridge.secondary:02x}"
+    return f"leads to buses {bridge.secondary:02x} to {bridge.subordinate:02x}"
 
 
 def verdict_text(judged: Passability | None) -> str:
