@@ -163,11 +163,17 @@ class Nic(_Model):
 
 
 class Interrupts(_Model):
-    """How a passed-through function's INTx is written in the VM's configuration."""
+    """How a passed-through function's INTx is written in the VM's configuration.
+
+    `root_port_rule` is the IOAPIC pin at which INTA arrives as a root port sees it; INTB to INTD follow.
+    Below the root port each bridge turns the pin by the number of the device behind it (PCI-to-PCI Bridge
+    1.2, 9.1).
+    """
 
     ioapic: Fact[Annotated[int, Field(ge=0, le=15)]]
     level_trig: Fact[Annotated[int, Field(ge=0, le=1)]]
     active_low: Fact[Annotated[int, Field(ge=0, le=1)]]
+    root_port_rule: Fact[Annotated[int, Field(ge=0, le=236)]] | None = None
 
 
 class ExpectedFunctions(Sourced):

@@ -1,0 +1,65 @@
+"""What Linux used in INTx mode: rows of /proc/interrupts that belong to one function; pure.
+
+A row's pin counts within its IOAPIC (kernel/irq/proc.c prints the hwirq), and the row does not say which one
+that is. It is taken only where one IOAPIC of the MADT alone has so many pins.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from bringup.pci.assessment import PinCandidate
+from bringup.pci.model import Function, InterruptLine, Machine
+
+# An IOAPIC tells at most 240 inputs (82093AA, 3.2.2); the last of a MADT may have that many.
+_PINS_MAX = 240
+
+
+def lines_of(function: Function, machine: Machine) -> Iterator[PinCandidate]:
+    """Yield the IOAPIC pins at which Linux had this function's INTx, when that is beyond doubt."""
+    if function.msi_active is True:
+        return
+    for line in machine.interrupts or ():
+        # "IR-IO-APIC": the same behind interrupt remapping.
+        if line.pin is None or "IO-APIC" not in line.chip:
+            continue
+        why = _belongs(function, line, machine)
+        ioapic = _ioapic_with(machine, line.pin) if why else None
+        if ioapic is not None:
+            source = f"/proc/interrupts {line.irq}: {line.chip} {line.pin}, {why}"
+            yield PinCandidate(ioapic, line.pin, "known", source, this_unit=True)
+
+
+def _belongs(function: Function, line: InterruptLine, machine: Machine) -> str | None:
+    """Return why a row is this function's, None when it is not or that is not certain."""
+    if any(str(function.bdf) in user for user in line.users):
+        return "which names its address"
+    for port in function.net or ():
+        if port.name in line.users:
+            return f"used by {port.name}"
+    if function.driver is None:
+        return None
+    # Once a driver has the function and no MSI is in use, its number is that of its INTx.
+    if function.irq == line.irq and function.observed("msi_active") and function.msi_active is False:
+        return f"the number of {function.driver}"
+    if function.driver in line.users and _only_one(function.driver, machine):
+        return f"used by {function.driver}"
+    return None
+
+
+def _only_one(driver: str, machine: Machine) -> bool:
+    return sum(function.driver == driver for function in machine.functions) == 1
+
+
+def _ioapic_with(machine: Machine, pin: int) -> int | None:
+    """Return the IOAPIC (place in the MADT) that alone can have this pin."""
+    madt = machine.acpi.madt
+    if madt is None:
+        return None
+    ordered = sorted(madt.ioapics, key=lambda ioapic: ioapic.gsi_base)
+    able = []
+    for ioapic, following in zip(ordered, [*ordered[1:], None], strict=True):
+        room = _PINS_MAX if following is None else following.gsi_base - ioapic.gsi_base
+        if pin < (ioapic.pins if ioapic.pins is not None else room):
+            able.append(ioapic.index)
+    return able[0] if len(able) == 1 else None
