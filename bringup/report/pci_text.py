@@ -67,7 +67,7 @@ def headline(assessment: Assessment, width: int) -> Iterator[str]:
     machine = assessment.machine
     identity = machine.identity
     product = identity and identity.product
-    parts = [paint(clean(product, 40), "bold") if product else "unit: not named by this capture"]
+    parts = [clean(product, 40) if product else "unit: not named by this capture"]
     if identity and identity.baseboard:
         parts.append(clean(identity.baseboard, 40))
     if identity and identity.bios_version:
@@ -75,7 +75,9 @@ def headline(assessment: Assessment, width: int) -> Iterator[str]:
         parts.append(f"BIOS {clean(identity.bios_version, 20)}{dated}")
     count = len(machine.functions)
     parts.append("1 function" if count == 1 else f"{count} functions")
-    yield _GAP.join(parts)
+    first, *further = textwrap.wrap(_GAP.join(parts), width, break_on_hyphens=False)
+    yield paint(first, "bold")
+    yield from further
     kinds = ", ".join(dict.fromkeys(clean(source.kind, 30) for source in machine.sources))
     taken = sorted({source.taken for source in machine.sources if source.taken})
     seen = f"from {kinds or 'no named source'}"
@@ -105,14 +107,16 @@ class _Row:
         bdf = function.bdf
         pins = assessment.pins.get(bdf, ())
         judged = assessment.passability.get(bdf)
-        bars = () if function.is_bridge and not function.bars else tuple(bars_texts(function))
+        bars = tuple(bars_texts(function))
         if function.bridge is not None:
             bars = (bridge_text(function.bridge), *bars)
+        # Nobody passes a bridge to a VM: no word about it is no gap.
+        silent = function.is_bridge or (function.observed("intx_pin") and function.intx_pin is None)
         return cls(
             head=(bdf.short, clean(short_name(function), _NAME), ids(function), intx_text(function)),
             bars=bars,
-            pin="" if function.observed("intx_pin") and function.intx_pin is None else pin_text(pins),
-            word=verdict_text(judged),
+            pin="" if silent and not pins else pin_text(pins),
+            word="" if function.is_bridge and judged is None else verdict_text(judged),
             tint=word_tint(judged),
             details=tuple(_details(function, assessment, pins, verbose=view.verbose)),
         )
@@ -197,7 +201,7 @@ def _wrapped(text: str, width: int, indent: str) -> list[str]:
 
 
 def _joined(bars: Sequence[str], view: View) -> str:
-    return f" {view.dot} ".join(bars)
+    return f" {view.dot} ".join(bars) or "none"
 
 
 def _pad(text: str, width: int) -> str:

@@ -21,6 +21,10 @@ _EMPTY_WORDS = re.compile(
     r"(?<![-\w])(?:Ethernet|Gigabit|Network|Controller|Connection|Adapter|Interface|Device|for|Intel)(?![-\w])",
     re.IGNORECASE,
 )
+# lspci writes vendor and device as one name.
+_VENDOR = re.compile(
+    r"^.{1,60}?\b(?:Corporation|Corp\.?|Inc\.?|Ltd\.?|GmbH)(?: and subsidiaries)?(?: \[[^]]{1,30}\])? (?=\S)"
+)
 _SPACES = re.compile(r" {2,}")
 
 Tint = Literal["good", "warn", "bad", "faint", "bold"]
@@ -70,7 +74,7 @@ def _cell(char: str) -> int:
 def short_name(function: Function) -> str:
     """Return a name of a few words: `I350`, `X722 10GBASE-T`; the class or the id where there is no name."""
     if function.device_name:
-        name = clean(function.device_name)
+        name = _VENDOR.sub("", clean(function.device_name), count=1)
         if function.is_ethernet:
             shorter = _SPACES.sub(" ", _EMPTY_WORDS.sub(" ", name)).strip(" ,-/")
             if any(char.isdigit() for char in shorter):
@@ -106,10 +110,10 @@ def bar_text(bar: Bar) -> str:
 
 
 def bars_texts(function: Function) -> list[str]:
-    """Return each BAR of a function, or one text that says why there is none."""
+    """Return each BAR of a function, or that nobody looked."""
     if not function.observed("bars"):
         return ["BARs not observed"]
-    return [bar_text(bar) for bar in function.bars or ()] or ["no BARs"]
+    return [bar_text(bar) for bar in function.bars or ()]
 
 
 def intx_text(function: Function) -> str:
