@@ -28,6 +28,7 @@ C27 = Rule("C27", "no BAR is far inside a device untyped", "capdl#65: the loader
 # MSI-X BAR only with MSI-X, which guests do not get).
 _ONLY_BAR0 = {0x8086: range(0x1000, 0x3800)}
 _ETHERNET = 0x0200
+_IOAPIC = 0xFEC0_0000
 _FAR_PAGES = (512 << 20) // PAGE
 
 
@@ -131,9 +132,10 @@ def not_far_inside(context: Context) -> Found:
 def _steps(start: int, address: int) -> int:
     """Return the pages before `address` in its untyped: pieces are as large as alignment and rest allow.
 
-    seL4 src/kernel/boot.c create_untypeds_for_region, for the region from `start` to 4 GiB, or above it.
+    seL4 src/kernel/boot.c create_untypeds_for_region, for the region between RAM and the first IOAPIC, which
+    the kernel keeps, or for all above 4 GiB.
     """
-    start, end = (start, 4 * GIB) if address < 4 * GIB else (4 * GIB, 1 << 47)
+    start, end = (start, _IOAPIC) if address < 4 * GIB else (4 * GIB, 1 << 47)
     while start < end:
         bits = (end - start).bit_length() - 1
         if start:
