@@ -19,9 +19,9 @@ from bringup.camkes.grants import hardware_bars
 from bringup.camkes.model import Application, Place
 from bringup.camkes.passthrough import Passthrough
 from bringup.camkes.taken import vms_of
-from bringup.camkes.wanted import function_id, subsystem_id
 from bringup.errors import ProfileError
 from bringup.pci.assessment import PIN_GRADES, PinGrade
+from bringup.pci.match import ids_of, subsystem_of
 from bringup.pci.model import Bar, Bdf
 
 MARK = "// bringup: "
@@ -102,8 +102,8 @@ def fact_lines(origin: Origin, passthrough: Passthrough) -> Iterator[str]:
         device: dict[str, Any] = {
             "vm": grant.vm,
             "bdf": str(grant.bdf),
-            "id": function_id(function),
-            "subsystem": subsystem_id(function),
+            "id": ids_of(function),
+            "subsystem": subsystem_of(function),
             "mac": mac and mac.lower(),
             "bars": [
                 {"index": bar.index, "kind": bar.kind, "base": f"{bar.base:#x}", "size": bar.size}

@@ -13,8 +13,8 @@ from typing import Literal
 
 from bringup.camkes.claims import Claim, Claims
 from bringup.camkes.grants import hardware_bars
-from bringup.camkes.wanted import function_id, subsystem_id
 from bringup.pci.assessment import PIN_GRADES, Assessment, PinCandidate
+from bringup.pci.match import ids_of, subsystem_of
 from bringup.pci.model import Bar, Bdf, Function
 
 Kind = Literal["gone", "moved", "device", "bar", "pin"]
@@ -62,8 +62,8 @@ def _of_device(claim: Claim, assessment: Assessment) -> Iterator[Difference | st
         what = f" ({claim.id})" if claim.id else ""
         yield Difference("gone", claim.vm, claim.bdf, f"{at}{what} is not there any more")
         return
-    if claim.id is not None and function_id(function) != claim.id:
-        message = f"{at} was {claim.id}, now a {function_id(function)} stands there"
+    if claim.id is not None and ids_of(function) != claim.id:
+        message = f"{at} was {claim.id}, now a {ids_of(function)} stands there"
         yield Difference("device", claim.vm, claim.bdf, message)
         return
     mac = _mac(function)
@@ -95,8 +95,8 @@ def _is(claim: Claim, function: Function) -> bool:
 
 
 def _same_ids(claim: Claim, function: Function) -> bool:
-    subsystem = subsystem_id(function)
-    return function_id(function) == claim.id and (
+    subsystem = subsystem_of(function)
+    return ids_of(function) == claim.id and (
         claim.subsystem is None or subsystem is None or subsystem == claim.subsystem
     )
 

@@ -47,24 +47,17 @@ class Planned:
 
 
 @dataclass(frozen=True, slots=True)
-class Sizing:
-    """Memory of one VM: guest RAM, number of untypeds by size in bits, heap, cnode; None: not asked for."""
-
-    guest_ram_mb: int | None = None
-    untypeds: Mapping[int, int] = field(default_factory=dict)
-    heap_bytes: int | None = None
-    cnode_size_bits: int | None = None
-
-
-@dataclass(frozen=True, slots=True)
 class Passthrough:
-    """All grants of one assignment, in the order of VMs and BDFs, and what follows for each VM."""
+    """All grants of one assignment, in the order of VMs and BDFs, and what follows for each VM.
+
+    `sizing` are settings of memory that go with them, by VM, as (attribute, value).
+    """
 
     grants: tuple[Grant, ...]
     domains: Mapping[str, int]
     level_trig: int = 0
     active_low: int = 1
-    sizing: Mapping[str, Sizing] = field(default_factory=dict)
+    sizing: Mapping[str, tuple[tuple[str, int], ...]] = field(default_factory=dict)
     cautions: tuple[str, ...] = ()
 
     @property
@@ -100,7 +93,7 @@ class Passthrough:
         ]
         if reserved:
             planned.append(Planned(vm, "exclude_paddr", tuple(reserved)))
-        return planned + _sizing_settings(vm, self.sizing.get(vm))
+        return planned + [Planned(vm, name, value) for name, value in self.sizing.get(vm, ())]
 
     def _irq_value(self, grant: Grant) -> Mapping[str | int, Value]:
         return {
@@ -127,18 +120,3 @@ def _device_value(grant: Grant) -> Mapping[str | int, Value]:
         "irq": grant.irq,
         "memory": tuple({"paddr": f.paddr, "size": f.size, "page_bits": 12} for f in grant.frames),
     }
-
-
-def _sizing_settings(vm: str, sizing: Sizing | None) -> list[Planned]:
-    if sizing is None:
-        return []
-    planned = [
-        Planned(vm, f"simple_untyped{bits}_pool", count)
-        for bits, count in sorted(sizing.untypeds.items(), reverse=True)
-    ]
-    rest = {
-        "heap_size": sizing.heap_bytes,
-        "guest_ram_mb": sizing.guest_ram_mb,
-        "cnode_size_bits": sizing.cnode_size_bits,
-    }
-    return planned + [Planned(vm, name, value) for name, value in rest.items() if value is not None]

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from difflib import get_close_matches
 
 from bringup.errors import ProfileError, UsageError
+from bringup.pci.match import ids_of, match_nics, seen_at
 from bringup.pci.model import Bdf, Function, Machine
 from bringup.profile_model import Nic, Profile
 
@@ -55,43 +56,6 @@ def find_device(device: str, machine: Machine, profile: Profile | None = None) -
     return _by_name(device, machine, profile)
 
 
-def nic_function(nic: Nic, machine: Machine, profile: Profile) -> Function | None:
-    """Return the function that is this NIC of the profile: by ids, and among equals where it was seen.
-
-    Where none stands at a known place, the n-th of the profile's like NICs is the n-th of the capture's, as
-    long as both have equally many; otherwise it cannot be told (None).
-    """
-    alike = [f for f in machine.functions if _is(nic, f)]
-    seen = {bdf.lower() for bdf in nic.seen_at.value} if nic.seen_at else set()
-    at_place = [f for f in alike if f.bdf.short in seen or str(f.bdf) in seen]
-    if len(at_place) == 1:
-        return at_place[0]
-    siblings = [other for other in profile.nics if _ids(other) == _ids(nic)]
-    return alike[siblings.index(nic)] if len(siblings) == len(alike) else None
-
-
-def function_id(function: Function) -> str:
-    """Return `8086:1521`, with what was not observed shown as `?`."""
-    return ":".join("?" if part is None else f"{part:04x}" for part in (function.vendor, function.device))
-
-
-def subsystem_id(function: Function) -> str | None:
-    """Return `1734:11d1`; None where it was not observed or there is none."""
-    return None if function.subsystem is None else ":".join(f"{part:04x}" for part in function.subsystem)
-
-
-def _ids(nic: Nic) -> tuple[str, str | None]:
-    return nic.id.value, nic.subsystem.value if nic.subsystem else None
-
-
-def _is(nic: Nic, function: Function) -> bool:
-    subsystem = nic.subsystem and nic.subsystem.value
-    # A source that tells no subsystem contradicts none.
-    return function_id(function) == nic.id.value and (
-        subsystem is None or function.subsystem is None or subsystem_id(function) == subsystem
-    )
-
-
 def _by_mac(mac: str, machine: Machine) -> Function:
     known = {i.mac.lower(): f for f in machine.functions for i in f.net or () if i.mac}
     if mac in known:
@@ -115,7 +79,7 @@ def _by_bdf(text: str, machine: Machine, profile: Profile | None) -> Function:
     if moved is not None:
         raise ProfileError(
             f"{bdf.short} is not in the capture: it moved to {moved.bdf.short}? "
-            f"({function_id(moved)} stands there)",
+            f"({ids_of(moved)} stands there)",
             hint=f"if that is the one you mean, assign {moved.bdf.short}",
         )
     near = _nearest(bdf, machine)
@@ -127,18 +91,17 @@ def _by_bdf(text: str, machine: Machine, profile: Profile | None) -> Function:
 
 def _moved(bdf: Bdf, machine: Machine, profile: Profile | None) -> Function | None:
     """Return what the profile has seen at `bdf`, where this capture has it."""
-    for nic in profile.nics if profile else ():
-        if profile and nic.seen_at and bdf.short in nic.seen_at.value:
-            function = nic_function(nic, machine, profile)
-            if function is not None:
-                return function
+    for at, nic in _ports(machine, profile).items():
+        if bdf in seen_at(nic):
+            return machine.find(at)
     # The same slot and function number under another bus, as long as there is only one such Ethernet port.
-    like = [
-        f
-        for f in machine.functions
-        if f.is_ethernet and (f.bdf.device, f.bdf.function) == (bdf.device, bdf.function)
-    ]
+    place = (bdf.device, bdf.function)
+    like = [f for f in machine.functions if f.is_ethernet and (f.bdf.device, f.bdf.function) == place]
     return like[0] if len(like) == 1 else None
+
+
+def _ports(machine: Machine, profile: Profile | None) -> dict[Bdf, Nic]:
+    return match_nics(machine.functions, profile) if profile else {}
 
 
 def _nearest(bdf: Bdf, machine: Machine) -> str:
@@ -160,13 +123,14 @@ def _by_name(name: str, machine: Machine, profile: Profile | None) -> Function:
         near = get_close_matches(name.lower(), [n.lower() for n in names], n=1)
         meant = next((f"; did you mean {n}?" for n in names if near and n.lower() == near[0]), "")
         raise ProfileError(f'{profile.name} knows no port "{name}"{meant}', hint=f"it knows {_some(names)}")
-    found = list({f.bdf: f for nic in wanted if (f := nic_function(nic, machine, profile))}.values())
-    if len(found) == 1:
-        return found[0]
-    alike = [f.bdf.short for f in machine.functions if _is(wanted[0], f)]
+    found = [bdf for bdf, nic in _ports(machine, profile).items() if nic in wanted]
+    if len(found) == 1 and (function := machine.find(found[0])) is not None:
+        return function
+    kind = wanted[0].id.value
+    alike = found or [f.bdf for f in machine.functions if ids_of(f) == kind]
+    could = f"{_some([bdf.short for bdf in alike])} could be it" if alike else "it has no such device"
     raise ProfileError(
-        f'which function is "{name}" ({wanted[0].id.value}) cannot be told from this capture: '
-        + (f"{', '.join(alike)} could be it" if alike else "it has no such device"),
+        f'which function is "{name}" ({kind}) cannot be told from this capture: {could}',
         hint="name it by its BDF",
     )
 

@@ -17,6 +17,7 @@ from bringup.errors import BringupError, UsageError
 _COMMANDS = {
     "boot": ("boot", "Boot a board from power-off to a verdict."),
     "boards": ("boards", "List boards and profiles, or explain one."),
+    "camkes": ("camkes", "Feed PCI truth back into a CAmkES configuration, and check one."),
     "console": ("console", "Attach to a board's console."),
     "probe-pci": ("probe_pci", "Say which PCI functions a VM can be given, and why."),
     "pci": ("pci", "Compare two captures of PCI functions."),
