@@ -23,27 +23,12 @@ _CLOSERS = {"{": "}", "[": "]", "(": ")"}
 _OPENERS = {closer: opener for opener, closer in _CLOSERS.items()}
 _ENTERED = frozenset(("assembly", "component", "composition", "configuration", "group"))
 # Statements that begin with one of these end with a `;` or are a block without settings in it.
-_STATEMENTS = frozenset(
-    [
-        "attribute",
-        "connection",
-        "connector",
-        "consumes",
-        "control",
-        "dataport",
-        "emits",
-        "export",
-        "hardware",
-        "has",
-        "import",
-        "include",
-        "maybe",
-        "procedure",
-        "provides",
-        "struct",
-        "uses",
-    ]
-)
+# fmt: off
+_STATEMENTS = frozenset((
+    "attribute", "connection", "connector", "consumes", "control", "dataport", "emits", "export", "hardware",
+    "has", "import", "include", "maybe", "procedure", "provides", "struct", "uses",
+))
+# fmt: on
 _SET = frozenset(("=", "<-"))
 
 

@@ -1,0 +1,148 @@
+"""What a CAmkES application's settings are, after includes, macros and imports.
+
+As the build does it: cpp over the root file and over every imported file (seL4/camkes-tool
+camkes/parser/stage0.py, stage2.py), the grammar over what comes out, and all assemblies merged. Nothing of
+the file is run: arithmetic is bounded, and cpp has limits on time, memory and output.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections import deque
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from bringup.camkes.adl import AdlError, parse
+from bringup.camkes.declarations import Declaration, ImportDecl
+from bringup.camkes.lexical import DIRECTIVE, HASH, MAX_CHARACTERS, STRING, WORD, Token, tokenize
+from bringup.camkes.merge import Unit, merge
+from bringup.camkes.model import Application
+from bringup.camkes.origin import Origin, Sources
+from bringup.camkes.preprocess import Preprocessor
+from bringup.errors import UsageError
+from bringup.profile_toml import shown_path
+
+_FILES_MAX = 500
+# What gcc's preprocessor replaces without being told (gcc -dM -E, gnu17): names kept for it, and these.
+_PREDEFINED = frozenset(("linux", "unix", "i386"))
+_RESERVED = re.compile(r"_[A-Z_]", re.ASCII)
+
+
+def load_application(
+    path: Path,
+    *,
+    include: Sequence[Path] = (),
+    define: Sequence[str] = (),
+    allow_missing: bool = False,
+) -> Application:
+    """Return the application whose root file is `path`, with cpp's -I folders and -D macros.
+
+    `import <...>` is looked for in the same folders. With `allow_missing`, files that cannot be found are
+    passed over and listed in `missing_includes`, and what their macros would have said is "macro" values or
+    nothing at all. Raises UsageError naming file and line, and MissingProgramError where cpp is needed and
+    not installed.
+    """
+    loader = _Loader(Preprocessor(tuple(include), tuple(define)), allow_missing)
+    loader.load(path.absolute())
+    merged = merge(loader.declared, complete=not loader.missing)
+    return Application(
+        root=shown_path(path.absolute()),
+        settings=merged.settings,
+        instances=merged.instances,
+        attributes=merged.attributes,
+        files=tuple(shown_path(file) for file in loader.read),
+        missing_includes=tuple(loader.missing),
+        connections=merged.connections,
+    )
+
+
+@dataclass(slots=True)
+class _Loader:
+    preprocessor: Preprocessor
+    allow_missing: bool
+    declared: list[tuple[Unit, Declaration]] = field(default_factory=list)
+    # Dicts as sets that keep their order.
+    read: dict[Path, None] = field(default_factory=dict)
+    missing: dict[str, None] = field(default_factory=dict)
+    sources: Sources = field(default_factory=Sources)
+
+    def load(self, root: Path) -> None:
+        """Read the root and everything it imports, each where its import stands."""
+        waiting = deque(self._unit(root))
+        while waiting:
+            unit, file, part = waiting.popleft()
+            if not isinstance(part, ImportDecl):
+                self.declared.append((unit, part))
+                continue
+            target = self._find(file, part)
+            if target is None:
+                shown = f"<{part.target}>" if part.angle else part.target
+                if not self.allow_missing:
+                    raise unit.error(part.offset, f"the imported file {shown} is not found")
+                self.missing[part.target] = None
+            elif target not in self.read:
+                waiting.extendleft(reversed(self._unit(target)))
+
+    def _find(self, file: Path, part: ImportDecl) -> Path | None:
+        """Return the file an import names: beside the file that was given to cpp, or in the -I folders."""
+        folders = self.preprocessor.include if part.angle else (file.parent,)
+        for folder in folders:
+            target = Path(os.path.normpath(folder.absolute() / part.target))
+            if target.is_file():
+                return target
+        return None
+
+    def _unit(self, path: Path) -> list[tuple[Unit, Path, Declaration]]:
+        """Return the declarations of one file, preprocessed where that can change it."""
+        if len(self.read) >= _FILES_MAX:
+            raise UsageError(f"{shown_path(path)}: the application has more than {_FILES_MAX} files")
+        self.read[path] = None
+        text, tokens, macros, stand_ins = self._text(path)
+        origin = Origin(text, path, tokens, self.sources)
+        included = (file for file in origin.files if not file.startswith(stand_ins))
+        self.read |= dict.fromkeys(Path(os.path.normpath(file)) for file in included)
+        unit = Unit(text, origin.place, origin.error)
+        try:
+            return [(unit, path, part) for part in parse(tokens, macros=macros)]
+        except AdlError as error:
+            raise origin.error(error.offset, str(error)) from None
+
+    def _text(self, path: Path) -> tuple[str, list[Token], bool, str]:
+        """Return a file's text for the parser, whether macros may be left in it, and where stand-ins were."""
+        text = _read(path)
+        tokens = tokenize(text, shown_path(path))
+        if not _cpp_matters(tokens, self.preprocessor.define):
+            return text, tokens, False, str(path)
+        result = self.preprocessor.run(path, allow_missing=self.allow_missing)
+        self.missing |= dict.fromkeys(result.missing)
+        tokens = tokenize(result.text, shown_path(path), preprocessed=True)
+        return result.text, tokens, bool(result.missing), result.stand_ins
+
+
+def _read(path: Path) -> str:
+    try:
+        if path.exists() and not path.is_file():
+            raise UsageError(f"{shown_path(path)} is not a file", hint="name the application's .camkes file")
+        with path.open("rb") as file:
+            data = file.read(MAX_CHARACTERS + 1)
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or "no file can be called so"
+        raise UsageError(f"{shown_path(path)} cannot be read: {reason}") from None
+    if len(data) > MAX_CHARACTERS:
+        raise UsageError(f"{shown_path(path)} is larger than a .camkes file may be (4 MiB)")
+    return data.decode("utf-8", "surrogateescape")
+
+
+def _cpp_matters(tokens: Sequence[Token], define: Sequence[str]) -> bool:
+    """Return whether cpp would change more than comments; a run takes 20 ms, and most imports need none."""
+    defined = {re.split(r"[(=]", macro)[0] for macro in define} | _PREDEFINED
+    for token in tokens:
+        kind = token.kind
+        if kind == WORD:
+            if token.text in defined or _RESERVED.match(token.text):
+                return True
+        elif kind in (DIRECTIVE, HASH) or (kind == STRING and "\n" in token.text):
+            return True
+    return False
