@@ -19,9 +19,9 @@ from bringup.pci.acpi import resolve_scopes
 from bringup.pci.bundle_tar import UNPACKED_LIMIT, is_archive, read_archive
 from bringup.pci.files import Files
 from bringup.pci.merge import merge
-from bringup.pci.model import Machine
+from bringup.pci.model import Function, Machine
 from bringup.pci.names import load_names, with_names
-from bringup.pci.sources import dmesg, lspci, lspci_machine, pciconf
+from bringup.pci.sources import dmesg, lspci, lspci_machine, pciconf, sel4_log
 from bringup.pci.sources import linux as linux_tree
 from bringup.pci.topology_inferred import infer_bridges
 from bringup.pci.trees import Hashed, open_folder, open_tree
@@ -46,10 +46,10 @@ class _TextSource(Protocol):
     def parse(self, data: bytes, name: str) -> Machine: ...
 
 
-# In the order in which they are tried.
-_TEXTS: tuple[_TextSource, ...] = (lspci_machine, lspci, pciconf, dmesg)
+# In the order in which they are tried: seL4's log holds those of its guests' Linux.
+_TEXTS: tuple[_TextSource, ...] = (lspci_machine, lspci, pciconf, sel4_log, dmesg)
 # Best first: whose word counts where several tell the same thing.
-_RANK = (linux_tree.KIND, lspci.KIND, lspci_machine.KIND, pciconf.KIND, dmesg.KIND)
+_RANK = (linux_tree.KIND, lspci.KIND, lspci_machine.KIND, pciconf.KIND, dmesg.KIND, sel4_log.KIND)
 
 
 def open_capture(paths: Sequence[Path]) -> Machine:
@@ -80,9 +80,16 @@ def open_local() -> Machine:
 
 def _finished(machine: Machine) -> Machine:
     """Add what needs all sources: bridges' buses, the functions of DMAR scopes, names."""
-    functions = infer_bridges(machine.functions)
+    functions = infer_bridges(tuple(map(_without_window_bars, machine.functions)))
     acpi = resolve_scopes(machine.acpi, functions)
     return with_names(replace(machine, functions=functions, acpi=acpi), load_names())
+
+
+def _without_window_bars(function: Function) -> Function:
+    """Take away what seL4's libpci reads as BARs 2 to 5 of a bridge: bus numbers and windows."""
+    if function.header_type != 1 or not function.firmware_bars:
+        return function
+    return replace(function, firmware_bars=tuple(bar for bar in function.firmware_bars if bar.index < 2))
 
 
 def _rank(machine: Machine) -> int:

@@ -7,15 +7,17 @@ reported as such, never filled up with zeros.
 from __future__ import annotations
 
 import struct
+from collections.abc import Iterable
 from dataclasses import replace
 from typing import Any
 
 from bringup.pci.config_capabilities import read_capabilities
-from bringup.pci.model import INTX_PINS, Bar, Bdf, Bridge, Function, PowerManagement, Rom, Window
+from bringup.pci.model import INTX_PINS, Bar, Bdf, Bridge, Capability, Function, PowerManagement, Rom, Window
 
 HEADER_BYTES = 64
 CONFIG_BYTES_MAX = 4096
 _BAR_SLOTS = {0: 6, 1: 2, 2: 1}
+_SUBSYSTEM_ID = 0x0D
 _ROM_AT = {0: 0x30, 1: 0x38}
 
 
@@ -47,6 +49,8 @@ def decode_config(bdf: Bdf, config: bytes, source: str) -> Function:
     # 64 bytes are what Linux shows without privilege: no word on capabilities then.
     if len(config) > HEADER_BYTES:
         values["capabilities"] = read_capabilities(config, kind, problems)
+        if kind == 1 and (subsystem := _bridge_subsystem(config, values["capabilities"])):
+            values["subsystem"] = subsystem
     function = Function(bdf, **values, problems=tuple(problems), provenance=dict.fromkeys(values, source))
     power = function.capability(PowerManagement)
     if power is None or power.state is None:
@@ -106,6 +110,15 @@ def _bridge(config: bytes) -> Bridge:
     windows = (_io_window(config), _memory_window(config), _prefetchable_window(config))
     opened = tuple(window for window in windows if window is not None and window.base <= window.limit)
     return Bridge(config[0x18], config[0x19], config[0x1A], opened)
+
+
+def _bridge_subsystem(config: bytes, capabilities: Iterable[Capability]) -> tuple[int, int] | None:
+    """Return a bridge's subsystem, which is a capability, not registers (PCI-to-PCI Bridge 1.2, 3.2.5.13)."""
+    for capability in capabilities:
+        at = capability.offset
+        if capability.id == _SUBSYSTEM_ID and not capability.extended and at is not None and at <= 0xF8:
+            return _u16(config, at + 4), _u16(config, at + 6)
+    return None
 
 
 def _io_window(config: bytes) -> Window | None:

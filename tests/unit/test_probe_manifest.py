@@ -10,9 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bringup.errors import UsageError
-from bringup.pci.files import FolderFiles, MemoryFiles
+from bringup.pci.files import FolderFiles, MemoryFiles, names_in
 from bringup.pci.model import Missing
-from bringup.probe.manifest import Entry, collect, expand, linux_manifest, names_in, parse_manifest
+from bringup.probe.manifest import Entry, collect, expand, linux_manifest, parse_manifest
 
 NIC = "sys/bus/pci/devices/0000:17:00.0"
 

@@ -6,14 +6,12 @@ import re
 
 from bringup.pci.model import (
     Acpi,
-    Dmar,
-    Drhd,
     Identity,
     IoApic,
     Machine,
     Madt,
+    Missing,
     Platform,
-    Rmrr,
     SourceOverride,
 )
 
@@ -29,8 +27,6 @@ _IOAPIC = re.compile(
 _OVERRIDE = re.compile(
     r"INT_SRC_OVR \(bus 0 bus_irq (\d{1,3}) global_irq (\d{1,5}) (dfl|high|low) (dfl|edge|level)\)"
 )
-_WIDTH = re.compile(r"\bDMAR: Host address width (\d{1,3})")
-_DRHD = re.compile(r"\bDMAR: DRHD base: 0x([0-9a-f]{1,16}) flags: 0x([0-9a-f]{1,2})")
 _RMRR = re.compile(r"\bDMAR: RMRR base: 0x([0-9a-f]{1,16}) end: 0x([0-9a-f]{1,16})")
 # arch/x86/kernel/apic/apic.c; arch/x86/kernel/cpu/feat_ctl.c, and kvm's own word on it.
 _X2APIC = re.compile(r"\bx2apic:? enabled by BIOS")
@@ -62,7 +58,8 @@ def read_platform_lines(text: str) -> Machine:
             command_line=None if command_line is None else command_line[1].strip(),
             firmware=("uefi" if re.search(r"\befi: EFI v", text) else "bios") if begins else None,
         ),
-        acpi=Acpi(madt=_madt(text), dmar=_dmar(text)),
+        acpi=Acpi(madt=_madt(text)),
+        missing=_regions(text),
     )
 
 
@@ -87,16 +84,10 @@ def _madt(text: str) -> Madt | None:
     return Madt(ioapics, tuple(dict.fromkeys(overrides))[:_LIMIT])
 
 
-def _dmar(text: str) -> Dmar | None:
-    """Return the remapping units and reserved regions; the log names no device of their scopes."""
-    width = _WIDTH.search(text)
-    drhds = [Drhd(0, int(m[1], 16), bool(int(m[2], 16) & 1), ()) for m in _DRHD.finditer(text)]
-    rmrrs = [Rmrr(0, int(m[1], 16), int(m[2], 16), ()) for m in _RMRR.finditer(text)]
-    if not drhds and not rmrrs:
-        return None
-    return Dmar(
-        None if width is None else int(width[1]),
-        None,
-        tuple(dict.fromkeys(drhds))[:_LIMIT],
-        tuple(dict.fromkeys(rmrrs))[:_LIMIT],
+def _regions(text: str) -> tuple[Missing, ...]:
+    """Return the RMRRs as what they lack: a table without the devices would read as none for any device."""
+    found = dict.fromkeys((int(m[1], 16), int(m[2], 16)) for m in _RMRR.finditer(text))
+    return tuple(
+        Missing(f"devices of the RMRR {base:#x} to {limit:#x}", "a boot log names only the addresses")
+        for base, limit in list(found)[:_LIMIT]
     )

@@ -53,9 +53,11 @@ def _with_boot_log(machine: Machine, files: Files, name: str) -> Machine:
     here = {function.bdf for function in machine.functions}
     # A log may be of before a device was taken out or moved: the tree says what is there.
     told = replace(told, functions=tuple(f for f in told.functions if f.bdf in here), sources=())
+    if machine.acpi.dmar is not None:
+        told = replace(told, missing=())
     if not told.functions:
         lost = Missing("firmware BARs", f"{BOOT_LOG} does not reach back to the boot")
-        told = replace(told, missing=(lost,))
+        told = replace(told, missing=(*told.missing, lost))
     return merge([machine, told])
 
 
