@@ -11,7 +11,7 @@ from typing import Any
 from hatchling.builders.hooks.plugin.interface import BuildHookInterface
 
 # Folder below probes/, and the built file: below build/ in a checkout, beside the source in a wheel.
-PROGRAMS = (("standin", "standin-kernel"),)
+PROGRAMS = (("standin", "standin-kernel"), ("firmware", "firmware-probe"))
 INSTALL = "install gcc, binutils and make (Debian and Ubuntu: apt install gcc binutils make)"
 
 

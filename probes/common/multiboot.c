@@ -46,8 +46,11 @@ enum {
     MB2_CMDLINE = 1,
     MB2_MODULE = 3,
     MB2_MMAP = 6,
+    MB2_EFI_32 = 11,
+    MB2_EFI_64 = 12,
     MB2_ACPI_1 = 14,
     MB2_ACPI_2 = 15,
+    MB2_EFI_MMAP = 17,
 };
 
 struct mb2_module {
@@ -148,6 +151,9 @@ static void read_mb2_tag(const struct mb2_tag *tag, struct boot_info *boot)
     switch (tag->type) {
     case MB2_CMDLINE: boot->cmdline = (const char *)(tag + 1); break;
     case MB2_MODULE: add_module(boot, module->start, module->end, module->name); break;
+    case MB2_EFI_32:
+    case MB2_EFI_64:
+    case MB2_EFI_MMAP: boot->uefi = true; break;
     case MB2_MMAP: read_mb2_mmap((const struct mb2_mmap *)tag, boot); break;
     case MB2_ACPI_1:
         boot->rsdp = boot->rsdp ? boot->rsdp : (uint32_t)(tag + 1);
@@ -174,8 +180,10 @@ bool multiboot_read(uint32_t magic, const void *information, struct boot_info *b
 {
     boot->cmdline = "";
     if (magic == MB1_MAGIC) {
+        boot->protocol = 1;
         read_mb1(information, boot);
     } else if (magic == MB2_MAGIC) {
+        boot->protocol = 2;
         read_mb2(information, boot);
     } else {
         return false;

@@ -20,6 +20,8 @@ struct region {
 
 struct boot_info {
     const char *cmdline;
+    uint32_t protocol; /* 1 or 2, 0 when the loader speaks neither */
+    bool uefi;         /* multiboot 2 brought a pointer that only UEFI firmware has */
     uint32_t modules_seen; /* by the loader; the first MODULES_MAX are below */
     struct module modules[MODULES_MAX];
     uint32_t regions_seen;
