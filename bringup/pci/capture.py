@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import BinaryIO, Protocol
 
 from bringup.errors import UsageError
-from bringup.pci.acpi import resolve_scopes
+from bringup.pci.acpi import TABLES, resolve_scopes
 from bringup.pci.bundle_tar import UNPACKED_LIMIT, is_archive, read_archive
 from bringup.pci.files import Files
 from bringup.pci.merge import merge
@@ -139,8 +139,22 @@ def _read_tree(files: Files, name: str, sha256: Callable[[], str]) -> Machine:
     machine = linux_tree.read_linux(files, name)
     if not machine.functions:
         raise UsageError(f"no PCI functions in {name}", hint=_HINT)
+    machine = _with_routing(machine, files)
     (source, *rest) = machine.sources
     return replace(machine, sources=(replace(source, sha256=sha256()), *rest))
+
+
+def _with_routing(machine: Machine, files: Files) -> Machine:
+    """Add the routing of INTx pins by the firmware's `_PRT`, evaluated by ACPICA; it takes a moment."""
+    tables = files.read(f"{TABLES}/DSDT")
+    if not isinstance(tables, bytes):
+        return replace(machine, missing=(*machine.missing, tables))
+    # Imported late: a tree without ACPI tables, and every text, is opened without programs.
+    from bringup.pci.prt import read_prt
+
+    prt, missing = read_prt(files, machine.functions)
+    acpi = replace(machine.acpi, prt=prt)
+    return replace(machine, acpi=acpi, missing=(*machine.missing, *missing))
 
 
 def _sha256(data: bytes) -> str:

@@ -115,8 +115,8 @@ def _bridge(config: bytes) -> Bridge:
 def _bridge_subsystem(config: bytes, capabilities: Iterable[Capability]) -> tuple[int, int] | None:
     """Return a bridge's subsystem, which is a capability, not registers (PCI-to-PCI Bridge 1.2, 3.2.5.13)."""
     for capability in capabilities:
-        at = capability.offset
-        if capability.id == _SUBSYSTEM_ID and not capability.extended and at is not None and at <= 0xF8:
+        at = capability.offset or len(config)
+        if capability.id == _SUBSYSTEM_ID and not capability.extended and at + 8 <= len(config):
             return _u16(config, at + 4), _u16(config, at + 6)
     return None
 
