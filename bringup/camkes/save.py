@@ -14,6 +14,7 @@ from pathlib import Path
 
 from bringup.camkes.model import Application, Place
 from bringup.errors import UsageError
+from bringup.profile_toml import shown_path
 
 MAX_BYTES = 16 << 20
 _BACKUPS_MAX = 99
@@ -35,13 +36,14 @@ def read_file(path: Path) -> bytes:
 
 def told_as(application: Application, part: Path, target: Path) -> Application:
     """Return what was read from a draft with its places as those of the file it is a draft of."""
+    name, drafted = shown_path(target.absolute()), shown_path(part.absolute())
 
     def there(place: Place) -> Place:
-        return replace(place, file=str(target)) if place.file == str(part) else place
+        return replace(place, file=name) if place.file == drafted else place
 
     return replace(
         application,
-        root=str(target),
+        root=name,
         settings=tuple(
             replace(setting, place=there(setting.place), places=tuple(map(there, setting.places)))
             for setting in application.settings

@@ -12,7 +12,7 @@ from click.shell_completion import CompletionItem
 
 from bringup.cli.capture_arg import complete_capture
 from bringup.cli.context import Context
-from bringup.errors import ProfileError, UsageError
+from bringup.errors import BringupError, ProfileError, UsageError
 
 if TYPE_CHECKING:
     from bringup.camkes.claims import Origin
@@ -108,12 +108,17 @@ def assigned(ctx: click.Context, path: Path, options: Mapping[str, Any], target:
     wanted = [parse_wanted(text) for text in options["assignments"]]
 
     def read(file: Path) -> Application:
-        found = load_application(
-            file,
-            include=options["include"],
-            define=options["define"],
-            allow_missing=options["allow_missing"],
-        )
+        try:
+            found = load_application(
+                file,
+                include=options["include"],
+                define=options["define"],
+                allow_missing=options["allow_missing"],
+            )
+        except BringupError as error:
+            # Nobody has seen the draft's name.
+            told = error.message.replace(file.name, target.name)
+            raise type(error)(told, hint=error.hint) from None
         return told_as(found, file, target) if file != path else found
 
     application = read(path)

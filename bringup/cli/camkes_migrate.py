@@ -44,9 +44,10 @@ def command(
     from bringup.camkes.save import draft, keep_backup, put, read_file
     from bringup.camkes.settings import load_application
     from bringup.camkes.syntax import read_text, replace
+    from bringup.profile_toml import shown_path
 
     data = read_file(application)
-    document = read_text(data, str(application))
+    document = read_text(data, shown_path(application.absolute()))
     migrated = migration(document, ioapic)
     new = document.encode(replace(document, migrated.changes))
     backup = None

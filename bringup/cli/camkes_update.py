@@ -52,11 +52,12 @@ def command(
     from bringup.camkes.save import draft, keep_backup, put, read_file
     from bringup.camkes.syntax import read_text, replace
     from bringup.camkes.update import prove, update_changes
+    from bringup.profile_toml import shown_path
 
     if output is not None and (diff or check):
         raise UsageError("-o writes, and --diff and --check do not", hint="give one of them")
     data = read_file(application)
-    document = read_text(data, str(application))
+    document = read_text(data, shown_path(application.absolute()))
     target = output or application
     given = assigned(ctx, application, options, target)
     changes = update_changes(document, given.application, given.passthrough, drop=options["replace"])
