@@ -5,6 +5,7 @@ The file has 1.3 MB and a command needs a few dozen names, so its text is search
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 from functools import cache
 from pathlib import Path
@@ -14,6 +15,8 @@ from bringup.pci.model import Function, Machine
 # Debian and Fedora, in this order; hwdata's copy has the same format.
 _PLACES = (Path("/usr/share/misc/pci.ids"), Path("/usr/share/hwdata/pci.ids"))
 _SOURCE = "pci.ids"
+# Lines of a section begin with a tab, comments with a hash.
+_NEXT_SECTION = re.compile(r"\n(?![\t#])")
 
 
 class PciIds:
@@ -47,14 +50,13 @@ class PciIds:
         place = self._find(f"\n\t{class_code & 0xFF:02x}  ", *section)
         return self._line(section[0] + 7) if place is None else self._line(place + 6)
 
+    @cache  # noqa: B019
     def _section(self, head: str) -> tuple[int, int] | None:
         start = self._find(head, 0, len(self._text))
         if start is None:
             return None
-        end = self._text.find("\n", start + 1)
-        while end != -1 and self._text[end + 1 : end + 2] in ("\t", "#"):
-            end = self._text.find("\n", end + 1)
-        return start, len(self._text) if end == -1 else end + 1
+        end = _NEXT_SECTION.search(self._text, start + 1)
+        return start, len(self._text) if end is None else end.end()
 
     def _find(self, what: str, start: int, stop: int) -> int | None:
         place = self._text.find(what, start, stop)
