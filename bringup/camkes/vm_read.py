@@ -333,10 +333,11 @@ class _Reader:
         self.found.append(SHAPE.error(slug, place, self.name, message, fix))
 
     def _computed(self, what: str, value: Unevaluated) -> None:
-        kind = "a query" if value.kind == "query" else "a reference"
-        self.found.append(
-            SHAPE.gap(f"{self.name}.{what} is {kind} ({_cut(value.text)})", "a value written in the file")
-        )
+        if value.kind == "macro":
+            told, need = f"the macro {_cut(value.text)}", "the header that defines it (-I)"
+        else:
+            told, need = f"a {value.kind} ({_cut(value.text)})", "a value written in the file"
+        self.found.append(SHAPE.gap(f"{self.name}.{what} is {told}", need))
 
 
 def _whole(value: Value | None) -> int | None:

@@ -115,7 +115,13 @@ class World:
         for key, value in self.others.items():
             settings.append(setting(key, value, len(settings) + 10))
         instances = tuple(Instance(f"vm{n}", f"Init{n}", Place("app.camkes", n + 3)) for n in (0, 1))
-        return Application("app.camkes", (*settings, *self.more), instances, missing_includes=self.missing)
+        return Application(
+            "app.camkes",
+            (*settings, *self.more),
+            (*instances, Instance("fserv", "FileServer", Place("app.camkes", 5))),
+            missing_includes=self.missing,
+            connections=("topology_conn",),
+        )
 
     def assessment(self) -> Assessment | None:
         if not self.captured:

@@ -111,6 +111,13 @@ def test_a_source_copied_from_sysfs_is_seen(source: int) -> None:
         assert "/sys/bus/pci/devices/0000:17:00.0/irq" in finding.message
 
 
+def test_a_missing_ioapic_and_a_number_of_sysfs_are_both_told() -> None:
+    w = world()
+    w.vm0["vm_irqs"][0].update(source=11)
+    del w.vm0["vm_irqs"][0]["ioapic"]
+    assert w.found("C1") and w.found("F1")["source-copied"].fix == 'write "ioapic":0, "source":16'
+
+
 def test_by_the_profile_alone_a_pin_of_sysfs_is_wrong_too() -> None:
     w = world()
     w.captured = False
@@ -279,8 +286,11 @@ def test_places_are_those_of_the_entries() -> None:
 def test_a_value_that_camkes_computes_is_a_gap() -> None:
     w = world()
     w.vm0["vm_irqs"] = Unevaluated("reference", "other.irqs")
+    w.vm0["kernel_cmdline"] = Unevaluated("macro", "VM_GUEST_CMDLINE")
     report = w.report()
     assert any(gap.code == "F2" and "other.irqs" in gap.what for gap in report.gaps)
+    assert any(gap.code == "F2" and "VM_GUEST_CMDLINE" in gap.what for gap in report.gaps)
+    assert not any(finding.code in ("F2", "C44") for finding in report.findings)
 
 
 def test_an_application_without_vms_has_nothing_to_check() -> None:

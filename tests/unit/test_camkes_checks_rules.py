@@ -435,8 +435,9 @@ CASES = (
         "unknown-instance",
         "error",
         lambda w: w.others.update({"vm2.guest_ram_mb": 128}),
-        lambda w: w.others.update({"fserv.heap_size": 4096}),
+        lambda w: w.others.update({"fserv.heap_size": 4096, "topology_conn.anything": 1}),
     ),
+    Case("C42", "unknown-instance", "error", lambda w: w.others.update({"fsrv.heap_size": 4096})),
     Case("C43", "set-twice", "error", lambda w: w.more.append(setting("vm0.heap_size", 4096, 99))),
     Case(
         "C44",

@@ -110,7 +110,7 @@ def not_far_inside(context: Context) -> Found:
     if iomem is None:
         if any(device.memory for _, device in context.devices()):
             yield C27.gap(
-                "how far the BARs are from the start of a device untyped", f"{CAPTURE} with /proc/iomem"
+                "how far the BARs are from the start of a device untyped", context.capture_with("/proc/iomem")
             )
         return
     ram_end = max((r.limit + 1 for r in iomem if r.name == "System RAM" and r.limit < 4 * GIB), default=0)

@@ -38,13 +38,13 @@ def bars_listed(context: Context) -> Found:
     owners = {device.bdf: vm.name for vm, device in context.devices() if device.bdf}
     for vm, device, function in context.captured():
         if bars_of(function) is None:
-            yield C17.gap(f"{vm.name}: the BARs of {device.at}", f"{CAPTURE} with its BARs")
+            yield C17.gap(f"{vm.name}: the BARs of {device.at}", context.capture_with("its BARs"))
             continue
         moved = dict(_moved(context, device, function))
         for bar in memory_bars(function):
             if bar.size is None and bar.base:
                 yield C17.gap(
-                    f"{vm.name}: BAR {bar.index} of {device.at} has no size", f"{CAPTURE} with sizes"
+                    f"{vm.name}: BAR {bar.index} of {device.at} has no size", context.capture_with("sizes")
                 )
             elif bar.base and bar.size:
                 yield from _listed(vm, device, bar, moved.get(bar.index))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from bringup.camkes.checks.context import BUILD, CAPTURE, COM_PORTS, PROFILE, Context
+from bringup.camkes.checks.context import BUILD, COM_PORTS, PROFILE, Context
 from bringup.camkes.findings import Finding, Gap, Rule
 from bringup.camkes.model import Place, Setting
 
@@ -94,7 +94,9 @@ def xapic(context: Context) -> Found:
         return
     x2apic = context.assessment.machine.platform.x2apic if context.assessment else None
     if x2apic is None:
-        yield C47.gap("whether the firmware switches x2APIC on", f"{CAPTURE} with the board's processor")
+        yield C47.gap(
+            "whether the firmware switches x2APIC on", context.capture_with("the board's processor")
+        )
     elif x2apic and context.build is None:
         yield C47.gap("KernelLAPICMode (default XAPIC)", BUILD)
     if x2apic:

@@ -68,6 +68,10 @@ class Context:
         seen = (nic for nic in self.profile.nics if nic.seen_at and bdf.short in nic.seen_at.value)
         return next(seen, None)
 
+    def capture_with(self, what: str) -> str:
+        """Return what is needed where a capture has to tell `what`: one at all, or one that does."""
+        return CAPTURE if self.assessment is None else f"a capture with {what}"
+
     @property
     def console(self) -> str | None:
         """The serial port that the build prints to ("com2"), None where no build is known."""

@@ -65,7 +65,9 @@ def no_bridge(context: Context) -> Found:
                 "pass through the functions behind it",
             )
         elif function.header_type is None and function.class_code is None:
-            yield C13.gap(f"{vm.name}: the header type of {device.at}", f"{CAPTURE} with its config space")
+            yield C13.gap(
+                f"{vm.name}: the header type of {device.at}", context.capture_with("its config space")
+            )
 
 
 def function_found(context: Context) -> Found:

@@ -113,7 +113,7 @@ def pin_exists(context: Context) -> Found:
             )
         elif pins is None and (irq.source >= _DEFAULT_PINS or irq.ioapic > 0):
             yield C3.gap(
-                f"{vm.name}: pin {irq.source} of IOAPIC {irq.ioapic}", f"{CAPTURE} with its pin count"
+                f"{vm.name}: pin {irq.source} of IOAPIC {irq.ioapic}", context.capture_with("its pin count")
             )
 
 
@@ -131,18 +131,18 @@ def pin_owned_once(context: Context) -> Found:
     if console in COM_IRQS:
         owners[(0, COM_IRQS[console])] = f"the native serial port {console}"
     for vm, irq in irqs_of(context):
-        if irq.ioapic is None or irq.source is None:
+        if irq.source is None:
             continue
-        pin = (irq.ioapic, irq.source)
+        pin = (irq.ioapic or 0, irq.source)  # C1 tells of a missing IOAPIC; 0 is what is meant
         if pin in owners:
             yield C4.error(
                 "pin-twice",
                 irq.place,
                 vm.name,
-                f'"{irq.name}" of {vm.name} is at pin {irq.source} of IOAPIC {irq.ioapic}, '
+                f'"{irq.name}" of {vm.name} is at pin {irq.source} of IOAPIC {pin[0]}, '
                 f"and so is {owners[pin]}",
                 "give both devices to one VM under one entry, or take a device on another pin",
-                f"ioapic {irq.ioapic}, source {irq.source}",
+                f"ioapic {pin[0]}, source {irq.source}",
             )
         owners.setdefault(pin, f'"{irq.name}" of {vm.name}')
 
@@ -159,7 +159,8 @@ def pin_shared(context: Context) -> Found:
         candidates = assessment.pins.get(function.bdf, ())
         if not candidates:
             yield C4.gap(
-                f"{vm.name}: which pin {device.at} raises is not known", f"{CAPTURE} with its interrupts"
+                f"{vm.name}: which pin {device.at} raises is not known",
+                context.capture_with("its interrupts"),
             )
             continue
         best = candidates[0]
@@ -252,7 +253,9 @@ def has_intx(context: Context) -> Found:
                 "pass through the physical function, or another device",
             )
         elif not function.observed("intx_pin"):
-            yield C10.gap(f"{vm.name}: the interrupt pin of {device.at}", f"{CAPTURE} with its config space")
+            yield C10.gap(
+                f"{vm.name}: the interrupt pin of {device.at}", context.capture_with("its config space")
+            )
         elif function.intx_pin is None:
             yield C10.error(
                 "no-intx",

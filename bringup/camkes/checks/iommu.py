@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from bringup.camkes.checks.context import CAPTURE, GIB, Context
+from bringup.camkes.checks.context import GIB, Context
 from bringup.camkes.checks.memory import WINDOW_END, WINDOW_START
 from bringup.camkes.findings import Finding, Gap, Rule
 from bringup.pci.model import Bdf, Dmar, Rmrr, Scope
@@ -107,7 +107,7 @@ def domain_valid(context: Context) -> Found:
             )
         owners.setdefault(domain, vm.name)
     if dmar is None and context.passes_devices and not _iommu_off(context):
-        yield C33.gap("how many domains the firmware's RMRRs take", f"{CAPTURE} with the DMAR table")
+        yield C33.gap("how many domains the firmware's RMRRs take", context.capture_with("the DMAR table"))
 
 
 def iommu_stays(context: Context) -> Found:
@@ -116,7 +116,7 @@ def iommu_stays(context: Context) -> Found:
         return
     dmar = _dmar(context)
     if dmar is None:
-        yield C34.gap("whether the kernel keeps the IOMMU on", f"{CAPTURE} with the DMAR table")
+        yield C34.gap("whether the kernel keeps the IOMMU on", context.capture_with("the DMAR table"))
         return
     bios = "see `disabling IOMMU support` in the boot log; BIOS: switch off the device that needs the RMRR"
     for slug, message, evidence in _reasons(context, dmar):
@@ -161,7 +161,9 @@ def rmrr_excluded(context: Context) -> Found:
         return
     dmar = _dmar(context)
     if dmar is None:
-        yield C35.gap("whether a device has memory kept for it (RMRR)", f"{CAPTURE} with the DMAR table")
+        yield C35.gap(
+            "whether a device has memory kept for it (RMRR)", context.capture_with("the DMAR table")
+        )
         return
     for vm, device in context.devices():
         for rmrr in dmar.rmrrs:

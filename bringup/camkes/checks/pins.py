@@ -26,8 +26,8 @@ def source_is_the_pin(context: Context) -> Found:
     """F1: by the capture's candidates; else by the profile; else by what PCI pins look like."""
     for vm, device in context.devices():
         irq = next((irq for irq in vm.irqs if irq.name == device.irq), None)
-        if irq is None or irq.source is None or irq.ioapic is None:
-            continue  # C1 and C9 tell
+        if irq is None or irq.source is None:
+            continue  # C9 and F2 tell
         function = context.function(device)
         candidates = _candidates(context, device)
         if candidates:
@@ -57,14 +57,14 @@ def _against(
     vm: Vm, device: Device, irq: Irq, candidates: tuple[PinCandidate, ...], function: Function | None
 ) -> Found:
     best = candidates[0]
-    if (irq.ioapic, irq.source) == (best.ioapic, best.pin):
+    if _pin(irq) == (best.ioapic, best.pin):
         return
-    other = next((c for c in candidates if (c.ioapic, c.pin) == (irq.ioapic, irq.source)), None)
+    other = next((c for c in candidates if (c.ioapic, c.pin) == _pin(irq)), None)
     copied = other is None and _copied_from(function, irq.source)
-    legacy = other is None and irq.ioapic == 0 and irq.source is not None and irq.source < _PCI_PINS.start
+    legacy = other is None and _pin(irq)[0] == 0 and irq.source is not None and irq.source < _PCI_PINS.start
     certain = best.grade in ("measured", "known") and (other is None or other.grade != "known")
     tell = F1.error if copied or legacy or certain else F1.warning
-    what = f"source {irq.source} of IOAPIC {irq.ioapic}"
+    what = f"source {irq.source} of IOAPIC {_pin(irq)[0]}"
     if copied:
         reason = f"{what} is {copied}, not a pin; the pin is {best.pin}"
     elif other is not None:
@@ -81,6 +81,10 @@ def _against(
     )
 
 
+def _pin(irq: Irq) -> tuple[int, int | None]:
+    return irq.ioapic or 0, irq.source  # C1 tells that it is missing; 0 is what is meant
+
+
 def _copied_from(function: Function | None, source: int | None) -> str | None:
     if function is None or source is None:
         return None
@@ -92,7 +96,7 @@ def _copied_from(function: Function | None, source: int | None) -> str | None:
 
 
 def _by_looks(vm: Vm, device: Device, irq: Irq, function: Function | None) -> Found:
-    if irq.ioapic != 0 or irq.source is None or irq.source in _PCI_PINS:
+    if _pin(irq)[0] != 0 or irq.source is None or irq.source in _PCI_PINS:
         return
     copied = _copied_from(function, irq.source)
     tell = F1.error if copied else F1.warning

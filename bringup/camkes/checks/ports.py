@@ -51,13 +51,13 @@ def bars_covered(context: Context) -> Found:
     for vm, device, function in context.captured():
         bars = bars_of(function)
         if bars is None:
-            yield C28.gap(f"{vm.name}: the I/O BARs of {device.at}", f"{CAPTURE} with its BARs")
+            yield C28.gap(f"{vm.name}: the I/O BARs of {device.at}", context.capture_with("its BARs"))
         for bar in bars or ():
             if bar.kind != "io" or not bar.base:
                 continue
             if bar.size is None:
                 yield C28.gap(
-                    f"{vm.name}: BAR {bar.index} of {device.at} has no size", f"{CAPTURE} with sizes"
+                    f"{vm.name}: BAR {bar.index} of {device.at} has no size", context.capture_with("sizes")
                 )
                 continue
             yield from _covered(vm, device, bar.index, bar.base, bar.size)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from bringup.camkes.checks.context import CAPTURE, MIB, PAGE, Context, size_text
+from bringup.camkes.checks.context import MIB, PAGE, Context, size_text
 from bringup.camkes.findings import Finding, Gap, Rule
 from bringup.camkes.vm import Vm
 
@@ -120,7 +120,7 @@ def board_holds_all(context: Context) -> Found:
     if ram is None:
         yield C40.gap(
             f"whether the board has the {size_text(_whole_mib(total))} that the application takes",
-            f"{CAPTURE} with the board's memory",
+            context.capture_with("the board's memory"),
         )
     elif total > ram:
         yield C40.error(

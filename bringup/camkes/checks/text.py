@@ -48,26 +48,19 @@ def attributes_known(context: Context) -> Found:
     application = context.application
     declared = {(attribute.component, attribute.name) for attribute in application.attributes}
     components = {instance.name: instance.component for instance in application.instances}
+    names = [*components, *application.connections]
     for setting in _applied(context):
-        if OLD_CONFIG_INSTANCE.fullmatch(setting.instance):
-            continue  # F3 tells
+        if OLD_CONFIG_INSTANCE.fullmatch(setting.instance) or setting.instance in application.connections:
+            continue  # F3 tells of the former; what connectors read is not known here
         component = components.get(setting.instance)
-        if application.instances and component is None and is_vm(setting.instance):
-            yield _unknown_instance(context, setting, list(components))
+        if component is None and application.instances:
+            yield from _unknown_instance(context, setting, names)
         elif (
             is_vm(setting.instance, component)
             and (component, setting.attribute) not in declared
             and not _is_read(context, setting)
         ):
             yield _unknown_attribute(context, setting)
-        elif component is None and components and (near := _near(setting.instance, list(components))):
-            yield C42.warning(
-                "unknown-instance",
-                setting.place,
-                None,
-                f"{setting.instance}.{setting.attribute}: no instance has this name",
-                f"perhaps {near} is meant",
-            )
 
 
 def _is_read(context: Context, setting: Setting) -> bool:
@@ -79,16 +72,18 @@ def _is_read(context: Context, setting: Setting) -> bool:
     return stem != name and context.application.get(setting.instance, f"{stem}_id") is not None
 
 
-def _unknown_instance(context: Context, setting: Setting, names: list[str]) -> Finding:
+def _unknown_instance(context: Context, setting: Setting, names: list[str]) -> Found:
     near = _near(setting.instance, names)
     complete = not context.application.missing_includes
+    if not complete and near is None and not is_vm(setting.instance):
+        return  # most likely of a file that was not read
     tell = C42.error if complete else C42.warning
-    return tell(
+    yield tell(
         "unknown-instance",
         setting.place,
-        setting.instance,
+        setting.instance if is_vm(setting.instance) else None,
         f"{setting.instance}.{setting.attribute}: there is no {setting.instance}, and camkes passes it over",
-        f"perhaps {near} is meant" if near else "declare it: VM_PER_VM_COMP_DEF in the composition",
+        f"perhaps {near} is meant" if near else "declare it in the composition (a VM: VM_PER_VM_COMP_DEF)",
     )
 
 
