@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from bringup.pci.model import Bdf, Function
+from bringup.pci.model import Bdf, Function, Pcie
 from bringup.pci.topology import Topology
 
+_ON_ROOTS = ("root port", "root complex integrated endpoint", "root complex event collector")
 BusKey = tuple[int, int]
 """PCI domain and bus number."""
 
@@ -58,9 +59,15 @@ class Buses:
     def is_surely_root(self, key: BusKey) -> bool:
         """Whether no bridge leads to this bus, also none whose bus numbers were not observed.
 
-        A bridge is on a bus of a lower number than those behind it (PCI-to-PCI Bridge 1.2, 3.2.5.3).
+        A bridge is on a bus of a lower number than those behind it (PCI-to-PCI Bridge 1.2, 3.2.5.3), and
+        root ports and what is integrated in the root complex are on root buses only (PCIe 4.0, 7.5.3.2).
         """
-        return key in self.roots and not any(d == key[0] and bus < key[1] for d, bus in self.dark)
+        if key not in self.roots:
+            return False
+        if not any(domain == key[0] and bus < key[1] for domain, bus in self.dark):
+            return True
+        ports = (function.capability(Pcie) for function in self.on[key])
+        return any(port is not None and port.port_type in _ON_ROOTS for port in ports)
 
     def path(self, bdf: Bdf) -> tuple[Bdf, ...] | None:
         """Return the bridges above a function, root port first; None when that was not observed."""

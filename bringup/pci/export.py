@@ -234,8 +234,8 @@ def _acpi(acpi: Acpi) -> dict[str, Any]:
     if acpi.prt is not None:
         body["prt"] = [
             _drop_none(
-                {"bus": f"{row.bus:02x}", "device": f"{row.device:02x}", "pin": row.pin, "gsi": row.gsi}
-                | {"link": row.link}
+                {"domain": row.domain, "bus": f"{row.bus:02x}", "device": f"{row.device:02x}"}
+                | {"pin": row.pin, "gsi": row.gsi, "link": row.link}
             )
             for row in acpi.prt
         ]
