@@ -194,11 +194,16 @@ def _dict_changes(
     for entry in node.entries:
         key = entry.key or ""
         changes += _value_changes(document, entry.value, current[key], wanted[key], key)
-    missing = [key for key in wanted if key not in by_key]
-    if missing:
-        end = node.entries[-1].span.end
-        text = "".join(f', "{key}":{value_text(wanted[key], key)}' for key in missing)
-        changes.append((Span(end, end), text))
+    keys = [str(key) for key in wanted]
+    inserted: dict[int, str] = {}
+    for number, name in enumerate(keys):
+        if name in by_key:
+            continue
+        text = f'"{name}":{value_text(wanted[name], name)}'
+        behind = next((by_key[key] for key in keys[number:] if key in by_key), None)
+        offset = behind.span.start if behind else node.entries[-1].span.end
+        inserted[offset] = inserted.get(offset, "") + (f"{text}, " if behind else f", {text}")
+    changes += [(Span(offset, offset), text) for offset, text in inserted.items()]
     return changes
 
 
