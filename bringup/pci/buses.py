@@ -18,14 +18,15 @@ class Buses:
     """`on` holds the functions of each bus in order; `roots` the buses that no observed bridge leads to.
 
     Roots and `behind` make a forest: each bus comes up once, even where broken bridges lead in a ring. `dark`
-    are the buses with a bridge whose bus numbers were not observed: some root may in truth be behind it.
+    is the lowest bus of each domain with a bridge whose bus numbers were not observed: a root on a higher bus
+    may in truth be behind it.
     """
 
     on: Mapping[BusKey, tuple[Function, ...]]
     roots: tuple[BusKey, ...]
     below: Mapping[Bdf, BusKey]
     topology: Topology
-    dark: frozenset[BusKey]
+    dark: Mapping[int, int]
 
     @classmethod
     def of(cls, functions: Iterable[Function]) -> Buses:
@@ -47,7 +48,10 @@ class Buses:
                 roots.append(key)
                 below.pop(above[key], None)  # type: ignore[arg-type]
                 _reach(key, on, below, reached)
-        dark = frozenset(_bus(f) for f in functions if f.is_bridge and not f.observed("bridge"))
+        dark: dict[int, int] = {}
+        for function in functions:
+            if function.is_bridge and not function.observed("bridge"):
+                dark.setdefault(function.bdf.domain, function.bdf.bus)
         frozen = {key: tuple(members) for key, members in on.items()}
         return cls(frozen, tuple(sorted(roots)), below, topology, dark)
 
@@ -62,9 +66,10 @@ class Buses:
         A bridge is on a bus of a lower number than those behind it (PCI-to-PCI Bridge 1.2, 3.2.5.3), and
         root ports and what is integrated in the root complex are on root buses only (PCIe 4.0, 7.5.3.2).
         """
-        if key not in self.roots:
+        domain, bus = key
+        if key not in self.on or self.on[key][-1].bdf in self.topology.above:
             return False
-        if not any(domain == key[0] and bus < key[1] for domain, bus in self.dark):
+        if bus <= self.dark.get(domain, bus):
             return True
         ports = (function.capability(Pcie) for function in self.on[key])
         return any(port is not None and port.port_type in _ON_ROOTS for port in ports)

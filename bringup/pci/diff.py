@@ -47,6 +47,7 @@ _ORDER = (
     "ROM",
     "capability",
     "MAC",
+    "serial number",
     "link",
 )
 # Field of a function -> what is counted when only such a thing differs.
@@ -251,6 +252,8 @@ def _link(up: bool | None) -> str:
 
 
 def _place_items(first: Function, second: Function, a: Buses, b: Buses) -> Iterator[Item]:
+    if (first.bdf.device, first.bdf.function) != (second.bdf.device, second.bdf.function):
+        return  # it moved on its own bus, and the address says so
     old, new = place(first.bdf, a), place(second.bdf, b)
     if old is not None and new is not None and old != new:
         yield _item(first, second, "place", *(" > ".join(f"{d:02x}.{f:x}" for d, f in p) for p in (old, new)))

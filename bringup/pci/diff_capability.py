@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import fields
 
 from bringup.pci.export_parts import KINDS
-from bringup.pci.model import Capability, Decoded, Pcie, PowerManagement, Sriov
+from bringup.pci.model import Capability, Decoded, Pcie, PowerManagement, SerialNumber, Sriov
 
 # What drivers and links change while the machine runs.
 _STATES: dict[type[object], frozenset[str]] = {
@@ -51,4 +51,5 @@ def _content(name: str, old: Decoded, new: object) -> Iterator[tuple[str, str | 
     for field in fields(old):
         first, second = getattr(old, field.name), getattr(new, field.name)
         if field.name not in ignored and None not in (first, second) and first != second:
-            yield f"{name} {field.name.replace('_', ' ')}", str(first), str(second)
+            what = f"{name} {field.name.replace('_', ' ')}"
+            yield "serial number" if isinstance(old, SerialNumber) else what, str(first), str(second)

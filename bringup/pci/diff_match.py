@@ -2,10 +2,11 @@
 
 In this order, each step only for what the steps before left over:
 
-1. the same MAC, or else the same device serial number and function number, where it is unique on both sides;
+1. the same MAC, or else the same device serial number and function number, or else the same name of the slot,
+   function number and kind: where it is unique on both sides;
 2. the same place: the same device and function numbers all the way down from the same root bus;
 3. the same address;
-4. the same kind (ids, function number, name of the slot), in order of address.
+4. the same kind (ids, function number), in order of address.
 
 A pair has the same vendor and device, and the same subsystem where both captures tell it.
 """
@@ -34,6 +35,7 @@ def match(a: Machine, b: Machine) -> tuple[list[Pair], list[Function], list[Func
     steps: list[tuple[Key, Key]] = [
         (_mac, _mac),
         (_serial, _serial),
+        (_named, _named),
         _place_keys(Buses.of(a.functions), Buses.of(b.functions)),
         (lambda function: function.bdf, lambda function: function.bdf),
     ]
@@ -78,22 +80,15 @@ def _may_be_one(first: Function, second: Function) -> bool:
 
 
 def _alike(left: Iterable[Function], right: Iterable[Function]) -> list[Pair]:
-    """Return pairs of one kind in order of address, those in a slot of the same name first."""
+    """Return pairs of one kind in order of address."""
     pairs: list[Pair] = []
-    waiting_left, waiting_right = list(left), list(right)
-    for kind in (_kind_in_slot, _kind):
-        candidates = _by_key(waiting_right, kind)
-        new = []
-        for first in waiting_left:
-            same = candidates.get(kind(first), [])
-            second = next((each for each in same if _may_be_one(first, each)), None)
-            if second is not None and first.vendor is not None:
-                same.remove(second)
-                new.append((first, second))
-        pairs += new
-        paired = ({first.bdf for first, _ in new}, {second.bdf for _, second in new})
-        waiting_left = [each for each in waiting_left if each.bdf not in paired[0]]
-        waiting_right = [each for each in waiting_right if each.bdf not in paired[1]]
+    waiting = _by_key(right, _kind)
+    for first in left:
+        candidates = waiting.get(_kind(first), []) if first.vendor is not None else []
+        second = next((each for each in candidates if _may_be_one(first, each)), None)
+        if second is not None:
+            candidates.remove(second)
+            pairs.append((first, second))
     return pairs
 
 
@@ -101,9 +96,9 @@ def _kind(function: Function) -> Hashable:
     return function.vendor, function.device, function.bdf.function
 
 
-def _kind_in_slot(function: Function) -> Hashable | None:
-    named = function.label or function.slot
-    return (_kind(function), named) if named else None
+def _named(function: Function) -> Hashable | None:
+    name = function.label or function.slot
+    return (name, _kind(function)) if name else None
 
 
 def _mac(function: Function) -> Hashable | None:

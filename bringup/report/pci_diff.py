@@ -14,6 +14,8 @@ _HEADINGS: dict[str, tuple[str, Tint]] = {
     "removed": ("removed", "bad"),
     "changed": ("changed", "warn"),
 }
+_MATTERS = "a VM's configuration made for the one does not fit the other where it uses these"
+_DOES_NOT = "nothing here touches a VM's configuration: addresses, BARs and pins are the same"
 
 
 def diff_lines(diff: Diff, *, width: int = 118, arrow: str = "→") -> Iterator[str]:
@@ -32,11 +34,7 @@ def diff_lines(diff: Diff, *, width: int = 118, arrow: str = "→") -> Iterator[
         )
     if diff.items:
         yield ""
-        yield (
-            "a VM's configuration made for the one does not fit the other where it uses these"
-            if diff.matters
-            else "nothing here touches a VM's configuration (addresses, BARs and pins are the same)"
-        )
+        yield from textwrap.wrap(_MATTERS if diff.matters else _DOES_NOT, width)
     yield from _counted("also changed by themselves", diff.numbers, width)
     yield from _counted("told by one capture only", diff.not_compared, width)
 

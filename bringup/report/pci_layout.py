@@ -127,10 +127,9 @@ class _Drawing:
                 y = self._place(group, 0, y)
         y = self._pack((group for group in groups if not self._buses.behind(group[0])), y)
         title = f"bus {bus:02x}" if domain == 0 else f"bus {domain:04x}:{bus:02x}"
-        hidden = any(other == domain and dark < bus for other, dark in self._buses.dark)
-        self.panels.append(
-            Panel(top, y - top + 4, title + (" (the bridge to it was not observed)" if hidden else ""))
-        )
+        if not self._buses.is_surely_root(key):
+            title += "  (whether a bridge leads here was not observed)"
+        self.panels.append(Panel(top, y - top + 4, title))
         return y + 4
 
     def _place(self, group: Group, depth: int, y: float) -> float:
