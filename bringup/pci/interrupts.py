@@ -15,6 +15,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from itertools import islice
 from typing import TYPE_CHECKING
 
 from bringup.pci.assessment import PIN_GRADES, PinCandidate, PinGrade
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     from bringup.profile_model import Nic, Profile, Sourced
 
 PINS_OF_PCI = 4
+_SHARING_MAX = 128
 
 
 def pin_candidates(machine: Machine, profile: Profile | None = None) -> dict[Bdf, tuple[PinCandidate, ...]]:
@@ -56,12 +58,15 @@ def has_no_intx(function: Function) -> bool:
 
 
 def sharing(candidates: Mapping[Bdf, tuple[PinCandidate, ...]]) -> dict[Bdf, tuple[Bdf, ...]]:
-    """Return, for each function, every other one whose best belief is the same pin."""
+    """Return, for each function, the others whose best belief is the same pin.
+
+    Every other one on any real machine; at most 128, so that a made-up one cannot cost memory squared.
+    """
     at: dict[tuple[int, int], list[Bdf]] = defaultdict(list)
-    for bdf, (best, *_) in candidates.items():
+    for bdf, (best, *_) in sorted(candidates.items()):
         at[best.ioapic, best.pin].append(bdf)
     return {
-        bdf: tuple(other for other in sorted(at[best.ioapic, best.pin]) if other != bdf)
+        bdf: tuple(islice((other for other in at[best.ioapic, best.pin] if other != bdf), _SHARING_MAX))
         for bdf, (best, *_) in candidates.items()
     }
 
