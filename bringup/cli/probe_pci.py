@@ -75,7 +75,7 @@ def command(ctx: click.Context, /, **options: Any) -> int:
         click.echo(collector_script(), nl=False)
         return 0
     context = ctx.find_object(Context) or Context(lab_file=None)
-    assessment = _assessed(context, options)
+    assessment, why_no_profile = _assessed(context, options)
     if options["svg"] is not None:
         _draw(assessment, options["svg"], quiet=options["as_json"])
     if options["as_json"]:
@@ -83,7 +83,7 @@ def command(ctx: click.Context, /, **options: Any) -> int:
 
         emit_json(to_json(assessment))
     elif options["svg"] is None or options["tree"] or options["everything"]:
-        _show(assessment, options)
+        _show(assessment, options, why_no_profile)
     return 0
 
 
@@ -114,12 +114,16 @@ def _check(options: dict[str, Any]) -> None:
         raise UsageError(f"{options['svg']} is a folder", hint="name a file: --svg topology.svg")
 
 
-def _assessed(context: Context, options: dict[str, Any]) -> Assessment:
+def _assessed(context: Context, options: dict[str, Any]) -> tuple[Assessment, str]:
+    """Return what follows from the machine that was named, and why it was judged without a profile, if so."""
     from bringup.pci.assess import assess
+    from bringup.pci.match import profile_and_reason
 
-    profile = _named_profile(context, options)
+    profile, reason = _named_profile(context, options), ""
     machine = _machine(context, options)
-    return assess(machine, profile or _matching_profile(context, machine))
+    if profile is None:
+        profile, reason = profile_and_reason(machine, context.lab().profile_folders)
+    return assess(machine, profile), reason
 
 
 def _machine(context: Context, options: dict[str, Any]) -> Machine:
@@ -152,13 +156,7 @@ def _named_profile(context: Context, options: dict[str, Any]) -> Profile | None:
     return context.lab().board(options["board"]).profile if options["board"] else None
 
 
-def _matching_profile(context: Context, machine: Machine) -> Profile | None:
-    from bringup.pci.match import profile_of
-
-    return profile_of(machine, context.lab().profile_folders)
-
-
-def _show(assessment: Assessment, options: dict[str, Any]) -> None:
+def _show(assessment: Assessment, options: dict[str, Any], why_no_profile: str) -> None:
     from bringup.cli.screen import can_show, screen_width
 
     width = screen_width()
@@ -167,7 +165,7 @@ def _show(assessment: Assessment, options: dict[str, Any]) -> None:
         from bringup.report.pci_tree import ASCII, BOXES, tree_lines
 
         lines = BOXES if can_show("├─└│·") else ASCII
-        for line in headline(assessment, width):
+        for line in headline(assessment, width, why_no_profile):
             say(line)
         for line in tree_lines(assessment, width=width, everything=options["everything"], lines=lines):
             say(line)
@@ -175,7 +173,7 @@ def _show(assessment: Assessment, options: dict[str, Any]) -> None:
     from bringup.report.pci_text import View, report_lines
 
     dot = "·" if can_show("·") else "|"
-    view = View(width, options["everything"], options["verbose"], dot)
+    view = View(width, options["everything"], options["verbose"], dot, why_no_profile)
     for line in report_lines(assessment, view):
         say(line)
 

@@ -30,23 +30,29 @@ _GAP = "  "
 # Less room than this for the last column and every row takes two lines instead.
 _WORD_ROOM = 26
 _INDENT = " " * 9
+# Findings that say the profile is not this board's; other `profile-` ones are about single ports.
+_ANOTHER_BOARD = frozenset({"profile-board", "profile-functions-missing"})
 
 
 @dataclass(frozen=True, slots=True)
 class View:
-    """How to show a machine: columns of the terminal, what else is wanted, which separator can be encoded."""
+    """How to show a machine: columns of the terminal, what else is wanted, which separator can be encoded.
+
+    `why_no_profile` is the sentence to give where the machine was judged without a profile.
+    """
 
     width: int = 118
     everything: bool = False
     verbose: bool = False
     dot: str = "·"
+    why_no_profile: str = ""
 
 
 def report_lines(assessment: Assessment, view: View) -> Iterator[str]:
     """Yield the whole report."""
     machine = assessment.machine
     shown = [f for f in machine.functions if view.everything or f.is_ethernet]
-    yield from headline(assessment, view.width)
+    yield from headline(assessment, view.width, view.why_no_profile)
     yield ""
     if shown:
         yield from _table([_Row.of(function, assessment, view) for function in shown], view)
@@ -62,7 +68,7 @@ def report_lines(assessment: Assessment, view: View) -> Iterator[str]:
         )
 
 
-def headline(assessment: Assessment, width: int) -> Iterator[str]:
+def headline(assessment: Assessment, width: int, why_no_profile: str = "") -> Iterator[str]:
     """Yield whose facts these are: the unit, how much was seen, by which kinds of capture and when."""
     machine = assessment.machine
     identity = machine.identity
@@ -83,14 +89,18 @@ def headline(assessment: Assessment, width: int) -> Iterator[str]:
     seen = f"from {kinds or 'no named source'}"
     if taken:
         seen += f", taken {clean(taken[0], 40)}" + (f" to {clean(taken[-1], 40)}" if taken[1:] else "")
-    yield from textwrap.wrap(f"{seen}; {_profile(assessment)}", width, break_on_hyphens=False)
+    yield from textwrap.wrap(f"{seen}; {_profile(assessment, why_no_profile)}", width, break_on_hyphens=False)
 
 
-def _profile(assessment: Assessment) -> str:
+def _profile(assessment: Assessment, why_none: str) -> str:
     if assessment.profile is None:
-        return "no profile: pins of this model of board are not known"
-    wrong = any(finding.code.startswith("profile-") for finding in assessment.findings)
-    return f"unit {'does not match' if wrong else 'matches'} profile {assessment.profile}"
+        return f"no profile: {why_none or 'none was named'}"
+    codes = {finding.code for finding in assessment.findings}
+    if codes & _ANOTHER_BOARD:
+        return f"unit does not match profile {assessment.profile}"
+    if any(code.startswith("profile-") for code in codes):
+        return f"unit matches profile {assessment.profile}, with differences"
+    return f"unit matches profile {assessment.profile}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -220,6 +230,8 @@ def _unseen(machine: Machine, view: View) -> Iterator[str]:
         shown = whats if view.verbose else whats[:4]
         more = f" and {len(whats) - len(shown)} more" if len(whats) > len(shown) else ""
         yield from _wrapped(f"{why}: {', '.join(shown)}{more}", view.width, "  ")
+    if not view.verbose:
+        return  # those about functions that are shown are findings already
     if machine.conflicts:
         yield ""
         yield paint("sources disagree", "bold")

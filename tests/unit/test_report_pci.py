@@ -94,10 +94,25 @@ def test_findings_that_say_the_same_are_one_and_others_are_counted() -> None:
     assert shown.index("needs a change\n  b5:00.0") < shown.index("warnings\n") < shown.index("notes\n")
 
 
-def test_a_unit_that_does_not_match_its_profile_is_said_first() -> None:
-    wrong = replace(small().findings[0], code="profile-mismatch")
-    shown = text(report_lines(replace(small(), findings=(wrong,)), View(120)))
-    assert "unit does not match profile board-1" in shown.splitlines()[1]
+@pytest.mark.parametrize(
+    ("code", "said"),
+    [
+        ("profile-board", "unit does not match profile board-1"),
+        ("profile-functions-missing", "unit does not match profile board-1"),
+        ("profile-bars", "unit matches profile board-1, with differences"),
+        ("shared-pin", "unit matches profile board-1"),
+    ],
+)
+def test_whether_the_unit_matches_is_said_first(code: str, said: str) -> None:
+    found = replace(small().findings[0], code=code)
+    shown = text(report_lines(replace(small(), findings=(found,)), View(120)))
+    assert shown.splitlines()[1].endswith(said)
+
+
+def test_why_there_is_no_profile_is_said() -> None:
+    view = View(120, why_no_profile="no profile is of a BOARD-1")
+    shown = text(report_lines(replace(small(), profile=None), view))
+    assert shown.splitlines()[1].endswith("; no profile: no profile is of a BOARD-1")
 
 
 @pytest.mark.parametrize(
