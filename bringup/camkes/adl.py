@@ -15,7 +15,7 @@ from typing import NamedTuple, NoReturn, TypeVar
 from lark import Lark, Transformer, UnexpectedToken
 from lark import Token as Word
 
-from bringup.camkes.adl_words import MACRO, SHOWN, TERMINALS, WordError, Words, telling
+from bringup.camkes.adl_words import MACRO, SHOWN, TERMINALS, Words, telling
 from bringup.camkes.declarations import (
     AttributeDecl,
     ComponentDecl,
@@ -30,7 +30,7 @@ from bringup.camkes.declarations import (
 )
 from bringup.camkes.expressions import ExpressionError, Number, choose, evaluate, read_number
 from bringup.camkes.leftover import leftover_macros
-from bringup.camkes.lexical import WORD, Token, shown_line
+from bringup.camkes.lexical import NUMBER, WORD, TextError, Token, shown_line
 from bringup.camkes.model import Unevaluated, Value
 
 Kind = TypeVar("Kind")
@@ -40,18 +40,10 @@ _GRAMMAR = Path(__file__).with_name("adl.lark")
 _EXPECTED_SHOWN = 4
 
 
-class AdlError(ValueError):
-    """A text that the language does not allow, at `offset`."""
-
-    def __init__(self, message: str, offset: int) -> None:
-        super().__init__(message)
-        self.offset = offset
-
-
 def parse(tokens: Sequence[Token], *, macros: bool = False) -> list[Declaration]:
     """Return the declarations of a preprocessed text in order; `macros` lets leftover macros pass.
 
-    Raises AdlError.
+    Raises TextError.
     """
     words: list[Token] = []
     try:
@@ -59,8 +51,6 @@ def parse(tokens: Sequence[Token], *, macros: bool = False) -> list[Declaration]
         if macros:
             words = leftover_macros(words)
         result = _parser().parse(words)
-    except WordError as error:
-        raise AdlError(str(error), error.offset) from None
     except UnexpectedToken as error:
         raise _unexpected(error, words) from None
     return result  # type: ignore[return-value]  # what _Declarations.start returned
@@ -73,17 +63,26 @@ def _parser() -> Lark:
     return Lark(grammar, parser="lalr", lexer=Words, transformer=_Declarations())
 
 
-def _unexpected(error: UnexpectedToken, words: Sequence[Token]) -> AdlError:
+def _unexpected(error: UnexpectedToken, words: Sequence[Token]) -> TextError:
     wanted = sorted({SHOWN.get(name, name) for name in error.expected if name not in ("$END", MACRO)})
     expected = f", expected {' or '.join(wanted)}" if 0 < len(wanted) <= _EXPECTED_SHOWN else ""
     if error.token.type == "$END":
-        return AdlError(f"the file ends inside a declaration{expected}", words[-1].start if words else 0)
-    last = bisect_left(words, error.token.start_pos or 0, key=lambda word: word.start) - 1
-    if wanted == ["'('"] and last >= 0 and words[last].kind == WORD:
-        name = words[last]
-        return AdlError(f"{name.text} has no value here: it is neither a value nor a known macro", name.start)
+        return TextError(f"the file ends inside a declaration{expected}", words[-1].start if words else 0)
+    here = error.token.start_pos or 0
+    index = bisect_left(words, here, key=lambda word: word.start)
+    last = words[index - 1] if index else None
+    if error.token.type == "ID" and last is not None and last.kind == NUMBER and last.end == here:
+        return TextError(f"{last.text}{error.token} is no number: those are 16, 0x10 and 1.5", last.start)
+    if error.token.type == "ID" and "NUMBER" in error.expected:
+        return _no_value(str(error.token), here)
+    if wanted == ["'('"] and last is not None and last.kind == WORD:
+        return _no_value(last.text, last.start)
     found = shown_line(str(error.token).replace("\n", " "))
-    return AdlError(f"'{found}' cannot stand here{expected}", error.token.start_pos or 0)
+    return TextError(f"'{found}' cannot stand here{expected}", here)
+
+
+def _no_value(name: str, offset: int) -> TextError:
+    return TextError(f"{name} has no value here: it is neither a value nor a known macro", offset)
 
 
 class _Item(NamedTuple):
@@ -125,7 +124,7 @@ def _name(children: Sequence[object]) -> str | None:
 
 
 def _fail(error: ExpressionError, offset: int) -> NoReturn:
-    raise AdlError(str(error), offset) from None
+    raise TextError(str(error), offset) from None
 
 
 class _Declarations(Transformer[Word, object]):
@@ -247,7 +246,7 @@ class _Declarations(Transformer[Word, object]):
             return _Pair(str(key.value), item.value)
         if isinstance(key, _Operand):
             if isinstance(key.value, float):
-                raise AdlError("a key is a string or a whole number", key.offset)
+                raise TextError("a key is a string or a whole number", key.offset)
             return _Pair(key.value, item.value)
         return _Pair(str(key), item.value)
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from lark import Token as LarkToken
 from lark.lexer import Lexer
 
-from bringup.camkes.lexical import ANGLE, MAX_DEPTH, NUMBER, STRAY, STRING, TRIVIA, WORD, Token
+from bringup.camkes.lexical import ANGLE, MAX_DEPTH, NUMBER, STRAY, STRING, TRIVIA, WORD, TextError, Token
 
 MACRO = "MACRO"
 
@@ -71,14 +71,6 @@ _BLOCKS = frozenset(
 )
 
 
-class WordError(ValueError):
-    """A sign that cannot stand where it does, at `offset`."""
-
-    def __init__(self, message: str, offset: int) -> None:
-        super().__init__(message)
-        self.offset = offset
-
-
 class Words(Lexer):
     """Hands the grammar the tokens it is given, under the names it knows."""
 
@@ -94,7 +86,7 @@ class Words(Lexer):
 
 
 def telling(tokens: Sequence[Token]) -> list[Token]:
-    """Return the tokens that are no trivia; raises WordError for signs the language has not."""
+    """Return the tokens that are no trivia; raises TextError for signs the language has not."""
     kept: list[Token] = []
     depth = 0
     for token in tokens:
@@ -103,11 +95,11 @@ def telling(tokens: Sequence[Token]) -> list[Token]:
         if token.kind in _OPENING:
             depth += 1
             if depth > MAX_DEPTH:
-                raise WordError(f"more than {MAX_DEPTH} brackets are open here", token.start)
+                raise TextError(f"more than {MAX_DEPTH} brackets are open here", token.start)
         elif token.kind in _CLOSING:
             depth -= 1
         elif token.kind == STRAY:
             quote = ': strings are written with "' if token.text == "'" else ""
-            raise WordError(f"{token.text!r} has no meaning here{quote}", token.start)
+            raise TextError(f"{token.text!r} has no meaning here{quote}", token.start)
         kept.append(token)
     return kept

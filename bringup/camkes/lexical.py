@@ -64,14 +64,22 @@ class Token(NamedTuple):
     text: str
 
 
-def tokenize(text: str, file: str, *, preprocessed: bool = False) -> list[Token]:
+class TextError(ValueError):
+    """A text that cannot be: what is wrong with it, and at which offset."""
+
+    def __init__(self, message: str, offset: int) -> None:
+        super().__init__(message)
+        self.offset = offset
+
+
+def tokenize(text: str, *, preprocessed: bool = False) -> list[Token]:
     """Cut `text` into tokens that join to it again.
 
     In a `preprocessed` text every `#` starts a part that is passed over; in one as written, a `#` that is the
-    first sign of its line starts a directive. Raises UsageError for a comment or string that is not closed.
+    first sign of its line starts a directive. Raises TextError for a comment or string that is not closed.
     """
     if len(text) > MAX_CHARACTERS:
-        raise UsageError(f"{file}: {len(text)} characters are more than a .camkes file may have (4 MiB)")
+        raise TextError("more than 4 MiB is no .camkes file", MAX_CHARACTERS)
     tokens: list[Token] = []
     add = tokens.append
     match_token = _TOKEN.match
@@ -80,7 +88,7 @@ def tokenize(text: str, file: str, *, preprocessed: bool = False) -> list[Token]
     while position < size:
         match = match_token(text, position)
         if match is None:  # cannot be: the last alternative takes any character
-            raise error_at(text, file, position, "this is no part of a .camkes file")
+            raise TextError("this is no part of a .camkes file", position)
         kind, end = match.lastgroup or STRAY, match.end()
         if kind == SPACE:
             if not line_is_blank and not preprocessed:
@@ -93,9 +101,9 @@ def tokenize(text: str, file: str, *, preprocessed: bool = False) -> list[Token]
             position = end
             continue
         if kind == "open":
-            raise _unclosed(text, file, position, match[0])
+            raise _unclosed(position, match[0])
         if kind == "hash":
-            end = _end_of_directive(text, file, position)
+            end = _end_of_directive(text, position)
             add(Token(DIRECTIVE if line_is_blank else HASH, position, end, text[position:end]))
             position = end
             continue
@@ -117,20 +125,20 @@ def _ends_a_line(space: str) -> bool:
     return "\n" in space.replace("\\\r\n", "").replace("\\\n", "")
 
 
-def _end_of_directive(text: str, file: str, start: int) -> int:
+def _end_of_directive(text: str, start: int) -> int:
     """Return the offset of the line's end that ends a directive, after continuations and comments."""
     position = start + 1
     while match := _DIRECTIVE_PART.match(text, position):
         if match.lastgroup == "open":
-            raise _unclosed(text, file, position, "/*")
+            raise _unclosed(position, "/*")
         position = match.end()
     return position
 
 
-def _unclosed(text: str, file: str, offset: int, sign: str) -> UsageError:
+def _unclosed(offset: int, sign: str) -> TextError:
     if sign == '"':
-        return error_at(text, file, offset, 'a string starts here and is not closed with "')
-    return error_at(text, file, offset, "a comment starts here and is not closed with */")
+        return TextError('a string starts here and is not closed with "', offset)
+    return TextError("a comment starts here and is not closed with */", offset)
 
 
 class Lines:

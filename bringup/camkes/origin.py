@@ -5,16 +5,15 @@ from __future__ import annotations
 import os
 import re
 from bisect import bisect_right
-from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from bringup.camkes.lexical import HASH, MAX_CHARACTERS, Token, shown_line
+from bringup.camkes.lexical import MAX_CHARACTERS, shown_line
 from bringup.camkes.model import Place
 from bringup.errors import UsageError
 from bringup.profile_toml import shown_path
 
-_MARKER = re.compile(r'# (\d{1,9}) "((?:[^"\\]|\\.)*)"([ 1-4]*)')
+_MARKER = re.compile(r'^# (\d{1,9}) "((?:[^"\\\n]|\\.)*+)"([ 1-4]*)', re.MULTILINE)
 _ESCAPED = re.compile(r"\\([0-7]{3}|.)")
 # Longer lines are no person's, and counting through them for every element would take too long.
 _LINE_MAX = 1000
@@ -45,18 +44,15 @@ class Sources:
 class Origin:
     """Turns offsets of a preprocessed text into places in the files it was made of."""
 
-    def __init__(self, text: str, root: Path, tokens: Sequence[Token], sources: Sources) -> None:
+    def __init__(self, text: str, root: Path, sources: Sources) -> None:
         self._text = text
         self._sources = sources
         self._starts = [0, *(match.end() for match in re.finditer("\n", text))]
         self._pieces = [_Piece(1, str(root), 1)]
         self.files: list[str] = []
-        for token in tokens:
-            match = _MARKER.match(token.text) if token.kind == HASH else None
-            if match is None:
-                continue
+        for match in _MARKER.finditer(text):
             name = _unescape(match[2])
-            self._pieces.append(_Piece(bisect_right(self._starts, token.start) + 1, name, int(match[1])))
+            self._pieces.append(_Piece(bisect_right(self._starts, match.start()) + 1, name, int(match[1])))
             if name not in self.files and not name.startswith("<") and "3" not in match[3]:
                 self.files.append(name)
         self._first = [piece.output_line for piece in self._pieces]
@@ -84,7 +80,7 @@ class Origin:
     def _column(self, file: str, line: int, output_line: int, offset: int) -> int:
         """Return the column of a word in the file: cpp keeps lines, but not the white space within them.
 
-        1 where macros have made another line of it.
+        The line's first word where macros have made another line of it.
         """
         output, source = self._output(output_line), self._sources.line(file, line)
         before = output[: offset - self._starts[output_line - 1]]
@@ -93,7 +89,7 @@ class Origin:
             return 1
         word = match[0]
         if source.count(word) != output.count(word):
-            return 1
+            return len(source) - len(source.lstrip()) + 1
         column = -1
         for _ in range(before.count(word) + 1):
             column = source.find(word, column + 1)

@@ -14,9 +14,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from bringup.camkes.adl import AdlError, parse
+from bringup.camkes.adl import parse
 from bringup.camkes.declarations import Declaration, ImportDecl
-from bringup.camkes.lexical import DIRECTIVE, HASH, MAX_CHARACTERS, STRING, WORD, Token, tokenize
+from bringup.camkes.lexical import DIRECTIVE, HASH, MAX_CHARACTERS, STRING, WORD, TextError, Token, tokenize
 from bringup.camkes.merge import Unit, merge
 from bringup.camkes.model import Application
 from bringup.camkes.origin import Origin, Sources
@@ -99,26 +99,23 @@ class _Loader:
         if len(self.read) >= _FILES_MAX:
             raise UsageError(f"{shown_path(path)}: the application has more than {_FILES_MAX} files")
         self.read[path] = None
-        text, tokens, macros, stand_ins = self._text(path)
-        origin = Origin(text, path, tokens, self.sources)
-        included = (file for file in origin.files if not file.startswith(stand_ins))
-        self.read |= dict.fromkeys(Path(os.path.normpath(file)) for file in included)
+        text = _read(path)
+        tokens = _needs_no_cpp(text, self.preprocessor.define)
+        macros = False
+        if tokens is None:
+            result = self.preprocessor.run(path, allow_missing=self.allow_missing)
+            text, macros = result.text, bool(result.missing)
+            self.missing |= dict.fromkeys(result.missing)
+        origin = Origin(text, path, self.sources)
+        if tokens is None:
+            included = (file for file in origin.files if not file.startswith(result.stand_ins))
+            self.read |= dict.fromkeys(Path(os.path.normpath(file)) for file in included)
         unit = Unit(text, origin.place, origin.error)
         try:
+            tokens = tokens or tokenize(text, preprocessed=True)
             return [(unit, path, part) for part in parse(tokens, macros=macros)]
-        except AdlError as error:
+        except TextError as error:
             raise origin.error(error.offset, str(error)) from None
-
-    def _text(self, path: Path) -> tuple[str, list[Token], bool, str]:
-        """Return a file's text for the parser, whether macros may be left in it, and where stand-ins were."""
-        text = _read(path)
-        tokens = tokenize(text, shown_path(path))
-        if not _cpp_matters(tokens, self.preprocessor.define):
-            return text, tokens, False, str(path)
-        result = self.preprocessor.run(path, allow_missing=self.allow_missing)
-        self.missing |= dict.fromkeys(result.missing)
-        tokens = tokenize(result.text, shown_path(path), preprocessed=True)
-        return result.text, tokens, bool(result.missing), result.stand_ins
 
 
 def _read(path: Path) -> str:
@@ -135,14 +132,21 @@ def _read(path: Path) -> str:
     return data.decode("utf-8", "surrogateescape")
 
 
-def _cpp_matters(tokens: Sequence[Token], define: Sequence[str]) -> bool:
-    """Return whether cpp would change more than comments; a run takes 20 ms, and most imports need none."""
+def _needs_no_cpp(text: str, define: Sequence[str]) -> list[Token] | None:
+    """Return a file's tokens where cpp would only take comments away, None where it can do more.
+
+    A run of cpp takes 20 ms, and most imported files need none.
+    """
+    try:
+        tokens = tokenize(text)
+    except TextError:
+        return None
     defined = {re.split(r"[(=]", macro)[0] for macro in define} | _PREDEFINED
     for token in tokens:
         kind = token.kind
         if kind == WORD:
             if token.text in defined or _RESERVED.match(token.text):
-                return True
+                return None
         elif kind in (DIRECTIVE, HASH) or (kind == STRING and "\n" in token.text):
-            return True
-    return False
+            return None
+    return tokens

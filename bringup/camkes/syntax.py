@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from bringup.camkes.conditions import Condition, Conditions
-from bringup.camkes.lexical import SPACE, Lines, Token, tokenize
+from bringup.camkes.lexical import SPACE, Lines, TextError, Token, error_at, tokenize
 from bringup.camkes.model import Place
 from bringup.camkes.structure import Assignment, Block, read_structure
 from bringup.camkes.values import Entry, Node, Span
@@ -115,7 +115,10 @@ def read_text(data: bytes | str, file: str) -> Document:
     line for what cannot be a .camkes file: strings, comments, brackets, conditions or settings left open.
     """
     text = data.decode("utf-8", "surrogateescape") if isinstance(data, bytes) else data
-    tokens = tokenize(text, file)
+    try:
+        tokens = tokenize(text)
+    except TextError as error:
+        raise error_at(text, file, error.offset, str(error)) from None
     lines = Lines(text, file)
     conditions, blocks, assignments = read_structure(text, file, tokens, lines)
     return Document(file, text, tuple(tokens), lines, conditions, blocks, assignments)

@@ -1,0 +1,2 @@
+#define POOL 20
+#define HEAP 0x10000
