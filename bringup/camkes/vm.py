@@ -8,10 +8,8 @@ from dataclasses import dataclass, field
 
 from bringup.camkes.attributes import UNTYPED_POOL
 from bringup.camkes.model import Application, Place, Setting
+from bringup.camkes.value_words import whole
 from bringup.pci.model import Bdf
-
-# What C holds; a longer number is a mistake, and Python would not even print it.
-MAX_NUMBER = 1 << 64
 
 PASSTHROUGH = ("vm_ioports", "pci_devices", "vm_irqs")
 
@@ -149,8 +147,7 @@ def read_pools(application: Application) -> tuple[Pool, ...]:
 def pool_of(setting: Setting) -> Pool | None:
     """Return the pool that a setting asks for, None when it is no pool or its count no number."""
     match = UNTYPED_POOL.fullmatch(setting.attribute)
-    if match is None or len(match[1]) > 4 or not isinstance(setting.value, int):
+    count = whole(setting.value)
+    if match is None or len(match[1]) > 4 or count is None:
         return None
-    if abs(setting.value) >= MAX_NUMBER:
-        return None
-    return Pool(setting.instance, int(match[1]), int(setting.value), setting.place)
+    return Pool(setting.instance, int(match[1]), count, setting.place)

@@ -15,7 +15,8 @@ from typing import Literal
 from bringup.camkes.attributes import UNTYPED_POOL
 from bringup.camkes.findings import Finding, Gap, Rule
 from bringup.camkes.model import Application, Place, Setting, Unevaluated, Value
-from bringup.camkes.vm import MAX_NUMBER, PASSTHROUGH, Device, Irq, Pool, Ports, Range, Vm, is_vm, pool_of
+from bringup.camkes.value_words import cut, shown, whole
+from bringup.camkes.vm import PASSTHROUGH, Device, Irq, Pool, Ports, Range, Vm, is_vm, pool_of
 
 SHAPE = Rule(
     "F2",
@@ -96,7 +97,7 @@ class _Reader:
         keys: dict[str, Kind] = {"start": "number", "end": "number", "name": "text"}
         for entry, place in self._entries("vm_ioports", PORT_SHAPE):
             found = self._keys(entry, keys, ("pci_device",), place, "vm_ioports")
-            start, end = _whole(found.get("start")), _whole(found.get("end"))
+            start, end = whole(found.get("start")), whole(found.get("end"))
             if start is not None and end is not None:
                 yield Ports(str(found.get("name", "?")), start, end, place)
 
@@ -106,7 +107,7 @@ class _Reader:
         for entry, place in self._entries("vm_irqs", IRQ_SHAPE):
             found = self._keys(entry, keys, ("ioapic",), place, "vm_irqs")
             ioapic = self._number(entry["ioapic"], place, "vm_irqs: ioapic") if "ioapic" in entry else None
-            source, level, low, dest = (_whole(found.get(key)) for key in numbers)
+            source, level, low, dest = (whole(found.get(key)) for key in numbers)
             yield Irq(str(found.get("name", "?")), ioapic, source, level, low, dest, place)
 
     def _devices(self) -> Iterator[Device]:
@@ -119,7 +120,7 @@ class _Reader:
         }
         for entry, place in self._entries("pci_devices", DEVICE_SHAPE):
             found = self._keys(entry, keys, (), place, "pci_devices")
-            bus, dev, fun = (_whole(found.get(key)) for key in numbers)
+            bus, dev, fun = (whole(found.get(key)) for key in numbers)
             if bus is not None and dev is not None and fun is not None:
                 irq = found.get("irq")
                 memory = tuple(self._memory(found.get("memory"), place))
@@ -133,12 +134,12 @@ class _Reader:
                 self._wrong(
                     "memory-entry",
                     place,
-                    f"{self.name}.pci_devices: an entry of `memory` is {_shown(element)}, not a dictionary",
+                    f"{self.name}.pci_devices: an entry of `memory` is {shown(element)}, not a dictionary",
                     'write {"paddr":…, "size":…, "page_bits":12}',
                 )
                 continue
             found = self._keys(element, keys, (), place, "pci_devices memory")
-            paddr, size, bits = (_whole(found.get(key)) for key in ("paddr", "size", "page_bits"))
+            paddr, size, bits = (whole(found.get(key)) for key in ("paddr", "size", "page_bits"))
             if paddr is not None and size is not None:
                 yield Range(paddr, size, place, bits)
 
@@ -150,7 +151,7 @@ class _Reader:
             self._wrong(
                 "shorthand",
                 setting.place,
-                f"{self.name}.{attribute} is {_shown(setting.value)}: the shorthand of slides; "
+                f"{self.name}.{attribute} is {shown(setting.value)}: the shorthand of slides; "
                 "the template reads a list of dictionaries",
                 f"{self.name}.{attribute} = [{shape}];",
             )
@@ -164,7 +165,7 @@ class _Reader:
                 self._wrong(
                     "shorthand" if isinstance(element, tuple) else "not-a-dictionary",
                     place,
-                    f"{self.name}.{attribute}: an entry is {_shown(element)}, not a dictionary",
+                    f"{self.name}.{attribute}: an entry is {shown(element)}, not a dictionary",
                     f"write it as {shape}",
                 )
 
@@ -234,7 +235,7 @@ class _Reader:
         self._wrong(
             "wrong-type",
             place,
-            f"{self.name}.{what} is {_shown(value)}, not {article}",
+            f"{self.name}.{what} is {shown(value)}, not {article}",
             "the name of an entry of vm_irqs in double quotes"
             if what.endswith("irq")
             else f"write {article}",
@@ -242,15 +243,16 @@ class _Reader:
         return None
 
     def _number(self, value: Value, place: Place, what: str) -> int | None:
-        if isinstance(value, int) and abs(value) < MAX_NUMBER:  # `true` and `false` are 1 and 0 there, too
-            return int(value)
+        number = whole(value)
+        if number is not None:
+            return number
         if isinstance(value, Unevaluated):
             self._computed(what, value)
         else:
             self._wrong(
                 "wrong-type",
                 place,
-                f"{self.name}.{what} is {_shown(value)}, not a whole number of 64 bits",
+                f"{self.name}.{what} is {shown(value)}, not a whole number of 64 bits",
                 "write it without quotes, in decimal or as 0x…, in at most 64 bits",
             )
         return None
@@ -267,7 +269,7 @@ class _Reader:
             self._wrong(
                 "not-a-list",
                 setting.place,
-                f"{self.name}.{attribute} is {_shown(setting.value)}, not a list",
+                f"{self.name}.{attribute} is {shown(setting.value)}, not a list",
                 f"{self.name}.{attribute} = [ … ];",
             )
         return None
@@ -286,7 +288,7 @@ class _Reader:
             self._wrong(
                 "wrong-type",
                 setting.place,
-                f"{self.name}.{attribute} is {_shown(setting.value)}, not a string",
+                f"{self.name}.{attribute} is {shown(setting.value)}, not a string",
                 "write it in double quotes",
             )
         return None
@@ -302,14 +304,14 @@ class _Reader:
         setting = self._list("exclude_paddr")
         for element, place in self._elements(setting) if setting else ():
             pair = element if isinstance(element, tuple) else ()
-            base, size = (_whole(value) for value in pair) if len(pair) == 2 else (None, None)
+            base, size = (whole(value) for value in pair) if len(pair) == 2 else (None, None)
             if base is not None and size is not None:
                 yield Range(base, size, place)
             else:
                 self._wrong(
                     "not-a-pair",
                     place,
-                    f"{self.name}.exclude_paddr: an entry is {_shown(element)}, not [address, bytes]",
+                    f"{self.name}.exclude_paddr: an entry is {shown(element)}, not [address, bytes]",
                     f"{self.name}.exclude_paddr = [[0x7b000000, 0x1000]];",
                 )
 
@@ -323,7 +325,7 @@ class _Reader:
                 self._wrong(
                     "init-cons",
                     place,
-                    f"{self.name}.init_cons: an entry is {_shown(element)}, without the name of a C function",
+                    f"{self.name}.init_cons: an entry is {shown(element)}, without the name of a C function",
                     'write {"init":"make_virtio_net"}, or the macro VM_CONNECTION_INIT_HANDLER',
                 )
 
@@ -334,28 +336,7 @@ class _Reader:
 
     def _computed(self, what: str, value: Unevaluated) -> None:
         if value.kind == "macro":
-            told, need = f"the macro {_cut(value.text)}", "the header that defines it (-I)"
+            told, need = f"the macro {cut(value.text)}", "the header that defines it (-I)"
         else:
-            told, need = f"a {value.kind} ({_cut(value.text)})", "a value written in the file"
+            told, need = f"a {value.kind} ({cut(value.text)})", "a value written in the file"
         self.found.append(SHAPE.gap(f"{self.name}.{what} is {told}", need))
-
-
-def _whole(value: Value | None) -> int | None:
-    return int(value) if isinstance(value, int) and abs(value) < MAX_NUMBER else None
-
-
-def _shown(value: Value) -> str:
-    if isinstance(value, tuple):
-        inside = ", ".join("[…]" if isinstance(element, tuple) else _shown(element) for element in value[:6])
-        return _cut(f"[{inside}{', …' if len(value) > 6 else ''}]")
-    if isinstance(value, int) and abs(value) >= MAX_NUMBER:
-        return "a number that is too large"
-    if isinstance(value, str):
-        return f'"{_cut(value)}"'
-    if isinstance(value, Unevaluated):
-        return _cut(value.text)
-    return "a dictionary" if isinstance(value, Mapping) else str(value)
-
-
-def _cut(text: str, limit: int = 60) -> str:
-    return text if len(text) <= limit else text[: limit - 1] + "…"
