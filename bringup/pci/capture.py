@@ -21,7 +21,7 @@ from bringup.pci.files import Files
 from bringup.pci.merge import merge
 from bringup.pci.model import Function, Machine
 from bringup.pci.names import load_names, with_names
-from bringup.pci.sources import dmesg, lspci, lspci_machine, pciconf, sel4_log
+from bringup.pci.sources import dmesg, firmware, lspci, lspci_machine, pciconf, sel4_log
 from bringup.pci.sources import linux as linux_tree
 from bringup.pci.topology_inferred import infer_bridges
 from bringup.pci.trees import Hashed, open_folder, open_tree
@@ -31,7 +31,7 @@ READ_LIMIT = UNPACKED_LIMIT
 
 _HINT = (
     "give a capture, a folder or tar with sys/bus/pci/devices, `lspci -nn -vvv -xxxx`, `lspci -vmmnnk`, "
-    "`pciconf -lvbc`, or the boot log of Linux or seL4"
+    "`pciconf -lvbc`, the boot log of Linux or seL4, or that of the firmware probe"
 )
 _PICTURES = {b"\xff\xd8\xff": "a JPEG picture", b"\x89PNG": "a PNG picture", b"%PDF": "a PDF"}
 _PROGRAMS = {b"\x7fELF": "a program", b"MZ": "a program", b"PK\x03\x04": "a zip"}
@@ -46,10 +46,19 @@ class _TextSource(Protocol):
     def parse(self, data: bytes, name: str) -> Machine: ...
 
 
-# In the order in which they are tried: seL4's log holds those of its guests' Linux.
-_TEXTS: tuple[_TextSource, ...] = (lspci_machine, lspci, pciconf, sel4_log, dmesg)
+# In the order in which they are tried: the firmware probe's frames are in no other log, and one log may hold
+# what was booted after it; seL4's log holds those of its guests' Linux.
+_TEXTS: tuple[_TextSource, ...] = (firmware, lspci_machine, lspci, pciconf, sel4_log, dmesg)
 # Best first: whose word counts where several tell the same thing.
-_RANK = (linux_tree.KIND, lspci.KIND, lspci_machine.KIND, pciconf.KIND, dmesg.KIND, sel4_log.KIND)
+_RANK = (
+    linux_tree.KIND,
+    firmware.KIND,
+    lspci.KIND,
+    lspci_machine.KIND,
+    pciconf.KIND,
+    dmesg.KIND,
+    sel4_log.KIND,
+)
 
 
 def open_capture(paths: Sequence[Path]) -> Machine:
