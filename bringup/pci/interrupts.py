@@ -190,11 +190,13 @@ def _rule(function: Function, view: _View) -> Iterator[PinCandidate]:
     for crossed in (*path[2:], function.bdf) if len(path) > 1 else ():
         turn += crossed.device
     via = " > ".join(bridge.short for bridge in path)
+    # Every pin that was seen to fit came through a root port that is device 0 of its bus.
+    doubt = "" if path[0].device == 0 else "; untested for a root port that is not device 0"
     yield PinCandidate(
         view.profile.interrupts.ioapic.value,
         base + turn % PINS_OF_PCI,
         "inferred",
-        f"rule of the board: INT{mine[0]} ({mine[1]}) through {via}",
+        f"rule of the board: INT{mine[0]} ({mine[1]}) through {via}{doubt}",
     )
 
 
