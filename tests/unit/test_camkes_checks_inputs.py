@@ -80,6 +80,13 @@ def test_an_ioapic_beyond_the_first_needs_the_build_and_the_machine() -> None:
     assert {"C2", "C3"} <= set(w.report().unchecked)
 
 
+def test_x2apic_is_no_error_while_the_kernel_is_not_known() -> None:
+    w = world()
+    w.platform, w.built = replace(w.platform, x2apic=True), False
+    assert w.found("C47")["x2apic-on"].severity == "warning"
+    assert "C47" in w.report().unchecked
+
+
 def test_dest_3_needs_the_build() -> None:
     w = world()
     w.built = False

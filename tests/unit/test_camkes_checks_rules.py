@@ -338,7 +338,8 @@ CASES = (
         all_of(with_dmar(rmrrs=(rmrr("00:14.0"),) * 16), vm0(iospace_domain=15)),
         all_of(with_dmar(rmrrs=(rmrr("00:14.0"),) * 16), vm0(iospace_domain=17)),
     ),
-    Case("C33", "domain-twice", "error", vm0(iospace_domain=0x10)),
+    Case("C33", "domain-twice", "error", two(vm0(iospace_domain=0x10)), two()),
+    Case("C33", "domain-twice", "warning", vm0(iospace_domain=0x10)),
     Case("C33", "domain-missing", "error", without("iospace_domain")),
     Case(
         "C34",

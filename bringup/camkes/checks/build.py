@@ -100,11 +100,12 @@ def xapic(context: Context) -> Found:
     elif x2apic and context.build is None:
         yield C47.gap("KernelLAPICMode (default XAPIC)", BUILD)
     if x2apic:
-        yield C47.error(
+        tell = C47.error if context.build else C47.warning
+        yield tell(
             "x2apic-on",
             None,
             None,
-            "the firmware switches x2APIC on, and the kernel is built for xAPIC",
+            "the firmware switches x2APIC on, and a kernel for xAPIC (the default) refuses to start",
             "BIOS: Advanced > CPU Configuration > Extended APIC = Disable, or build with "
             "-DKernelLAPICMode=X2APIC",
             f"KernelLAPICMode={mode or 'XAPIC (default)'}",

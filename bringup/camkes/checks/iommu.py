@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from bringup.camkes.checks.context import GIB, Context
 from bringup.camkes.checks.memory import WINDOW_END, WINDOW_START
 from bringup.camkes.findings import Finding, Gap, Rule
+from bringup.camkes.vm import Vm
 from bringup.pci.model import Bdf, Dmar, Rmrr, Scope
 
 Found = Iterator[Finding | Gap]
@@ -73,7 +74,7 @@ def domain_valid(context: Context) -> Found:
     dmar = _dmar(context)
     kept = _contexts(dmar) if dmar else 0
     first = max(1, kept)
-    owners: dict[int, str] = {}
+    owners: dict[int, Vm] = {}
     for vm in context.vms:
         domain = vm.numbers.get("iospace_domain")
         if domain is None:
@@ -97,15 +98,18 @@ def domain_valid(context: Context) -> Found:
                 f"the firmware's RMRRs take the first {kept} domains" if kept else "0 means none",
             )
         elif domain in owners:
-            yield C33.error(
+            other = owners[domain]
+            # Only a VM with a device has an IOMMU space; until then it is an accident that waits.
+            tell = C33.error if vm.devices and other.devices else C33.warning
+            yield tell(
                 "domain-twice",
                 place,
                 vm.name,
-                f"{vm.name} and {owners[domain]} share iospace_domain {domain:#x}: one's device reaches the "
+                f"{vm.name} and {other.name} share iospace_domain {domain:#x}: a device of one reaches the "
                 "other's memory",
                 "give each VM its own, as in 0x0f, 0x10, 0x11",
             )
-        owners.setdefault(domain, vm.name)
+        owners.setdefault(domain, vm)
     if dmar is None and context.passes_devices and not _iommu_off(context):
         yield C33.gap("how many domains the firmware's RMRRs take", context.capture_with("the DMAR table"))
 

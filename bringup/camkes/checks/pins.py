@@ -96,7 +96,7 @@ def _copied_from(function: Function | None, source: int | None) -> str | None:
 
 
 def _by_looks(vm: Vm, device: Device, irq: Irq, function: Function | None) -> Found:
-    if _pin(irq)[0] != 0 or irq.source is None or irq.source in _PCI_PINS:
+    if _pin(irq)[0] != 0 or irq.source is None or irq.source >= _PCI_PINS.start:
         return
     copied = _copied_from(function, irq.source)
     tell = F1.error if copied else F1.warning
