@@ -150,8 +150,8 @@ def _refuse_unpassable(
 
 
 def _codes(bdf: Bdf, assessment: Assessment) -> tuple[str, ...]:
-    """Return what has to be accepted for a function: its errors, or one word where none is told apart."""
-    found = [f.code for f in assessment.findings if f.bdf == bdf and f.severity == "error"]
+    """Return what has to be accepted: errors of function and machine, or one word where none is told."""
+    found = [f.code for f in assessment.findings if f.bdf in (bdf, None) and f.severity == "error"]
     return tuple(dict.fromkeys(found)) or ("needs-change",)
 
 

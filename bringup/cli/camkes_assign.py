@@ -15,6 +15,7 @@ from bringup.cli.context import Context
 from bringup.errors import BringupError, ProfileError, UsageError
 
 if TYPE_CHECKING:
+    from bringup.camkes.build import Build
     from bringup.camkes.claims import Origin
     from bringup.camkes.findings import Report
     from bringup.camkes.model import Application
@@ -53,6 +54,9 @@ _OPTIONS = (
         "--accept", multiple=True, metavar="CODE", help="Take a device on that needs this change elsewhere."
     ),
     click.option(
+        "--build-dir", type=click.Path(path_type=Path), metavar="DIR", help="Check against this build, too."
+    ),
+    click.option(
         "--guest-ram", type=int, metavar="MIB", help="Also set each guest's RAM, pools, heap, CNode."
     ),
     click.option("--pools", is_flag=True, help="Also set pools, heap and CNode for the RAM that is set."),
@@ -83,6 +87,7 @@ class Assigned:
     application: Application
     assessment: Assessment
     profile: Profile | None
+    build: Build | None
     passthrough: Passthrough
     origin: Origin
     read: Callable[[Path], Application]
@@ -91,7 +96,7 @@ class Assigned:
         """Check an application against the same facts."""
         from bringup.camkes.checks import check
 
-        return check(application, assessment=self.assessment, profile=self.profile)
+        return check(application, assessment=self.assessment, build=self.build, profile=self.profile)
 
 
 def assigned(ctx: click.Context, path: Path, options: Mapping[str, Any], target: Path) -> Assigned:
@@ -116,6 +121,8 @@ def assigned(ctx: click.Context, path: Path, options: Mapping[str, Any], target:
                 allow_missing=options["allow_missing"],
             )
         except BringupError as error:
+            if file == path:
+                raise
             # Nobody has seen the draft's name.
             told = error.message.replace(file.name, target.name)
             raise type(error)(told, hint=error.hint) from None
@@ -123,13 +130,17 @@ def assigned(ctx: click.Context, path: Path, options: Mapping[str, Any], target:
 
     application = read(path)
     context = ctx.find_object(Context) or Context(lab_file=None)
-    assessment, profile, _ = read_facts(context, options["captures"], options["profile_name"], None)
+    assessment, profile, build = read_facts(
+        context, options["captures"], options["profile_name"], options["build_dir"]
+    )
     if assessment is None:
         raise UsageError("no capture is named", hint="--capture FILE, or --capture BOARD for its latest")
     passthrough = assign(assessment, wanted, application, profile=profile, accept=options["accept"])
     sizing = _sizing(passthrough, application, options["guest_ram"], pools=options["pools"])
     origin = _origin(context, options["captures"], assessment.machine, profile)
-    return Assigned(application, assessment, profile, replace(passthrough, sizing=sizing), origin, read)
+    return Assigned(
+        application, assessment, profile, build, replace(passthrough, sizing=sizing), origin, read
+    )
 
 
 def _origin(context: Context, captures: tuple[str, ...], machine: Machine, profile: Profile | None) -> Origin:
