@@ -91,9 +91,12 @@ def _named(function: Function, names: PciIds) -> Function:
         found["vendor_name"] = names.vendor(function.vendor)
     if function.vendor is not None and function.device is not None and function.device_name is None:
         found["device_name"] = names.device(function.vendor, function.device)
+    elif function.device_name is not None and (vendor := found.get("vendor_name")):
+        # lspci's text writes both names as one.
+        found["device_name"] = function.device_name.removeprefix(vendor).lstrip() or None
     if function.class_code is not None and function.class_name is None:
         found["class_name"] = names.class_name(function.class_code)
-    known = {field: name for field, name in found.items() if name is not None}
+    known = {k: name for k, name in found.items() if name is not None and name != getattr(function, k)}
     if not known:
         return function
     return replace(function, **known, provenance={**function.provenance, **dict.fromkeys(known, _SOURCE)})  # type: ignore[arg-type]

@@ -195,7 +195,8 @@ def _read_interrupt(line: str, draft: _Draft) -> None:
         return
     draft.known["intx_pin"] = None if match[1] == "?" else match[1]
     if match[2] is not None:
-        draft.known["irq"] = int(match[2])
+        # 0 is Linux's word for none.
+        draft.known["irq"] = int(match[2]) or None
 
 
 def _read_capability(line: str, lines: Sequence[str], index: int, draft: _Draft) -> None:

@@ -20,7 +20,9 @@ from bringup.pci.sources.pciconf_capability import read_capabilities, subsystem_
 KIND = "pciconf"
 MAX_BYTES = 64 << 20
 _SAMPLE = 1 << 16
-_HEAD = re.compile(rb"^([A-Za-z_]{1,32})(\d{0,9})@pci(\d{1,9}):(\d{1,3}):(\d{1,2}):(\d):\s", re.MULTILINE)
+_HEAD = re.compile(
+    rb"^([A-Za-z_][A-Za-z0-9_]{0,31}?)(\d{0,9})@pci(\d{1,9}):(\d{1,3}):(\d{1,2}):(\d):\s", re.MULTILINE
+)
 _PAIR = re.compile(r"\b(class|rev|hdr|vendor|device|subvendor|subdevice|card|chip)=0x([0-9a-f]{1,8})\b")
 _BAR = re.compile(
     r"^ {4}bar +\[([0-9a-f]{2})\] = type (Prefetchable Memory|Memory|I/O Port), range (\d{2}), "
