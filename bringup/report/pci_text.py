@@ -25,7 +25,7 @@ from bringup.report.pci_words import (
     word_tint,
 )
 
-_NAME = 18
+_NAME, _LONG_NAME = 18, 32
 _GAP = "  "
 # Less room than this for the last column and every row takes two lines instead.
 _WORD_ROOM = 26
@@ -46,6 +46,11 @@ class View:
     verbose: bool = False
     dot: str = "·"
     why_no_profile: str = ""
+
+    @property
+    def name_room(self) -> int:
+        """Columns for a name: those of chipset functions differ in their last words only."""
+        return _LONG_NAME if self.everything and self.width >= 100 else _NAME
 
 
 def report_lines(assessment: Assessment, view: View) -> Iterator[str]:
@@ -123,7 +128,7 @@ class _Row:
         # Nobody passes a bridge to a VM: no word about it is no gap.
         silent = function.is_bridge or (function.observed("intx_pin") and function.intx_pin is None)
         return cls(
-            head=(bdf.short, clean(short_name(function), _NAME), ids(function), intx_text(function)),
+            head=(bdf.short, clean(short_name(function), view.name_room), ids(function), intx_text(function)),
             bars=bars,
             pin="" if silent and not pins else pin_text(pins),
             word="" if function.is_bridge and judged is None else verdict_text(judged),
