@@ -17,6 +17,8 @@ from bringup.stage import Stage
 _BANNERS = frozenset(marker.text for marker in MARKERS if marker.banner)
 _SERVED_AS = {"loader": Stage.LOADER, "loader-script": Stage.LOADER, "kernel": Stage.KERNEL_IMAGE}
 _STRANGERS_MAX = 8
+RAMDISK_DONE = "finished"
+"""The probe ramdisk's last words (probes/linux/init)."""
 _MODULE_ROLES = ("module", "initrd")
 
 
@@ -58,6 +60,7 @@ class BootEvidence:
     heard_s: float | None = None
     console_stage_s: float | None = None
     console_kernel_s: float | None = None
+    ramdisk_done_s: float | None = None
     last_line: str | None = None
     restarted: tuple[float, str] | None = None
 
@@ -205,6 +208,14 @@ class Witness:
         # TFTP tells no role at its start; before the kernel it can only be the loader.
         boot.transferring.add(stage or Stage.LOADER)
 
+    def _sent_back(self, event: Event) -> None:
+        self.boot.reach(Stage.CAPTURE, event, event.text)
+
+    def _ramdisk_works(self, event: Event) -> None:
+        self.boot.heard_s = self.boot.transfer_s = event.at_s
+        if event.text == RAMDISK_DONE:
+            self.boot.ramdisk_done_s = event.at_s
+
     def _servers_lost(self, event: Event) -> None:
         self.servers_lost_s = event.at_s
 
@@ -237,5 +248,9 @@ _HANDLERS: dict[str, Callable[[Witness, Event], None]] = {
     "http.start": Witness._serving,
     "tftp.progress": Witness._serving,
     "http.progress": Witness._serving,
+    "http.upload": Witness._sent_back,
+    "console.upload": Witness._sent_back,
+    "console.probe": Witness._ramdisk_works,
+    "console.upload_progress": Witness._ramdisk_works,
     "run.servers_lost": Witness._servers_lost,
 }

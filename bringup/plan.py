@@ -20,7 +20,11 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class BootRequest:
-    """What a person asked for, apart from the image."""
+    """What a person asked for, apart from the image.
+
+    Until `Stage.CAPTURE`, the board is left as it was found: off, or reset where it was on; `restart` allows
+    that for a real board that is on.
+    """
 
     firmware: Firmware | None = None
     until: Stage | None = None
@@ -28,6 +32,7 @@ class BootRequest:
     vms: int | None = None
     steal: bool = False
     keep_twin: bool = False
+    restart: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +85,7 @@ _TWIN_S = (0.5, 20.0)
 _CONSOLE_S = (0.5, 30.0)
 _SERVE_S = (0.7, 20.0)
 _OVERRIDE_S = (0.2, 30.0)
+_RESTORE_S = (1.0, 60.0)
 
 
 def make_plan(
@@ -124,6 +130,9 @@ def make_plan(
         ),
         Step("disarm", "stop serving, clear an override that was not taken", 0.5, 15.0),
     ]
+    if watch.until is Stage.CAPTURE:
+        title = "leave the board as it was found: off, or reset into its usual system where it was on"
+        steps.append(Step("restore", title, *_RESTORE_S))
     if twin:
         steps.insert(0, Step("twin", "start the twin if it is not up", *_TWIN_S))
     return Plan(

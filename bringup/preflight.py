@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -20,8 +20,9 @@ from bringup.netboot.loaders import SerialLine, choose_route
 from bringup.netboot.prepare import BootFile, BootImage, Segment, boot_set
 from bringup.netboot.prepare import prepare as prepare_files
 from bringup.plan import BootRequest, Plan, StageLimit, make_plan
+from bringup.probe import on_board
 from bringup.site import Site, open_site, segment_of
-from bringup.stage import Stage
+from bringup.stage import BOOT_STAGES, Stage
 from bringup.verdict import WatchRequest
 
 if TYPE_CHECKING:
@@ -43,6 +44,9 @@ class Prepared:
     segment: Segment
     serial: SerialLine
     request: BootRequest
+    drift_notes: tuple[str, ...] = ()
+    # The secret path that a capture is sent to; in no plan, event or image.
+    upload_path: str | None = None
 
     @property
     def profile_as_used(self) -> dict[str, Any]:
@@ -55,17 +59,23 @@ class Prepared:
 
     @contextmanager
     def netboot(self, site: Site, emit: Emit, folder: Path) -> Iterator[None]:
-        """Serve the image for the time of a context; `folder` takes the loader's script."""
+        """Serve the image for the time of a context; `folder` (in the run's own) takes the script."""
         from bringup.netboot.server import NetbootServer
 
         folder.mkdir(exist_ok=True)
+        image, upload = self.image, None
+        if self.upload_path is not None:
+            words = on_board.ramdisk_words(self.segment, self.upload_path, twin=self.plan.twin)
+            image = replace(image, kernel_args=f"{image.kernel_args} {words}")
+            upload = on_board.upload_to(folder.parent, self.upload_path)
         spec = prepare_files(
-            boot_image(self.image),
+            boot_image(image),
             self.segment,
             folder,
             firmware=self.plan.firmware,
             loader=self.plan.loader,
             serial=self.serial,
+            upload=upload,
         )
         with NetbootServer(spec, emit, site.enter):
             yield
@@ -79,10 +89,14 @@ def prepare(
     *,
     append: str = "",
     module_mib: int = 1,
+    config: Path | None = None,
+    allow_drift: bool = False,
 ) -> Prepared:
     """Return a boot that may begin; raises what forbids it: usage, image, profile or configuration.
 
-    Reads files and nothing else: no process is started, no packet sent.
+    `config` is the .camkes file the image was built from; where the board has drifted from what it was made
+    for, the boot is refused unless `allow_drift`. Reads files and nothing else: no process is started but cpp
+    for a `config` written by hand, no packet sent.
     """
     board = lab.board(board_name)
     profile = board.profile
@@ -95,6 +109,8 @@ def prepare(
     route = choose_route(firmware, boot_set(boot_image(image)), _loader(image, firmware, request.loader))
     refuse(image, firmware, route.loader)
     watch = _watch(profile, image, request, firmware, segment)
+    # A capture is what tells of drift.
+    drift_notes = () if request.until is Stage.CAPTURE else _drift_notes(board, paths, config, allow_drift)
     plan = make_plan(
         board=board.name,
         profile=profile.name,
@@ -107,10 +123,19 @@ def prepare(
         watch=watch,
         limits=_limits(profile, watch),
         unconfirmed=_unconfirmed(profile, watch),
-        cautions=tuple(f"{caution.message}: {caution.fix}" for caution in cautions(image)),
+        cautions=(*(f"{caution.message}: {caution.fix}" for caution in cautions(image)), *drift_notes),
     )
     serial = SerialLine(unit=_unit(port), baud=_baud(board, profile))
-    return Prepared(plan, watch, board, profile, image, segment, serial, request)
+    upload_path = on_board.new_upload_path() if watch.until is Stage.CAPTURE else None
+    return Prepared(plan, watch, board, profile, image, segment, serial, request, drift_notes, upload_path)
+
+
+def _drift_notes(board: Board, paths: Sequence[Path], config: Path | None, allow: bool) -> tuple[str, ...]:
+    if config is None and not paths:
+        return ()  # the stand-in image: it was made for no machine
+    from bringup.drift_gate import check_drift
+
+    return check_drift(board, paths, config=config, allow=allow)
 
 
 def boot_image(image: Image) -> BootImage:
@@ -190,17 +215,24 @@ def _watch(
         modules=len(image.modules),
         vms=vms,
         macs=segment.macs,
-        limits={stage: profile.stages.of(stage).timeout_s for stage in Stage},
+        limits={stage: _times(profile, stage)[1] for stage in Stage},
     )
 
 
 def _unconfirmed(profile: Profile, watch: WatchRequest) -> tuple[str, ...]:
     """Name every inferred fact that this boot acts on."""
-    stages = [f"stages.{stage}" for stage in Stage if stage <= watch.until]
+    stages = [f"stages.{stage}" for stage in BOOT_STAGES if stage <= watch.until]
     return profile.unconfirmed("serial", "bmc", "firmware", *stages)
 
 
 def _limits(profile: Profile, watch: WatchRequest) -> tuple[StageLimit, ...]:
-    wanted = [stage for stage in Stage if stage <= watch.until]
-    times = [(stage, profile.stages.of(stage)) for stage in wanted]
-    return tuple(StageLimit(stage, time.expected_s, time.timeout_s) for stage, time in times)
+    stages = [*BOOT_STAGES, *([Stage.CAPTURE] if watch.until is Stage.CAPTURE else [])]
+    return tuple(StageLimit(stage, *_times(profile, stage)) for stage in stages if stage <= watch.until)
+
+
+def _times(profile: Profile, stage: Stage) -> tuple[float, float]:
+    """Return the usual and the longest time to `stage`; that of the capture is the ramdisk's own business."""
+    if stage is Stage.CAPTURE:
+        return on_board.EXPECTED_S, on_board.TIMEOUT_S
+    times = profile.stages.of(stage)
+    return times.expected_s, times.timeout_s

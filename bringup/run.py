@@ -20,12 +20,13 @@ from bringup.console.open import open_console
 from bringup.console.stages import Sighting, StageReader
 from bringup.errors import BringupError, ConsoleLostError, ImageError, InterruptedRunError, LabError
 from bringup.events import Emit, Event, Source
-from bringup.power.actions import Pace, confirmed_state, cycle, ensure_on
+from bringup.power.actions import Pace, confirmed_state, cycle, ensure_off, ensure_on, reset
 from bringup.power.base import BootOverride, Power, PowerState
 from bringup.power.open import open_power
 from bringup.power.watch import EVERY_S as POWER_EVERY_S
 from bringup.power.watch import PowerWatch
 from bringup.preflight import Prepared
+from bringup.probe.on_board import ConsoleCapture
 from bringup.runs import EventLog, RunFolder
 from bringup.stage import Stage
 from bringup.verdict import Progress, Verdict
@@ -55,6 +56,8 @@ class Run:
         self._power: str | None = None
         self._override = "the boot override was not touched"
         self._ends_twin = False
+        self.not_restored: str | None = None
+        """Why the board could not be left as it was found, None when it was, or need not be."""
 
     def execute(self) -> Verdict:
         """Run the plan to a verdict; faults and a person's interrupt become verdicts too."""
@@ -120,6 +123,8 @@ class Run:
         with self._step("twin", wanted=self._plan.twin):
             site = stack.enter_context(prepared.open_site(self._emit_event))
         power = stack.enter_context(closing(open_power(site.board, self._emit_event)))
+        if self._plan.until is Stage.CAPTURE:
+            stack.enter_context(self._restored(power))
         with self._step("console"):
             stack.enter_context(
                 self._console(open_console(site.board, self._console_event, steal=prepared.request.steal))
@@ -182,6 +187,7 @@ class Run:
     def _follow_console(self, console: Console, stop: threading.Event) -> None:
         stages = StageReader()
         log = ConsoleLog(self._folder.path, self._origin_s)
+        capture = ConsoleCapture(self._folder.path, self._emit_event)
         told_s, told_bytes = 0.0, 0
         try:
             while not stop.is_set():
@@ -192,6 +198,8 @@ class Run:
                 log.append(data, now)
                 for sighting in stages.feed(marker + data, now):
                     self._emit_event(_as_event(sighting))
+                if self._plan.until is Stage.CAPTURE:
+                    capture.feed(data)
                 if now - told_s >= _ACTIVITY_EVERY_S and stages.bytes_seen > told_bytes:
                     told_s, told_bytes = now, stages.bytes_seen
                     self._emit(
@@ -228,11 +236,42 @@ class Run:
         except BringupError as error:
             self._emit("power", "override.left", f"could not clear the boot override: {error.message}")
 
-    def _start(self, power: Power) -> None:
+    @property
+    def _pace(self) -> Pace:
         # A virtual supply needs no rest between off and on.
-        pace = Pace(poll_s=0.1, off_pause_s=0.1) if self._plan.twin else Pace()
-        act = cycle if confirmed_state(power, pace) is PowerState.ON else ensure_on
-        act(power, self._emit_event, pace)
+        return Pace(poll_s=0.1, off_pause_s=0.1) if self._plan.twin else Pace()
+
+    def _start(self, power: Power) -> None:
+        act = cycle if confirmed_state(power, self._pace) is PowerState.ON else ensure_on
+        act(power, self._emit_event, self._pace)
+
+    @contextmanager
+    def _restored(self, power: Power) -> Iterator[None]:
+        """Leave the power as it is now; what was running is started anew, by the board's own boot order."""
+        found = confirmed_state(power, self._pace)
+        running = found is PowerState.ON
+        if running and not self._plan.twin and not self._prepared.request.restart:
+            raise LabError(
+                f"{self._plan.board} is on, and for a capture it has to be restarted",
+                hint="--restart where that is no harm; else run the script of --collector on it",
+            )
+        then = "reset into its usual system" if running else "switched off again"
+        self._emit("power", "power.found", f"{found} now, {then} afterwards", state=str(found))
+        try:
+            yield
+        finally:
+            if self._power is not None and not self._ends_twin:
+                self._restore(power, running)
+
+    def _restore(self, power: Power, running: bool) -> None:
+        try:
+            if running and confirmed_state(power, self._pace) is PowerState.ON:
+                reset(power, self._emit_event, self._pace)
+            else:
+                (ensure_on if running else ensure_off)(power, self._emit_event, self._pace)
+        except BringupError as error:
+            self.not_restored = error.message
+            self._emit("power", "power.left", f"could not leave the board as it was: {error.message}")
 
     # Watching.
 

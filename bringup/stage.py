@@ -1,4 +1,7 @@
-"""The stages of a boot, in order: how far a boot came is the furthest of these with evidence."""
+"""The stages of a boot, in order: how far a boot came is the furthest of these with evidence.
+
+`CAPTURE` is a stage of one boot only, that of the probe ramdisk: what the board was asked for has come.
+"""
 
 from __future__ import annotations
 
@@ -16,6 +19,7 @@ class Stage(Enum):
     MODULES = "modules"
     KERNEL = "kernel"
     USER_SPACE = "user-space"
+    CAPTURE = "capture"
     VMM = "vmm"
     GUEST = "guest"
     LOGIN = "login"
@@ -34,5 +38,8 @@ class Stage(Enum):
     def __str__(self) -> str:
         return self.value
 
+
+BOOT_STAGES = tuple(stage for stage in Stage if stage is not Stage.CAPTURE)
+"""What a person's own image goes through."""
 
 _ORDER = {stage: position for position, stage in enumerate(Stage)}

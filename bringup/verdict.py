@@ -22,11 +22,19 @@ SETTLE_S = 0.5
 """How long a boot is watched after its last stage: a root task that dies at once has not arrived."""
 
 _SERVED_GRACE_S = 1.0
+# The ramdisk's last word comes by console, the capture through another process.
+_CAPTURE_GRACE_S = 3.0
 _RELATED_S = 5.0
 _CAUSES_MAX = 3
 _EXIT_CODES = {"ok": 0, "tool": 1, **{e.fault: e.exit_code for e in (LabError, ImageError, ProfileError)}}
+_SILENT_AFTER_KERNEL = {
+    Stage.CAPTURE: "no-capture",
+    Stage.VMM: "no-vmm",
+    Stage.GUEST: "no-guest",
+    Stage.LOGIN: "no-login",
+}
 _NETWORK_STAGES = (Stage.DHCP, Stage.LOADER, Stage.KERNEL_IMAGE, Stage.MODULES)
-_TRANSFER_STAGES = (Stage.LOADER, Stage.KERNEL_IMAGE, Stage.MODULES)
+_TRANSFER_STAGES = (Stage.LOADER, Stage.KERNEL_IMAGE, Stage.MODULES, Stage.CAPTURE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,6 +122,7 @@ class Progress:
                 (stage in _NETWORK_STAGES and not request.netboot)
                 or (stage is Stage.MODULES and request.modules == 0)
                 or (stage in (Stage.VMM, Stage.GUEST) and not vm_image and request.until is not stage)
+                or (stage is Stage.CAPTURE and request.until is not stage)
             ):
                 yield stage
 
@@ -163,6 +172,9 @@ class Progress:
             yield elsewhere_s, lambda: self._from_table("booted-elsewhere", elsewhere_s, seen=boot.last_line)
         elif self.awaited is None and (fault is None or fault.at_s > self._done_s() + SETTLE_S):
             yield self._done_s() + SETTLE_S, self._ok
+        if boot.ramdisk_done_s is not None and self.awaited is Stage.CAPTURE:
+            given_up_s = boot.ramdisk_done_s + _CAPTURE_GRACE_S
+            yield given_up_s, lambda: self._incomplete(given_up_s)
         deadline_s = self._deadline_s()
         if deadline_s is not None:
             yield deadline_s, lambda: self._stalled(deadline_s)
@@ -249,9 +261,15 @@ class Progress:
         return self._verdict("ok", "ok", f"reached {self._request.until}", self._done_s(), ())
 
     def _stalled(self, at_s: float, seen: str | None = None) -> Verdict:
+        return self._missing(self._stall_code(), at_s, seen)
+
+    def _incomplete(self, at_s: float) -> Verdict:
+        return self._missing("capture-incomplete", at_s)
+
+    def _missing(self, code: str, at_s: float, seen: str | None = None) -> Verdict:
         hints = [f for f in self._boot.failures if not f.failure.generic and not self._recovered(f)]
         line = seen or (hints[0].seen if hints else self._boot.last_line)
-        return self._from_table(self._stall_code(), at_s, seen=line, hints=hints)
+        return self._from_table(code, at_s, seen=line, hints=hints)
 
     def _restarted(self, at_s: float, seen: str) -> Verdict:
         return self._from_table("reboot-loop", at_s, seen=seen)
@@ -300,9 +318,7 @@ class Progress:
             return "nothing-printed"
         if missing is Stage.KERNEL:
             return "kernel-silent" if self._boot.heard_s is not None else "console-silent"
-        return {Stage.VMM: "no-vmm", Stage.GUEST: "no-guest", Stage.LOGIN: "no-login"}.get(
-            missing or Stage.USER_SPACE, "kernel-hangs"
-        )
+        return _SILENT_AFTER_KERNEL.get(missing or Stage.USER_SPACE, "kernel-hangs")
 
     def _from_table(
         self, code: str, at_s: float, *, seen: str | None = None, hints: list[SeenFailure] | None = None

@@ -179,6 +179,24 @@ TABLE: Mapping[str, Row] = {
             ("a slow build on a slow machine", "raise the user-space limit of the profile"),
         ),
     ),
+    "no-capture": Row(
+        "lab",
+        "the probe's ramdisk started, and no capture came from it within {waited} s",
+        (
+            ("a driver of the ramdisk hangs", "look at the last console lines: bringup runs show --console"),
+            ("the board stopped", "look at its power LED; bringup power BOARD status"),
+            ("neither its network nor its console carries data", "capture in place: --collector"),
+        ),
+    ),
+    "capture-incomplete": Row(
+        "lab",
+        "the ramdisk sent its capture, and by neither network nor console did it arrive whole",
+        (
+            ("the console drops characters", "close other Serial-over-LAN users; look at its log for gaps"),
+            _FIREWALL,
+            ("neither way can be mended now", "capture in place: the script of --collector"),
+        ),
+    ),
     "no-vmm": Row(
         "image",
         "user space started and no VMM within {waited} s",

@@ -10,7 +10,7 @@ from bringup.cli.style import emphasis, table
 from bringup.lab import Board
 from bringup.profile_model import Bar, BiosSetting, Fact, Nic, Profile
 from bringup.report.text import size
-from bringup.stage import Stage
+from bringup.stage import BOOT_STAGES
 
 _WIDTH = 118
 _LABEL = 10
@@ -133,7 +133,7 @@ def _pin(nic: Nic, profile: Profile) -> str:
 
 def _times(profile: Profile) -> list[list[str]]:
     rows = []
-    for stage in Stage:
+    for stage in BOOT_STAGES:
         time = profile.stages.of(stage)
         rows.append(
             [str(stage), _seconds(time.expected_s), _seconds(time.timeout_s) + _mark(time.grade), time.source]

@@ -12,15 +12,34 @@ import click
 from bringup.cli.complete import board_names
 from bringup.cli.context import Context
 from bringup.cli.style import emit_json, say
+from bringup.errors import UsageError
 from bringup.firmware import Firmware
-from bringup.stage import Stage
+from bringup.stage import BOOT_STAGES, Stage
 
-_STAGES = [str(stage) for stage in Stage]
+_STAGES = [str(stage) for stage in BOOT_STAGES]
 
 
 @click.command()
 @click.argument("board", shell_complete=board_names)
 @click.argument("image", nargs=-1, type=click.Path(path_type=Path))
+@click.option(
+    "--image",
+    "image_folder",
+    type=click.Path(path_type=Path),
+    metavar="DIR",
+    help="The same as IMAGE: a build's folder.",
+)
+@click.option(
+    "--config",
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help="The .camkes file the image was built from (default: an overlay found with the image).",
+)
+@click.option(
+    "--allow-drift",
+    is_flag=True,
+    help="Boot although the board is not the machine that the configuration was made for.",
+)
 @click.option("--firmware", type=click.Choice([str(f) for f in Firmware]), help="Default: the profile's.")
 @click.option(
     "--until", type=click.Choice(_STAGES), help="Stage that counts as success (default: user-space)."
@@ -51,6 +70,7 @@ def command(ctx: click.Context, /, as_json: bool, dry_run: bool, **options: Any)
     Example:
       bringup boot e300
       bringup boot e300 build/ --until login
+      bringup boot e300 --image build/ --config apps/zmq/e300/passthrough.camkes
       bringup boot e300 xen.gz vmlinuz --append "loglvl=all" --until kernel
     """
     from bringup.cli.boot_view import BootView
@@ -74,24 +94,28 @@ def command(ctx: click.Context, /, as_json: bool, dry_run: bool, **options: Any)
     prepared = prepare(
         lab,
         options["board"],
-        options["image"],
+        _image_paths(options["image"], options["image_folder"]),
         request,
         append=options["append"],
         module_mib=options["module_size"],
+        config=options["config"],
+        allow_drift=options["allow_drift"],
     )
     if lab.is_builtin and not as_json:
         say(
             f"no lab.toml here: {prepared.plan.board} is the virtual SYS-E300-9D "
             f"(see `bringup boards show {prepared.plan.board}`)"
         )
+    for note in () if as_json or dry_run else prepared.drift_notes:
+        say(f"careful   {note}")
     if dry_run:
         _print_plan(prepared.plan.to_dict(), as_json)
         return 0
     parent = lab.runs_folder or default_runs_folder()
     plan = prepared.plan
     usual_s = usual_duration_s(parent, plan.board, str(plan.until), plan.image["key"], plan.firmware)
-    signal.signal(signal.SIGTERM, _interrupt)
-    signal.signal(signal.SIGHUP, _interrupt)
+    signal.signal(signal.SIGTERM, interrupt)
+    signal.signal(signal.SIGHUP, interrupt)
     board = prepared.board
     bmc = None if board.bmc is None else f"{board.bmc.address}:{board.bmc.port}"
     with Lease(plan.board, "boot", bmc=bmc), BootView(plan, quiet=as_json, usual_s=usual_s) as view:
@@ -105,7 +129,16 @@ def command(ctx: click.Context, /, as_json: bool, dry_run: bool, **options: Any)
     return int(verdict["exit_code"])
 
 
-def _interrupt(_number: int, _frame: FrameType | None) -> None:
+def _image_paths(paths: tuple[Path, ...], folder: Path | None) -> tuple[Path, ...]:
+    if folder is None:
+        return paths
+    if paths:
+        raise UsageError(f"two images are named: {paths[0]} and --image {folder}", hint="name one")
+    return (folder,)
+
+
+def interrupt(_number: int, _frame: FrameType | None) -> None:
+    """Handle a signal as Ctrl-C is handled."""
     raise KeyboardInterrupt
 
 

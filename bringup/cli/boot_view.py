@@ -74,7 +74,7 @@ class BootView:
             self._await(event.text, event.at_s)
         elif event.kind == "run.waiting":
             self._await(_waiting_text(event), event.at_s)
-        elif event.kind in ("http.progress", "tftp.progress"):
+        elif event.kind in ("http.progress", "tftp.progress", "console.upload_progress"):
             self._awaited = _transfer_text(event)
         if self._spinner is not None and event.at_s - self._refreshed_s >= _REFRESH_S:
             self._refreshed_s = event.at_s
@@ -190,4 +190,9 @@ _LINES: dict[str, Any] = {
     "tftp.error": _plain("tftp", "bad"),
     "http.error": _plain("http", "bad"),
     "twin.up": _plain("twin"),
+    "power.found": _plain("board"),
+    "power.left": _plain("power", "bad"),
+    "console.probe": _plain("ramdisk"),
+    "http.upload": _plain("capture"),
+    "console.upload": _plain("capture"),
 }

@@ -8,9 +8,10 @@ from __future__ import annotations
 
 from bringup.console.failures_boot import FIRMWARE, GARBAGE, KERNEL, LOADER
 from bringup.console.failures_image import LINUX, ROOT_TASK, VMM
+from bringup.console.failures_probe import PROBE
 from bringup.console.markers import Failure
 
-FAILURES: tuple[Failure, ...] = (*FIRMWARE, *LOADER, *KERNEL, *ROOT_TASK, *VMM, *LINUX)
+FAILURES: tuple[Failure, ...] = (*FIRMWARE, *LOADER, *KERNEL, *ROOT_TASK, *VMM, *LINUX, *PROBE)
 
 
 def find(code: str, text: str) -> Failure | None:

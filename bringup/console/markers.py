@@ -117,6 +117,7 @@ MARKERS: tuple[Marker, ...] = (
             "(XEN) ", line_start=True),
     *_group("xen", Stage.KERNEL, "Xen xen/common/kernel.c banner", "Xen version 4."),
     *_group("linux", Stage.KERNEL, "Linux init/version-timestamp.c banner", "Linux version %d."),
+    *_group("linux", Stage.USER_SPACE, "probes/linux/init of this tool", "bringup probe: started"),
     *_group("linux", Stage.USER_SPACE, "Linux init/main.c run_init_process; systemd src/core/main.c",
             "Run /init as init process", "Run /sbin/init as init process",
             "systemd[1]: Detected architecture",

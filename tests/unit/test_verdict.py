@@ -400,6 +400,64 @@ def test_without_limits_silence_proves_nothing() -> None:
     assert boot.decide(1e9) is None
 
 
+PROBE = replace(BIOS, until=Stage.CAPTURE, kind="linux", limits={**LIMITS, Stage.CAPTURE: 100.0})
+RAMDISK = [
+    *SERVED,
+    said(6.5, Stage.KERNEL, "Linux version 6.1", 20),
+    said(9.0, Stage.USER_SPACE, "bringup probe: started", 400),
+    event(10.0, "console", "console.probe", "drivers loaded"),
+]
+FINISHED = event(30.0, "console", "console.probe", "finished")
+BY_HTTP = event(14.0, "http", "http.upload", "the capture, 31417 bytes by HTTP", bytes=31417)
+
+
+@pytest.mark.parametrize(
+    "arrival",
+    [BY_HTTP, event(40.0, "console", "console.upload", "the capture, 31417 bytes over the console")],
+)
+def test_a_probe_is_done_when_its_capture_has_come(arrival: Event) -> None:
+    troubled = [*RAMDISK, failed(11.0, "bringup probe: trouble: no link on", 410), FINISHED]
+    # The ramdisk's last word may be read before the capture's arrival is told, or after it.
+    for events in (
+        [*RAMDISK, arrival],
+        [*troubled, replace(arrival, at_s=31.0)],
+        [*RAMDISK, arrival, FINISHED],
+    ):
+        verdict, _ = decide(events, PROBE)
+        assert (verdict.kind, verdict.stage) == ("ok", Stage.CAPTURE)
+        assert verdict.stages[-1].evidence == arrival.text
+
+
+def test_a_boot_does_not_wait_for_a_capture() -> None:
+    verdict, _ = decide(GOOD)
+    assert Stage.CAPTURE not in [reached.stage for reached in verdict.stages]
+    assert decide(VMS, replace(TWO_VMS, limits={**LIMITS, Stage.CAPTURE: 1.0}))[0].missing is Stage.LOGIN
+
+
+def test_a_ramdisk_that_finished_without_its_capture_says_why() -> None:
+    trouble = failed(20.0, "bringup probe: trouble: no address by DHCP", 500)
+    verdict, now_s = decide([*RAMDISK, trouble, FINISHED], PROBE)
+    assert (verdict.kind, verdict.code, verdict.missing) == ("lab", "capture-incomplete", Stage.CAPTURE)
+    assert verdict.seen == 'console line 500: "bringup probe: trouble: no address by DHCP"'
+    assert verdict.causes[0][1] == "spanning tree: portfast on this port"
+    assert now_s == 33.0
+
+
+def test_a_silent_ramdisk_is_overdue_after_its_last_word() -> None:
+    verdict, now_s = decide(RAMDISK, PROBE)
+    assert (verdict.kind, verdict.code, now_s) == ("lab", "no-capture", 110.0)
+    assert "within 100 s" in verdict.cause
+    working = event(50.0, "console", "console.upload_progress", sent=1000, size=30000)
+    assert decide([*RAMDISK, working], PROBE)[1] == 150.0
+
+
+def test_a_capture_that_could_not_be_made_ends_the_wait() -> None:
+    verdict, now_s = decide(
+        [*RAMDISK, failed(12.0, "bringup probe: trouble: the capture failed", 500)], PROBE
+    )
+    assert (verdict.code, now_s) == ("probe-collecting", 12.5)
+
+
 def test_table_is_complete_and_its_sentences_can_be_filled() -> None:
     names = {"who", "waited", "since_power", "arch", "firmware", "some", "all"}
     for code, row in TABLE.items():
@@ -407,7 +465,8 @@ def test_table_is_complete_and_its_sentences_can_be_filled() -> None:
         assert 1 <= len(row.causes) <= 3
         assert all(cause and fix for cause, fix in row.causes)
     assert {row[3] for row in STALLS} | {
-        "nothing-printed", "booted-elsewhere", "reboot-loop", "servers-lost"
+        "nothing-printed", "booted-elsewhere", "reboot-loop", "servers-lost",
+        "no-capture", "capture-incomplete",
     } == set(TABLE)  # fmt: skip
 
 

@@ -1,0 +1,35 @@
+"""What the probe's ramdisk says when something goes wrong (probes/linux/init): data only."""
+
+from __future__ import annotations
+
+from bringup.console.markers import Failure
+
+_INIT = "probes/linux/init of this tool"
+
+PROBE = (
+    Failure("probe-port", "lab", "bringup probe: trouble: no port has the MAC",
+            "the ramdisk found no network port with the board's MAC",
+            "the ramdisk has no driver for the boot port",
+            "boot from a port with an Intel, Broadcom, Realtek or virtio controller",
+            _INIT, fatal=False),
+    Failure("probe-link", "lab", "bringup probe: trouble: no link on",
+            "the ramdisk's network port found no link",
+            "the driver brings the port up at another speed, or the cable is out",
+            "look at the port's LED while the ramdisk runs",
+            _INIT, fatal=False),
+    Failure("probe-address", "lab", "bringup probe: trouble: no address by DHCP",
+            "the ramdisk was given no address",
+            "the switch port learns for 30 s after each link-up",
+            "spanning tree: portfast on this port",
+            _INIT, fatal=False),
+    Failure("probe-sending", "lab", "bringup probe: trouble: sending failed",
+            "the ramdisk could not send its capture by HTTP",
+            "a firewall on this host",
+            "open the TCP port of the HTTP server to the board",
+            _INIT, fatal=False),
+    Failure("probe-collecting", "lab", "bringup probe: trouble: the capture failed",
+            "the ramdisk could not make the capture",
+            "too little memory, or a kernel without /sys",
+            "look at this line's reason",
+            _INIT),
+)  # fmt: skip
