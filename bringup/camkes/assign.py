@@ -55,6 +55,7 @@ def assign(
         _refuse_clash(grant, others)
         grants.append(grant)
     _refuse_shared_pins(grants, cautions)
+    _look_at_pairs(grants, cautions)
     grants = allot_guest_irqs(allot_names(grants, vms), vms, others)
     names = tuple(dict.fromkeys(grant.vm for grant in grants))
     return Passthrough(
@@ -201,9 +202,18 @@ def _refuse_shared_pins(grants: Sequence[Grant], cautions: list[str]) -> None:
                 f"{first.bdf.short} and {grant.bdf.short} share one interrupt in {grant.vm}; "
                 "whether their drivers get on with that is untested"
             )
+
+
+def _look_at_pairs(grants: Sequence[Grant], cautions: list[str]) -> None:
     for index, grant in enumerate(grants):
         for other in grants[:index]:
             _refuse_shared_page(other, grant)
+            group = grant.function.iommu_group
+            if grant.vm != other.vm and group is not None and group == other.function.iommu_group:
+                cautions.append(
+                    f"{other.bdf.short} and {grant.bdf.short} are in one IOMMU group and go to two VMs: "
+                    "between them DMA is not kept apart"
+                )
 
 
 def _refuse_shared_page(first: Grant, second: Grant) -> None:

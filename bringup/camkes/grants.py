@@ -9,7 +9,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
-from bringup.camkes.taken import PAGE
+from bringup.camkes.checks.context import PAGE
+from bringup.camkes.checks.ports import EMULATED
 from bringup.errors import ProfileError
 from bringup.pci.model import Bar, Dmar, Function
 
@@ -17,17 +18,6 @@ LIMIT_4G = 1 << 32
 PORTS = 1 << 16
 GUEST_LOW, GUEST_HIGH = 0x1000_3000, 0xA000_0000
 """Guest-physical addresses that the VMM places guest RAM and BARs in (C36)."""
-
-# Ports that the VMM emulates or gives to virtio-net's own devices (C30): first and first after.
-EMULATED_PORTS = (
-    (0x20, 0x22),
-    (0x40, 0x44),
-    (0x70, 0x72),
-    (0xA0, 0xA2),
-    (0x3F8, 0x400),
-    (0x4D0, 0x4D2),
-    (0xCF8, 0xD00),
-)
 
 _KINDS = {0x0200: "eth", 0x0106: "sata", 0x0101: "ide", 0x0107: "sas", 0x0108: "nvme", 0x0C03: "usb"}
 
@@ -80,11 +70,11 @@ def ports_of(function: Function) -> tuple[Ports, ...]:
         ports = Ports(base, base + size, bar.index)
         if ports.end > PORTS:
             raise ProfileError(f"{function.bdf.short} BAR {bar.index}: ports {ports} end above 0xffff (C31)")
-        for start, end in EMULATED_PORTS:
+        for start, end, what in EMULATED:
             if ports.start < end and start < ports.end:
                 raise ProfileError(
                     f"{function.bdf.short} BAR {bar.index}: ports {ports} overlap {start:#x}-{end - 1:#x}, "
-                    "which the VMM emulates (C30)"
+                    f"where the VMM has {what} (C30)"
                 )
         found.append(ports)
     return tuple(sorted(found, key=lambda ports: ports.start))

@@ -5,25 +5,18 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
+from bringup.camkes.checks.dests import VMM_IRQS
 from bringup.camkes.model import Application
 from bringup.camkes.vm import Vm
 from bringup.camkes.vm_read import read_vms
 from bringup.pci.model import Bdf
 
-PAGE = 1 << 12
 GUEST_IRQS: Mapping[int, str] = {
-    0: "the PIT",
-    2: "the cascade and the native PIT",
-    3: "the native serial port COM2",
-    4: "ttyS0 and the native serial port COM1",
-    6: "virtio-net",
-    7: "virtio-blk",
-    8: "the RTC",
-    9: "virtio-con",
+    **VMM_IRQS,
+    3: "the native serial port of COM2",
     12: "cross-VM events",
-    13: "the FPU",
 }
-"""Guest interrupts that the VMM or a native component has (C6, C7); 10 is virtio-vsock's where it is used."""
+"""Guest interrupts that the VMM or a native component has, or may have (C6, C7); 10 is virtio-vsock's."""
 
 VSOCK_IRQ = 10
 
@@ -95,4 +88,5 @@ def _native_interrupts(application: Application) -> tuple[dict[int, str], dict[t
 
 def uses_vsock(vm: Vm) -> bool:
     """Whether the VMM of this VM gives guest IRQ 10 to virtio-vsock (C7)."""
-    return any(vm.settings[name].value for name in ("guest_cid", "socket_layout") if name in vm.settings)
+    told = any(vm.settings[name].value for name in ("guest_cid", "socket_layout") if name in vm.settings)
+    return told or any("vsock" in handler for handler in vm.handlers)

@@ -86,6 +86,21 @@ def test_devices_on_one_pin_of_one_vm_share_one_entry_and_say_so() -> None:
     assert any("share one interrupt" in caution for caution in passthrough.cautions)
 
 
+def test_two_vms_with_one_iommu_group_are_told() -> None:
+    machine = Machine(tuple(replace(f, iommu_group=7) for f in E300.functions))
+    split = assign(assessed(machine), wanted("vm0=17:00.0", "vm1=17:00.1"), application())
+    assert any("one IOMMU group and go to two VMs" in caution for caution in split.cautions)
+    assert not assign(assessed(machine), wanted("vm0=17:00.0", "vm0=17:00.1"), application()).cautions
+
+
+def test_two_devices_on_one_page_are_refused() -> None:
+    small = [function(f"03:00.{n}", bars=(Bar(0, "mem", 0xC0000000, 0x1000),)) for n in (0, 1)]
+    told = assessed(Machine(tuple(small)), {"03:00.0": (18, "known"), "03:00.1": (19, "known")})
+    for other in ("vm0", "vm1"):
+        with pytest.raises(ProfileError, match="share the page 0xc0000000"):
+            assign(told, wanted("vm0=03:00.0", f"{other}=03:00.1"), application())
+
+
 def test_a_device_is_named_by_bdf_mac_port_or_smbios_name() -> None:
     for text in ("17:00.0", "0000:17:00.0", "00:19:99:E3:1C:15", "SLOT7 I350 function 0"):
         assert find_device(text, E300, E300_PROFILE).bdf == Bdf(0, 0x17, 0, 0)

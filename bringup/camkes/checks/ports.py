@@ -28,7 +28,7 @@ C31 = Rule(
 
 _PORTS = 0x10000
 _VIRTIO_POOL, _VIRTIO_STEP = 0x9000, 0x400
-_EMULATED = (
+EMULATED = (
     (0x20, 0x22, "the first PIC"),
     (0x40, 0x44, "the PIT"),
     (0x70, 0x72, "the RTC"),
@@ -37,6 +37,7 @@ _EMULATED = (
     (0x4D0, 0x4D2, "the PIC's trigger registers"),
     (0xCF8, 0xD00, "PCI configuration"),
 )
+"""First port, first after it, and what the VMM has there."""
 
 
 def bars_covered(context: Context) -> Found:
@@ -162,7 +163,7 @@ def not_emulated(context: Context) -> Found:
     for vm in context.vms:
         pool = (_VIRTIO_POOL, _VIRTIO_POOL + _VIRTIO_STEP * max(vm.virtual_devices, 1), "a virtio device")
         for ports in vm.ports:
-            for start, end, what in (*_EMULATED, pool):
+            for start, end, what in (*EMULATED, pool):
                 if ports.start >= end or start >= ports.end:
                     continue
                 maybe = what == pool[2] and not vm.virtual_devices
