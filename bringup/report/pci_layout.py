@@ -176,6 +176,9 @@ class _Drawing:
             if function.bridge is not None:
                 lines.append(bridge_text(function.bridge))
         title = "\n".join(f"{each.bdf.short} {ids(each)} {short_name(each)}" for each in group)
+        judged = self._assessment.passability.get(function.bdf)
+        if judged is not None and function.is_ethernet:
+            title += f"\n{verdict_text(judged)}"
         shown = tuple(clean(line, _CHARS) for line in lines)
         return Box(x, y, len(shown) * LINE + 10, self._kind(function), shown, title)
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from bringup.pci.assessment import Assessment, PinCandidate
-from bringup.pci.model import Function, Machine
+from bringup.pci.model import Function, Machine, SourceInfo
 from bringup.report.pci_findings import finding_lines
 from bringup.report.pci_words import (
     Tint,
@@ -27,9 +27,16 @@ from bringup.report.pci_words import (
 
 _NAME, _LONG_NAME = 18, 32
 _GAP = "  "
-# Less room than this for the last column and every row takes two lines instead.
-_WORD_ROOM = 26
+# Less room than this for the last column, or longer words, and every row takes several lines instead.
+_WORD_ROOM, _WORD_LINES = 26, 3
 _INDENT = " " * 9
+_SOURCE_KINDS = {
+    "linux": "Linux",
+    "lspci-machine": "lspci",
+    "dmesg": "boot log",
+    "sel4-log": "seL4 boot log",
+    "firmware-probe": "firmware probe",
+}
 # Findings that say the profile is not this board's; other `profile-` ones are about single ports.
 _ANOTHER_BOARD = frozenset({"profile-board", "profile-functions-missing"})
 
@@ -89,12 +96,21 @@ def headline(assessment: Assessment, width: int, why_no_profile: str = "") -> It
     first, *further = textwrap.wrap(_GAP.join(parts), width, break_on_hyphens=False)
     yield paint(first, "bold")
     yield from further
-    kinds = ", ".join(dict.fromkeys(clean(source.kind, 30) for source in machine.sources))
     taken = sorted({source.taken for source in machine.sources if source.taken})
-    seen = f"from {kinds or 'no named source'}"
+    seen = f"from {_inputs(machine.sources)}"
     if taken:
         seen += f", taken {clean(taken[0], 40)}" + (f" to {clean(taken[-1], 40)}" if taken[1:] else "")
     yield from textwrap.wrap(f"{seen}; {_profile(assessment, why_no_profile)}", width, break_on_hyphens=False)
+
+
+def _inputs(sources: Sequence[SourceInfo]) -> str:
+    """Return the inputs by kind, each with its name: a board's capture is named by its time."""
+    names: dict[str, list[str]] = {}
+    for source in sources:
+        kind = _SOURCE_KINDS.get(source.kind, source.kind)
+        names.setdefault(clean(kind, 30), []).append(clean(source.name, 44))
+    shown = [f"{kind} ({', '.join(each[:3])}{' …' if each[3:] else ''})" for kind, each in names.items()]
+    return ", ".join(shown) or "no named source"
 
 
 def _profile(assessment: Assessment, why_none: str) -> str:
@@ -167,7 +183,8 @@ def _table(rows: Sequence[_Row], view: View) -> Iterator[str]:
     bars = max(cells(_joined(row.bars, view)) for row in rows)
     pins = max(10, *(cells(row.pin) for row in rows))
     room = view.width - sum(heads) - bars - pins - 6 * len(_GAP)
-    if room < min(_WORD_ROOM, max(cells(row.word) for row in rows)):
+    longest = max(cells(row.word) for row in rows)
+    if room < min(_WORD_ROOM, longest) or longest > _WORD_LINES * room:
         for row in rows:
             yield from _tall(row, heads, pins, view)
         return

@@ -142,7 +142,8 @@ def verdict_text(judged: Passability | None) -> str:
     if judged is None:
         return "-"
     if judged.word == "passable":
-        return ", ".join(["passable", *map(clean, judged.limits)])
+        limits = "; ".join(map(clean, judged.limits))
+        return f"passable, {limits}" if limits else "passable"
     if judged.word == "needs-change":
         return "needs a change"
     because = "; ".join(map(clean, judged.reasons))

@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bringup.pci.assessment import Assessment, Passability
-from bringup.pci.model import Bdf, Function, Identity, Machine
+from bringup.pci.model import Bdf, Function, Identity, Machine, SourceInfo
 from bringup.report.pci_text import View, report_lines
 from bringup.report.pci_tree import ASCII, tree_lines
 from bringup.report.pci_words import amount, bdf_list, cells, clean, short_name, verdict_text
@@ -86,6 +86,23 @@ def test_machines_without_a_nic(assessed: Assessment, said: str) -> None:
     assert said in text(report_lines(assessed, View(80)))
 
 
+def test_long_words_get_a_line_of_their_own_even_where_columns_would_do() -> None:
+    long = Passability("passable", limits=("not with " + "17:00.1, " * 20,))
+    lines = text(report_lines(replace(small(), passability={PORT0: long}), View(140))).splitlines()
+    assert lines[3] == "17:00.0  I350            8086:1521  INTA  0/16 measured"
+    assert lines[4].startswith("         passable, not with 17:00.1, ")
+
+
+def test_inputs_are_named_by_kind() -> None:
+    kinds = ("linux", "lspci", "lspci-machine", "dmesg", "sel4-log", "firmware-probe", "pciconf")
+    sources = tuple(SourceInfo(f"{kind}.txt", kind, "0" * 64) for kind in kinds)
+    shown = text(report_lines(Assessment(Machine((), sources=sources)), View(200)))
+    assert shown.splitlines()[1].startswith(
+        "from Linux (linux.txt), lspci (lspci.txt, lspci-machine.txt), boot log (dmesg.txt), "
+        "seL4 boot log (sel4-log.txt), firmware probe (firmware-probe.txt), pciconf (pciconf.txt); no profile"
+    )
+
+
 def test_findings_that_say_the_same_are_one_and_others_are_counted() -> None:
     shown = text(report_lines(small(), View(100)))
     assert shown.count("shares a pin") == 1
@@ -121,6 +138,7 @@ def test_why_there_is_no_profile_is_said() -> None:
         (None, "-"),
         (Passability("passable"), "passable"),
         (Passability("passable", limits=("not with b5:00.0",)), "passable, not with b5:00.0"),
+        (Passability("passable", limits=("not with a", "not b")), "passable, not with a; not b"),
         (Passability("needs-change", changes=("x",)), "needs a change"),
         (
             Passability("not-passable", reasons=("it has no INTx pin",)),
