@@ -14,7 +14,9 @@ from bringup.cli.style import emit_json, say
 from bringup.errors import LabError, UsageError
 from bringup.lease import Lease
 from bringup.twin import client
-from bringup.twin.info import TwinInfo
+from bringup.twin.info import TwinInfo, twin_folder
+from bringup.twin.machine import VARIANTS, Variant
+from bringup.twin.monitor import ask_monitor
 from bringup.twin.network import BOARD_ADDRESS, BRIDGE, SERVER_ADDRESS
 
 _DEFAULT = "e300"
@@ -54,20 +56,28 @@ def command() -> None:
 @click.option(
     "--memory", "memory_mib", type=click.IntRange(256, 65536), default=client.DEFAULT_MEMORY_MIB, help="MiB."
 )
+@click.option(
+    "--variant",
+    type=click.Choice(VARIANTS),
+    default="standard",
+    show_default=True,
+    help="8c: the 8-core sibling, with LAN1 and LAN2 at b7:00 instead of b5:00.",
+)
 @_JSON
-def up(name: str, port: int, memory_mib: int, as_json: bool) -> None:
+def up(name: str, port: int, memory_mib: int, variant: Variant, as_json: bool) -> None:
     """Start the twin and leave it up until `bringup twin down`; the board in it is off.
 
     \b
     Example:
       bringup twin up
+      bringup twin up --variant 8c
     """
-    request = client.TwinRequest(name, tied=False, memory_mib=memory_mib, bmc_port=port)
+    request = client.TwinRequest(name, tied=False, memory_mib=memory_mib, bmc_port=port, variant=variant)
     info = client.StartedTwin(request).info
     if as_json:
         emit_json(describe(name, info))
         return
-    say(f"the twin {name} is up: BMC at {info.bmc_address} port {info.bmc_port}, board off")
+    say(f"the twin {_called(name, info)} is up: BMC at {info.bmc_address} port {info.bmc_port}, board off")
     say(f"try    {ipmitool(info)} chassis power status")
     say(f"end    {_command('down', name)}")
 
@@ -108,7 +118,7 @@ def status(name: str, as_json: bool) -> None:
     if info is None:
         say(f"the twin {name} is not up; start it with: {_command('up', name)}")
         return
-    say(f"the twin {name} is up (process {info.pid})")
+    say(f"the twin {_called(name, info)} is up (process {info.pid})")
     where = f"{info.bmc_address} port {info.bmc_port}"
     say(f"BMC      {where}, user {info.user}, password in {info.password_file}")
     say(f"network  {BRIDGE} {SERVER_ADDRESS} in a namespace of its own; the board gets {BOARD_ADDRESS}")
@@ -134,6 +144,32 @@ def shell(name: str, program: tuple[str, ...]) -> None:
     os.execvp(words[0], words)  # noqa: S606  # the person's own program, as asked
 
 
+@command.command()
+@click.option("--name", default=_DEFAULT, callback=_checked, help="Which twin.")
+@click.argument("words", nargs=-1, required=True, metavar="COMMAND...")
+@_JSON
+def monitor(name: str, words: tuple[str, ...], as_json: bool) -> None:
+    """Ask QEMU's own monitor about the running board: what the machine is, whatever software thinks of it.
+
+    \b
+    Example:
+      bringup twin monitor info pci
+      bringup twin monitor info qtree
+    """
+    info = client.running(name)
+    if info is None:
+        raise LabError(f"the twin {name} is not up", hint=_command("up", name))
+    text = ask_monitor(twin_folder(name), " ".join(words))
+    if as_json:
+        emit_json({"twin": name, "command": " ".join(words), "text": text})
+    else:
+        click.echo(text.replace("\r\n", "\n"), nl=False)
+
+
+def _called(name: str, info: TwinInfo) -> str:
+    return name if info.variant == "standard" else f"{name} (variant {info.variant})"
+
+
 def _command(verb: str, name: str) -> str:
     return f"bringup twin {verb}" + ("" if name == _DEFAULT else f" {name}")
 
@@ -151,6 +187,7 @@ def describe(name: str, info: TwinInfo | None) -> dict[str, Any]:
     return {
         "twin": name,
         "up": True,
+        "variant": info.variant,
         "pid": info.pid,
         "bmc": {
             "address": info.bmc_address,

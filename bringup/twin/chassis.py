@@ -16,9 +16,9 @@ from pathlib import Path
 from queue import Queue
 from typing import Any, Protocol
 
-from bringup.errors import BringupError, MissingProgramError
+from bringup.errors import BringupError, LabError, MissingProgramError
 from bringup.firmware import Firmware
-from bringup.twin.machine import SOL_IO_PORT, BootOrder, Wiring, ovmf_files, qemu_arguments
+from bringup.twin.machine import SOL_IO_PORT, BootOrder, Variant, Wiring, ovmf_files, qemu_arguments
 from bringup.twin.network import Namespace
 from bringup.twin.qmp import Qmp
 
@@ -67,6 +67,7 @@ class Chassis:
         memory_mib: int,
         default_firmware: Firmware,
         report: Callable[[str], None],
+        variant: Variant = "standard",
     ) -> None:
         self._namespace = namespace
         self._taps = taps
@@ -74,6 +75,7 @@ class Chassis:
         self._memory_mib = memory_mib
         self._default_firmware = default_firmware
         self._report = report
+        self._variant = variant
         self._bmc: Bmc | None = None
         self._machine: _Machine | None = None
         self._swap = threading.Lock()
@@ -133,6 +135,13 @@ class Chassis:
     def send_break(self) -> None:
         """Send a serial break on the SOL port."""
         self._jobs.put(lambda: self._monitor("chardev-send-break", id="com2"))
+
+    def ask_monitor(self, command: str) -> str:
+        """Return what QEMU's own monitor prints for `command`; raises LabError when the board is off."""
+        machine = self._machine
+        if machine is None or not machine.alive():
+            raise LabError("the twin's board is off, and only a running one has a monitor")
+        return str(machine.qmp.execute("human-monitor-command", **{"command-line": command}))
 
     # The worker's jobs.
 
@@ -204,7 +213,12 @@ class _Machine:
         kcs, kcs_far = _waiting_connection()
         wiring = Wiring(sol_far.fileno(), monitor_far.fileno(), kcs_far.fileno(), chassis._taps)
         command = qemu_arguments(
-            firmware, order, wiring, memory_mib=chassis._memory_mib, folder=chassis._folder
+            firmware,
+            order,
+            wiring,
+            memory_mib=chassis._memory_mib,
+            folder=chassis._folder,
+            variant=chassis._variant,
         )
         with (chassis._folder / "qemu.log").open("ab") as log:
             self._process = subprocess.Popen(

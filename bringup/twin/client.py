@@ -22,6 +22,7 @@ from bringup.paths import open_lock, runtime_dir
 from bringup.twin import info
 from bringup.twin.chassis import require_programs
 from bringup.twin.info import TwinInfo
+from bringup.twin.machine import Variant
 
 START_TIMEOUT_S = 20.0
 STOP_TIMEOUT_S = 10.0
@@ -34,12 +35,16 @@ _BY_EXIT_CODE: dict[int, type[BringupError]] = {
 
 @dataclass(frozen=True, slots=True)
 class TwinRequest:
-    """How to start a twin: `tied` ends it with the command that started it; port 0 picks a free one."""
+    """How to start a twin: `tied` ends it with the command that started it; port 0 picks a free one.
+
+    `variant` is a sibling of the board (`machine.VARIANTS`).
+    """
 
     name: str
     tied: bool
     memory_mib: int = DEFAULT_MEMORY_MIB
     bmc_port: int = 0
+    variant: Variant = "standard"
 
 
 def running(name: str) -> TwinInfo | None:
@@ -82,6 +87,7 @@ class StartedTwin:
             "tied": request.tied,
             "memory_mib": request.memory_mib,
             "bmc_port": request.bmc_port,
+            "variant": request.variant,
         }
         with contextlib.suppress(BrokenPipeError):
             self._process.stdin.write(json.dumps(body).encode() + b"\n")

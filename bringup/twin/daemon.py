@@ -24,6 +24,7 @@ from bringup.twin.bmc import VirtualBmc
 from bringup.twin.chassis import Chassis
 from bringup.twin.info import TwinInfo, own_ticks, twin_folder
 from bringup.twin.machine import BOOT_MAC, NICS
+from bringup.twin.monitor import MonitorServer
 from bringup.twin.network import Keeper
 
 USER = "ADMIN"
@@ -70,6 +71,7 @@ def _serve(request: dict[str, Any], folder: Path, stop: threading.Event) -> None
             memory_mib=request["memory_mib"],
             default_firmware=Firmware.BIOS,
             report=lambda text: _note(folder, text),
+            variant=request["variant"],
         )
         bmc = VirtualBmc(
             chassis,
@@ -88,13 +90,16 @@ def _serve(request: dict[str, Any], folder: Path, stop: threading.Event) -> None
             user=USER,
             keeper_pid=keeper.namespace.keeper_pid,
             boot_mac=BOOT_MAC,
+            variant=request["variant"],
         ).save()
+        monitor = MonitorServer(folder, chassis.ask_monitor)
         _answer({"ready": True})
         if request["tied"]:
             threading.Thread(target=_stop_with_starter, args=(stop,), name="starter", daemon=True).start()
         try:
             bmc.serve_forever(stop)
         finally:
+            monitor.close()
             chassis.close()
     finally:
         keeper.close()

@@ -24,6 +24,7 @@ class TwinInfo:
     user: str
     keeper_pid: int
     boot_mac: str
+    variant: str = "standard"
 
     @property
     def password_file(self) -> Path:

@@ -4,12 +4,16 @@ The topology is the board's own as far as QEMU 7.2 can show it: the SLOT7 card a
 16:00.0, LAN1/LAN2 at b5:00.0-1 below b2:00.0 and a two-level switch (FreeBSD `pciconf` of SYS-E300-9D,
 bsdhw/PCIconf). What differs, because QEMU has no such device: the NICs are 82574L (8086:10d3) instead of I350
 and X722, the switch is TI/X3130, the root ports are QEMU's own.
+
+The variant `8c` is the 8-core sibling: its switch has two more ports, b4:00.0 and b4:02.0, with a QAT engine
+behind each (here a virtio crypto device), so that LAN1/LAN2 move to b7:00.0-1 (lspci of X11SDV-8C-TP8F).
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal, get_args
 
 from bringup.firmware import Firmware
 
@@ -18,6 +22,9 @@ KCS_IO_PORT = 0xCA2
 BOOT_NIC = "slot7f0"
 BOOT_MAC = "52:54:00:0e:30:10"
 _DISK = "disk0"
+
+Variant = Literal["standard", "8c"]
+VARIANTS: tuple[Variant, ...] = get_args(Variant)
 _OVMF = (
     # Debian 12 and Ubuntu 24.04 ship the 4 MiB build under the same name.
     (Path("/usr/share/OVMF/OVMF_CODE_4M.fd"), Path("/usr/share/OVMF/OVMF_VARS_4M.fd")),
@@ -77,7 +84,13 @@ def ovmf_files() -> tuple[Path, Path] | None:
 
 
 def qemu_arguments(
-    firmware: Firmware, order: BootOrder, wiring: Wiring, *, memory_mib: int, folder: Path
+    firmware: Firmware,
+    order: BootOrder,
+    wiring: Wiring,
+    *,
+    memory_mib: int,
+    folder: Path,
+    variant: Variant = "standard",
 ) -> list[str]:
     """Return the whole QEMU command for one power-on.
 
@@ -85,7 +98,7 @@ def qemu_arguments(
     """
     arguments = ["qemu-system-x86_64", *_chipset(memory_mib), *_identity()]
     arguments += _firmware(firmware, folder)
-    arguments += _topology() + _nics(firmware, order, wiring) + _disk() + _lines(wiring)
+    arguments += _topology(variant) + _nics(firmware, order, wiring) + _disk() + _lines(wiring)
     return arguments
 
 
@@ -128,15 +141,30 @@ def _firmware(firmware: Firmware, folder: Path) -> list[str]:
     ]
 
 
-def _topology() -> list[str]:
-    return _devices(
+def _topology(variant: Variant) -> list[str]:
+    engines = _engines() if variant == "8c" else []
+    return engines + _devices(
         "pxb-pcie,id=stack16,bus=pcie.0,bus_nr=0x16",
         "pcie-root-port,id=rp16a,bus=stack16,chassis=2,slot=7,addr=00.0",
         "pxb-pcie,id=stackb2,bus=pcie.0,bus_nr=0xb2",
         "pcie-root-port,id=rpb2a,bus=stackb2,chassis=9,slot=9,addr=00.0",
         "x3130-upstream,id=swup,bus=rpb2a",
         "xio3130-downstream,id=swdn3,bus=swup,chassis=10,slot=3,addr=03.0",
+        *(_ENGINE_PORTS if variant == "8c" else ()),
     )
+
+
+_ENGINE_PORTS = (
+    "xio3130-downstream,id=swdn0,bus=swup,chassis=11,slot=0,addr=00.0",
+    "virtio-crypto-pci,id=qat0,bus=swdn0,cryptodev=engine0",
+    "xio3130-downstream,id=swdn2,bus=swup,chassis=12,slot=2,addr=02.0",
+    "virtio-crypto-pci,id=qat2,bus=swdn2,cryptodev=engine2",
+)
+
+
+def _engines() -> list[str]:
+    names = ("engine0", "engine2")
+    return [part for name in names for part in ("-object", f"cryptodev-backend-builtin,id={name}")]
 
 
 def _nics(firmware: Firmware, order: BootOrder, wiring: Wiring) -> list[str]:

@@ -67,3 +67,13 @@ def test_refused_namespaces_say_what_to_do(reason: str, word: str) -> None:
     assert error.hint is not None
     assert word in error.hint
     assert error.exit_code == 10
+
+
+def test_the_8_core_sibling_has_two_more_switch_ports_and_nothing_else_moved() -> None:
+    common = {"memory_mib": 1024, "folder": Path("/run/t")}
+    standard = qemu_arguments(Firmware.BIOS, BootOrder(True), WIRING, **common)  # type: ignore[arg-type]
+    sibling = qemu_arguments(Firmware.BIOS, BootOrder(True), WIRING, variant="8c", **common)  # type: ignore[arg-type]
+    more = [device for device in devices(sibling) if device not in devices(standard)]
+    assert [device.split(",")[0] for device in more] == ["xio3130-downstream", "virtio-crypto-pci"] * 2
+    assert [d.split("addr=")[1] for d in more if "addr=" in d] == ["00.0", "02.0"]
+    assert [d for d in devices(sibling) if d not in more] == devices(standard)

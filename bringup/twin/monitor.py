@@ -1,0 +1,98 @@
+"""QEMU's monitor of a running twin, from another process: `info pci` and the like, as text.
+
+The twin's process listens on a socket in its private runtime folder. One line of JSON is the question, one
+the answer. Paths of sockets are short (unix(7): 108 bytes), so both ends name theirs by an open folder.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import socket
+import threading
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+from bringup.errors import BringupError, LabError
+
+_NAME = "monitor"
+_QUESTION_MAX = 4096
+_ANSWER_MAX = 8 << 20
+_TIMEOUT_S = 10.0
+
+
+class MonitorServer:
+    """Answers questions to the monitor until closed; `answer` raises BringupError for what it cannot."""
+
+    def __init__(self, folder: Path, answer: Callable[[str], str]) -> None:
+        self._answer = answer
+        self._listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_CLOEXEC)
+        with _short_path(folder) as path:
+            self._listener.bind(path)
+        self._listener.listen(4)
+        self._thread = threading.Thread(target=self._serve, name="monitor", daemon=True)
+        self._thread.start()
+
+    def _serve(self) -> None:
+        while True:
+            try:
+                connection, _ = self._listener.accept()
+            except OSError:
+                return  # closed
+            with connection, contextlib.suppress(OSError):
+                connection.settimeout(_TIMEOUT_S)
+                connection.sendall(self._reply(_read_line(connection, _QUESTION_MAX)))
+
+    def _reply(self, line: bytes) -> bytes:
+        try:
+            body = {"text": self._answer(str(json.loads(line)["command"]))}
+        except BringupError as error:
+            body = {"error": error.message}
+        except (ValueError, KeyError, TypeError):
+            body = {"error": "not a question to the monitor"}
+        return json.dumps(body).encode() + b"\n"
+
+    def close(self) -> None:
+        """Stop listening."""
+        with contextlib.suppress(OSError):
+            self._listener.shutdown(socket.SHUT_RDWR)  # wakes the thread
+        self._listener.close()
+        self._thread.join(_TIMEOUT_S)
+
+
+def ask_monitor(folder: Path, command: str) -> str:
+    """Return what QEMU's monitor prints for `command` in the twin of this runtime folder; raises LabError."""
+    try:
+        with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as connection:
+            connection.settimeout(_TIMEOUT_S)
+            with _short_path(folder) as path:
+                connection.connect(path)
+            connection.sendall(json.dumps({"command": command}).encode() + b"\n")
+            answer = json.loads(_read_line(connection, _ANSWER_MAX))
+    except (OSError, ValueError) as error:
+        raise LabError(
+            f"the twin does not answer on its monitor: {error}", hint="bringup twin status"
+        ) from None
+    if "error" in answer:
+        raise LabError(str(answer["error"]))
+    return str(answer["text"])
+
+
+def _read_line(connection: socket.socket, limit: int) -> bytes:
+    data = b""
+    while not data.endswith(b"\n") and len(data) < limit:
+        chunk = connection.recv(65536)
+        if not chunk:
+            break
+        data += chunk
+    return data
+
+
+@contextlib.contextmanager
+def _short_path(folder: Path) -> Iterator[str]:
+    descriptor = os.open(folder, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        yield f"/proc/self/fd/{descriptor}/{_NAME}"
+    finally:
+        os.close(descriptor)
