@@ -12,7 +12,6 @@ from bringup.pci.findings_case import (
     PAGE_BYTES,
     Case,
     Judged,
-    bars_under_sel4,
     memory_bars,
     named,
     place,
@@ -181,24 +180,29 @@ def _shared_pages(case: Case) -> Iterator[Judged]:
 def page_neighbours(case: Case) -> dict[Bdf, dict[Bdf, str]]:
     """Return, per function, the others with memory BARs on its pages, and which page; at most 8 per BAR."""
     ranges = sorted(
-        (bar.base // PAGE_BYTES, (bar.base + bar.size - 1) // PAGE_BYTES, function.bdf, bar.index)
+        (
+            function.bdf.domain,
+            bar.base // PAGE_BYTES,
+            (bar.base + bar.size - 1) // PAGE_BYTES,
+            function.bdf,
+            bar.index,
+        )
         for function in case.machine.functions
-        for bar in bars_under_sel4(function)
-        if bar.kind == "mem" and bar.base is not None and bar.size
+        for bar in memory_bars(function)
+        if bar.base is not None and bar.size
     )
     found: dict[Bdf, dict[Bdf, str]] = defaultdict(dict)
-    active: list[tuple[int, Bdf, int]] = []
-    for first, last, bdf, index in ranges:
-        while active and active[0][0] < first:
+    # (domain, last page, function, BAR) of what begins at or before the page that is looked at.
+    active: list[tuple[int, int, Bdf, int]] = []
+    for domain, first, last, bdf, number in ranges:
+        while active and active[0][:2] < (domain, first):
             heapq.heappop(active)
-        # All that is still active begins at or before this BAR and ends in or after it: an overlap.
-        for _, other, other_index in islice(active, _NEIGHBOURS_MAX):
-            if other != bdf and other.domain == bdf.domain:
-                page = f"page {first * PAGE_BYTES:#x}: " + ", ".join(
-                    f"BAR {number} of {each.short}" for each, number in ((other, other_index), (bdf, index))
-                )
-                for one, another in ((bdf, other), (other, bdf)):
-                    if len(found[one]) < _NEIGHBOURS_MAX:
-                        found[one].setdefault(another, page)
-        heapq.heappush(active, (last, bdf, index))
+        for _, _, other, index in islice(active, _NEIGHBOURS_MAX):
+            if other == bdf:
+                continue
+            page = f"page {first * PAGE_BYTES:#x}: BAR {index} of {other.short}, BAR {number} of {bdf.short}"
+            for one, another in ((bdf, other), (other, bdf)):
+                if len(found[one]) < _NEIGHBOURS_MAX:
+                    found[one].setdefault(another, page)
+        heapq.heappush(active, (domain, last, bdf, number))
     return found
