@@ -58,6 +58,7 @@ def _merge_two(first: Machine, second: Machine) -> Machine:
         sources=first.sources + second.sources,
         missing=_still_missing(first.missing + second.missing),
         conflicts=tuple(conflicts),
+        measured=tuple(dict.fromkeys(first.measured + second.measured)),
     )
 
 

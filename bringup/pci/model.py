@@ -417,6 +417,16 @@ class InterruptLine:
 
 
 @dataclass(frozen=True, slots=True)
+class MeasuredPin:
+    """An interrupt of this unit's function that was seen to arrive: `ioapic` is the MADT index."""
+
+    bdf: Bdf
+    ioapic: int
+    pin: int
+    source: str
+
+
+@dataclass(frozen=True, slots=True)
 class IoRange:
     """A range of /proc/ioports or /proc/iomem, `limit` inclusive; `depth` is its nesting."""
 
@@ -496,6 +506,7 @@ class Machine:
     sources: tuple[SourceInfo, ...] = ()
     missing: tuple[Missing, ...] = ()
     conflicts: tuple[Conflict, ...] = ()
+    measured: tuple[MeasuredPin, ...] = ()
 
     def find(self, bdf: Bdf) -> Function | None:
         """Return the function at this address."""

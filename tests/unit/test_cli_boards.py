@@ -95,7 +95,7 @@ def test_a_board_is_explained(in_folder: Path) -> None:
         r"console +Serial-over-LAN on I/O port 0x2f8, IRQ 3 \[MED\], 115200 baud, Linux ttyS1",
         r" +cipher suites in order 17, 3 \[INF\], at least 5 s \[INF\] between commands",
         r"netboot +which ports can: not observed",
-        r"  X722 #1 .* 0: 16 MiB 64-bit, 3: 32 KiB 64-bit +not observed +0/19 \[MED\]",
+        r"  X722 #1 .* 0: 16 MiB 64-bit, 3: 32 KiB 64-bit +A \[MED\] +0/19 \[MED\]",
         r"  SLOT7 I350 function 1 \(optional\) .* B +0/17",
         r"  SLOT7 I350 function 3 \(optional\) .* not observed",
         r"    Redirection COM Port = SOL",

@@ -86,7 +86,11 @@ def test_what_nobody_has_observed_is_absent() -> None:
         "17:00.2": None,
         "17:00.3": None,
     }
-    assert all(nic.intx_pin is None for nic in board.nics if nic.id.value == "8086:37d2")
+    # Read on the sibling boards only.
+    x722 = [nic.intx_pin for nic in board.nics if nic.id.value == "8086:37d2"]
+    assert [(pin and (pin.value, pin.grade)) for pin in x722] == [("A", "MED")] * 2
+    assert board.interrupts.root_port_rule and board.interrupts.root_port_rule.grade == "INF"
+    assert load_profile("twin-e300-9d").interrupts.root_port_rule is None
     assert board.netboot.ports == ()
     assert board.bios.lan_settings == ()
     for sibling in (profile("-4cn8tp"), profile("-8cn8tp")):
