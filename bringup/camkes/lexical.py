@@ -22,7 +22,8 @@ SPACE = "space"
 COMMENT = "comment"
 DIRECTIVE = "directive"
 HASH = "hash"
-TRIVIA = frozenset((SPACE, COMMENT, DIRECTIVE, HASH))
+DISABLED = "disabled"
+TRIVIA = frozenset((SPACE, COMMENT, DIRECTIVE, HASH, DISABLED))
 STRING = "string"
 ANGLE = "angle"
 NUMBER = "number"
@@ -43,7 +44,7 @@ _TOKEN = re.compile(
     """,
     re.VERBOSE | re.DOTALL,
 )
-_ANGLE = re.compile(r"<[^>\n]*>")
+_ANGLE = re.compile(r"<[^>\n]{0,1000}>")
 # A string that is not closed on a directive's line ends with the line, as for the preprocessor.
 _DIRECTIVE_PART = re.compile(
     r"""(?P<plain>[^\\\n/"]++|\\(?:\r?\n)?|"(?:[^"\\\n]|\\(?:\r?\n|.)?)*+"?|/(?![*/]))
@@ -51,6 +52,15 @@ _DIRECTIVE_PART = re.compile(
       | (?P<line>//(?:[^\\\n]|\\(?:\r?\n)?)*+)
       | (?P<open>/\*)""",
     re.VERBOSE,
+)
+_IF_ZERO = re.compile(r"#[ \t]*if[ \t]+0[ \t]*(?:/[/*]|\r?\n|$)")
+# In disabled text the preprocessor still tells strings, comments and the conditionals inside it.
+_DISABLED_PART = re.compile(
+    r"""(?P<comment>/\*(?:[^*]|\*(?!/))*+\*/|//[^\n]*+)
+      | (?P<open>/\*)
+      | ^[ \t]*+\#[ \t]*+(?P<name>[a-z]++)
+      | [^"/\n]++|"(?:[^"\\\n]|\\.)*+"?|[/\n]""",
+    re.VERBOSE | re.MULTILINE,
 )
 _BEFORE_ANGLE = frozenset(("import", "include"))
 
@@ -104,7 +114,11 @@ def tokenize(text: str, *, preprocessed: bool = False) -> list[Token]:
             raise _unclosed(position, match[0])
         if kind == "hash":
             end = _end_of_directive(text, position)
-            add(Token(DIRECTIVE if line_is_blank else HASH, position, end, text[position:end]))
+            directive = line_is_blank
+            add(Token(DIRECTIVE if directive else HASH, position, end, text[position:end]))
+            if directive and end < size and _IF_ZERO.match(text, position):
+                position, end = end, _end_of_disabled(text, end)
+                add(Token(DISABLED, position, end, text[position:end]))
             position = end
             continue
         if kind == "op":
@@ -131,6 +145,23 @@ def _end_of_directive(text: str, start: int) -> int:
     while match := _DIRECTIVE_PART.match(text, position):
         if match.lastgroup == "open":
             raise _unclosed(position, "/*")
+        position = match.end()
+    return position
+
+
+def _end_of_disabled(text: str, start: int) -> int:
+    """Return where the line of the #else, #elif or #endif starts that ends what `#if 0` disables."""
+    position, depth = start, 0
+    while match := _DISABLED_PART.match(text, position):
+        name = match["name"]
+        if match.lastgroup == "open":
+            raise _unclosed(position, "/*")
+        if name in ("if", "ifdef", "ifndef"):
+            depth += 1
+        elif name is not None and name.startswith(("el", "endif")):
+            if depth == 0:
+                return position
+            depth -= name == "endif"
         position = match.end()
     return position
 

@@ -22,11 +22,12 @@ BlockKind = Literal["assembly", "component", "composition", "configuration", "gr
 _CLOSERS = {"{": "}", "[": "]", "(": ")"}
 _OPENERS = {closer: opener for opener, closer in _CLOSERS.items()}
 _ENTERED = frozenset(("assembly", "component", "composition", "configuration", "group"))
-# Statements that begin with one of these end with a `;` or are a block without settings in it.
+_PASSED_OVER = frozenset(("connector", "procedure", "struct"))
+# Statements that begin with one of these end with a `;`.
 # fmt: off
 _STATEMENTS = frozenset((
-    "attribute", "connection", "connector", "consumes", "control", "dataport", "emits", "export", "hardware",
-    "has", "import", "include", "maybe", "procedure", "provides", "struct", "uses",
+    "attribute", "connection", "consumes", "control", "dataport", "emits", "export", "hardware", "has",
+    "import", "include", "maybe", "provides", "uses",
 ))
 # fmt: on
 _SET = frozenset(("=", "<-"))
@@ -113,13 +114,18 @@ class _Open(NamedTuple):
 def _match_brackets(
     text: str, file: str, tokens: Sequence[Token], lines: Lines
 ) -> tuple[Brackets, Conditions]:
-    """Match brackets, every branch of a conditional starting from what was open before its #if."""
+    """Match brackets, every branch of a conditional starting from what was open before its #if.
+
+    A bracket that closes nothing is let pass under a condition: another one may hold what it closes.
+    """
     telling: list[Token] = []
     after: list[int] = []
     uneven: set[int] = set()
     reader = ConditionReader(text, file, lines)
     top: _Open | None = None
     before_if: list[_Open | None] = []
+    stray: UsageError | None = None
+    stray_at = 0
 
     def abandon(kept: _Open | None) -> None:
         left, depth = top, kept.depth if kept else 0
@@ -150,11 +156,18 @@ def _match_brackets(
                 raise error_at(text, file, token.start, f"more than {MAX_DEPTH} brackets are open here")
         elif kind in _OPENERS:
             if top is None or telling[top.token].kind != _OPENERS[kind]:
-                raise _mismatch(text, file, token, None if top is None else telling[top.token], lines)
+                error = _mismatch(text, file, token, None if top is None else telling[top.token], lines)
+                if reader.innermost[-1] is None:
+                    raise error
+                if stray is None:
+                    stray, stray_at = error, token.start
+                continue
             after[top.token] = index + 1
             uneven.discard(top.token)
             top = top.outer
     conditions = reader.finish(tokens)
+    if stray is not None and not conditions.at(stray_at):
+        raise stray
     while top is not None:
         opener = telling[top.token]
         if not conditions.at(opener.start):
@@ -196,10 +209,13 @@ class _Scan:
             token = tokens[index]
             if token.kind != WORD:
                 index = self.brackets.step(index)
-            elif token.text in _ENTERED:
+            elif token.text in _ENTERED or token.text in _PASSED_OVER:
                 brace = self._brace(index)
                 if brace is None:
                     index = self._statement_end(index, end)
+                    continue
+                if token.text in _PASSED_OVER:
+                    index = self.brackets.step(brace)
                     continue
                 entered = self._block(index, brace, block)
                 self.blocks.append(entered)
@@ -262,7 +278,9 @@ class _Scan:
         if behind == first:
             raise self._error(tokens[first - 1], f"{name} is given no value")
         span = self.brackets.span(index, behind + 1 if closed else behind)
-        changes = self.conditions.change_inside(*span)
+        # One that a branch's end leaves open goes on in another branch.
+        reach = span.end if closed or behind >= len(tokens) else tokens[behind].end
+        changes = self.conditions.change_inside(span.start, reach)
         if not closed and not changes and tokens[behind - 1].kind not in (WORD, ")"):
             raise self._error(tokens[behind - 1], f"{name} is not closed with ';' after this")
         self.assignments.append(
