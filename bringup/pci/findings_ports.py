@@ -117,9 +117,10 @@ def _neighbours(case: Case) -> Iterator[Judged]:
                     "io-range-adjacent",
                     "note",
                     bdf,
-                    f"its ports end where those of {other.short} begin",
+                    # The same sentence for a card's functions, which commonly lie in a row.
+                    "its ports end where another function's begin",
                     evidence,
-                    f"write the exclusive end: {end:#x}, not {end - 1:#x}",
+                    "write one past the last port as `end`, it is exclusive",
                     "camkes-vm vm_ioports: `end` is exclusive, adjacent entries are fine (C28, C29)",
                 )
             )
