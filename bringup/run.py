@@ -20,8 +20,9 @@ from bringup.console.open import open_console
 from bringup.console.stages import Sighting, StageReader
 from bringup.errors import BringupError, ConsoleLostError, ImageError, InterruptedRunError, LabError
 from bringup.events import Emit, Event, Source
-from bringup.power.actions import Pace, confirmed_state, cycle, ensure_off, ensure_on, reset
+from bringup.power.actions import Pace, confirmed_state, cycle, ensure_on
 from bringup.power.base import BootOverride, Power, PowerState
+from bringup.power.found import FoundPower
 from bringup.power.open import open_power
 from bringup.power.watch import EVERY_S as POWER_EVERY_S
 from bringup.power.watch import PowerWatch
@@ -248,30 +249,15 @@ class Run:
     @contextmanager
     def _restored(self, power: Power) -> Iterator[None]:
         """Leave the power as it is now; what was running is started anew, by the board's own boot order."""
-        found = confirmed_state(power, self._pace)
-        running = found is PowerState.ON
-        if running and not self._plan.twin and not self._prepared.request.restart:
-            raise LabError(
-                f"{self._plan.board} is on, and for a capture it has to be restarted",
-                hint="--restart where that is no harm; else run the script of --collector on it",
-            )
-        then = "reset into its usual system" if running else "switched off again"
-        self._emit("power", "power.found", f"{found} now, {then} afterwards", state=str(found))
+        found = FoundPower(power, self._emit_event, self._pace)
+        if not (self._plan.twin or self._prepared.request.restart):
+            found.require_off(self._plan.board)
+        found.tell()
         try:
             yield
         finally:
             if self._power is not None and not self._ends_twin:
-                self._restore(power, running)
-
-    def _restore(self, power: Power, running: bool) -> None:
-        try:
-            if running and confirmed_state(power, self._pace) is PowerState.ON:
-                reset(power, self._emit_event, self._pace)
-            else:
-                (ensure_on if running else ensure_off)(power, self._emit_event, self._pace)
-        except BringupError as error:
-            self.not_restored = error.message
-            self._emit("power", "power.left", f"could not leave the board as it was: {error.message}")
+                self.not_restored = found.put_back()
 
     # Watching.
 
