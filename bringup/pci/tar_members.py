@@ -14,6 +14,7 @@ BLOCK = 512
 _ADLER_PRIME = 65521
 _NAME_LIMIT = 1 << 16
 _FILE = (b"0", b"\0", b"7")
+_WITHOUT_CONTENT = (b"1", b"2", b"3", b"4", b"5", b"6")
 _FOLDER, _SYMBOLIC_LINK = b"5", b"2"
 _PAX, _PAX_GLOBAL, _LONG_NAME, _LONG_LINK = b"x", b"g", b"L", b"K"
 _END = bytes(BLOCK)
@@ -46,8 +47,8 @@ def members(tar: bytes) -> Iterator[Member]:
         else:
             if "size" in extra:
                 size = _decimal(extra["size"])
-            # Only files have content, whatever a link's header says of its target's size.
-            size = size if kind in _FILE else 0
+            # Links, devices, folders and pipes have no content, whatever their header says.
+            size = 0 if kind in _WITHOUT_CONTENT else size
             yield _member(header, kind, extra, start, size)
             extra = {}
         if start + size > len(tar):

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bringup.errors import BringupError, UsageError
-from bringup.pci.model import Bar, Bdf
+from bringup.pci.model import AdvancedFeatures, Bar, Bdf, Msi, MsiX, Pcie, Sriov
 from bringup.pci.sources import pciconf
 
 SHARED = Path(__file__).resolve().parents[2].parent / "shared" / "data"
@@ -31,6 +31,50 @@ def test_both_syntaxes_and_decimal_addresses() -> None:
     assert first.bars == (Bar(0, "mem", 0xC5A00000, 0x100000), Bar(2, "io", 0x7060, 32))
     assert second.bars == (Bar(3, "mem", 0x38C000000000, 0x8000, 64, True),)
     assert (first.driver, second.driver) == ("igb", None)
+
+
+CAPABILITIES = b"""mlx5_core0@pci0:5:0:0:\tclass=0x020000 card=0x005815b3 chip=0x101515b3 rev=0x00 hdr=0x00
+    cap 01[40] = powerspec 3  supports D0 D3  current D3
+    cap 05[50] = MSI supports 8 messages, 64 bit enabled with 2 messages
+    cap 11[9c] = MSI-X supports 2048 messages, enabled
+                 Table in map 0x10[0x7c000], PBA in map 0x14[0x0]
+    cap 10[60] = PCI-Express 2 endpoint slot 3 max data 128(512) FLR NS link x8(x16) speed 8.0(16.0)
+    cap 13[b0] = PCI Advanced Features: TP
+    ecap 000b[100] = Vendor [1] ID 0001 Rev 0 Length 24
+    ecap 0010[180] = SR-IOV 1 IOV enabled, Memory Space enabled, ARI enabled
+                     4 VFs configured out of 8 supported
+                     First VF RID Offset 0x0001, VF RID Stride 0x0001
+                     VF Device ID 0x1016
+                     Page Sizes: 4096 (enabled)
+    iov bar   [1a4] = type Prefetchable Memory, range 64, base 0x38c000000000, size 1048576, enabled
+    ecap 002e[200] = unknown 2
+
+pcib1@pci0:0:1:0:\tclass=0x060400 card=0x00000000 chip=0x20308086 rev=0x04 hdr=0x01
+    cap 0d[40] = PCI Bridge card=0x098715d9
+none0@pci0:0:0:0:\tclass=0x060000 card=0x00008086 chip=0x20208086 rev=0x04 hdr=0x00
+"""
+
+
+def test_capabilities_in_older_and_newer_wordings() -> None:
+    host, bridge, card = pciconf.parse(CAPABILITIES).functions
+    assert card.driver == "mlx5_core" and card.power_state == "D3hot"
+    assert card.capability(Msi) == Msi(8, True, True, False)
+    assert card.capability(MsiX) == MsiX(2048, True, 0, 0x7C000, 1, 0)
+    assert card.capability(Pcie) == Pcie("endpoint", True, 16.0, 16, 8.0, 8, 3)
+    assert card.capability(AdvancedFeatures) == AdvancedFeatures(False)
+    virtual = Bar(0, "mem", 0x38C000000000, 1 << 20, 64, True)
+    assert card.capability(Sriov) == Sriov(True, 8, 4, 1, 1, 0x1016, (virtual,))
+    versions = {c.id: c.version for c in card.capabilities or () if c.extended}
+    assert versions == {0x0B: 1, 0x10: 1, 0x2E: 2}
+    assert bridge.subsystem == (0x15D9, 0x0987)
+    # The listing was asked for capabilities, so this function has none.
+    assert host.observed("capabilities") and host.capabilities == ()
+
+
+def test_a_listing_without_b_or_c_observed_no_bars_and_no_capabilities() -> None:
+    plain = b"igb0@pci0:23:0:0:\tclass=0x020000 card=0x11d11734 chip=0x15218086 rev=0x01 hdr=0x00\n"
+    (function,) = pciconf.parse(plain).functions
+    assert not function.observed("bars") and not function.observed("capabilities")
 
 
 def test_what_it_does_not_tell_is_not_observed() -> None:
