@@ -101,10 +101,20 @@ def _merge_function(ours: Function, theirs: Function, conflict: Callable[[Confli
             taken[name], provenance[name] = value, theirs.provenance[name]
         elif name == "bars":
             taken[name] = _fill_bars(ours.bars or (), theirs.bars or ())
-        if name in _HARD and ours.observed(name) and _differs(getattr(ours, name), value):
+        if name in _HARD and ours.observed(name) and _contradicts(name, ours, theirs):
             conflict(Conflict(ours.bdf, name, _text(getattr(ours, name)), _text(value)))
     problems = tuple(dict.fromkeys(ours.problems + theirs.problems))
     return replace(ours, **taken, problems=problems, provenance=provenance)
+
+
+def _contradicts(name: str, ours: Function, theirs: Function) -> bool:
+    """Whether another source's value of a hard field is a conflict.
+
+    BARs that are just what the firmware left, from a log, are not: that the OS moved some is a finding.
+    """
+    if name == "bars" and theirs.observed("firmware_bars") and theirs.bars == theirs.firmware_bars:
+        return False
+    return _differs(getattr(ours, name), getattr(theirs, name))
 
 
 def _fill_bars(ours: Iterable[Bar], theirs: Iterable[Bar]) -> tuple[Bar, ...]:

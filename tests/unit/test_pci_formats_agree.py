@@ -5,7 +5,6 @@ from __future__ import annotations
 import shutil
 import subprocess
 from collections.abc import Iterable
-from dataclasses import fields, is_dataclass
 from pathlib import Path
 
 import pytest
@@ -13,40 +12,14 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from bringup.pci.files import FolderFiles, MemoryFiles
-from bringup.pci.model import FUNCTION_FIELDS, Bdf, Capability, Function, Machine
+from bringup.pci.model import Bdf, Capability, Function, Machine
 from bringup.pci.sources import lspci, pciconf
 from bringup.pci.sources.linux import read_linux
 from bringup.pci.topology import Topology
 from bringup.pci.topology_inferred import infer_bridges
 from tests.doubles import pci_machine as made
+from tests.doubles.pci_compare import agree, differences
 from tests.unit.pci_strategies import machines
-
-# Names are each format's own; the problems of one may be no problem of another.
-_TOLD_APART = {"vendor_name", "device_name", "subsystem_name", "class_name"}
-
-
-def differences(one: Machine, other: Machine) -> list[str]:
-    """Return where two views contradict each other: a field that both observed, with different values."""
-    found = []
-    if [f.bdf for f in one.functions] != [f.bdf for f in other.functions]:
-        return ["different functions"]
-    for first, second in zip(one.functions, other.functions, strict=True):
-        for name in sorted(FUNCTION_FIELDS - _TOLD_APART):
-            if first.observed(name) and second.observed(name):
-                ours, theirs = getattr(first, name), getattr(second, name)
-                if not agree(ours, theirs):
-                    found.append(f"{first.bdf.short} {name}: {ours} / {theirs}")
-    return found
-
-
-def agree(one: object, other: object) -> bool:
-    """Whether two values are equal where both tell; inside a record None is "not told"."""
-    if isinstance(one, tuple) and isinstance(other, tuple):
-        return len(one) == len(other) and all(agree(a, b) for a, b in zip(one, other, strict=True))
-    if is_dataclass(one) and type(one) is type(other):
-        pairs = ((getattr(one, f.name), getattr(other, f.name)) for f in fields(one))
-        return all(a is None or b is None or agree(a, b) for a, b in pairs)
-    return one == other
 
 
 def as_sysfs(machine: Iterable[made.Made]) -> Machine:

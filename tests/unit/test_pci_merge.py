@@ -51,6 +51,16 @@ def test_two_addresses_of_one_bar_are_a_conflict() -> None:
     assert "0xfa000000" in conflict.kept and "0x38c000000000" in conflict.other
 
 
+def test_what_a_log_says_of_the_firmware_is_no_conflict_with_the_os() -> None:
+    moved = seen("sysfs", bars=(Bar(0, "mem", 0x38C000000000, 1 << 24),))
+    left = (Bar(0, "mem", 0xFA000000, 1 << 24),)
+    merged = merge([view("sysfs", moved), view("log", seen("log", bars=left, firmware_bars=left))])
+    assert merged.conflicts == ()
+    assert merged.functions[0].bars == moved.bars and merged.functions[0].firmware_bars == left
+    later = seen("log", bars=(Bar(0, "mem", 0xE0000000, 1 << 24),), firmware_bars=left)
+    assert len(merge([view("sysfs", moved), view("log", later)]).conflicts) == 1
+
+
 def test_functions_of_both_views_come_in_scan_order() -> None:
     later, earlier = Bdf.parse("b5:00.0"), Bdf.parse("00:1f.0")
     merged = merge([view("a", seen("a", later, vendor=1)), view("b", seen("b", earlier, vendor=2))])
