@@ -14,8 +14,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from bringup.camkes.claims import HEADER_BYTES, Claims, claims_of_application, is_generated, read_claims
-from bringup.errors import ProfileError, UsageError
+from bringup.errors import ProfileError
 from bringup.lab import Board
+from bringup.profile_toml import shown_path
 
 ENTRIES_MAX = 50_000
 DEPTH_MAX = 10
@@ -86,13 +87,14 @@ def _way_on(board: Board, claims: Claims) -> str:
     return f"make it again with `{again} … --capture {board.name}` and build; or boot it so: --allow-drift"
 
 
-def _read_config(path: Path) -> Claims:
+def claims_in(path: Path) -> Claims | None:
+    """Return what a generated file was made for, None for any other; raises ProfileError where damaged."""
     head = _head(path)
-    if head is None:
-        raise UsageError(
-            f"{path} cannot be read", hint="--config names the .camkes file the image is built from"
-        )
-    claims = read_claims(head, str(path))
+    return None if head is None else read_claims(head, shown_path(path))
+
+
+def _read_config(path: Path) -> Claims:
+    claims = claims_in(path)
     if claims is not None:
         return claims
     from bringup.camkes.settings import load_application
@@ -148,7 +150,7 @@ def _read_overlays(paths: Iterable[Path]) -> Found:
         if head is None or not is_generated(head) or len(found) + len(notes) >= _OVERLAYS_MAX:
             continue
         try:
-            claims = read_claims(head, str(path))
+            claims = read_claims(head, shown_path(path))
         except ProfileError as error:
             notes.append(error.message)  # it may belong to another build; nobody named it
             continue

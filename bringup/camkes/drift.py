@@ -17,7 +17,8 @@ from bringup.pci.assessment import PIN_GRADES, Assessment, PinCandidate
 from bringup.pci.match import ids_of, subsystem_of
 from bringup.pci.model import Bar, Bdf, Function
 
-Kind = Literal["gone", "moved", "device", "bar", "pin"]
+Kind = Literal["moved", "gone", "device", "bar", "pin"]
+_KINDS: tuple[Kind, ...] = ("moved", "gone", "device", "bar", "pin")
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +49,8 @@ def compare(claims: Claims, assessment: Assessment) -> Drift:
                 differences.append(told)
             else:
                 notes.append(told)
+    # What moved explains most of what else is different.
+    differences.sort(key=lambda difference: _KINDS.index(difference.kind))
     return Drift(tuple(differences), tuple(dict.fromkeys(notes)))
 
 

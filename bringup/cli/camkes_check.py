@@ -52,12 +52,17 @@ def command(
     """
     from bringup.camkes.checks import check
     from bringup.camkes.settings import load_application
+    from bringup.drift_gate import claims_in
     from bringup.report.camkes_text import count_line, report_json, report_lines
 
     context = ctx.find_object(Context) or Context(lab_file=None)
     loaded = load_application(application, include=include, define=define, allow_missing=allow_missing)
     assessment, profile, build = read_facts(context, captures, profile_name, build_dir)
     report = check(loaded, assessment=assessment, build=build, profile=profile)
+    if assessment is not None and (claims := claims_in(application)) is not None:
+        from bringup.camkes.made_for import with_made_for
+
+        report = with_made_for(report, claims, assessment)
     failed = not report.clean or (strict and report.count("warning") > 0)
     exit_code = ProfileError.exit_code if failed else 0
     if as_json:

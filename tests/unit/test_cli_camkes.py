@@ -315,6 +315,19 @@ def test_a_board_that_drifted_is_refused_and_what_moved_is_named(here: Path) -> 
         check_drift(BOARD, [], config=config)
 
 
+def test_a_check_says_what_moved_since_the_file_was_made(here: Path) -> None:
+    config = made_for_board(here)
+    clean = run("check", str(config), "--capture", "e300")
+    assert clean.return_value == 0, clean.output
+    move(here, bus=0x65)
+    found = json.loads(run("check", str(config), "--capture", "e300", "--json").stdout)["findings"]
+    moved = [(f["code"], f["slug"], f["message"]) for f in found if f["code"] == "F8"]
+    assert moved == [
+        ("F8", "drift-moved", "17:00.0 was 8086:1521, now at 65:00.0"),
+        ("F8", "drift-moved", "17:00.1 was 8086:1521, now at 65:00.1"),
+    ]
+
+
 def test_without_a_capture_there_is_a_note(here: Path) -> None:
     overlay(*TWO, "-o", "e300/passthrough.camkes")
     (note,) = check_drift(BOARD, [], config=here / "e300" / "passthrough.camkes")
