@@ -52,7 +52,8 @@ static void print_bars(void)
         if (!size && !bar_base(config.bytes, i)) {
             continue;
         }
-        print("  %u: %s 0x%llx", i, bar_is_io(config.bytes, i) ? "io" : "mem", bar_base(config.bytes, i));
+        print("  %u: %s 0x%llx", i, bar_is_io(config.bytes, i) ? "io" : "mem",
+              (unsigned long long)bar_base(config.bytes, i));
         if (size) {
             print_size(size);
         }

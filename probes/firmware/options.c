@@ -43,19 +43,18 @@ static void read_fire(const char *text, struct options *options)
     if (options->fire_nics || is_word(text, "none")) {
         return;
     }
-    uint16_t bdf;
-    while (bdf_read(text, &bdf, &text)) {
-        if (options->fire_count < FIRE_MAX) {
-            options->fire[options->fire_count++] = bdf;
-        } else {
+    for (;; text++) {
+        uint16_t bdf;
+        if (options->fire_count == FIRE_MAX || !bdf_read(text, &bdf, &text)) {
             options->misspelt = true;
+            return;
         }
+        options->fire[options->fire_count++] = bdf;
         if (*text != ',') {
-            break;
+            options->misspelt |= !ends_word(*text);
+            return;
         }
-        text++;
     }
-    options->misspelt |= !ends_word(*text) || !options->fire_count;
 }
 
 /* The place of the word among `names`, which a NULL ends; 0 and misspelt for none of them. */
