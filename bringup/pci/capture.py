@@ -7,6 +7,7 @@ together.
 
 from __future__ import annotations
 
+import hashlib
 import stat
 import sys
 from collections.abc import Callable, Sequence
@@ -136,8 +137,8 @@ def read_bytes(data: bytes, name: str) -> Machine:
         raise UsageError(f"{name} is empty", hint=_HINT)
     if is_archive(data):
         files = open_tree(read_archive(data, name), name)
-        sha256 = _sha256(data)
-        return _read_tree(files, name, lambda: sha256)
+        digest = hashlib.sha256(data).hexdigest()
+        return _read_tree(files, name, lambda: digest)
     for source in _TEXTS:
         if source.looks_like(data):
             return source.parse(data, name)
@@ -164,12 +165,6 @@ def _with_routing(machine: Machine, files: Files) -> Machine:
     prt, missing = read_prt(files, machine.functions)
     acpi = replace(machine.acpi, prt=prt)
     return replace(machine, acpi=acpi, missing=(*machine.missing, *missing))
-
-
-def _sha256(data: bytes) -> str:
-    from hashlib import sha256
-
-    return sha256(data).hexdigest()
 
 
 def _kind_of(data: bytes) -> str:
