@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 from bringup.camkes.model import Application, Instance, Place, Setting, Value
 from bringup.pci.assessment import Assessment, Finding, Passability, PinCandidate, PinGrade
 from bringup.pci.model import FUNCTION_FIELDS, Bar, Bdf, Function, Machine, NetInterface, SourceInfo
+from tests import camkes_oracle as oracle
 
 ROOT = "zmq.camkes"
 SHA = "5d41" * 16
@@ -81,6 +84,23 @@ def assessed(
         findings=tuple(findings),
         passability={bdf: told.get(bdf, Passability("passable")) for bdf in by_bdf},
     )
+
+
+def plain(value: Value) -> object:
+    """Return a value as the second opinion (tests/camkes_oracle) tells it: lists for tuples."""
+    if isinstance(value, Mapping):
+        return {key: plain(entry) for key, entry in value.items()}
+    return [plain(entry) for entry in value] if isinstance(value, tuple) else value
+
+
+def second_opinion(path: Path) -> dict[tuple[str, str], object]:
+    """Return all settings as `cpp -P` and another grammar read them; none may be set twice."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)  # plyplus's own escapes
+        found = oracle.settings(oracle.preprocessed(path, path.parent, []))
+    settings = {(instance, attribute): value for instance, attribute, value in found}
+    assert len(settings) == len(found)
+    return settings
 
 
 def application(
