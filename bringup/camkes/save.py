@@ -24,6 +24,8 @@ _NEW_MODE = 0o644
 
 def read_file(path: Path) -> bytes:
     """Return a file's bytes; raises UsageError for one that is missing, unreadable, too large or no file."""
+    if path.exists() and not path.is_file():
+        raise UsageError(f"{path} is not a file", hint="name the application's .camkes file")
     try:
         with path.open("rb") as file:
             data = file.read(MAX_BYTES + 1)

@@ -51,9 +51,11 @@ def command(
     target = output or Path("passthrough.camkes")
     given = assigned(ctx, application, options, target)
     text = _text(given, application, target, options["assignments"])
-    with draft(target, text.encode()) as part:
+    # Names of the application may hold bytes that are no UTF-8; they are kept as they are.
+    data = text.encode("utf-8", "surrogateescape")
+    with draft(target, data) as part:
         report = given.check(given.read(part))
-        current = output is not None and output.is_file() and output.read_bytes() == text.encode()
+        current = output is not None and output.is_file() and output.read_bytes() == data
         if output is not None and not current:
             put(part, output)
     exit_code = 0 if report.clean else ProfileError.exit_code
@@ -64,7 +66,7 @@ def command(
         emit_json({**body, "text": text})
         return exit_code
     if output is None:
-        click.echo(text, nl=False)
+        click.echo(data, nl=False)
     _tell(given, output, report, current)
     return exit_code
 
