@@ -10,6 +10,8 @@ from lark.lexer import Lexer
 from bringup.camkes.lexical import ANGLE, MAX_DEPTH, NUMBER, STRAY, STRING, TRIVIA, WORD, TextError, Token
 
 MACRO = "MACRO"
+# A large application has 10 000; parsing takes 10 microseconds each.
+MAX_WORDS = 400_000
 
 # fmt: off
 _PLAIN_KEYWORDS = (
@@ -102,4 +104,6 @@ def telling(tokens: Sequence[Token]) -> list[Token]:
             quote = ': strings are written with "' if token.text == "'" else ""
             raise TextError(f"{token.text!r} has no meaning here{quote}", token.start)
         kept.append(token)
+        if len(kept) > MAX_WORDS:
+            raise TextError(f"more than {MAX_WORDS} words and signs are no CAmkES application", token.start)
     return kept

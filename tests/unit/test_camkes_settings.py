@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 import subprocess
@@ -9,11 +10,12 @@ import time
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from bringup.camkes.adl import parse
 from bringup.camkes.expressions import ExpressionError, evaluate
-from bringup.camkes.lexical import TextError
+from bringup.camkes.lexical import TextError, tokenize
 from bringup.camkes.model import Application, Unevaluated
 from bringup.camkes.settings import load_application
 from bringup.errors import BringupError, MissingProgramError, UsageError
@@ -349,6 +351,80 @@ def test_no_bytes_make_it_fail_in_another_way(data: bytes, tmp_path_factory: pyt
         load_application(root)
     except UsageError as error:
         assert error.message
+
+
+ROW = [
+    "{",
+    "}",
+    "[",
+    "]",
+    "(",
+    ")",
+    ";",
+    ",",
+    ".",
+    "=",
+    ":",
+    "?",
+    "<-",
+    "->",
+    "+",
+    "1",
+    '"s"',
+    "vm0.a = ",
+    "M(1)",
+]
+ROW += [
+    "WORD",
+    "true",
+    "assembly",
+    "component",
+    "composition",
+    "configuration",
+    "connection",
+    "group",
+    "struct",
+]
+ROW += ["procedure", "connector", "from", "to", "attribute", "int", "import", "Buf", "dtb({", "dataport"]
+
+
+@given(row=st.lists(st.sampled_from(ROW), max_size=40), macros=st.booleans())
+def test_any_row_of_words_is_parsed_or_refused(row: list[str], macros: bool) -> None:
+    try:
+        parse(tokenize(" ".join(row), preprocessed=True), macros=macros)
+    except TextError as error:
+        assert str(error)
+
+
+@given(inner=st.lists(st.sampled_from(ROW), max_size=12))
+def test_words_inside_a_configuration_are_parsed_or_refused(inner: list[str]) -> None:
+    with contextlib.suppress(TextError):
+        parse(tokenize(in_assembly(" ".join(["vm0.x =", *inner, ";"])), preprocessed=True), macros=True)
+
+
+@settings(max_examples=25, deadline=None)
+@given(data=st.data())
+def test_mutated_files_load_or_are_refused(
+    data: st.DataObject, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    path = data.draw(st.sampled_from(FILES))
+    content = bytearray(path.read_bytes())
+    for _ in range(data.draw(st.integers(1, 4))):
+        at = data.draw(st.integers(0, len(content)))
+        content[at : at + data.draw(st.integers(0, 8))] = data.draw(
+            st.sampled_from([*ROW, "#", "\n#if", "/*", "'"])
+        ).encode()
+    mutated = tmp_path_factory.getbasetemp() / "mutated.camkes"
+    mutated.write_bytes(content)
+    try:
+        load_application(mutated, include=[CORPUS / "include", CORPUS], allow_missing=True)
+    except UsageError as error:
+        assert error.message
+
+
+def test_too_many_words_are_refused_soon(application) -> None:
+    with pytest.raises(UsageError, match="are no CAmkES application"):
+        application(in_assembly("vm0.a=1;" * 200_000))
 
 
 def test_what_is_imported_needs_no_cpp_of_its_own(tmp_path: Path, monkeypatch) -> None:
