@@ -40,6 +40,10 @@ def _camkes(name: str, kind: ValueType, reader: str, unit: str = "") -> VmAttrib
     return VmAttribute(name, kind, unit, False, f"camkes-tool camkes/templates/{reader}")
 
 
+def _thread(name: str, kind: ValueType, unit: str = "") -> VmAttribute:
+    return VmAttribute(name, kind, unit, False, "camkes-tool, for the threads of any component")
+
+
 VM_ATTRIBUTES: tuple[VmAttribute, ...] = (
     _declared("kernel_cmdline", "string"),
     _declared("kernel_image", "string"),
@@ -73,14 +77,14 @@ VM_ATTRIBUTES: tuple[VmAttribute, ...] = (
     _camkes("ep_pool", "int", "component.common.c", "objects"),
     _camkes("notification_pool", "int", "component.common.c", "objects"),
     _camkes("environment", "string", "component.environment.c"),
-    _camkes("priority", "int", "component.common.c"),
-    _camkes("max_priority", "int", "component.common.c"),
-    _camkes("affinity", "int", "component.common.c", "core"),
-    _camkes("domain", "int", "component.common.c"),
-    _camkes("sched_ctrl", "int", "component.common.c", "core"),
-    _camkes("period", "int", "component.common.c", "microseconds"),
-    _camkes("budget", "int", "component.common.c", "microseconds"),
-    _camkes("integrity_label", "string", "component.common.c"),
+    _thread("priority", "int"),
+    _thread("max_priority", "int"),
+    _thread("affinity", "int", "core"),
+    _thread("domain", "int"),
+    _thread("sched_ctrl", "int", "core"),
+    _thread("period", "int", "microseconds"),
+    _thread("budget", "int", "microseconds"),
+    _thread("integrity_label", "string"),
     _camkes("global_endpoint_base", "int", "component.common.c"),
     _camkes("global_endpoint_mask", "int", "component.common.c"),
     _camkes("global_rpc_endpoint_base", "int", "component.common.c"),
