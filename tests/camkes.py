@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+
+from hypothesis import strategies as st
 
 from bringup.camkes.model import Application, Unevaluated, Value
 from bringup.camkes.settings import load_application
@@ -53,3 +55,13 @@ def plain(value: Value) -> object:
     if isinstance(value, Mapping):
         return {str(key): plain(entry) for key, entry in value.items()}
     return [plain(entry) for entry in value] if isinstance(value, tuple) else value
+
+
+def mutated(data: st.DataObject, pieces: Sequence[str]) -> tuple[Path, bytes]:
+    """Return a file of the corpus and its content with some pieces put in, over what stood there or not."""
+    path = data.draw(st.sampled_from(FILES))
+    content = bytearray(path.read_bytes())
+    for _ in range(data.draw(st.integers(1, 5))):
+        at = data.draw(st.integers(0, len(content)))
+        content[at : at + data.draw(st.integers(0, 8))] = data.draw(st.sampled_from(pieces)).encode()
+    return path, bytes(content)

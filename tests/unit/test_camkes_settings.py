@@ -19,7 +19,7 @@ from bringup.camkes.lexical import TextError, tokenize
 from bringup.camkes.model import Application, Unevaluated
 from bringup.camkes.settings import load_application
 from bringup.errors import BringupError, MissingProgramError, UsageError
-from tests.camkes import CORPUS, FILES, expected, load, plain
+from tests.camkes import CORPUS, FILES, expected, load, mutated, plain
 
 SIGNS = st.sampled_from(
     ["+", "-", "*", "/", "%", "**", "<<", ">>", "&", "|", "!", "~", "<", "==", "&&", "?", "("]
@@ -407,17 +407,10 @@ def test_words_inside_a_configuration_are_parsed_or_refused(inner: list[str]) ->
 def test_mutated_files_load_or_are_refused(
     data: st.DataObject, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
-    path = data.draw(st.sampled_from(FILES))
-    content = bytearray(path.read_bytes())
-    for _ in range(data.draw(st.integers(1, 4))):
-        at = data.draw(st.integers(0, len(content)))
-        content[at : at + data.draw(st.integers(0, 8))] = data.draw(
-            st.sampled_from([*ROW, "#", "\n#if", "/*", "'"])
-        ).encode()
-    mutated = tmp_path_factory.getbasetemp() / "mutated.camkes"
-    mutated.write_bytes(content)
+    root = tmp_path_factory.getbasetemp() / "mutated.camkes"
+    root.write_bytes(mutated(data, [*ROW, "#", "\n#if", "/*", "'"])[1])
     try:
-        load_application(mutated, include=[CORPUS / "include", CORPUS], allow_missing=True)
+        load_application(root, include=[CORPUS / "include", CORPUS], allow_missing=True)
     except UsageError as error:
         assert error.message
 

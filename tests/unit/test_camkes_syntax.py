@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from bringup.camkes.lexical import MAX_CHARACTERS, MAX_DEPTH
 from bringup.camkes.syntax import Document, Span, read_text, replace
 from bringup.errors import UsageError
-from tests.camkes import CORPUS, FILES
+from tests.camkes import CORPUS, FILES, mutated
 
 # Files whose mistake only the grammar or cpp can see read well as text.
 TEXT_MISTAKES = (
@@ -354,18 +354,13 @@ def test_any_row_of_signs_is_read_or_refused(parts: list[str]) -> None:
 
 @given(data=st.data())
 def test_mutated_files_are_read_or_refused(data: st.DataObject) -> None:
-    path = data.draw(st.sampled_from(FILES))
-    content = bytearray(path.read_bytes())
-    for _ in range(data.draw(st.integers(1, 5))):
-        at = data.draw(st.integers(0, len(content)))
-        piece = data.draw(st.sampled_from(SIGNS)).encode()
-        content[at : at + data.draw(st.integers(0, 6))] = piece
+    path, content = mutated(data, SIGNS)
     try:
-        document = read_text(bytes(content), path.name)
+        document = read_text(content, path.name)
     except UsageError as error:
         assert error.message.startswith(path.name)
     else:
-        assert document.encode() == bytes(content)
+        assert document.encode() == content
 
 
 HOSTILE = [
