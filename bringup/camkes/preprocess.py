@@ -23,7 +23,7 @@ from bringup.profile_toml import shown_path
 _TIMEOUT_S = 20.0
 _CPU_S = 10
 _MEMORY_BYTES = 1 << 30
-_OUTPUT_BYTES = 16 << 20
+_OUTPUT_BYTES = 8 << 20
 _MISSING_MAX = 200
 
 _DEFINE = re.compile(r"[A-Za-z_]\w*(\([\w, .]*\))?(=.*)?", re.ASCII)
@@ -164,7 +164,7 @@ def _failure(path: Path, result: _Result) -> UsageError:
     """Return the first of cpp's errors as one sentence."""
     shown = shown_path(path)
     if len(result.output) >= _OUTPUT_BYTES // 2 and not _ERROR.search(result.errors):
-        return UsageError(f"{shown} becomes too large after its macros and includes (over 16 MiB)")
+        return UsageError(f"{shown} becomes too large after its macros and includes (over 8 MiB)")
     match = _ERROR.search(result.errors)
     if match is None:
         return UsageError(f"{shown} could not be preprocessed within {_CPU_S} s and 1 GiB")
