@@ -8,6 +8,8 @@ enum {
     HEADER_BYTES = 36,
     EBDA_POINTER = 0x40e, /* segment of the extended BIOS data area, in the BIOS data area */
     EBDA_BYTES = 1024,
+    BIOS_START = 0xe0000,
+    BIOS_END = 0x100000,
 };
 
 /* Tables lie at any byte; memory is read in bytes so that no reading leaves one. */
@@ -46,10 +48,9 @@ static bool is_rsdp(uint32_t address)
     return is_text(address, "RSD PTR ") && sums_to_zero(address, 20);
 }
 
-static uint32_t find_in_ebda(void)
+static uint32_t find_between(uint32_t start, uint32_t end)
 {
-    uint32_t start = read16(EBDA_POINTER) << 4;
-    for (uint32_t at = start; start && at < start + EBDA_BYTES; at += 16) {
+    for (uint32_t at = start; at < end; at += 16) {
         if (is_rsdp(at)) {
             return at;
         }
@@ -57,15 +58,20 @@ static uint32_t find_in_ebda(void)
     return 0;
 }
 
+/* The loader's word, then BIOS memory (ACPI 6.4, 5.2.5.1), where the EBDA comes last: seL4 does not look there. */
 static void find_root(uint32_t told, struct acpi *acpi)
 {
+    uint32_t ebda = read16(EBDA_POINTER) << 4;
+    uint32_t in_bios = find_between(BIOS_START, BIOS_END);
+    uint32_t in_ebda = ebda ? find_between(ebda, ebda + EBDA_BYTES) : 0;
+    acpi->of_bios = in_bios || in_ebda;
     if (told && is_rsdp(told)) {
         acpi->rsdp = told;
-        acpi->found = told >= 0xe0000 && told < 0x100000 ? RSDP_BIOS : RSDP_LOADER;
-        return;
+        acpi->found = told >= BIOS_START && told < BIOS_END ? RSDP_BIOS : RSDP_LOADER;
+    } else {
+        acpi->rsdp = in_bios ? in_bios : in_ebda;
+        acpi->found = in_bios ? RSDP_BIOS : in_ebda ? RSDP_EBDA : RSDP_NOWHERE;
     }
-    acpi->rsdp = find_in_ebda();
-    acpi->found = acpi->rsdp ? RSDP_EBDA : RSDP_NOWHERE;
 }
 
 static bool fits(uint32_t address, uint32_t length)

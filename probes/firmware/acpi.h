@@ -30,6 +30,7 @@ struct acpi_table {
 struct acpi {
     uint32_t rsdp;
     enum rsdp_found found;
+    bool of_bios; /* a root pointer lies where only BIOS firmware puts one, wherever ours is from */
     unsigned count;
     bool cut; /* there were more, above 4 GiB or beyond TABLES_MAX */
     struct acpi_table tables[TABLES_MAX];

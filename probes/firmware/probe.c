@@ -16,8 +16,7 @@ static struct cpu cpu;
 static void report_boot(const struct boot_info *boot, const struct acpi *acpi)
 {
     static const char *const firmwares[] = {"not known", "BIOS", "UEFI"};
-    /* A root pointer in BIOS memory is what BIOS firmware leaves, and UEFI does not. */
-    unsigned firmware = boot->uefi ? 2 : acpi->found == RSDP_BIOS || acpi->found == RSDP_EBDA ? 1 : 0;
+    unsigned firmware = boot->uefi ? 2 : acpi->of_bios ? 1 : 0;
     print("loaded by multiboot %u; firmware: %s; command line: %s\n", boot->protocol, firmwares[firmware],
           boot->cmdline);
     record_begin(RECORD_BOOT);
