@@ -205,6 +205,23 @@ unsigned acpi_read_mcfg(const struct acpi_table *table, struct ecam ecam[ECAM_MA
     return count;
 }
 
+unsigned acpi_read_dmar(const struct acpi_table *table, uint32_t units[UNITS_MAX])
+{
+    unsigned count = 0;
+    uint32_t end = table->address + table->length;
+    for (uint32_t at = table->address + 48; at + 16 <= end && count < UNITS_MAX;) {
+        uint32_t length = read16(at + 2);
+        if (length < 4 || length > end - at) {
+            break;
+        }
+        if (read16(at) == 0 && length >= 16 && read32(at + 8) && !read32(at + 12)) {
+            units[count++] = read32(at + 8);
+        }
+        at += length;
+    }
+    return count;
+}
+
 /* A byte constant in AML is its value (0x0a and the byte) or one of the one-byte zero and one. */
 static uint32_t read_constant(uint32_t at, uint8_t *value)
 {

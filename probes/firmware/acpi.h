@@ -10,6 +10,7 @@ enum {
     TABLES_MAX = 96,
     TABLE_BYTES_MAX = 1 << 20,
     IOAPICS_MAX = 16,
+    UNITS_MAX = 16,
     ISA_IRQS = 16,
 };
 
@@ -63,6 +64,9 @@ void acpi_read_madt(const struct acpi_table *table, struct madt *madt);
 
 /* Ranges of segment 0 below 4 GiB; returns how many were stored. */
 unsigned acpi_read_mcfg(const struct acpi_table *table, struct ecam ecam[ECAM_MAX]);
+
+/* Register bases of the VT-d units below 4 GiB (VT-d 3.3, 8.3); returns how many were stored. */
+unsigned acpi_read_dmar(const struct acpi_table *table, uint32_t units[UNITS_MAX]);
 
 /* The registers that turn the machine off (ACPI 6.4, 4.8.3.2 and 7.4.2); false when they cannot be found. */
 struct acpi_sleep {

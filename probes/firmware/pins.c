@@ -106,6 +106,10 @@ bool pins_start(const struct ioapic *ioapics, unsigned count, const struct madt 
     if (!input_count || !lapic_start()) {
         return false;
     }
+    if (lapic_id() > 0xff) { /* an entry has 8 bits for it */
+        lapic_stop();
+        return false;
+    }
     ready = true;
     for (unsigned i = 0; i < input_count; i++) {
         /* Edge first: that drops a remote IRR which firmware left set, and with which nothing would come. */

@@ -3,6 +3,7 @@
 #include "clock.h"
 #include "cpu.h"
 #include "functions.h"
+#include "io.h"
 #include "ioapic.h"
 #include "pins.h"
 #include "print.h"
@@ -30,6 +31,26 @@ static void report_boot(const struct boot_info *boot, const struct acpi *acpi)
     }
     if (!record_end()) {
         report_dropped();
+    }
+}
+
+/* Firmware that already remaps decides itself what an IOAPIC entry may deliver, and to whom. */
+static void report_remapping(const struct acpi *acpi)
+{
+    enum { GLOBAL_STATUS = 0x1c };
+    static const uint32_t remaps_interrupts = 1u << 25, remaps_dma = 1u << 31; /* VT-d 3.3, 10.4.5 */
+    uint32_t units[UNITS_MAX];
+    const struct acpi_table *table = acpi_table(acpi, "DMAR");
+    unsigned count = table ? acpi_read_dmar(table, units) : 0;
+    for (unsigned i = 0; i < count; i++) {
+        uint32_t status = mem_read32(units[i] + GLOBAL_STATUS);
+        if (status == 0xffffffff) {
+            report_note("a VT-d unit that the DMAR names reads as ones");
+        } else if (status & remaps_interrupts) {
+            report_note("firmware left interrupt remapping on: IOAPIC entries as written here may not deliver");
+        } else if (status & remaps_dma) {
+            report_note("firmware left DMA remapping on");
+        }
     }
 }
 
@@ -81,6 +102,7 @@ void probe(const struct boot_info *boot, const struct options *options, struct a
     cpu_report(&cpu);
     memory_report(boot);
     tables_report(acpi, options->all_tables);
+    report_remapping(acpi);
     unsigned ioapic_count = ioapics_read(acpi, &madt, ioapics);
 
     struct ecam ecam[ECAM_MAX];

@@ -26,6 +26,8 @@ static void fuzz_tables(const uint8_t *data, uint32_t size)
     acpi_read_madt(&table, &madt);
     CHECK(madt.ioapics <= IOAPICS_MAX);
     CHECK(acpi_read_mcfg(&table, ecam) <= ECAM_MAX);
+    uint32_t units[UNITS_MAX];
+    CHECK(acpi_read_dmar(&table, units) <= UNITS_MAX);
     acpi = (struct acpi){.count = 2, .tables = {table, table}};
     memcpy(acpi.tables[0].signature, "FACP", 4);
     memcpy(acpi.tables[1].signature, "DSDT", 4);

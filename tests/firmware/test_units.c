@@ -271,7 +271,19 @@ static void test_acpi(void)
     CHECK(acpi_read_sleep(&acpi, &sleep) && sleep.control_a == 0x504 && sleep.type_a == 5);
 
     acpi_find(0x9fc00, &acpi);
-    CHECK(acpi.found == RSDP_LOADER);
+    CHECK(acpi.found == RSDP_LOADER && acpi.of_bios);
+
+    uint8_t dmar[48 + 16 + 24 + 16 + 4] = {0};
+    uint32_t units[UNITS_MAX];
+    dmar[50] = 16; /* a unit at d37fc000 */
+    put32(dmar + 56, 0xd37fc000);
+    dmar[64] = 1, dmar[66] = 24; /* an RMRR */
+    dmar[90] = 16; /* a unit above 4 GiB */
+    put32(dmar + 100, 1);
+    dmar[106] = 200; /* longer than the table: the walk ends */
+    const struct acpi_table table = {.address = 0x60000, .length = sizeof(dmar), .checksum_right = true};
+    sim_memory(0x60000, dmar, sizeof(dmar));
+    CHECK(acpi_read_dmar(&table, units) == 1 && units[0] == 0xd37fc000);
 
     apic[50] ^= 1; /* damaged: listed, and not believed */
     sim_reset();

@@ -514,3 +514,14 @@ def test_grub(kernel: Path, tmp_path: Path, firmware_kind: str, command: str) ->
         assert found.platform.firmware == firmware_kind
     knows_acpi = firmware_kind == "bios" or command == "multiboot2"
     assert (found.acpi.madt is not None) == knows_acpi
+
+
+def test_ipxe_on_bios_fires_the_controller_it_came_by(kernel: Path, tmp_path: Path) -> None:
+    (tmp_path / "probe").write_bytes(kernel.read_bytes())
+    (tmp_path / "boot.ipxe").write_text("#!ipxe\nkernel probe wait=20\nboot\n")
+    network = f"user,id=n,restrict=on,tftp={tmp_path},bootfile=boot.ipxe"
+    nic = ["-netdev", network, "-device", "e1000e,bus=pcie.0,addr=5,netdev=n,bootindex=1"]
+    with machine("-M", "q35", *nic) as probe:
+        found = probe.converse()
+    assert [(str(p.bdf), p.ioapic, p.pin) for p in found.measured] == [("0000:00:05.0", 0, 21)]
+    assert found.platform.firmware == "bios"

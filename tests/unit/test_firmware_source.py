@@ -15,7 +15,7 @@ from bringup.pci.capture import open_capture, read_bytes
 from bringup.pci.model import Bar, Bdf, Machine, MeasuredPin
 from bringup.pci.sources import firmware
 from bringup.probe import firmware_records as records
-from bringup.probe.firmware_frames import BANNER
+from bringup.probe.firmware_frames import BANNER, FrameReader
 from tests.firmware.acpi_tables import mcfg, table
 from tests.firmware.wire import Board
 
@@ -165,6 +165,15 @@ def test_acpi_platform_and_memory() -> None:
     missing = {m.what.rpartition("/")[2]: m.why for m in found.missing}
     assert missing["DMAR"] == "absent"
     assert "acpi=all" in missing["DSDT"]
+
+
+def test_tables_are_named_as_in_a_captured_tree() -> None:
+    reader = FrameReader()
+    first, second = table(b"SSDT", b"one"), table(b"SSDT", b"two")
+    reader.feed(log(*((records.TABLE, bytes(4) + data) for data in (table(b"DSDT", b""), first, second))))
+    files = firmware.acpi_files(reader)
+    assert [path.rpartition("/")[2] for path in files] == ["DSDT", "SSDT", "SSDT2"]
+    assert files["sys/firmware/acpi/tables/SSDT2"] == second
 
 
 def test_unknown_msrs_stay_unknown() -> None:

@@ -7,6 +7,7 @@ interrupts that were raised and seen to arrive. What was lost on the console is 
 from __future__ import annotations
 
 import hashlib
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import TypeVar
@@ -66,8 +67,7 @@ def parse(data: bytes, name: str = KIND) -> Machine:
 def machine_of(reader: FrameReader, name: str = KIND) -> Machine:
     """Return what the whole records of a reader show, provenance `name`, without a SourceInfo."""
     report = _Report.of(reader.records())
-    tables = {f"{TABLES}/{table.signature}": table.data for table in reversed(report.tables)}
-    acpi, absent = read_acpi(MemoryFiles(tables))
+    acpi, absent = read_acpi(MemoryFiles(_files(report.tables)))
     functions = sorted((_function(probed, name) for probed in report.functions), key=lambda f: f.bdf)
     unique = {function.bdf: function for function in functions}
     measured = tuple(pin for result in report.pins if (pin := _measured(result, name)) is not None)
@@ -78,6 +78,28 @@ def machine_of(reader: FrameReader, name: str = KIND) -> Machine:
         missing=(*_lost(reader), *report.broken, *_absent(absent, report), *_told(report)),
         measured=measured,
     )
+
+
+def acpi_files(reader: FrameReader) -> dict[str, bytes]:
+    """Return the ACPI tables that came, by the path that Linux gives each, for what reads a captured tree.
+
+    The DSDT and SSDTs, which hold `_PRT`, are sent only when the probe is started with `acpi=all`.
+    """
+    return _files(_Report.of(reader.records()).tables)
+
+
+def _files(tables: Sequence[records.Table]) -> dict[str, bytes]:
+    """Name the tables as Linux does, but the first of several of one signature without a number.
+
+    It is the one that counts: a second MADT is not looked at (Linux drivers/acpi/tables.c, acpi_parse_table).
+    """
+    seen: Counter[str] = Counter()
+    files: dict[str, bytes] = {}
+    for table in tables:
+        seen[table.signature] += 1
+        number = seen[table.signature]
+        files[f"{TABLES}/{table.signature}{number if number > 1 else ''}"] = table.data
+    return files
 
 
 @dataclass(frozen=True, slots=True)
