@@ -17,7 +17,7 @@ def screen_width() -> int:
         return max(_NARROWEST, min(int(given), _WIDEST))
     try:
         columns = os.get_terminal_size(sys.stderr.fileno()).columns
-    except (OSError, ValueError):
+    except (AttributeError, OSError, ValueError):  # no stderr, or no terminal
         return _PAGE
     return max(_NARROWEST, min(columns or _PAGE, _WIDEST))
 
@@ -25,7 +25,7 @@ def screen_width() -> int:
 def can_show(characters: str) -> bool:
     """Return whether the encoding of people's text has these characters."""
     try:
-        characters.encode(sys.stderr.encoding or "ascii")
+        characters.encode((sys.stderr and sys.stderr.encoding) or "ascii")
     except (UnicodeEncodeError, LookupError):
         return False
     return True

@@ -7,9 +7,10 @@ import os
 import re
 import sys
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import Any, Literal, TextIO
 
-from bringup.errors import BringupError
+from bringup.errors import BringupError, LabError
 
 Mark = Literal["ok", "bad", "idle", "note"]
 
@@ -21,8 +22,14 @@ _GLYPHS: dict[str, tuple[str, str, str]] = {
     "note": ("·", "-", "2"),
 }
 _SGR = re.compile(r"\x1b\[[0-9;]*m")
-# Everything that could move the cursor or reprogram a terminal; texts may quote what a board printed.
-_CONTROL = re.compile(r"\x1b(?!\[[0-9;]*m)|[\x00-\x08\x0b-\x1a\x1c-\x1f\x7f-\x9f]")
+# Everything that could move the cursor, turn writing round or reprogram a terminal; texts may quote what a
+# board printed.
+_CONTROL = re.compile(
+    r"\x1b(?!\[[0-9;]*m)"
+    r"|[\x00-\x08\x0b-\x1a\x1c-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]"
+)
+# What stands for our own signs where the encoding has no such character.
+_IN_ASCII = {ord("…"): "...", ord("→"): "->", ord("·"): "-"}
 _RESET = "\x1b[0m"
 
 
@@ -30,9 +37,13 @@ class NobodyListensError(Exception):
     """The reader of our output went away; click would make a failure of it (exit 1)."""
 
 
+class OutputError(LabError):
+    """What was asked for cannot be written: standard output is closed, or its disk is full."""
+
+
 def is_terminal() -> bool:
     """Return whether people's text goes to a terminal that can redraw a line."""
-    return sys.stderr.isatty() and os.environ.get("TERM") != "dumb"
+    return sys.stderr is not None and sys.stderr.isatty() and os.environ.get("TERM") != "dumb"
 
 
 def wants_colour() -> bool:
@@ -46,11 +57,22 @@ def plain(text: str) -> str:
 
 
 def say(text: str = "") -> None:
-    """Write `text` and a newline for people, on stderr; control characters in it are shown as `?`."""
+    """Write `text` and a newline for people, on stderr; control characters in it are shown as `?`.
+
+    Without a stderr (`2>&-`) nobody wants to be told.
+    """
+    if sys.stderr is None:
+        return
     text = plain(text)
     if _SGR.search(text):
         text = text + _RESET if wants_colour() else _SGR.sub("", text)
-    _write(sys.stderr, text)
+    if not _can_encode(text):
+        text = text.translate(_IN_ASCII)
+    try:
+        _write(sys.stderr, text + "\n")
+    except OSError:
+        # Nobody can be told (a log on a full disk); the exit code still tells.
+        _give_up_on(sys.stderr)
 
 
 def glyph(mark: str) -> str:
@@ -73,16 +95,36 @@ def faint(text: str) -> str:
 
 def emit_json(body: Any) -> None:
     """Write one JSON value as one line on stdout; what JSON cannot hold is written as its text."""
-    _write(sys.stdout, json.dumps(body, default=str))
+    emit_text(json.dumps(body, default=str) + "\n")
+
+
+def emit_text(text: str) -> None:
+    """Write text on stdout as it is; raises OutputError when it cannot be written."""
+    # Python has no stream for a descriptor that was closed before it started (`>&-`).
+    if sys.stdout is None:
+        raise OutputError("cannot write to standard output: it is closed")
+    try:
+        _write(sys.stdout, text)
+    except OSError as error:
+        _give_up_on(sys.stdout)
+        reason = (error.strerror or "it failed").lower()
+        raise OutputError(f"cannot write to standard output: {reason}") from None
 
 
 def _write(stream: TextIO, text: str) -> None:
     # Not click.echo: on an ASCII stream it writes UTF-8 all the same.
     try:
-        stream.write(text + "\n")
+        stream.write(text)
         stream.flush()
     except BrokenPipeError:
         raise NobodyListensError from None
+
+
+def _give_up_on(stream: TextIO) -> None:
+    """Send what a stream still holds back, and all that follows, to nowhere: it cannot be written."""
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, stream.fileno())
+    os.close(nowhere)
 
 
 def table(headers: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
@@ -97,17 +139,15 @@ def table(headers: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
 
 def show_error(error: BringupError, *, as_json: bool) -> None:
     """Tell a failure: whose fault, what, and what to do; with `as_json` one object on stdout instead."""
-    if as_json:
-        emit_json(
-            {
-                "verdict": error.fault,
-                "exit_code": error.exit_code,
-                "cause": error.message,
-                "hint": error.hint,
-            }
-        )
-        return
-    say(f"{glyph('bad')} {error.fault}: {error.message}  {faint(f'(exit {error.exit_code})')}")
+    if as_json and not isinstance(error, OutputError):
+        told = {"verdict": error.fault, "exit_code": error.exit_code}
+        # Where the object cannot be written, the sentence still tells.
+        with suppress(OutputError):
+            emit_json({**told, "cause": error.message, "hint": error.hint})
+            return
+    # One sentence is one line, also when it quotes a name with a line end in it.
+    message = " ".join(error.message.splitlines())
+    say(f"{glyph('bad')} {error.fault}: {message}  {faint(f'(exit {error.exit_code})')}")
     if error.hint:
         say(f"do        {error.hint}")
 
@@ -120,8 +160,10 @@ def _table_line(cells: Sequence[str], widths: Sequence[int]) -> str:
 
 
 def _can_encode(text: str) -> bool:
+    if text.isascii():
+        return True
     try:
-        text.encode(sys.stderr.encoding or "ascii")
+        text.encode((sys.stderr and sys.stderr.encoding) or "ascii")
     except (UnicodeEncodeError, LookupError):
         return False
     return True

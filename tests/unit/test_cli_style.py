@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import io
+import subprocess
+import sys
 from contextlib import redirect_stderr
 
 import pytest
@@ -60,6 +62,50 @@ def test_control_characters_do_not_reach_the_terminal() -> None:
     with redirect_stderr(Screen()) as screen:
         say("a\x1b]52;c;aGk=\x07b\x1b[2Jc\x9b6n\rd\x00\te")
     assert screen.shown == "a?]52;c;aGk=?b?[2Jc?6n?d?\te\n"
+
+
+def test_text_that_turns_writing_round_does_not_reach_the_terminal() -> None:
+    with redirect_stderr(Screen()) as screen:
+        say("a\u202eb\u2066c\u2028d")
+    assert screen.shown == "a?b?c?d\n"
+
+
+def test_our_own_signs_have_a_form_in_ascii() -> None:
+    with redirect_stderr(Screen("ascii", terminal=False)) as screen:
+        say("a long na… 1 → 2")
+    assert screen.shown == "a long na... 1 -> 2\n"
+
+
+def test_a_sentence_is_one_line_whatever_it_quotes() -> None:
+    with redirect_stderr(Screen(terminal=False)) as screen:
+        show_error(LabError("no file a\nb"), as_json=False)
+    assert screen.shown == "✖ lab: no file a b  (exit 10)\n"
+
+
+@pytest.mark.parametrize(
+    ("redirection", "code", "told"),
+    [
+        (">&-", 10, "✖ lab: cannot write to standard output: it is closed  (exit 10)\n"),
+        (">/dev/full", 10, "✖ lab: cannot write to standard output: no space left on device  (exit 10)\n"),
+        ("2>&-", 0, ""),
+        ("2>/dev/full", 0, ""),
+    ],
+)
+def test_output_that_cannot_be_written_is_a_sentence(redirection: str, code: int, told: str) -> None:
+    shell = f'"$0" -m bringup boards --json {redirection}'
+    done = subprocess.run(
+        ["sh", "-c", shell, sys.executable], capture_output=True, text=True, timeout=60, check=False
+    )
+    assert (done.returncode, done.stderr) == (code, told)
+
+
+def test_an_error_is_told_in_words_where_its_json_cannot_be_written() -> None:
+    shell = '"$0" -m bringup pci diff no-such-1 no-such-2 --json >&-'
+    done = subprocess.run(
+        ["sh", "-c", shell, sys.executable], capture_output=True, text=True, timeout=60, check=False
+    )
+    assert done.returncode == 2
+    assert done.stderr.startswith("✖ usage: no-such-1 is neither")
 
 
 def test_a_table_is_aligned_whatever_its_colours() -> None:
