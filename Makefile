@@ -6,30 +6,34 @@
 PYTHON ?= python3
 VENV   := .venv
 BIN    := $(VENV)/bin
+# What boards boot, of our own: the stand-in image and the firmware probe.
 STANDIN := build/standin/standin-kernel
+PROBE   := build/firmware/firmware-probe
+BUILT   := $(STANDIN) $(PROBE)
 
-# What the twin and network boot stand on.
-RUN_PACKAGES := python3-venv gcc libc6-dev binutils \
+# What the twin, network boot, the probes and the CAmkES commands stand on.
+RUN_PACKAGES := python3-venv gcc cpp libc6-dev binutils \
 	qemu-system-x86 seabios ovmf ipxe ipxe-qemu \
 	grub-common grub-pc-bin grub-efi-amd64-bin \
 	dnsmasq-base iproute2 ethtool util-linux \
 	acpica-tools pci.ids linux-image-amd64 busybox-static cpio
 # Independent peers that the tests measure this tool against.
 TEST_PACKAGES := openipmi ipmitool freeipmi-tools curl tcpdump pciutils hyperfine time tmux \
+	shellcheck librsvg2-bin zstd \
 	xen-hypervisor-4.17-amd64 procps clang libclang-rt-14-dev
 
-.PHONY: boot test test-fast lint bench standin system system-test clean help
+.PHONY: boot test test-fast lint bench standin firmware-probe system system-test clean help
 
 help:
 	@echo "make boot | test | test-fast | lint | bench | clean"
 
-boot: .stamps/venv $(STANDIN)
+boot: .stamps/venv $(BUILT)
 	@$(BIN)/bringup boot e300
 
-test: .stamps/venv-dev .stamps/system-test $(STANDIN) lint
+test: .stamps/venv-dev .stamps/system-test $(BUILT) lint
 	$(BIN)/python -m pytest
 
-test-fast: .stamps/venv-dev $(STANDIN)
+test-fast: .stamps/venv-dev $(BUILT)
 	$(BIN)/python -m pytest -m "not slow" -q
 
 lint: .stamps/venv-dev
@@ -37,13 +41,17 @@ lint: .stamps/venv-dev
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
-bench: .stamps/venv-dev .stamps/system-test $(STANDIN)
+bench: .stamps/venv-dev .stamps/system-test $(BUILT)
 	$(BIN)/python bench/run.py
 
 standin: $(STANDIN)
+firmware-probe: $(PROBE)
 
-$(STANDIN): .stamps/system $(wildcard probes/standin/*)
+$(STANDIN): .stamps/system $(wildcard probes/common/* probes/standin/*)
 	@$(MAKE) --no-print-directory -C probes/standin OUT=$(CURDIR)/$@
+
+$(PROBE): .stamps/system $(wildcard probes/common/* probes/firmware/*)
+	@$(MAKE) --no-print-directory -C probes/firmware OUT=$(CURDIR)/$@
 
 system: .stamps/system
 system-test: .stamps/system-test
