@@ -61,6 +61,7 @@ class BootEvidence:
     console_stage_s: float | None = None
     console_kernel_s: float | None = None
     ramdisk_done_s: float | None = None
+    report_lost: tuple[float, str] | None = None
     last_line: str | None = None
     restarted: tuple[float, str] | None = None
 
@@ -216,6 +217,17 @@ class Witness:
         if event.text == RAMDISK_DONE:
             self.boot.ramdisk_done_s = event.at_s
 
+    def _report_comes(self, event: Event) -> None:
+        """Take frames of the firmware probe as proof that it runs: a bad line may lose its first words."""
+        boot = self.boot
+        boot.heard_s = boot.transfer_s = event.at_s
+        if boot.console_kernel_s is None:
+            boot.console_kernel_s = event.at_s
+        boot.reach(Stage.KERNEL, event, event.text)
+
+    def _report_lost(self, event: Event) -> None:
+        self.boot.report_lost = (event.at_s, event.text)
+
     def _servers_lost(self, event: Event) -> None:
         self.servers_lost_s = event.at_s
 
@@ -252,5 +264,7 @@ _HANDLERS: dict[str, Callable[[Witness, Event], None]] = {
     "console.upload": Witness._sent_back,
     "console.probe": Witness._ramdisk_works,
     "console.upload_progress": Witness._ramdisk_works,
+    "console.report": Witness._report_comes,
+    "console.report_lost": Witness._report_lost,
     "run.servers_lost": Witness._servers_lost,
 }

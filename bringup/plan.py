@@ -23,7 +23,8 @@ class BootRequest:
     """What a person asked for, apart from the image.
 
     Until `Stage.CAPTURE`, the board is left as it was found: off, or reset where it was on; `restart` allows
-    that for a real board that is on.
+    that for a real board that is on. Where `another_follows` it is left as it is, unless a person interrupts
+    or the image could not even be loaded; the boot that follows is told how it was found: `found_running`.
     """
 
     firmware: Firmware | None = None
@@ -33,6 +34,8 @@ class BootRequest:
     steal: bool = False
     keep_twin: bool = False
     restart: bool = False
+    another_follows: bool = False
+    found_running: bool | None = None
 
 
 @dataclass(frozen=True, slots=True)

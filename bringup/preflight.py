@@ -20,7 +20,7 @@ from bringup.netboot.loaders import SerialLine, choose_route
 from bringup.netboot.prepare import BootFile, BootImage, Segment, boot_set
 from bringup.netboot.prepare import prepare as prepare_files
 from bringup.plan import BootRequest, Plan, StageLimit, make_plan
-from bringup.probe import on_board
+from bringup.probe import firmware_report, on_board
 from bringup.site import Site, open_site, segment_of
 from bringup.stage import BOOT_STAGES, Stage
 from bringup.verdict import WatchRequest
@@ -121,12 +121,13 @@ def prepare(
         segment=segment,
         console=_console_detail(board, profile),
         watch=watch,
-        limits=_limits(profile, watch),
+        limits=_limits(profile, image, watch),
         unconfirmed=_unconfirmed(profile, watch),
         cautions=(*(f"{caution.message}: {caution.fix}" for caution in cautions(image)), *drift_notes),
     )
     serial = SerialLine(unit=_unit(port), baud=_baud(board, profile))
-    upload_path = on_board.new_upload_path() if watch.until is Stage.CAPTURE else None
+    uploads = watch.until is Stage.CAPTURE and not watch.reports
+    upload_path = on_board.new_upload_path() if uploads else None
     return Prepared(plan, watch, board, profile, image, segment, serial, request, drift_notes, upload_path)
 
 
@@ -214,25 +215,34 @@ def _watch(
         kind=image.kind,
         modules=len(image.modules),
         vms=vms,
+        reports=image.is_firmware_probe,
         macs=segment.macs,
-        limits={stage: _times(profile, stage)[1] for stage in Stage},
+        limits={stage: _times(profile, stage, image)[1] for stage in Stage},
     )
 
 
 def _unconfirmed(profile: Profile, watch: WatchRequest) -> tuple[str, ...]:
     """Name every inferred fact that this boot acts on."""
-    stages = [f"stages.{stage}" for stage in BOOT_STAGES if stage <= watch.until]
+    stages = [f"stages.{stage}" for stage in _stages(watch) if stage is not Stage.CAPTURE]
     return profile.unconfirmed("serial", "bmc", "firmware", *stages)
 
 
-def _limits(profile: Profile, watch: WatchRequest) -> tuple[StageLimit, ...]:
+def _stages(watch: WatchRequest) -> list[Stage]:
+    """Return the stages that this boot may go through, in order."""
     stages = [*BOOT_STAGES, *([Stage.CAPTURE] if watch.until is Stage.CAPTURE else [])]
-    return tuple(StageLimit(stage, *_times(profile, stage)) for stage in stages if stage <= watch.until)
+    if watch.reports:
+        stages.remove(Stage.USER_SPACE)
+    return [stage for stage in stages if stage <= watch.until]
 
 
-def _times(profile: Profile, stage: Stage) -> tuple[float, float]:
-    """Return the usual and the longest time to `stage`; that of the capture is the ramdisk's own business."""
-    if stage is Stage.CAPTURE:
-        return on_board.EXPECTED_S, on_board.TIMEOUT_S
-    times = profile.stages.of(stage)
-    return times.expected_s, times.timeout_s
+def _limits(profile: Profile, image: Image, watch: WatchRequest) -> tuple[StageLimit, ...]:
+    return tuple(StageLimit(stage, *_times(profile, stage, image)) for stage in _stages(watch))
+
+
+def _times(profile: Profile, stage: Stage, image: Image) -> tuple[float, float]:
+    """Return the usual and the longest time to `stage`; that of the capture is the probe's own business."""
+    if stage is not Stage.CAPTURE:
+        times = profile.stages.of(stage)
+        return times.expected_s, times.timeout_s
+    source = firmware_report if image.is_firmware_probe else on_board
+    return source.EXPECTED_S, source.TIMEOUT_S

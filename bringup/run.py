@@ -27,6 +27,7 @@ from bringup.power.open import open_power
 from bringup.power.watch import EVERY_S as POWER_EVERY_S
 from bringup.power.watch import PowerWatch
 from bringup.preflight import Prepared
+from bringup.probe.firmware_report import FirmwareReport
 from bringup.probe.on_board import ConsoleCapture
 from bringup.runs import EventLog, RunFolder
 from bringup.stage import Stage
@@ -55,8 +56,14 @@ class Run:
         self._error: BringupError | None = None
         # How the board stands, for whoever interrupts us.
         self._power: str | None = None
+        # Before that, the console shows what the board ran when it was found.
+        self._booting = False
         self._override = "the boot override was not touched"
         self._ends_twin = False
+        self.found_running: bool | None = None
+        """Whether the board ran when it was found, None where that is not looked at."""
+        self.hands_on = False
+        """Whether the board was left as it is for the boot that follows: its network could load this one."""
         self.not_restored: str | None = None
         """Why the board could not be left as it was found, None when it was, or need not be."""
 
@@ -188,7 +195,7 @@ class Run:
     def _follow_console(self, console: Console, stop: threading.Event) -> None:
         stages = StageReader()
         log = ConsoleLog(self._folder.path, self._origin_s)
-        capture = ConsoleCapture(self._folder.path, self._emit_event)
+        capture = self._capture(console)
         told_s, told_bytes = 0.0, 0
         try:
             while not stop.is_set():
@@ -199,7 +206,7 @@ class Run:
                 log.append(data, now)
                 for sighting in stages.feed(marker + data, now):
                     self._emit_event(_as_event(sighting))
-                if self._plan.until is Stage.CAPTURE:
+                if self._plan.until is Stage.CAPTURE and self._booting:
                     capture.feed(data)
                 if now - told_s >= _ACTIVITY_EVERY_S and stages.bytes_seen > told_bytes:
                     told_s, told_bytes = now, stages.bytes_seen
@@ -210,6 +217,11 @@ class Run:
             self._emit("console", "console.lost", error.message, reason=error.message)
         finally:
             log.close()
+
+    def _capture(self, console: Console) -> ConsoleCapture | FirmwareReport:
+        if self._prepared.watch.reports:
+            return FirmwareReport(console.write, self._emit_event)
+        return ConsoleCapture(self._folder.path, self._emit_event)
 
     def _console_event(self, event: Event) -> None:
         if event.kind == "console.gap":
@@ -249,15 +261,28 @@ class Run:
     @contextmanager
     def _restored(self, power: Power) -> Iterator[None]:
         """Leave the power as it is now; what was running is started anew, by the board's own boot order."""
-        found = FoundPower(power, self._emit_event, self._pace)
-        if not (self._plan.twin or self._prepared.request.restart):
+        request = self._prepared.request
+        found = FoundPower(power, self._emit_event, self._pace, request.found_running)
+        self.found_running = found.running
+        if not (self._plan.twin or request.restart):
             found.require_off(self._plan.board)
-        found.tell()
+        if request.found_running is None:
+            found.tell()
+        interrupted = False
         try:
             yield
+        except KeyboardInterrupt:
+            interrupted = True
+            raise
         finally:
-            if self._power is not None and not self._ends_twin:
+            self.hands_on = request.another_follows and not interrupted and self._was_loaded
+            if self._power is not None and not self._ends_twin and not self.hands_on:
                 self.not_restored = found.put_back()
+
+    @property
+    def _was_loaded(self) -> bool:
+        """Whether the way over the network is good: what comes next to it is the image's own doing."""
+        return any(reached.stage >= Stage.KERNEL_IMAGE for reached in self._progress.stages)
 
     # Watching.
 
@@ -291,6 +316,7 @@ class Run:
     def _note(self, event: Event) -> None:
         if event.kind == "power.action":
             self._power = f"being switched ({event.data['action']})"
+            self._booting = event.data["action"] != "off"
         elif event.kind == "power.state":
             self._power = str(event.data["state"])
         elif event.data.get("code") == "file-changed":

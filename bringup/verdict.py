@@ -42,7 +42,8 @@ class WatchRequest:
     """What a boot is expected to do.
 
     `modules` counts the files besides the kernel, `vms` the VMs whose login is awaited (None: unknown, one is
-    enough). `prints`: the kernel prints (False for RELEASE images). `limits` are the seconds a stage may take
+    enough). `prints`: the kernel prints (False for RELEASE images). `reports`: the image is the firmware
+    probe, which has no user space and reports over the console. `limits` are the seconds a stage may take
     after the one before it; a stage without one may take for ever. `macs` are the board's, the one it boots
     from first.
     """
@@ -53,6 +54,7 @@ class WatchRequest:
     modules: int = 1
     vms: int | None = None
     prints: bool = True
+    reports: bool = False
     netboot: bool = True
     macs: tuple[str, ...] = ()
     limits: Mapping[Stage, float] = field(default_factory=dict)
@@ -123,6 +125,7 @@ class Progress:
                 or (stage is Stage.MODULES and request.modules == 0)
                 or (stage in (Stage.VMM, Stage.GUEST) and not vm_image and request.until is not stage)
                 or (stage is Stage.CAPTURE and request.until is not stage)
+                or (stage is Stage.USER_SPACE and request.reports)
             ):
                 yield stage
 
@@ -175,6 +178,9 @@ class Progress:
         if boot.ramdisk_done_s is not None and self.awaited is Stage.CAPTURE:
             given_up_s = boot.ramdisk_done_s + _CAPTURE_GRACE_S
             yield given_up_s, lambda: self._incomplete(given_up_s)
+        if boot.report_lost is not None and self.awaited is not None:
+            lost_s, _ = boot.report_lost
+            yield lost_s, lambda: self._missing("report-incomplete", lost_s)
         deadline_s = self._deadline_s()
         if deadline_s is not None:
             yield deadline_s, lambda: self._stalled(deadline_s)
@@ -318,6 +324,8 @@ class Progress:
             return "nothing-printed"
         if missing is Stage.KERNEL:
             return "kernel-silent" if self._boot.heard_s is not None else "console-silent"
+        if missing is Stage.CAPTURE and self._request.reports:
+            return "no-report"
         return _SILENT_AFTER_KERNEL.get(missing or Stage.USER_SPACE, "kernel-hangs")
 
     def _from_table(
@@ -332,6 +340,7 @@ class Progress:
             since_power=f"{max(0.0, at_s - self._power_s()):.0f}",
             some=len(self._boot.logins),
             all=self._logins_wanted,
+            lost=self._boot.report_lost[1] if self._boot.report_lost else "",
         )
         told = {(hint.failure.why, hint.failure.fix): None for hint in hints or ()}
         causes = (*told, *self._strangers(code), *row.causes)[:_CAUSES_MAX]

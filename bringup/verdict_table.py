@@ -2,7 +2,7 @@
 
 In texts, `{who}` is the board's MAC, `{waited}` the seconds without progress, `{since_power}` those since
 power-on, `{arch}` the client architecture (DHCP option 93), `{firmware}` the firmware the boot was planned
-for, and `{some}` of `{all}` VMs have logged in.
+for, `{some}` of `{all}` VMs have logged in, and `{lost}` is what of the firmware probe's report did not come.
 """
 
 from __future__ import annotations
@@ -195,6 +195,27 @@ TABLE: Mapping[str, Row] = {
             ("the console drops characters", "close other Serial-over-LAN users; look at its log for gaps"),
             _FIREWALL,
             ("neither way can be mended now", "capture in place: the script of --collector"),
+        ),
+    ),
+    "no-report": Row(
+        "lab",
+        "the firmware probe started, and no frame of its report came within {waited} s",
+        (
+            (
+                "a device of this board holds it up",
+                "look at the last console lines: bringup runs show --console",
+            ),
+            ("the console carries no data any more", "close other Serial-over-LAN users, and try again"),
+            ("it cannot be mended now", "probe with Linux instead: --linux-probe"),
+        ),
+    ),
+    "report-incomplete": Row(
+        "lab",
+        "the firmware probe's report did not come whole: {lost}",
+        (
+            ("the console drops characters", "close other Serial-over-LAN users, and try again"),
+            ("the board does not hear what is typed", "bringup console BOARD: does typing reach it?"),
+            ("it cannot be mended now", "probe with Linux instead: --linux-probe"),
         ),
     ),
     "no-vmm": Row(

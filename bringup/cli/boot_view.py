@@ -160,6 +160,8 @@ def _waiting_text(event: Event) -> str:
 def _transfer_text(event: Event) -> str:
     sent, total = event.data["sent"], event.data.get("size")
     what = event.data.get("role") or "file"
+    if event.data.get("unit") == "frames":
+        return f"{what} {sent} frames" if not total else f"{what} {sent} of {total} frames"
     if not total:
         return f"{what} {size(sent)}"
     return f"{what} {size(sent)} of {size(total)}, {100 * sent // total} %"
@@ -193,6 +195,8 @@ _LINES: dict[str, Any] = {
     "power.found": _plain("board"),
     "power.left": _plain("power", "bad"),
     "console.probe": _plain("ramdisk"),
+    "console.report": _plain("report"),
+    "console.report_lost": _plain("report", "bad"),
     "http.upload": _plain("capture"),
     "console.upload": _plain("capture"),
 }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -10,7 +11,7 @@ from click.shell_completion import CompletionItem
 
 from bringup.cli.complete import board_names
 from bringup.cli.context import Context
-from bringup.cli.style import emit_json, say
+from bringup.cli.style import emit_json, emit_text, glyph, say
 from bringup.errors import BringupError, UsageError
 from bringup.firmware import Firmware
 
@@ -36,7 +37,7 @@ def _profile_names(ctx: click.Context, _parameter: click.Parameter, incomplete: 
 @click.option(
     "--from",
     "paths",
-    type=click.Path(path_type=Path),
+    type=click.Path(path_type=Path, readable=False),
     multiple=True,
     help="Read a capture instead of probing: bundle, folder, lspci, pciconf, boot log. Several are merged.",
 )
@@ -46,8 +47,15 @@ def _profile_names(ctx: click.Context, _parameter: click.Parameter, incomplete: 
 @click.option("--all", "everything", is_flag=True, help="Every function, not only Ethernet controllers.")
 @click.option("--tree", is_flag=True, help="Show the topology as a tree.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON object on stdout (docs/probe-pci.md).")
-@click.option("--svg", metavar="FILE", type=click.Path(path_type=Path), help="Draw the topology into FILE.")
+@click.option(
+    "--svg",
+    metavar="FILE",
+    type=click.Path(path_type=Path, readable=False),
+    help="Draw the topology into FILE; - is stdout.",
+)
 @click.option("-v", "--verbose", is_flag=True, help="Show evidence and sources too.")
+@click.option("--firmware-probe", is_flag=True, help="BOARD: only the probe that runs before any system.")
+@click.option("--linux-probe", is_flag=True, help="BOARD: only the small Linux.")
 @click.option(
     "--firmware", type=click.Choice([str(f) for f in Firmware]), help="BOARD: how to boot the probe."
 )
@@ -58,8 +66,9 @@ def _profile_names(ctx: click.Context, _parameter: click.Parameter, incomplete: 
 def command(ctx: click.Context, /, **options: Any) -> int:
     """Say what PCI functions a machine has, and which Ethernet controllers can be given to a VM.
 
-    BOARD is booted from the network with a small Linux that only reads; its capture is kept as the board's
-    latest. The exit code is 0 when the facts could be read, whatever they say.
+    BOARD is booted from the network twice: into a probe that sees the machine as seL4 will find it, then
+    into a small Linux that only reads. What both saw is kept as the board's latest capture. The exit code is
+    0 when the facts could be read, whatever they say; where one of the two probes failed, a line tells.
 
     \b
     Example:
@@ -72,7 +81,7 @@ def command(ctx: click.Context, /, **options: Any) -> int:
     if options["collector"]:
         from bringup.probe.collector import collector_script
 
-        click.echo(collector_script(), nl=False)
+        emit_text(collector_script())
         return 0
     context = ctx.find_object(Context) or Context(lab_file=None)
     assessment, why_no_profile = _assessed(context, options)
@@ -105,13 +114,18 @@ def _check(options: dict[str, Any]) -> None:
             told, hint="give one of: BOARD, --from PATH, --local, --collector; see bringup probe-pci --help"
         )
     if not options["board"]:
-        for word in ("firmware", "restart", "steal", "keep"):
+        for word in ("firmware_probe", "linux_probe", "firmware", "restart", "steal", "keep"):
             if options[word]:
-                raise UsageError(f"--{word} is about probing a board, and none is named", hint="name a BOARD")
+                option = f"--{word.replace('_', '-')}"
+                raise UsageError(f"{option} is about probing a board, and none is named", hint="name a BOARD")
     if options["as_json"] and options["tree"]:
         raise UsageError("--json and --tree exclude each other", hint="the JSON has the topology: `path`")
     if options["svg"] is not None and options["svg"].is_dir():
         raise UsageError(f"{options['svg']} is a folder", hint="name a file: --svg topology.svg")
+    if options["as_json"] and str(options["svg"]) == "-":
+        raise UsageError(
+            "--json and --svg - both go to standard output", hint="name a file: --svg topology.svg"
+        )
 
 
 def _assessed(context: Context, options: dict[str, Any]) -> tuple[Assessment, str]:
@@ -133,23 +147,38 @@ def _machine(context: Context, options: dict[str, Any]) -> Machine:
         return open_local()
     if options["paths"]:
         return open_capture(options["paths"])
-    from bringup.cli.probe_pci_board import capture_on_board
+    return _probed(context, options)
 
-    bundle = capture_on_board(
+
+def _probed(context: Context, options: dict[str, Any]) -> Machine:
+    """Return what the probes saw on a board; a probe that failed is told, and is `missing`."""
+    from bringup.cli.probe_pci_board import BOTH, capture_on_board
+    from bringup.pci.capture import open_capture
+    from bringup.pci.model import Missing
+
+    probed = capture_on_board(
         context.lab(),
         options["board"],
         as_json=options["as_json"],
+        probes=[probe for probe in BOTH if options[f"{probe}_probe"]] or BOTH,
         keep_twin=options["keep"],
         firmware=Firmware(options["firmware"]) if options["firmware"] else None,
         restart=options["restart"],
         steal=options["steal"],
     )
-    return open_capture([bundle])
+    missing = []
+    for probe, error in probed.failed.items():
+        if not options["as_json"]:
+            say(f"{glyph('bad')} the {probe.title()} probe failed: {error.message}")
+            say(f"do        {error.hint}")
+        missing.append(Missing(f"the {probe.title()} probe", error.message))
+    machine = open_capture([probed.path])
+    return replace(machine, missing=(*machine.missing, *missing))
 
 
 def _named_profile(context: Context, options: dict[str, Any]) -> Profile | None:
     """Return the profile that was named, else the board's; asked before a boot, so that a typo costs none."""
-    if options["profile"]:
+    if options["profile"] is not None:
         from bringup.profile import load_profile
 
         return load_profile(options["profile"], context.lab().profile_folders)
@@ -179,26 +208,9 @@ def _show(assessment: Assessment, options: dict[str, Any], why_no_profile: str) 
 
 
 def _draw(assessment: Assessment, path: Path, *, quiet: bool) -> None:
-    """Write the picture whole or not at all."""
-    import tempfile
-
+    from bringup.cli.write_file import STANDARD_OUTPUT, write_named
     from bringup.report.pci_svg import svg
 
-    text = svg(assessment)
-    try:
-        with tempfile.NamedTemporaryFile(
-            "w", encoding="utf-8", dir=path.parent, prefix=f".{path.name[:40]}.", delete=False
-        ) as part:
-            try:
-                part.write(text)
-                part.close()
-                Path(part.name).replace(path)
-            except BaseException:
-                Path(part.name).unlink(missing_ok=True)
-                raise
-    except OSError as error:
-        raise UsageError(
-            f"cannot write {path}: {error.strerror}", hint="name a file in a folder that you may write to"
-        ) from None
-    if not quiet:
+    write_named(path, svg(assessment))
+    if not quiet and path != STANDARD_OUTPUT:
         say(f"wrote {path}")

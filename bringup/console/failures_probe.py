@@ -1,10 +1,11 @@
-"""What the probe's ramdisk says when something goes wrong (probes/linux/init): data only."""
+"""What the probes say when something goes wrong (probes/linux/init, probes/firmware/main.c): data only."""
 
 from __future__ import annotations
 
 from bringup.console.markers import Failure
 
 _INIT = "probes/linux/init of this tool"
+_MAIN = "probes/firmware/main.c of this tool"
 
 PROBE = (
     Failure("probe-port", "lab", "bringup probe: trouble: no port has the MAC",
@@ -32,4 +33,15 @@ PROBE = (
             "too little memory, or a kernel without /sys",
             "look at this line's reason",
             _INIT),
+    Failure("firmware-probe-exception", "image", "bringup firmware probe: exception %d at 0x",
+            "the firmware probe crashed",
+            "this machine has something that it does not expect",
+            "probe with Linux instead (--linux-probe), and report the console log",
+            _MAIN),
+    Failure("firmware-probe-loader", "image",
+            "bringup firmware probe: loaded by something that speaks neither",
+            "the firmware probe was started by a loader that is not multiboot",
+            "started as a Linux kernel",
+            "use the loaders of this tool (--loader auto)",
+            _MAIN),
 )  # fmt: skip

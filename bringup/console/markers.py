@@ -12,7 +12,7 @@ from typing import Literal
 
 from bringup.stage import Stage
 
-Family = Literal["firmware", "loader", "sel4", "vmm", "xen", "linux"]
+Family = Literal["firmware", "loader", "probe", "sel4", "vmm", "xen", "linux"]
 Fault = Literal["image", "profile", "lab"]
 Where = Literal["any", "guest", "board"]
 
@@ -95,6 +95,8 @@ MARKERS: tuple[Marker, ...] = (
     *_group("loader", Stage.LOADER, "PXELINUX core/pxelinux.asm banner", "PXELINUX 6.", line_start=True),
     *_group("loader", Stage.LOADER, "pxe/boot.ipxe.j2 and pxe/grub.cfg.j2 of this tool",
             "bringup: loading kernel", "bringup: loading module", "bringup: starting kernel"),
+    Marker("bringup firmware probe, not seL4", Stage.KERNEL, "probe", "probes/firmware of this tool",
+           banner=True),
     *_group("sel4", Stage.KERNEL, "probes/standin of this tool", "bringup stand-in image, not seL4"),
     Marker("Boot config: disable_iommu = ", Stage.KERNEL, "sel4", "seL4 src/arch/x86/kernel/cmdline.c",
            banner=True),

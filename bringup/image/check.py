@@ -326,7 +326,7 @@ def _linux_cautions(image: Image) -> Iterator[Caution]:
 
 def _multiboot_cautions(image: Image) -> Iterator[Caution]:
     name = image.kernel.name
-    if not image.modules and not (image.is_sel4 or image.is_standin):
+    if not image.modules and image.family not in ("sel4", "stand-in", "firmware-probe"):
         yield Caution("no-module", f"{name} starts without any module", "most kernels need one, Xen its dom0")
     if image.is_sel4 and len(image.modules) > 1:
         ignored = ", ".join(module.name for module in image.modules[1:])

@@ -37,9 +37,10 @@ _CHUNK = 1 << 20
 _NAMES_SHOWN = 8
 _GZIP_MAGIC = b"\x1f\x8b"
 
-# Texts inside kernels: seL4 boot_sys.c (debug builds), this project's stand-in, Xen common/kernel.c.
+# Texts inside kernels: seL4 boot_sys.c (debug builds), this project's own two, Xen common/kernel.c.
 _SEL4_TEXT = b"Expect at least one boot module"
 _STANDIN_TEXT = b"bringup stand-in image"
+_PROBE_TEXT = b"bringup firmware probe, not seL4"
 _XEN_TEXT = b"Xen version %d.%d"
 
 
@@ -84,6 +85,8 @@ def _family(kernel: BootFile, data: bytes) -> Family:
         return "linux"
     if _STANDIN_TEXT in data:
         return "stand-in"
+    if _PROBE_TEXT in data:
+        return "firmware-probe"
     if KERNEL_NAME.fullmatch(kernel.name) or _SEL4_TEXT in data:
         return "sel4"
     return "xen" if _XEN_TEXT in data else "other"

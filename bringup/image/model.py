@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from pathlib import Path
@@ -15,7 +15,7 @@ from bringup.image.linux import LinuxHeader
 from bringup.image.multiboot import Multiboot2Header, MultibootHeader, NearMiss
 
 Kind = Literal["multiboot", "linux"]
-Family = Literal["sel4", "stand-in", "xen", "linux", "other"]
+Family = Literal["sel4", "stand-in", "firmware-probe", "xen", "linux", "other"]
 
 # The names seL4's build gives its files (seL4_tools cmake-tool, rootserver.cmake).
 KERNEL_NAME = re.compile(r"kernel-(x86_64|ia32)-pc99")
@@ -97,6 +97,11 @@ class Image:
         return self.family == "sel4"
 
     @property
+    def is_firmware_probe(self) -> bool:
+        """Return whether the kernel is this project's firmware probe, which hands over to nobody."""
+        return self.family == "firmware-probe"
+
+    @property
     def headers(self) -> str:
         """Return the boot protocols of the kernel in a few words, empty when it has none."""
         if self.linux is not None:
@@ -109,8 +114,7 @@ class Image:
         """Return what the image is, for people."""
         if self.linux is not None:
             return f"Linux {self.linux.version}" if self.linux.version else "Linux"
-        names = {"sel4": "seL4", "stand-in": "stand-in (not seL4)", "xen": "Xen"}
-        name = names.get(self.family, self.kernel.name)
+        name = _TITLES.get(self.family, self.kernel.name)
         if self.vms is None:
             return name
         return f"{name} with {self.vms} VM{'' if self.vms == 1 else 's'}"
@@ -126,7 +130,7 @@ class Image:
 
         They come before the words that are there; a word the caller has given already is not added again.
         """
-        speaks_sel4 = self.is_sel4 or self.is_standin
+        speaks_sel4 = self.is_sel4 or self.is_standin or self.is_firmware_probe
         words = serial_args(self.kind, speaks_sel4, io_port, self.kernel_args, baud=baud)
         return replace(self, kernel_args=" ".join([*words, self.kernel_args]).strip())
 
@@ -146,6 +150,12 @@ class Image:
         }
 
 
+_TITLES: Mapping[str, str] = {
+    "sel4": "seL4",
+    "stand-in": "stand-in (not seL4)",
+    "firmware-probe": "firmware probe (not seL4)",
+    "xen": "Xen",
+}
 _PC_PORTS = (0x3F8, 0x2F8, 0x3E8, 0x2E8)
 _SEL4_PORT_WORDS = ("console_port", "debug_port")
 

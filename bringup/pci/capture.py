@@ -18,6 +18,7 @@ from typing import BinaryIO, Protocol
 from bringup.errors import UsageError
 from bringup.pci.acpi import TABLES, resolve_scopes
 from bringup.pci.bundle_tar import UNPACKED_LIMIT, is_archive, read_archive
+from bringup.pci.capture_set import files_of, prefer_bare_metal
 from bringup.pci.files import Files
 from bringup.pci.merge import merge
 from bringup.pci.model import Function, Machine
@@ -32,7 +33,7 @@ READ_LIMIT = UNPACKED_LIMIT
 
 _HINT = (
     "give a capture, a folder or tar with sys/bus/pci/devices, `lspci -nn -vvv -xxxx`, `lspci -vmmnnk`, "
-    "`pciconf -lvbc`, the boot log of Linux or seL4, or that of the firmware probe"
+    "`pciconf -lvbc`, the boot log of Linux or seL4, that of the firmware probe, or a folder of such files"
 )
 _PICTURES = {b"\xff\xd8\xff": "a JPEG picture", b"\x89PNG": "a PNG picture", b"%PDF": "a PDF"}
 _PROGRAMS = {b"\x7fELF": "a program", b"MZ": "a program", b"PK\x03\x04": "a zip"}
@@ -70,11 +71,19 @@ def open_capture(paths: Sequence[Path]) -> Machine:
     """
     if not paths:
         raise UsageError("no capture was named", hint=_HINT)
-    named = [path.name if path != STANDARD_INPUT else "stdin" for path in paths]
+    inputs = [each for path in paths for each in _inputs(path)]
+    named = [name for _, name in inputs]
     # Two files of one name are told apart by their paths: provenance points at names.
-    names = [str(p) if named.count(n) > 1 or not n else n for p, n in zip(paths, named, strict=True)]
-    machines = [_open(path, name) for path, name in zip(paths, names, strict=True)]
-    return _finished(merge(sorted(machines, key=_rank)))
+    names = [str(path) if named.count(name) > 1 or not name else name for path, name in inputs]
+    machines = [_open(path, name) for (path, _), name in zip(inputs, names, strict=True)]
+    return _finished(prefer_bare_metal(merge(sorted(machines, key=_rank)), machines))
+
+
+def _inputs(path: Path) -> list[tuple[Path, str]]:
+    """Return what an argument names, each with its name: itself, or the views in a folder of them."""
+    if path == STANDARD_INPUT:
+        return [(path, "stdin")]
+    return [(view, f"{path.name}/{view.name}") for view in files_of(path)] or [(path, path.name)]
 
 
 def open_local() -> Machine:

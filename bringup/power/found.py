@@ -9,13 +9,16 @@ from bringup.power.base import Power, PowerState
 
 
 class FoundPower:
-    """The confirmed state of a board before it is used; making it raises LabError when there is none."""
+    """The confirmed state of a board before it is used; making it raises LabError when there is none.
 
-    def __init__(self, power: Power, emit: Emit, pace: Pace) -> None:
+    `running` is how it was found by whoever used it just before, None when it was not used.
+    """
+
+    def __init__(self, power: Power, emit: Emit, pace: Pace, running: bool | None = None) -> None:
         self._power = power
         self._emit = emit
         self._pace = pace
-        self.running = confirmed_state(power, pace) is PowerState.ON
+        self.running = confirmed_state(power, pace) is PowerState.ON if running is None else running
 
     def require_off(self, board: str) -> None:
         """Raise LabError when the board runs: whatever it runs would be cut off."""

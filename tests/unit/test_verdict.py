@@ -459,7 +459,7 @@ def test_a_capture_that_could_not_be_made_ends_the_wait() -> None:
 
 
 def test_table_is_complete_and_its_sentences_can_be_filled() -> None:
-    names = {"who", "waited", "since_power", "arch", "firmware", "some", "all"}
+    names = {"who", "waited", "since_power", "arch", "firmware", "some", "all", "lost"}
     for code, row in TABLE.items():
         assert {name for _, name, _, _ in Formatter().parse(row.cause) if name} <= names, code
         assert 1 <= len(row.causes) <= 3
