@@ -143,10 +143,13 @@ def _firmware(firmware: Firmware, folder: Path) -> list[str]:
 
 def _topology(variant: Variant) -> list[str]:
     engines = _engines() if variant == "8c" else []
+    # The slot of a pxb decides which of the chipset's wires the INTx behind it drive (QEMU 7.2 pxb_map_irq_fn
+    # and ich9_lpc_map_irq): from 5 and 3 they lead to pins 22 and 23, so SLOT7 and LAN share none, as on the
+    # board.
     return engines + _devices(
-        "pxb-pcie,id=stack16,bus=pcie.0,bus_nr=0x16",
+        "pxb-pcie,id=stack16,bus=pcie.0,bus_nr=0x16,addr=05.0",
         "pcie-root-port,id=rp16a,bus=stack16,chassis=2,slot=7,addr=00.0",
-        "pxb-pcie,id=stackb2,bus=pcie.0,bus_nr=0xb2",
+        "pxb-pcie,id=stackb2,bus=pcie.0,bus_nr=0xb2,addr=03.0",
         "pcie-root-port,id=rpb2a,bus=stackb2,chassis=9,slot=9,addr=00.0",
         "x3130-upstream,id=swup,bus=rpb2a",
         "xio3130-downstream,id=swdn3,bus=swup,chassis=10,slot=3,addr=03.0",
