@@ -105,6 +105,27 @@ def test_a_picture_and_the_object(listing: str, in_folder: Path) -> None:
     assert (in_folder / "a.svg").is_file()
 
 
+def test_a_picture_goes_through_a_link_and_into_a_pipe(listing: str, in_folder: Path) -> None:
+    (in_folder / "link.svg").symlink_to("real.svg")
+    assert process("probe-pci", "--from", listing, "--svg", "link.svg").returncode == 0
+    assert (in_folder / "link.svg").is_symlink()
+    drawn = (in_folder / "real.svg").read_text()
+    assert process("probe-pci", "--from", listing, "--svg", "-").stdout == drawn
+    os.mkfifo(in_folder / "pipe")
+    # Open at both ends, so that nobody waits; a picture of three functions fits into a pipe.
+    pipe = os.open(in_folder / "pipe", os.O_RDWR)
+    assert process("probe-pci", "--from", listing, "--svg", "pipe").returncode == 0
+    assert os.read(pipe, 1 << 16).decode() == drawn
+    os.close(pipe)
+    assert (in_folder / "pipe").is_fifo()
+
+
+def test_a_device_stays_a_device(listing: str) -> None:
+    told = sentence(process("probe-pci", "--from", listing, "--svg", "/dev/full"), 2)
+    assert "no space left on device" in told
+    assert Path("/dev/full").is_char_device()
+
+
 def test_the_collector_is_a_script() -> None:
     done = process("probe-pci", "--collector")
     assert (done.returncode, done.stderr) == (0, "")
@@ -147,6 +168,7 @@ def sentence(done: subprocess.CompletedProcess[str], code: int) -> str:
         (("--from", "absent"), "absent"),
         (("--from", "lspci.txt", "--svg", "."), ". is a folder"),
         (("--from", "lspci.txt", "--svg", "no/such/a.svg"), "cannot write no/such/a.svg"),
+        (("--from", "lspci.txt", "--json", "--svg", "-"), "both go to standard output"),
     ],
 )
 def test_wrong_command_lines(listing: str, words: tuple[str, ...], said: str) -> None:
@@ -161,6 +183,10 @@ def test_wrong_command_lines(listing: str, words: tuple[str, ...], said: str) ->
 def test_an_unknown_profile(listing: str) -> None:
     told = sentence(process("probe-pci", "--from", listing, "--profile", "supermicro-e300"), 12)
     assert "did you mean supermicro-e300-9d" in told
+
+
+def test_an_empty_profile_name_is_no_profile(listing: str) -> None:
+    sentence(process("probe-pci", "--from", listing, "--profile", ""), 12)
 
 
 def test_a_wrong_profile_is_a_finding_and_no_failure(listing: str) -> None:
