@@ -10,6 +10,7 @@ from typing import NamedTuple
 
 from bringup.camkes.lexical import MAX_CHARACTERS, shown_line
 from bringup.camkes.model import Place
+from bringup.camkes.preprocess import file_of
 from bringup.errors import UsageError
 from bringup.profile_toml import shown_path
 
@@ -28,10 +29,14 @@ class _Piece(NamedTuple):
 
 
 class Sources:
-    """The lines of the files as they are on disk, read when they are asked for."""
+    """The lines of the files as they are on disk, read when they are asked for; or as they were given."""
 
     def __init__(self) -> None:
         self._lines: dict[str, list[str]] = {}
+
+    def give(self, file: str, text: str) -> None:
+        """Take `text` for what stands in a file."""
+        self._lines[file] = text.split("\n")
 
     def line(self, file: str, number: int) -> str | None:
         """Return a line, counted from 1, without its end; None where it cannot be had."""
@@ -52,8 +57,9 @@ class Origin:
         self.files: list[str] = []
         for match in _MARKER.finditer(text):
             name = _unescape(match[2])
+            name = file_of(name, root)
             self._pieces.append(_Piece(bisect_right(self._starts, match.start()) + 1, name, int(match[1])))
-            if name not in self.files and not name.startswith("<") and "3" not in match[3]:
+            if name not in self.files and not match[2].startswith("<") and "3" not in match[3]:
                 self.files.append(name)
         self._first = [piece.output_line for piece in self._pieces]
 

@@ -7,16 +7,14 @@ from __future__ import annotations
 
 import os
 import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import replace
 from pathlib import Path
 
-from bringup.camkes.model import Application, Place
+from bringup.camkes.lexical import MAX_CHARACTERS
 from bringup.errors import UsageError
 from bringup.profile_toml import shown_path
 
-MAX_BYTES = 16 << 20
+# Files of /proc may keep a reader waiting.
+_READ = os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK
 _BACKUPS_MAX = 99
 # The command line's umask keeps runs private; a configuration goes into a repository.
 _NEW_MODE = 0o644
@@ -24,69 +22,62 @@ _NEW_MODE = 0o644
 
 def read_file(path: Path) -> bytes:
     """Return a file's bytes; raises UsageError for one that is missing, unreadable, too large or no file."""
-    if path.exists() and not path.is_file():
-        raise UsageError(f"{path} is not a file", hint="name the application's .camkes file")
+    shown = shown_path(path.absolute())
     try:
-        with path.open("rb") as file:
-            data = file.read(MAX_BYTES + 1)
-    except OSError as error:
-        raise UsageError(f"cannot read {path}: {(error.strerror or str(error)).lower()}") from None
-    if len(data) > MAX_BYTES:
-        raise UsageError(f"{path} has more than {MAX_BYTES >> 20} MiB and is no .camkes file")
+        if path.exists() and not path.is_file():
+            raise UsageError(f"{shown} is not a file", hint="name the application's .camkes file")
+        with os.fdopen(os.open(path, _READ), "rb") as file:
+            data = file.read(MAX_CHARACTERS + 1)
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or "no file can be called so"
+        raise UsageError(f"{shown} cannot be read: {reason}") from None
+    return within_bounds(shown, data or b"")
+
+
+def within_bounds(shown: str, data: bytes) -> bytes:
+    """Return the content of a file; raises UsageError for more than any application has."""
+    if len(data) > MAX_CHARACTERS:
+        raise UsageError(f"{shown} is larger than a .camkes file may be ({MAX_CHARACTERS >> 20} MiB)")
     return data
 
 
-def told_as(application: Application, part: Path, target: Path) -> Application:
-    """Return what was read from a draft with its places as those of the file it is a draft of."""
-    name, drafted = shown_path(target.absolute()), shown_path(part.absolute())
+def write_whole(target: Path, data: bytes) -> None:
+    """Make `data` a file's content, with the mode it has, through a link to where that leads.
 
-    def there(place: Place) -> Place:
-        return replace(place, file=name) if place.file == drafted else place
-
-    return replace(
-        application,
-        root=name,
-        settings=tuple(
-            replace(setting, place=there(setting.place), places=tuple(map(there, setting.places)))
-            for setting in application.settings
-        ),
-        instances=tuple(replace(each, place=there(each.place)) for each in application.instances),
-    )
-
-
-@contextmanager
-def draft(target: Path, data: bytes) -> Iterator[Path]:
-    """Write `data` beside `target` for the time of a context, so that its includes are found as they will be.
-
-    Raises UsageError when the folder cannot be written to.
+    Raises UsageError when that cannot be; then the file is what it was.
     """
-    folder = target.resolve().parent
+    real = target.resolve()
+    part: Path | None = None
     try:
-        descriptor, name = tempfile.mkstemp(dir=folder, prefix=f".{target.name[:64]}.", suffix=".camkes")
-    except OSError as error:
-        raise _unwritable(target, error) from None
-    part = Path(name)
-    try:
+        mode = real.stat().st_mode & 0o7777 if real.exists() else _NEW_MODE
+        descriptor, name = tempfile.mkstemp(dir=real.parent, prefix=f".{real.name[:64]}.", suffix=".part")
+        part = Path(name)
         with os.fdopen(descriptor, "wb") as file:
             file.write(data)
-        yield part
+            file.flush()
+            os.fchmod(descriptor, mode)
+            os.fsync(descriptor)
+        part.replace(real)
+        part = None
     except OSError as error:
         raise _unwritable(target, error) from None
     finally:
-        part.unlink(missing_ok=True)
+        if part is not None:
+            part.unlink(missing_ok=True)
 
 
-def put(part: Path, target: Path) -> None:
-    """Make a draft the file: with the mode of the one it replaces, through a link to where that leads."""
-    real = target.resolve()
-    try:
-        mode = real.stat().st_mode & 0o7777 if real.exists() else _NEW_MODE
-        part.chmod(mode)
-        with part.open("rb") as file:
-            os.fsync(file.fileno())
-        part.replace(real)
-    except OSError as error:
-        raise _unwritable(target, error) from None
+def replace_kept(target: Path, was: bytes, data: bytes) -> Path:
+    """Make `data` the content of a file that was read as `was`; return where that is kept.
+
+    Raises UsageError where the file is another by now: what somebody else just wrote is not lost.
+    """
+    if read_file(target) != was:
+        raise UsageError(
+            f"{target} was changed by somebody else meanwhile and is left alone", hint="run it again"
+        )
+    backup = keep_backup(target, was)
+    write_whole(target, data)
+    return backup
 
 
 def keep_backup(target: Path, data: bytes) -> Path:

@@ -16,11 +16,12 @@ from pathlib import Path
 
 from bringup.camkes.adl import parse
 from bringup.camkes.declarations import Declaration, ImportDecl
-from bringup.camkes.lexical import DIRECTIVE, HASH, MAX_CHARACTERS, STRING, WORD, TextError, Token, tokenize
+from bringup.camkes.lexical import DIRECTIVE, HASH, STRING, WORD, TextError, Token, tokenize
 from bringup.camkes.merge import Unit, merge
 from bringup.camkes.model import Application
 from bringup.camkes.origin import Origin, Sources
 from bringup.camkes.preprocess import Preprocessor
+from bringup.camkes.save import read_file, within_bounds
 from bringup.errors import UsageError
 from bringup.profile_toml import shown_path
 
@@ -36,8 +37,11 @@ def load_application(
     include: Sequence[Path] = (),
     define: Sequence[str] = (),
     allow_missing: bool = False,
+    data: bytes | None = None,
 ) -> Application:
     """Return the application whose root file is `path`, with cpp's -I folders and -D macros.
+
+    With `data` that is taken for the file's content, which need not exist: a draft is read as it will be.
 
     `import <...>` is looked for in the same folders. With `allow_missing`, files that cannot be found are
     passed over and listed in `missing_includes`, and what their macros would have said is "macro" values or
@@ -45,10 +49,12 @@ def load_application(
     not installed.
     """
     loader = _Loader(Preprocessor(tuple(include), tuple(define)), allow_missing)
-    loader.load(path.absolute())
+    root = path.absolute()
+    shown = shown_path(root)
+    loader.load(root, _text(read_file(root) if data is None else within_bounds(shown, data)))
     merged = merge(loader.declared, complete=not loader.missing)
     return Application(
-        root=shown_path(path.absolute()),
+        root=shown,
         settings=merged.settings,
         instances=merged.instances,
         attributes=merged.attributes,
@@ -68,9 +74,9 @@ class _Loader:
     missing: dict[str, None] = field(default_factory=dict)
     sources: Sources = field(default_factory=Sources)
 
-    def load(self, root: Path) -> None:
+    def load(self, root: Path, text: str) -> None:
         """Read the root and everything it imports, each where its import stands."""
-        waiting = deque(self._unit(root))
+        waiting = deque(self._unit(root, text))
         while waiting:
             unit, file, part = waiting.popleft()
             if not isinstance(part, ImportDecl):
@@ -83,7 +89,7 @@ class _Loader:
                     raise unit.error(part.offset, f"the imported file {shown} is not found")
                 self.missing[part.target] = None
             elif target not in self.read:
-                waiting.extendleft(reversed(self._unit(target)))
+                waiting.extendleft(reversed(self._unit(target, _text(read_file(target)))))
 
     def _find(self, file: Path, part: ImportDecl) -> Path | None:
         """Return the file an import names: beside the file that was given to cpp, or in the -I folders."""
@@ -94,16 +100,16 @@ class _Loader:
                 return target
         return None
 
-    def _unit(self, path: Path) -> list[tuple[Unit, Path, Declaration]]:
+    def _unit(self, path: Path, text: str) -> list[tuple[Unit, Path, Declaration]]:
         """Return the declarations of one file, preprocessed where that can change it."""
         if len(self.read) >= _FILES_MAX:
             raise UsageError(f"{shown_path(path)}: the application has more than {_FILES_MAX} files")
         self.read[path] = None
-        text = _read(path)
+        self.sources.give(str(path), text)
         tokens = _needs_no_cpp(text, self.preprocessor.define)
         macros = False
         if tokens is None:
-            result = self.preprocessor.run(path, allow_missing=self.allow_missing)
+            result = self.preprocessor.run(path, text, allow_missing=self.allow_missing)
             text, macros = result.text, bool(result.missing)
             self.missing |= dict.fromkeys(result.missing)
         origin = Origin(text, path, self.sources)
@@ -118,17 +124,7 @@ class _Loader:
             raise origin.error(error.offset, str(error)) from None
 
 
-def _read(path: Path) -> str:
-    try:
-        if path.exists() and not path.is_file():
-            raise UsageError(f"{shown_path(path)} is not a file", hint="name the application's .camkes file")
-        with path.open("rb") as file:
-            data = file.read(MAX_CHARACTERS + 1)
-    except (OSError, ValueError) as error:
-        reason = getattr(error, "strerror", None) or "no file can be called so"
-        raise UsageError(f"{shown_path(path)} cannot be read: {reason}") from None
-    if len(data) > MAX_CHARACTERS:
-        raise UsageError(f"{shown_path(path)} is larger than a .camkes file may be (4 MiB)")
+def _text(data: bytes) -> str:
     return data.decode("utf-8", "surrogateescape")
 
 

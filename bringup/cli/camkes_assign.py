@@ -12,7 +12,7 @@ from click.shell_completion import CompletionItem
 
 from bringup.cli.capture_arg import complete_capture
 from bringup.cli.context import Context
-from bringup.errors import BringupError, ProfileError, UsageError
+from bringup.errors import ProfileError, UsageError
 
 if TYPE_CHECKING:
     from bringup.camkes.build import Build
@@ -82,7 +82,7 @@ def assign_options(function: F) -> F:
 
 @dataclass(frozen=True, slots=True)
 class Assigned:
-    """An application, the facts it is given, and what follows; `read` reads a draft the same way."""
+    """An application, the facts it is given, and what follows; `read` reads a file's draft the same way."""
 
     application: Application
     assessment: Assessment
@@ -90,7 +90,7 @@ class Assigned:
     build: Build | None
     passthrough: Passthrough
     origin: Origin
-    read: Callable[[Path], Application]
+    read: Callable[[Path, bytes], Application]
 
     def check(self, application: Application) -> Report:
         """Check an application against the same facts."""
@@ -99,36 +99,30 @@ class Assigned:
         return check(application, assessment=self.assessment, build=self.build, profile=self.profile)
 
 
-def assigned(ctx: click.Context, path: Path, options: Mapping[str, Any], target: Path) -> Assigned:
-    """Return what the options ask for, every refusal raised; nothing is written.
+def assigned(
+    ctx: click.Context, path: Path, options: Mapping[str, Any], data: bytes | None = None
+) -> Assigned:
+    """Return what the options ask of the application at `path`, every refusal raised; nothing is written.
 
-    `target` is the file to be made: places in a draft of it are told as places in it.
+    `data`: the content that was read of it.
     """
     from bringup.camkes.assign import assign
-    from bringup.camkes.save import told_as
     from bringup.camkes.settings import load_application
     from bringup.camkes.wanted import parse_wanted
     from bringup.cli.camkes_facts import read_facts
 
     wanted = [parse_wanted(text) for text in options["assignments"]]
 
-    def read(file: Path) -> Application:
-        try:
-            found = load_application(
-                file,
-                include=options["include"],
-                define=options["define"],
-                allow_missing=options["allow_missing"],
-            )
-        except BringupError as error:
-            if file == path:
-                raise
-            # Nobody has seen the draft's name.
-            told = error.message.replace(file.name, target.name)
-            raise type(error)(told, hint=error.hint) from None
-        return told_as(found, file, target) if file != path else found
+    def read(file: Path, data: bytes | None) -> Application:
+        return load_application(
+            file,
+            include=options["include"],
+            define=options["define"],
+            allow_missing=options["allow_missing"],
+            data=data,
+        )
 
-    application = read(path)
+    application = read(path, data)
     context = ctx.find_object(Context) or Context(lab_file=None)
     assessment, profile, build = read_facts(
         context, options["captures"], options["profile_name"], options["build_dir"]

@@ -41,7 +41,7 @@ def command(
       bringup camkes migrate minimal.camkes --diff
     """
     from bringup.camkes.migrate import migration, prove_migration
-    from bringup.camkes.save import draft, keep_backup, put, read_file
+    from bringup.camkes.save import read_file, replace_kept
     from bringup.camkes.settings import load_application
     from bringup.camkes.syntax import read_text, replace
     from bringup.profile_toml import shown_path
@@ -52,15 +52,13 @@ def command(
     new = document.encode(replace(document, migrated.changes))
     backup = None
     if new != data:
-        with draft(application, new) as part:
-            before, after = (
-                load_application(path, include=include, define=define, allow_missing=True)
-                for path in (application, part)
-            )
-            prove_migration(before, after, ioapic)
-            if not (diff or check):
-                backup = keep_backup(application, data)
-                put(part, application)
+        before, after = (
+            load_application(application, include=include, define=define, allow_missing=True, data=text)
+            for text in (data, new)
+        )
+        prove_migration(before, after, ioapic)
+        if not (diff or check):
+            backup = replace_kept(application, data, new)
     exit_code = 1 if check and new != data else 0
     text = unified(data, new, application)
     if as_json:

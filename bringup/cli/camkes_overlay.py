@@ -44,20 +44,19 @@ def command(
       bringup camkes overlay zmq.camkes --capture e300 --assign vm0=17:00.0 -o e300/passthrough.camkes
       bringup camkes overlay zmq.camkes --capture pciconf.txt --assign vm0=17:00.0 --assign vm2=17:00.1
     """
-    from bringup.camkes.save import draft, put
+    from bringup.camkes.save import write_whole
 
     if output is not None:
         _refuse_target(output, application)
     target = output or Path("passthrough.camkes")
-    given = assigned(ctx, application, options, target)
+    given = assigned(ctx, application, options)
     text = _text(given, application, target, options["assignments"])
     # Names of the application may hold bytes that are no UTF-8; they are kept as they are.
     data = text.encode("utf-8", "surrogateescape")
-    with draft(target, data) as part:
-        report = given.check(given.read(part))
-        current = output is not None and output.is_file() and output.read_bytes() == data
-        if output is not None and not current:
-            put(part, output)
+    report = given.check(given.read(target.resolve(), data))
+    current = output is not None and output.is_file() and output.read_bytes() == data
+    if output is not None and not current:
+        write_whole(output, data)
     exit_code = 0 if report.clean else ProfileError.exit_code
     if as_json:
         body: dict[str, Any] = {"schema": 1, "exit_code": exit_code, "file": output and str(output)}

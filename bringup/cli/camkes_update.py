@@ -49,7 +49,7 @@ def command(
       bringup camkes update zmq.camkes --capture e300 --assign vm0=17:00.0 --assign vm2=17:00.1 --diff
       bringup camkes update zmq.camkes --capture e300 --assign vm0=17:00.0 --check
     """
-    from bringup.camkes.save import draft, keep_backup, put, read_file
+    from bringup.camkes.save import read_file, replace_kept, write_whole
     from bringup.camkes.syntax import read_text, replace
     from bringup.camkes.update import prove, update_changes
     from bringup.profile_toml import shown_path
@@ -59,18 +59,20 @@ def command(
     data = read_file(application)
     document = read_text(data, shown_path(application.absolute()))
     target = output or application
-    given = assigned(ctx, application, options, target)
+    given = assigned(ctx, application, options, data)
     changes = update_changes(document, given.application, given.passthrough, drop=options["replace"])
     new = document.encode(replace(document, changes))
-    with draft(target, new) as part:
-        after = given.read(part)
-        prove(given.application, after, given.passthrough.settings())
-        report = given.check(after)
-        stale = new != data
-        backup = None
-        if not (diff or check) and (stale or output is not None):
-            backup = keep_backup(target, target.read_bytes()) if target.is_file() else None
-            put(part, target)
+    after = given.read(application if output is None else output.resolve(), new)
+    prove(given.application, after, given.passthrough.settings())
+    report = given.check(after)
+    stale = new != data
+    backup = None
+    if not (diff or check) and (stale or output is not None):
+        was = data if output is None else _content(output)
+        if was is None:
+            write_whole(target, new)
+        elif was != new:
+            backup = replace_kept(target, was, new)
     shown = unified(data, new, application) if diff else ""
     exit_code = (1 if stale else 0) if check else (0 if report.clean else ProfileError.exit_code)
     if as_json:
@@ -86,6 +88,13 @@ def command(
     for line in finding_lines(report):
         say(line)
     return exit_code
+
+
+def _content(output: Path) -> bytes | None:
+    """Return what stands in the file that is about to be written, None where there is none."""
+    from bringup.camkes.save import read_file
+
+    return read_file(output) if output.exists() else None
 
 
 def _outcome(target: Path, stale: bool, dry: bool, backup: Path | None) -> str:

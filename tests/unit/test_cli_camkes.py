@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import stat
+import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -251,6 +252,30 @@ def test_update_shows_checks_writes_and_keeps_the_old_one(here: Path) -> None:
     assert update().return_value == written.return_value == 0
     assert (here / "hand.camkes.bak").read_text() == BY_HAND
     assert (here / "hand.camkes.bak2").read_text() == once
+
+
+def test_what_writes_nothing_needs_no_writable_folder(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (here / "old.camkes").write_bytes((GOLDEN / "old.camkes").read_bytes())
+
+    def read_only(*_: object, **__: object) -> None:
+        raise OSError(30, "Read-only file system")
+
+    monkeypatch.setattr(tempfile, "mkstemp", read_only)
+    assert update("--check").return_value == 1 and update("--diff").stdout
+    assert run("migrate", "old.camkes", "--diff").stdout
+    assert overlay(*TWO).stdout.startswith("// Generated")
+    assert "cannot write hand.camkes: read-only file system" in told(update()).message
+
+
+def test_update_does_not_overwrite_what_was_changed_meanwhile(
+    here: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def edit(*_: object, **__: object) -> None:
+        (here / "hand.camkes").write_text("theirs")
+
+    monkeypatch.setattr("bringup.camkes.update.prove", edit)
+    assert "hand.camkes was changed by somebody else" in told(update()).message
+    assert (here / "hand.camkes").read_text() == "theirs" and not list(here.glob("*.bak"))
 
 
 def test_update_goes_through_a_link_and_elsewhere_when_asked(here: Path) -> None:
