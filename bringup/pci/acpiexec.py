@@ -12,6 +12,7 @@ import contextlib
 import os
 import re
 import resource
+import select
 import signal
 import subprocess
 import time
@@ -25,7 +26,10 @@ _MEMORY_BYTES = 1 << 30
 _OUTPUT_BYTES = 16 << 20
 _LOOP_SECONDS = "2"
 _ANSWER = re.compile(r"^- ", re.MULTILINE)
-_LOADED = re.compile(r"^ACPI: (\d{1,4}) ACPI AML tables successfully acquired and loaded$", re.MULTILINE)
+_LOADED = re.compile(r"^ACPI:\s{1,2}(\d{1,4})\s{1,2}ACPI AML tables\s{1,2}successfully", re.MULTILINE)
+# Some 10 ms after its start a thread of acpiexec prints a line end, wherever the text just is. Commands take
+# 10 ms each; after these few that has happened, and no line of an answer is cut in two.
+_WARM_UP = ("find _PIC",) * 4
 _ERROR = re.compile(r"^(?:ACPI Error|ACPI Exception|Could not|Table)[^\n]*", re.MULTILINE)
 
 
@@ -53,26 +57,29 @@ def answers(
 
     `deadline` is on time.monotonic(). A table that is not loaded is a LoadError.
     """
-    text = _run(folder, names, [*commands, "quit"], fill, deadline)
+    text = _run(folder, names, [*_WARM_UP, *commands, "quit"], fill, deadline)
     start, *rest = _ANSWER.split(text)
     loaded = _LOADED.search(start)
     if loaded is None or int(loaded[1]) != len(names):
         error = _ERROR.search(start)
         raise LoadError(f"acpiexec could not load the tables{': ' + error[0][:200] if error else ''}")
-    if len(rest) < len(commands):
+    told = rest[len(_WARM_UP) :]
+    if len(told) < len(commands):
         raise AcpiexecError("acpiexec ended before it had answered")
-    return rest[: len(commands)]
+    return told[: len(commands)]
 
 
 def _run(folder: Path, names: Sequence[str], commands: Sequence[str], fill: int, deadline: float) -> str:
-    output = folder / "output"
-    with output.open("wb") as sink:
+    # Runs with another fill may go on beside this one.
+    asked, output = folder / f"commands-{fill:02x}", folder / f"output-{fill:02x}"
+    asked.write_text("".join(f"{command}\n" for command in commands), encoding="ascii")
+    with asked.open("rb") as source, output.open("wb") as sink:
         try:
             process = subprocess.Popen(
                 [PROGRAM, "-to", _LOOP_SECONDS, "-fv", f"{fill:#x}", *names],
                 cwd=folder,
                 env={"PATH": os.environ.get("PATH", os.defpath), "LC_ALL": "C"},
-                stdin=subprocess.PIPE,
+                stdin=source,
                 stdout=sink,
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
@@ -81,26 +88,32 @@ def _run(folder: Path, names: Sequence[str], commands: Sequence[str], fill: int,
             raise AcpiexecError(HOW_TO_INSTALL) from None
         except OSError as error:
             raise AcpiexecError(f"acpiexec does not start: {error.strerror}") from None
-        try:
-            # A process that is gone already (it could not load anything) needs no limits.
-            with contextlib.suppress(ProcessLookupError):
-                resource.prlimit(process.pid, resource.RLIMIT_AS, (_MEMORY_BYTES, _MEMORY_BYTES))
-                resource.prlimit(process.pid, resource.RLIMIT_FSIZE, (_OUTPUT_BYTES, _OUTPUT_BYTES))
-            process.communicate("".join(f"{c}\n" for c in commands).encode(), deadline - time.monotonic())
-        except subprocess.TimeoutExpired:
-            raise AcpiexecError("acpiexec did not answer in time") from None
-        finally:
-            _end(process)
+    try:
+        # A process that is gone already (it could not load anything) needs no limits.
+        with contextlib.suppress(ProcessLookupError):
+            resource.prlimit(process.pid, resource.RLIMIT_AS, (_MEMORY_BYTES, _MEMORY_BYTES))
+            resource.prlimit(process.pid, resource.RLIMIT_FSIZE, (_OUTPUT_BYTES, _OUTPUT_BYTES))
+        if not _ended(process, deadline):
+            raise AcpiexecError("acpiexec did not answer in time")
+    finally:
+        # What it may have started is in its group, and its number is not given anew before wait().
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
     if output.stat().st_size >= _OUTPUT_BYTES:
         raise AcpiexecError(f"acpiexec wrote more than {_OUTPUT_BYTES >> 20} MiB")
     return output.read_bytes().decode("ascii", "replace")
 
 
-def _end(process: subprocess.Popen[bytes]) -> None:
-    """End the process group and reap its leader; whoever is gone already is no error."""
-    if process.stdin is not None and not process.stdin.closed:
-        with contextlib.suppress(BrokenPipeError):
-            process.stdin.close()
-    if process.poll() is None:
-        os.killpg(process.pid, signal.SIGKILL)
-    process.wait()
+def _ended(process: subprocess.Popen[bytes], deadline: float) -> bool:
+    """Wait for the process to end, without reaping it; False when it has not by the deadline.
+
+    `Popen.wait` looks every 50 ms, which is as long as a whole run takes.
+    """
+    handle = os.pidfd_open(process.pid)
+    try:
+        poll = select.poll()
+        poll.register(handle, select.POLLIN)
+        return bool(poll.poll(max(0.0, deadline - time.monotonic()) * 1000))
+    finally:
+        os.close(handle)

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 _NAMED = re.compile(
     r"^ *(\\(?:[A-Z_][A-Z0-9_]{0,3})(?:\.[A-Z_][A-Z0-9_]{0,3}){0,30}) +\w+ +(0x[0-9a-f]{1,16}) ", re.M
 )
+_CONSTANT = re.compile(r"^ *(\\[A-Z0-9_.]{1,160}) +Integer +0x[0-9a-f]{1,16} .{0,20}= ([0-9A-F]{16})$", re.M)
 _EVALUATED = re.compile(r"^(\\[A-Z0-9_.]{1,160}) +returned (AE_[A-Z_]{1,40})$", re.M)
 _FAILED = re.compile(r"^Evaluation of \S{1,200} failed with status (\w{1,60})", re.M)
 _PACKAGE = re.compile(r"^( *)\[Package\] Contains (\d{1,6}) Elements:")
@@ -37,6 +38,11 @@ class PrtRow:
 def named_objects(text: str) -> dict[str, int]:
     """Return path to address of everything a `find` or `objects` answer lists."""
     return {path: int(address, 16) for path, address in _NAMED.findall(text)}
+
+
+def constants(text: str) -> dict[str, int]:
+    """Return the names of a `find` answer that are integers and need no evaluation, with their values."""
+    return {path: int(value, 16) for path, value in _CONSTANT.findall(text)}
 
 
 def failure(text: str) -> str | None:

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from bringup.pci.assessment import Finding
+from bringup.pci.assessment import Finding, Severity
 from bringup.pci.findings_case import Case, Judged, named
 from bringup.pci.findings_iommu import dmar_is_absent
 from bringup.pci.match import ids_of, seen_at
@@ -49,8 +49,7 @@ def _platform(case: Case) -> Iterator[Judged]:
         )
 
 
-def _machine(code: str, severity: str, message: str, evidence: str, fix: str, source: str) -> Judged:
-    level = "error" if severity == "error" else "note"
+def _machine(code: str, level: Severity, message: str, evidence: str, fix: str, source: str) -> Judged:
     return Judged(Finding(code, level, None, message, (evidence,) if evidence else (), fix, source))
 
 
@@ -177,8 +176,7 @@ def _kind(bar: Bar) -> str:
     return "io" if bar.kind == "io" else "memory64" if bar.width == 64 else "memory"
 
 
-def _about(bdf: Bdf, code: str, severity: str, message: str, evidence: str, fix: str) -> Judged:
-    level = "warning" if severity == "warning" else "note"
+def _about(bdf: Bdf, code: str, level: Severity, message: str, evidence: str, fix: str) -> Judged:
     return Judged(
         Finding(code, level, bdf, message, (evidence,), fix, "the board's profile against this machine")
     )

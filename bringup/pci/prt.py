@@ -12,6 +12,7 @@ from __future__ import annotations
 import tempfile
 import time
 from collections.abc import Iterable, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -94,13 +95,11 @@ class _Session:
         self._names = acpiexec.write_tables(folder, tables)
         self._deadline = deadline
 
-    def ask(self, commands: list[str]) -> dict[str, str]:
-        """Return the answer to each command, registers reading as zero."""
-        return self._ask(commands, _FILLS[0])
-
     def ask_twice(self, commands: list[str]) -> tuple[dict[str, str], dict[str, str]]:
         """Return the answers under either fill."""
-        first, second = (self._ask(commands, fill) for fill in _FILLS)
+        # acpiexec sleeps 10 ms after every command: the two runs cost the time of one.
+        with ThreadPoolExecutor(len(_FILLS)) as pool:
+            first, second = pool.map(lambda fill: self._ask(commands, fill), _FILLS)
         return first, second
 
     def _ask(self, commands: list[str], fill: int) -> dict[str, str]:
@@ -115,12 +114,21 @@ class _Session:
 
 @dataclass(frozen=True, slots=True)
 class _Device:
-    """What the namespace says of a device with a `_PRT`, or of one above it; None: it has no such name."""
+    """What the namespace says of a device with a `_PRT`, or of one above it; None: it has no such name.
 
-    bbn: int | None = None
-    adr: int | None = None
-    segment: int | None = None
-    sta: int | None = None
+    `placeless`: it has names that tell where it is, and they could not be evaluated.
+    """
+
+    bbn: int | None
+    adr: int | None
+    segment: int | None
+    sta: int | None
+    placeless: bool
+
+    @property
+    def is_present(self) -> bool:
+        """Whether it is there; one without a `_STA` is (ACPI 6.4, 6.3.7)."""
+        return self.sta is None or bool(self.sta & _PRESENT)
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,22 +140,29 @@ class _Row:
 
 
 def _routing(session: _Session, functions: Mapping[Bdf, Function]) -> tuple[tuple[PrtEntry, ...], list[str]]:
-    names = {name: set(acpiexec_text.named_objects(text)) for name, text in _find(session).items()}
+    texts = _find(session)
+    names = {name: set(acpiexec_text.named_objects(text)) for name, text in texts.items()}
+    constants = {
+        path: value for text in texts.values() for path, value in acpiexec_text.constants(text).items()
+    }
     owners = sorted(owner for path in names["_PRT"] if _up(owner := path.rpartition(".")[0]))
     if not owners:
         return (), ["the tables have no _PRT"]
     if len(owners) > _PRT_MAX:
         return (), [f"the tables have {len(owners)} _PRTs, more than {_PRT_MAX}"]
     family = sorted({ancestor for owner in owners for ancestor in _up(owner)})
-    wanted = [
-        f"evaluate {path}.{name}"
-        for path in family
-        for name, holders in names.items()
-        if name != "_PRT" and f"{path}.{name}" in holders
+    methods = [
+        path
+        for device in family
+        for name in names
+        if name != "_PRT" and (path := f"{device}.{name}") in names[name] and path not in constants
     ]
-    first, second = session.ask_twice([*wanted, "objects device", "all _PRT"])
+    first, second = session.ask_twice(
+        [*(f"evaluate {path}" for path in methods), "objects device", "all _PRT"]
+    )
     problems: list[str] = []
-    devices = {path: _device(path, names, (first, second), problems) for path in family}
+    values = constants | _values(methods, first, second, problems)
+    devices = {path: _device(path, values, set(methods) - set(values)) for path in family}
     rows = _agreed(_prts(first, owners), _prts(second, owners), problems)
     gsis = _links(session, {row.link for table in rows.values() for row in table if row.link})
     entries: dict[tuple[int, int, int, int], PrtEntry] = {}
@@ -159,9 +174,10 @@ def _routing(session: _Session, functions: Mapping[Bdf, Function]) -> tuple[tupl
 
 
 def _find(session: _Session) -> dict[str, str]:
+    """Return what `find` lists under each name; of two runs all, so that nothing is missed."""
     names = ("_PRT", "_BBN", "_ADR", "_SEG", "_STA")
-    answers = session.ask([f"find {name}" for name in names])
-    return {name: answers[f"find {name}"] for name in names}
+    first, second = session.ask_twice([f"find {name}" for name in names])
+    return {name: f"{first[f'find {name}']}\n{second[f'find {name}']}" for name in names}
 
 
 def _up(path: str) -> list[str]:
@@ -173,28 +189,29 @@ def _up(path: str) -> list[str]:
     return found
 
 
-def _device(
-    path: str,
-    names: Mapping[str, set[str]],
-    answers: tuple[dict[str, str], dict[str, str]],
-    problems: list[str],
-) -> _Device:
-    def value(name: str) -> int | None:
-        if f"{path}.{name}" not in names[name]:
-            return None
-        command = f"evaluate {path}.{name}"
+def _values(
+    methods: list[str], first: Mapping[str, str], second: Mapping[str, str], problems: list[str]
+) -> dict[str, int]:
+    """Return what the methods gave; one that failed, or rests on registers, is left out and told."""
+    values = {}
+    for path in methods:
         try:
-            first, second = (acpiexec_text.integer(answer[command]) for answer in answers)
+            one, other = (acpiexec_text.integer(answer[f"evaluate {path}"]) for answer in (first, second))
         except ValueError as error:
-            problems.append(f"{path}.{name} {error}")
-            return None
-        if first != second and name != "_STA":
-            problems.append(f"{path}.{name} depends on registers that a capture has not")
-            return None
+            problems.append(f"{path} {error}")
+            continue
+        if one != other and not path.endswith("._STA"):
+            problems.append(f"{path} depends on registers that a capture has not")
+            continue
         # A device counts as absent only when it is so whatever the registers hold.
-        return first | second
+        values[path] = one | other
+    return values
 
-    return _Device(value("_BBN"), value("_ADR"), value("_SEG"), value("_STA"))
+
+def _device(path: str, values: Mapping[str, int], lost: set[str]) -> _Device:
+    bbn, adr, segment, sta = (values.get(f"{path}.{name}") for name in ("_BBN", "_ADR", "_SEG", "_STA"))
+    placeless = any(f"{path}.{name}" in lost for name in ("_BBN", "_ADR", "_SEG"))
+    return _Device(bbn, adr, segment, sta, placeless)
 
 
 def _prts(answer: Mapping[str, str], owners: list[str]) -> dict[str, list[_Row] | str]:
@@ -253,7 +270,7 @@ def _bus(
 ) -> tuple[int, int] | None:
     """Return (domain, bus) below a device; None when it is absent or its bus cannot be known."""
     device = devices[path]
-    if device.sta is not None and not device.sta & _PRESENT:
+    if device.placeless or not device.is_present:
         return None
     parent = path.rpartition(".")[0]
     if device.bbn is not None:
@@ -261,7 +278,7 @@ def _bus(
     if parent not in devices:
         # Firmware that names no base bus means 0 (ACPI 6.4, 6.5.5), which can be true of one root only.
         others = [other for other in devices if other != path and other.rpartition(".")[0] == parent]
-        if any(devices[other].bbn in (None, 0) and (devices[other].sta or 1) & 1 for other in others):
+        if any(devices[other].bbn in (None, 0) and devices[other].is_present for other in others):
             problems.append(f"{path} has no _BBN, so its bus is not known")
             return None
         return device.segment or 0, 0
