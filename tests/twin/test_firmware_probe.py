@@ -113,7 +113,7 @@ class Probe:
             said = self.reader.prompts
             self._console.sendall(self.reader.request())
             # A prompt may be lost as well: after a while of silence the probe waits.
-            self.listen(lambda said=said: self.reader.prompts > said, damage, silence_s=0.2)  # type: ignore[misc]
+            self.listen(lambda said=said: self.reader.prompts > said, damage, silence_s=0.2)
         return firmware.parse(self.log, "probe")
 
     def say(self, data: bytes) -> None:
@@ -435,7 +435,7 @@ def test_requests_that_make_no_sense_are_said(kernel: Path) -> None:
         for wrong in (b"resend everything\n", b"done *0000\n", b"x" * 3000 + b"\n"):
             told = probe.log.count(b"not understood")
             probe.say(wrong)
-            probe.listen(lambda told=told: probe.log.count(b"not understood") > told)  # type: ignore[misc]
+            probe.listen(lambda told=told: probe.log.count(b"not understood") > told)
         probe.say(b"done\r\n")
         probe.listen(lambda: b"the other side has everything" in probe.log)
         probe.listen(lambda: b"halts" in probe.log)
