@@ -25,6 +25,17 @@ from bringup.profile_model import Profile
 
 _MAX_DEVICES = 31
 
+# fmt: off
+ACCEPTABLE = frozenset((
+    "bar-above-4g", "bar-below-page", "bar-not-aligned", "bar-not-power-of-two", "bar-unassigned",
+    "beyond-pci-table", "device-all-ones", "firmware-bar-differs", "io-range-beyond", "io-range-emulated",
+    "io-range-overlap", "ioapic-not-recorded", "iommu-dropped", "iommu-off", "needs-change", "no-intx-pin",
+    "profile-board", "profile-functions-missing", "segment-not-zero", "sriov-enabled", "unknown", "vtx-off",
+    "x2apic-on",
+))
+# fmt: on
+"""Codes of what a device may need elsewhere (the errors of `probe-pci`), or of what is not known of it."""
+
 
 def assign(
     assessment: Assessment,
@@ -39,6 +50,14 @@ def assign(
     `accept` names findings that a person takes on knowingly. Raises UsageError for a VM that the application
     does not have, ProfileError for everything about devices that cannot work.
     """
+    for code in accept:
+        if code not in ACCEPTABLE:
+            near = get_close_matches(code, ACCEPTABLE, n=1)
+            meant = f"; did you mean {near[0]}?" if near else ""
+            raise UsageError(
+                f"--accept {code}: there is nothing of this name{meant}",
+                hint=f"there are {', '.join(sorted(ACCEPTABLE))}",
+            )
     if not wanted:
         raise UsageError("no device is assigned", hint="--assign vm0=17:00.0, once per device")
     vms = vms_of(application)
@@ -103,9 +122,12 @@ def _grant(
         raise ProfileError(
             f"{bdf.short} is in PCI segment {bdf.domain:x}, and the VMM sees segment 0 only (C15)"
         )
-    accepted = _refuse_unpassable(function, assessment, accept)
-    cautions += [f"{bdf.short}: {change}" for change in accepted]
     pins = assessment.pins.get(bdf, ())
+    word = assessment.passability.get(bdf)
+    accepted: tuple[str, ...] = ()
+    if pins or (word is not None and word.word == "not-passable"):
+        accepted = _refuse_unpassable(function, assessment, accept)
+        cautions += [f"{bdf.short}: {change}" for change in accepted]
     if not pins:
         raise ProfileError(
             f"at which IOAPIC pin {bdf.short} interrupts is not known, and without it the VM gets none",

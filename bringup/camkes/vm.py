@@ -105,6 +105,7 @@ class Vm:
     """One VM. `numbers` and `texts` hold its plain settings by name, as far as they are set and well formed.
 
     `place` is where it is declared, or its first setting; `handlers` are the functions `init_cons` calls.
+    `unread` are the attributes of which a part is known only to a macro or to camkes: they hold more.
     """
 
     name: str
@@ -118,6 +119,7 @@ class Vm:
     handlers: tuple[str, ...] = ()
     numbers: Mapping[str, int] = field(default_factory=dict)
     texts: Mapping[str, str] = field(default_factory=dict)
+    unread: frozenset[str] = frozenset()
 
     def place_of(self, attribute: str) -> Place:
         """Return where an attribute is set, or where the VM is declared when it is not."""

@@ -9,12 +9,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from difflib import get_close_matches
 from typing import Literal
 
 from bringup.camkes.attributes import UNTYPED_POOL
 from bringup.camkes.findings import Finding, Gap, Rule
 from bringup.camkes.model import Application, Place, Setting, Unevaluated, Value
+from bringup.camkes.shapes import entry_shape
 from bringup.camkes.value_words import cut, shown, whole
 from bringup.camkes.vm import PASSTHROUGH, Device, Irq, Pool, Ports, Range, Vm, is_vm, pool_of
 
@@ -26,13 +28,6 @@ SHAPE = Rule(
 
 _NUMBERS = ("guest_ram_mb", "heap_size", "cnode_size_bits", "iospace_domain", "pci_devices_iospace")
 _TEXTS = ("kernel_cmdline", "kernel_image", "kernel_relocs", "initrd_image")
-
-PORT_SHAPE = '{"start":0x7060, "end":0x7080, "pci_device":0, "name":"eth"}'
-DEVICE_SHAPE = (
-    '{"name":"eth", "bus":0x17, "dev":0, "fun":0, "irq":"eth_irq", '
-    '"memory":[{"paddr":0xc5b00000, "size":0x100000, "page_bits":12}]}'
-)
-IRQ_SHAPE = '{"name":"eth_irq", "ioapic":0, "source":16, "level_trig":0, "active_low":1, "dest":11}'
 
 
 def read_vms(application: Application) -> tuple[tuple[Vm, ...], tuple[Finding | Gap, ...]]:
@@ -73,11 +68,12 @@ class _Reader:
         self.name = vm
         self.settings = settings
         self.found: list[Finding | Gap] = []
+        self.unread: set[str] = set()
 
     def vm(self, place: Place) -> Vm:
         numbers = {name: value for name in _NUMBERS if (value := self._plain_number(name)) is not None}
         texts = {name: text for name in _TEXTS if (text := self._plain_text(name)) is not None}
-        return Vm(
+        made = Vm(
             self.name,
             place,
             self.settings,
@@ -90,12 +86,13 @@ class _Reader:
             numbers=numbers,
             texts=texts,
         )
+        return replace(made, unread=frozenset(self.unread))
 
     # Lists of dictionaries.
 
     def _ports(self) -> Iterator[Ports]:
         keys: dict[str, Kind] = {"start": "number", "end": "number", "name": "text"}
-        for entry, place in self._entries("vm_ioports", PORT_SHAPE):
+        for entry, place in self._entries("vm_ioports"):
             found = self._keys(entry, keys, ("pci_device",), place, "vm_ioports")
             start, end = whole(found.get("start")), whole(found.get("end"))
             if start is not None and end is not None:
@@ -104,7 +101,7 @@ class _Reader:
     def _irqs(self) -> Iterator[Irq]:
         numbers = ("source", "level_trig", "active_low", "dest")
         keys: dict[str, Kind] = {"name": "text", **dict.fromkeys(numbers, "number")}
-        for entry, place in self._entries("vm_irqs", IRQ_SHAPE):
+        for entry, place in self._entries("vm_irqs"):
             found = self._keys(entry, keys, ("ioapic",), place, "vm_irqs")
             ioapic = self._number(entry["ioapic"], place, "vm_irqs: ioapic") if "ioapic" in entry else None
             source, level, low, dest = (whole(found.get(key)) for key in numbers)
@@ -118,7 +115,7 @@ class _Reader:
             "memory": "list",
             **dict.fromkeys(numbers, "number"),
         }
-        for entry, place in self._entries("pci_devices", DEVICE_SHAPE):
+        for entry, place in self._entries("pci_devices"):
             found = self._keys(entry, keys, (), place, "pci_devices")
             bus, dev, fun = (whole(found.get(key)) for key in numbers)
             if bus is not None and dev is not None and fun is not None:
@@ -130,6 +127,9 @@ class _Reader:
     def _memory(self, value: Value | None, place: Place) -> Iterator[Range]:
         keys: dict[str, Kind] = dict.fromkeys(("paddr", "size", "page_bits"), "number")
         for element in value if isinstance(value, tuple) else ():
+            if isinstance(element, Unevaluated):
+                self._computed("pci_devices memory", element)
+                continue
             if not isinstance(element, Mapping):
                 self._wrong(
                     "memory-entry",
@@ -143,7 +143,7 @@ class _Reader:
             if paddr is not None and size is not None:
                 yield Range(paddr, size, place, bits)
 
-    def _entries(self, attribute: str, shape: str) -> Iterator[tuple[Mapping[str | int, Value], Place]]:
+    def _entries(self, attribute: str) -> Iterator[tuple[Mapping[str | int, Value], Place]]:
         setting = self._list(attribute)
         if setting is None or not isinstance(setting.value, tuple):
             return
@@ -153,7 +153,7 @@ class _Reader:
                 setting.place,
                 f"{self.name}.{attribute} is {shown(setting.value)}: the shorthand of slides; "
                 "the template reads a list of dictionaries",
-                f"{self.name}.{attribute} = [{shape}];",
+                f"{self.name}.{attribute} = [{entry_shape(attribute, setting.value)}];",
             )
             return
         for element, place in self._elements(setting):
@@ -166,7 +166,7 @@ class _Reader:
                     "shorthand" if isinstance(element, tuple) else "not-a-dictionary",
                     place,
                     f"{self.name}.{attribute}: an entry is {shown(element)}, not a dictionary",
-                    f"write it as {shape}",
+                    f"write it as {entry_shape(attribute, element if isinstance(element, tuple) else ())}",
                 )
 
     def _elements(self, setting: Setting) -> Iterator[tuple[Value, Place]]:
@@ -303,7 +303,10 @@ class _Reader:
     def _excluded(self) -> Iterator[Range]:
         setting = self._list("exclude_paddr")
         for element, place in self._elements(setting) if setting else ():
-            pair = element if isinstance(element, tuple) else ()
+            pair = element if isinstance(element, tuple) else (element,)
+            if unread := next((part for part in pair if isinstance(part, Unevaluated)), None):
+                self._computed("exclude_paddr", unread)
+                continue
             base, size = (whole(value) for value in pair) if len(pair) == 2 else (None, None)
             if base is not None and size is not None:
                 yield Range(base, size, place)
@@ -318,8 +321,10 @@ class _Reader:
     def _handlers(self) -> Iterator[str]:
         setting = self._list("init_cons")
         for element, place in self._elements(setting) if setting else ():
-            init = element.get("init") if isinstance(element, Mapping) else None
-            if isinstance(init, str):
+            init = element.get("init") if isinstance(element, Mapping) else element
+            if isinstance(init, Unevaluated):
+                self._computed("init_cons", init)
+            elif isinstance(element, Mapping) and isinstance(init, str):
                 yield init
             else:
                 self._wrong(
@@ -335,6 +340,7 @@ class _Reader:
         self.found.append(SHAPE.error(slug, place, self.name, message, fix))
 
     def _computed(self, what: str, value: Unevaluated) -> None:
+        self.unread.add(re.split("[: ]", what, maxsplit=1)[0])
         if value.kind == "macro":
             told, need = f"the macro {cut(value.text)}", "the header that defines it (-I)"
         else:

@@ -76,8 +76,8 @@ def command(
         return exit_code
     code = f"  (exit {exit_code})" if failed else ""
     say(f"{glyph('bad' if failed else 'ok')} {count_line(report)}{code}")
-    for name in loaded.missing_includes:
-        say(f"not read: {name} (the check is that of a part of the application)")
+    if loaded.missing_includes:
+        say(f"not read: {', '.join(loaded.missing_includes)} (what is checked is a part of the application)")
     for line in report_lines(report, verbose=verbose):
         say(line)
     return exit_code

@@ -148,7 +148,8 @@ def _stray(context: Context, owners: dict[Bdf, str], vm: Vm, device: Device, mem
             "memory-no-bar",
             memory.place,
             vm.name,
-            f"memory {memory.base:#x} ({size_text(memory.size)}) of {device.at} is no function's BAR",
+            f"memory {memory.base:#x} ({size_text(memory.size)}) of {device.at} is no function's BAR"
+            f"{'' if function and function.observed('rom') else ', perhaps a ROM, which no guest sees'}",
             "leave it out, or take the address from the capture",
         )
         return

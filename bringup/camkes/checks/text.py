@@ -38,8 +38,8 @@ F5 = Rule(
 
 _NAMES = [attribute.name for attribute in VM_ATTRIBUTES]
 _POOL_LIKE = re.compile(r"[a-z_]*untyped[a-z_]*(\d{1,3})[a-z_]*", re.ASCII)
-# console=ttyS<n>[,<baud>[<parity n|o|e>[<bits 7|8>[r]]]]
-_CONSOLE = re.compile(r"(ttyS\d+)(?:,(\d+)(?:([noe])(?:([78])(r)?)?)?)?", re.ASCII)
+# console=ttyS<n>[,<baud>[<parity n|o|e>[<bits 7|8>[r]]]], what is behind the comma
+_CONSOLE = re.compile(r"(\d+)(?:[noe](?:[78]r?)?)?", re.ASCII)
 _BAUDS = frozenset((1200, 2400, 4800, 9600, 19200, 38400, 57600, 115200))
 
 
@@ -49,18 +49,21 @@ def attributes_known(context: Context) -> Found:
     declared = {(attribute.component, attribute.name) for attribute in application.attributes}
     components = {instance.name: instance.component for instance in application.instances}
     names = [*components, *application.connections]
+    strange: dict[str, list[Setting]] = {}
     for setting in _applied(context):
         if OLD_CONFIG_INSTANCE.fullmatch(setting.instance) or setting.instance in application.connections:
             continue  # F3 tells of the former; what connectors read is not known here
         component = components.get(setting.instance)
         if component is None and application.instances:
-            yield from _unknown_instance(context, setting, names)
+            strange.setdefault(setting.instance, []).append(setting)
         elif (
             is_vm(setting.instance, component)
             and (component, setting.attribute) not in declared
             and not _is_read(context, setting)
         ):
             yield _unknown_attribute(context, setting)
+    for instance, settings in strange.items():
+        yield from _unknown_instance(context, instance, settings, names)
 
 
 def _is_read(context: Context, setting: Setting) -> bool:
@@ -72,19 +75,34 @@ def _is_read(context: Context, setting: Setting) -> bool:
     return stem != name and context.application.get(setting.instance, f"{stem}_id") is not None
 
 
-def _unknown_instance(context: Context, setting: Setting, names: list[str]) -> Found:
-    near = _near(setting.instance, names)
+def _unknown_instance(context: Context, instance: str, settings: list[Setting], names: list[str]) -> Found:
+    near = _near(instance, names)
     complete = not context.application.missing_includes
-    if not complete and near is None and not is_vm(setting.instance):
-        return  # most likely of a file that was not read
+    if not complete and near is None:
+        # Most likely it is declared in a file that was not read, or by a macro of one.
+        yield C42.gap(f"whether there is a {instance}", "the includes that were not read (-I)")
+        return
     tell = C42.error if complete else C42.warning
+    first, *others = settings
+    more = f" and {len(others)} more of its settings" if others else ""
     yield tell(
         "unknown-instance",
-        setting.place,
-        setting.instance if is_vm(setting.instance) else None,
-        f"{setting.instance}.{setting.attribute}: there is no {setting.instance}, and camkes passes it over",
-        f"perhaps {near} is meant" if near else "declare it in the composition (a VM: VM_PER_VM_COMP_DEF)",
+        first.place,
+        instance if is_vm(instance) else None,
+        f"there is no {instance}: camkes passes {instance}.{first.attribute}{more} over",
+        _meant(context, instance, near),
+        *(str(setting.place) for setting in others[:5]),
     )
+
+
+def _meant(context: Context, instance: str, near: str | None) -> str:
+    if near is not None:
+        return f"perhaps {near} is meant"
+    if not is_vm(instance):
+        return "declare it in the composition"
+    there = [each.name for each in context.application.instances if is_vm(each.name, each.component)]
+    have = f"there are {', '.join(there[:8])}; " if there else ""
+    return f"{have}a VM is declared in the composition (VM_PER_VM_COMP_DEF)"
 
 
 def _unknown_attribute(context: Context, setting: Setting) -> Finding:
@@ -144,7 +162,7 @@ def msi_off(context: Context) -> Found:
                 vm.name,
                 f"the command line of {vm.name} has no pci=nomsi, and its driver may wait for an MSI that "
                 "never comes",
-                "add pci=nomsi to kernel_cmdline (a guest built without CONFIG_PCI_MSI needs it not)",
+                "add pci=nomsi to kernel_cmdline (a guest built without CONFIG_PCI_MSI does not need it)",
             )
 
 
@@ -201,14 +219,16 @@ def console_sane(context: Context) -> Found:
 
 
 def _console_problem(console: str) -> str | None:
-    match = _CONSOLE.fullmatch(console)
-    if match is None:
-        return "that is no baud rate, parity (n, o, e), bits (7, 8) and flow control (r), in this order"
-    if match[1] != "ttyS0":
-        return "the VMM emulates ttyS0 only, so nothing is seen"
-    if match[2] is not None and (len(match[2]) > 6 or int(match[2]) not in _BAUDS):
-        return "that baud rate does not exist"
-    return None
+    port, comma, options = console.partition(",")
+    problems = []
+    if port != "ttyS0":
+        problems.append(f"the VMM emulates ttyS0 only, so nothing is seen at {port}")
+    match = _CONSOLE.fullmatch(options)
+    if comma and match is None:
+        problems.append(f"{options} is no speed with parity (n, o, e) and bits (7, 8), such as 115200n8")
+    elif match is not None and (len(match[1]) > 6 or int(match[1]) not in _BAUDS):
+        problems.append("that baud rate does not exist")
+    return "; ".join(problems) or None
 
 
 def _relocs(vms: tuple[Vm, ...]) -> Found:
