@@ -129,19 +129,23 @@ def _groups(case: Case) -> Iterator[Judged]:
             groups[function.iommu_group].append(function.bdf)
     for function in case.subjects:
         group = function.iommu_group
-        others = tuple(bdf for bdf in groups[group] if bdf != function.bdf) if group is not None else ()
-        if not others:
+        members = tuple(groups[group]) if group is not None else ()
+        if len(members) < 2:
             continue
+        others = tuple(bdf for bdf in members if bdf != function.bdf)
+        # What may not go to another VM because of its pin is said there; the sentence stands once.
+        apart = set(others) <= set(case.sharing.get(function.bdf, ()))
         yield Judged(
             Finding(
                 "iommu-group-shared",
                 "warning",
                 function.bdf,
-                f"IOMMU group {group} also holds {named(others)}: between them DMA is not kept apart",
-                (f"group {group}: {named(tuple(groups[group or 0]))}",),
-                f"give {named(others)} to the same VM, or to none",
+                # The same sentence for all of them, so that it is shown once.
+                f"IOMMU group {group} holds {named(members)}: between them DMA is not kept apart",
+                (f"group {group}: {named(members)}",),
+                "give them all to one VM, or only one of them to any",
                 "Linux Documentation/driver-api/vfio.rst, Groups; PCIe 4.0 6.12 (ACS)",
             ),
-            "limit",
-            f"not with {named(others)} in another VM (IOMMU group {group})",
+            "none" if apart else "limit",
+            "" if apart else f"not with {named(others)} in another VM (IOMMU group {group})",
         )

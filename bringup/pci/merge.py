@@ -26,6 +26,8 @@ from bringup.pci.model import (
 
 # Fields that hardware and firmware set: two sources of one machine must agree. Others change while it runs.
 _HARD = ("subsystem", "class_code", "header_type", "bars", "intx_pin")
+# ACPI table -> the part of `Acpi` that shows it was read; the AML tables are read for their routing.
+_HELD_IN = {"APIC": "madt", "DMAR": "dmar", "MCFG": "mcfg", "DSDT": "prt"}
 
 
 def merge(machines: Sequence[Machine]) -> Machine:
@@ -41,6 +43,7 @@ def _merge_two(first: Machine, second: Machine) -> Machine:
     ours = {function.bdf: function for function in first.functions}
     theirs = {function.bdf: function for function in second.functions}
     conflicts = list(first.conflicts) + list(second.conflicts)
+    acpi = _first_known(Acpi, first.acpi, second.acpi) or Acpi()
     functions = []
     for bdf in sorted({*ours, *theirs}):
         if bdf in ours and bdf in theirs:
@@ -51,12 +54,12 @@ def _merge_two(first: Machine, second: Machine) -> Machine:
         functions=tuple(functions),
         identity=_first_known(Identity, first.identity, second.identity),
         platform=_first_known(Platform, first.platform, second.platform) or Platform(),
-        acpi=_first_known(Acpi, first.acpi, second.acpi) or Acpi(),
+        acpi=acpi,
         interrupts=first.interrupts if first.interrupts is not None else second.interrupts,
         ioports=first.ioports if first.ioports is not None else second.ioports,
         iomem=first.iomem if first.iomem is not None else second.iomem,
         sources=first.sources + second.sources,
-        missing=_still_missing(first.missing + second.missing),
+        missing=_still_missing(first.missing + second.missing, acpi),
         conflicts=tuple(conflicts),
         measured=tuple(dict.fromkeys(first.measured + second.measured)),
     )
@@ -156,5 +159,12 @@ def _first_known(kind: Any, first: Any, second: Any) -> Any:
     return kind(**values)
 
 
-def _still_missing(missing: Iterable[Missing]) -> tuple[Missing, ...]:
-    return tuple(dict.fromkeys(missing))
+def _still_missing(missing: Iterable[Missing], acpi: Acpi) -> tuple[Missing, ...]:
+    """Return what no view had: a table that one lacked and another read is not missing."""
+    return tuple(m for m in dict.fromkeys(missing) if not _was_read(m.what, acpi))
+
+
+def _was_read(what: str, acpi: Acpi) -> bool:
+    folder, _, signature = what.rpartition("/")
+    part = _HELD_IN.get(signature) if folder.endswith("acpi/tables") else None
+    return part is not None and getattr(acpi, part) is not None

@@ -6,7 +6,7 @@ import pytest
 
 from bringup.errors import ProfileError
 from bringup.pci.merge import merge
-from bringup.pci.model import Bar, Bdf, Function, Identity, Machine, SourceInfo
+from bringup.pci.model import Acpi, Bar, Bdf, Function, Identity, Machine, Madt, Missing, SourceInfo
 
 NIC = Bdf.parse("17:00.0")
 
@@ -77,3 +77,12 @@ def test_different_devices_at_one_address_are_two_machines() -> None:
 def test_different_boards_are_two_machines() -> None:
     with pytest.raises(ProfileError, match="X11SDV-4C-TLN2F"):
         merge([view("a", board="X11SDV-4C-TLN2F"), view("b", board="X11SDV-8C-TP8F")])
+
+
+def test_a_table_that_another_view_read_is_not_missing() -> None:
+    table = "sys/firmware/acpi/tables/"
+    lost = tuple(Missing(table + name, "permission denied") for name in ("APIC", "DSDT"))
+    blind = Machine((), missing=lost)
+    seeing = Machine((), acpi=Acpi(madt=Madt(())))
+    assert merge([blind, seeing]).missing == lost[1:]
+    assert merge([blind, blind]).missing == lost
