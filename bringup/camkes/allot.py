@@ -10,20 +10,11 @@ from dataclasses import replace
 
 from bringup.camkes.grants import device_name
 from bringup.camkes.passthrough import Grant
-from bringup.camkes.taken import (
-    GUEST_IRQS,
-    VSOCK_IRQ,
-    Occupied,
-    trailing_number,
-    uses_vsock,
-)
+from bringup.camkes.taken import Occupied, trailing_number
 from bringup.camkes.vm import Device, Vm
+from bringup.camkes.vmm import USABLE_IRQS, taken_irqs
 from bringup.errors import ProfileError
 from bringup.pci.model import Dmar
-
-GUEST_IRQ_ORDER = (10, 11, 5, 14, 15, 1)
-"""Guest IRQs in the order they are given out, first those of camkes-vm-examples#90. All are free in a VMM
-without vsock (C7); 3 is left out because the console may be on COM2."""
 
 _FIRST_DOMAIN = 0x0F
 
@@ -70,7 +61,7 @@ def allot_guest_irqs(grants: Sequence[Grant], vms: Mapping[str, Vm], others: Occ
     for grant in grants:
         key = (grant.vm, grant.irq)
         dest = _dest_now(vms[grant.vm], grant)
-        if key not in chosen and dest in GUEST_IRQ_ORDER and dest not in used and _free(vms[grant.vm], dest):
+        if key not in chosen and dest is not None and dest not in used and _free(vms[grant.vm], dest):
             chosen[key] = dest
             used.add(dest)
     for grant in grants:
@@ -86,15 +77,15 @@ def _dest_now(vm: Vm, grant: Grant) -> int | None:
 
 
 def _free(vm: Vm, dest: int) -> bool:
-    return dest not in GUEST_IRQS and not (dest == VSOCK_IRQ and uses_vsock(vm))
+    return dest in USABLE_IRQS and dest not in taken_irqs(vm)
 
 
 def _next_irq(vm: Vm, grant: Grant, used: Collection[int]) -> int:
-    for dest in GUEST_IRQ_ORDER:
+    for dest in USABLE_IRQS:
         if dest not in used and _free(vm, dest):
             return dest
     raise ProfileError(
-        f"no guest IRQ is left for {grant.bdf.short} in {grant.vm}: there are {len(GUEST_IRQ_ORDER)} for the "
+        f"no guest IRQ is left for {grant.bdf.short} in {grant.vm}: there are {len(USABLE_IRQS)} for the "
         "devices of all VMs together (C6, C7)",
         hint="assign fewer devices, or put those on one pin into one VM",
     )

@@ -15,10 +15,10 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from bringup.camkes.grants import hardware_bars
 from bringup.camkes.model import Application, Place
 from bringup.camkes.passthrough import Passthrough
 from bringup.camkes.taken import vms_of
+from bringup.camkes.vmm import hardware_bars
 from bringup.errors import ProfileError
 from bringup.pci.assessment import PIN_GRADES, PinGrade
 from bringup.pci.match import ids_of, subsystem_of
@@ -107,7 +107,7 @@ def fact_lines(origin: Origin, passthrough: Passthrough) -> Iterator[str]:
             "mac": mac and mac.lower(),
             "bars": [
                 {"index": bar.index, "kind": bar.kind, "base": f"{bar.base:#x}", "size": bar.size}
-                for bar in hardware_bars(function)
+                for bar in hardware_bars(function) or ()
                 if bar.base and bar.size
             ],
             "pin": {"ioapic": grant.pin.ioapic, "pin": grant.pin.pin, "grade": grant.pin.grade},

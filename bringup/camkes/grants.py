@@ -7,17 +7,14 @@ read from the hardware (camkes-vm components/Init/src/main.c, util_libs libpci);
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
-from bringup.camkes.checks.context import PAGE
-from bringup.camkes.checks.ports import EMULATED
+from bringup.camkes.vmm import EMULATED_PORTS, PAGE, WINDOW_END, WINDOW_START, hardware_bars
 from bringup.errors import ProfileError
 from bringup.pci.model import Bar, Dmar, Function
 
 LIMIT_4G = 1 << 32
 PORTS = 1 << 16
-GUEST_LOW, GUEST_HIGH = 0x1000_3000, 0xA000_0000
-"""Guest-physical addresses that the VMM places guest RAM and BARs in (C36)."""
 
 _KINDS = {0x0200: "eth", 0x0106: "sata", 0x0101: "ide", 0x0107: "sas", 0x0108: "nvme", 0x0C03: "usb"}
 
@@ -51,18 +48,6 @@ class Frames:
         return f"{self.paddr:#x}-{self.end - 1:#x}"
 
 
-def hardware_bars(function: Function) -> tuple[Bar, ...]:
-    """Return the BARs as seL4 will find them: the firmware's where observed, with sizes from any source."""
-    os_bars = function.bars or ()
-    if function.firmware_bars is None or not function.observed("firmware_bars"):
-        return os_bars
-    sizes = {(bar.index, bar.kind): bar.size for bar in os_bars}
-    return tuple(
-        bar if bar.size is not None else replace(bar, size=sizes.get((bar.index, bar.kind)))
-        for bar in function.firmware_bars
-    )
-
-
 def ports_of(function: Function) -> tuple[Ports, ...]:
     """Return the ports of a function's I/O BARs; raises ProfileError for what no VM can have."""
     found = []
@@ -70,7 +55,7 @@ def ports_of(function: Function) -> tuple[Ports, ...]:
         ports = Ports(base, base + size, bar.index)
         if ports.end > PORTS:
             raise ProfileError(f"{function.bdf.short} BAR {bar.index}: ports {ports} end above 0xffff (C31)")
-        for start, end, what in EMULATED:
+        for start, end, what in EMULATED_PORTS:
             if ports.start < end and start < ports.end:
                 raise ProfileError(
                     f"{function.bdf.short} BAR {bar.index}: ports {ports} overlap {start:#x}-{end - 1:#x}, "
@@ -111,7 +96,7 @@ def _placed(function: Function, kind: str) -> Iterator[tuple[Bar, int, int]]:
             f"the BARs of {function.bdf.short} were not observed",
             hint="capture with `bringup probe-pci`, or `lspci -vvv` run as root",
         )
-    for bar in hardware_bars(function):
+    for bar in hardware_bars(function) or ():
         if bar.kind != kind:
             continue
         if not bar.base:
@@ -138,10 +123,10 @@ def reserved_of(function: Function, dmar: Dmar | None) -> tuple[tuple[int, int],
     for rmrr in dmar.rmrrs if dmar else ():
         if not any(scope.bdf == function.bdf for scope in rmrr.scopes):
             continue
-        if rmrr.base < GUEST_HIGH and rmrr.limit >= GUEST_LOW:
+        if rmrr.base < WINDOW_END and rmrr.limit >= WINDOW_START:
             raise ProfileError(
                 f"the firmware reserves {rmrr.base:#x}-{rmrr.limit:#x} for {function.bdf.short} (RMRR), "
-                f"which lies in the guest's own {GUEST_LOW:#x}-{GUEST_HIGH - 1:#x} (C36)",
+                f"which lies in the guest's own {WINDOW_START:#x}-{WINDOW_END - 1:#x} (C36)",
                 hint="switch off in the BIOS what needs it (such as USB legacy support)",
             )
         found.append((rmrr.base, rmrr.limit + 1 - rmrr.base))

@@ -13,18 +13,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from bringup.camkes.vmm import CNODE_BITS_DEFAULT, MIB, PAGE, SLOT_BYTES, WINDOW_END, WINDOW_START
 from bringup.errors import ProfileError, UsageError
 
-MIB = 1 << 20
-PAGE = 4096
-WINDOW = 0xA000_0000 - 0x1000_3000
-"""Bytes for guest RAM and BARs together (C25): seL4_projects_libs guest memory, 0x10003000 to 0xa0000000."""
+WINDOW = WINDOW_END - WINDOW_START
+"""Bytes for guest RAM and BARs together (C25)."""
 RESERVED = 128 * MIB
 """Kernel, root task (as loaded, and unpacked) and native components: an estimate, to be given when known."""
 
 _RATIO, _RATIO_LEAST = (11, 8), (5, 4)  # 1.375 with headroom; 1.25 is the least that is known to work
-_CNODE_BITS = 21  # camkes-vm vm.h
-_SLOT_BYTES = 32  # seL4 x86_64
 _HEAP_PER_MIB = 32 << 10
 _STEP = 4 * MIB  # the smallest piece that is proposed, and what a heap is rounded up to
 _LARGE_GUEST = 512  # MiB; from here on the bulk comes in pieces of 64 MiB
@@ -155,7 +152,7 @@ def _plan(
     pool_bytes = sum(count << bits for bits, count in pools)
     heap = _heap(ram)
     pages = ram * (MIB // PAGE) + sum(-(-bar // PAGE) for bar in bars)
-    bits = max(_CNODE_BITS, (pages * (1 + iospaces)).bit_length())
+    bits = max(CNODE_BITS_DEFAULT, (pages * (1 + iospaces)).bit_length())
     each = f"{vms} x " if vms > 1 else ""
     lines = (
         Line(
@@ -163,7 +160,7 @@ def _plan(
             f"{each}{_mib(pool_bytes)}",
             vms * pool_bytes,
         ),
-        Line("CNodes", f"{each}2^{bits} slots of {_SLOT_BYTES} bytes", vms * _SLOT_BYTES << bits),
+        Line("CNodes", f"{each}2^{bits} slots of {SLOT_BYTES} bytes", vms * SLOT_BYTES << bits),
         Line("heaps", f"{each}{_mib(heap)}", vms * heap),
         Line("the rest", "kernel, images, native components (estimate)", reserved),
     )

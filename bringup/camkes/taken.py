@@ -5,20 +5,11 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
-from bringup.camkes.checks.dests import VMM_IRQS
-from bringup.camkes.model import Application
+from bringup.camkes.model import Application, Setting
 from bringup.camkes.vm import Vm
 from bringup.camkes.vm_read import read_vms
+from bringup.camkes.vmm import native_pins, native_vectors
 from bringup.pci.model import Bdf
-
-GUEST_IRQS: Mapping[int, str] = {
-    **VMM_IRQS,
-    3: "the native serial port of COM2",
-    12: "cross-VM events",
-}
-"""Guest interrupts that the VMM or a native component has, or may have (C6, C7); 10 is virtio-vsock's."""
-
-VSOCK_IRQ = 10
 
 
 def vms_of(application: Application) -> dict[str, Vm]:
@@ -46,7 +37,8 @@ class Occupied:
 
 def occupied(application: Application, but: Collection[str]) -> Occupied:
     """Return what is held by everybody but the VMs in `but`, whose settings are about to be made."""
-    irqs, pins = _native_interrupts(application)
+    irqs = {vector: _who(setting) for vector, setting in native_vectors(application)}
+    pins = {pin: _who(setting) for pin, setting in native_pins(application)}
     devices: dict[Bdf, str] = {}
     ports: list[tuple[int, int, str]] = []
     frames: list[tuple[int, int, str]] = []
@@ -70,23 +62,5 @@ def occupied(application: Application, but: Collection[str]) -> Occupied:
     return Occupied(irqs, pins, devices, tuple(ports), tuple(frames), domains)
 
 
-def _native_interrupts(application: Application) -> tuple[dict[int, str], dict[tuple[int, int], str]]:
-    """Return vectors and pins of native components (camkes-tool seL4HardwareInterrupt, `<name>_irq_...`)."""
-    vectors: dict[int, str] = {}
-    pins: dict[tuple[int, int], str] = {}
-    for setting in application.settings:
-        if not setting.applied or not isinstance(setting.value, int):
-            continue
-        who = f"{setting.instance} ({setting.place})"
-        if setting.attribute.endswith("irq_vector"):
-            vectors.setdefault(setting.value, who)
-        elif setting.attribute.endswith("irq_ioapic_pin"):
-            ioapic = application.value(setting.instance, setting.attribute.removesuffix("_pin"))
-            pins.setdefault((ioapic if isinstance(ioapic, int) else 0, setting.value), who)
-    return vectors, pins
-
-
-def uses_vsock(vm: Vm) -> bool:
-    """Whether the VMM of this VM gives guest IRQ 10 to virtio-vsock (C7)."""
-    told = any(vm.settings[name].value for name in ("guest_cid", "socket_layout") if name in vm.settings)
-    return told or any("vsock" in handler for handler in vm.handlers)
+def _who(setting: Setting) -> str:
+    return f"{setting.instance} ({setting.place})"

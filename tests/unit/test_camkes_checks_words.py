@@ -13,6 +13,8 @@ import pytest
 import bringup.pci
 from bringup.camkes.assign import ACCEPTABLE, assign
 from bringup.camkes.model import Unevaluated
+from bringup.camkes.vm_read import read_vms
+from bringup.camkes.vmm import USABLE_IRQS, taken_irqs
 from bringup.camkes.wanted import parse_wanted
 from bringup.errors import ProfileError, UsageError
 from bringup.pci.assessment import Passability
@@ -158,3 +160,36 @@ def test_nobody_is_sent_to_accept_what_then_is_refused_all_the_same() -> None:
         with pytest.raises(ProfileError, match="at which IOAPIC pin") as caught:
             assign(told, [parse_wanted("vm0=17:00.0")], application(), accept=accept)
         assert "--accept" not in (caught.value.hint or "")
+
+
+# Guest IRQs: one source for whoever allots them and whoever checks them.
+
+
+def test_entries_that_change_at_once_are_told_different_guest_irqs() -> None:
+    w = world()
+    w.two_devices()
+    w.vm0["vm_irqs"][0]["dest"] = w.vm1["vm_irqs"][0]["dest"] = 6
+    fixes = [finding.fix for finding in w.report().findings if finding.slug == "irq-dest-taken"]
+    assert fixes == ['write "dest":11', 'write "dest":10']
+
+
+def test_a_native_components_vector_and_pin_are_taken() -> None:
+    w = world()
+    w.others.update({"fserv.nic_irq_vector": 11, "fserv.nic_irq_ioapic_pin": 16})
+    assert "fserv" in w.found("C6")["irq-dest-twice"].message
+    assert "fserv" in w.found("C4")["pin-twice"].message
+    assert w.found("C6")["irq-dest-twice"].fix == 'write "dest":10'
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [{}, {"guest_cid": 3}, {"socket_layout": [{"cid": 3}]}, {"init_cons": [{"init": "make_virtio_vsock"}]}],
+)
+def test_what_is_allotted_is_what_a_check_takes_as_free(settings: dict[str, Any]) -> None:
+    w = world()
+    w.vm0.update(settings)
+    for dest in USABLE_IRQS:
+        w.vm0["vm_irqs"][0]["dest"] = dest
+        (vm, _), _ = read_vms(w.application())
+        assert ("irq-dest-taken" in w.found("C7")) is (dest in taken_irqs(vm)), dest
+        assert (dest in taken_irqs(vm)) is (dest == 10 and bool(settings))

@@ -7,7 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bringup.camkes.checks import check
-from bringup.camkes.memory import MIB, RESERVED, WINDOW, plan_memory
+from bringup.camkes.memory import RESERVED, WINDOW, plan_memory
+from bringup.camkes.vmm import MIB
 from bringup.errors import ProfileError, UsageError
 from bringup.pci.assessment import Assessment
 from bringup.pci.model import Machine, Platform

@@ -5,9 +5,10 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from bringup.camkes.checks.context import BUILD, COM_PORTS, PROFILE, Context
+from bringup.camkes.checks.context import BUILD, PROFILE, Context
 from bringup.camkes.findings import Finding, Gap, Rule
 from bringup.camkes.model import Place, Setting
+from bringup.camkes.vmm import COM_PORTS
 
 Found = Iterator[Finding | Gap]
 

@@ -9,22 +9,16 @@ from typing import TYPE_CHECKING
 from bringup.camkes.build import Build
 from bringup.camkes.model import Application
 from bringup.camkes.vm import Device, Pool, Vm
+from bringup.camkes.vmm import GIB, MIB
 from bringup.pci.assessment import Assessment
-from bringup.pci.model import Bar, Bdf, Function
+from bringup.pci.model import Bdf, Function
 
 if TYPE_CHECKING:
     from bringup.profile_model import Nic, Profile
 
-PAGE = 4096
-GIB = 1 << 30
-MIB = 1 << 20
 CAPTURE = "--capture"
 BUILD = "--build-dir"
 PROFILE = "--profile"
-
-# util_libs libplatsupport plat/pc99/serial.h: the port and the interrupt of each console device.
-COM_PORTS = {"com1": 0x3F8, "com2": 0x2F8, "com3": 0x3E8, "com4": 0x2E8}
-COM_IRQS = {"com1": 4, "com2": 3, "com3": 4, "com4": 3}
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,24 +70,6 @@ class Context:
     def console(self) -> str | None:
         """The serial port that the build prints to ("com2"), None where no build is known."""
         return None if self.build is None else self.build.text("LibPlatSupportX86ConsoleDevice")
-
-
-def bars_of(function: Function) -> tuple[Bar, ...] | None:
-    """Return the BARs as the firmware leaves them, which is how seL4 finds them; None: not observed.
-
-    An OS may move BARs after the firmware, so its view is taken only where there is no other.
-    """
-    if function.observed("firmware_bars") and function.firmware_bars:
-        sizes = {bar.index: bar.size for bar in function.bars or ()}
-        return tuple(
-            bar if bar.size is not None else _sized(bar, sizes.get(bar.index))
-            for bar in function.firmware_bars
-        )
-    return function.bars if function.observed("bars") else None
-
-
-def _sized(bar: Bar, size: int | None) -> Bar:
-    return Bar(bar.index, bar.kind, bar.base, size, bar.width, bar.prefetchable)
 
 
 def size_text(count: int) -> str:

@@ -4,10 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from bringup.camkes.checks.context import BUILD, COM_IRQS, Context
+from bringup.camkes.checks.context import BUILD, Context
 from bringup.camkes.checks.interrupts import irqs_of
 from bringup.camkes.findings import Finding, Gap, Rule
-from bringup.camkes.vm import Vm
+from bringup.camkes.vm import Irq
+from bringup.camkes.vmm import (
+    COM_IRQS,
+    EVENTS_IRQ,
+    PIC_LINES,
+    USABLE_IRQS,
+    native_vectors,
+    taken_irqs,
+    uses_events,
+)
 
 Found = Iterator[Finding | Gap]
 
@@ -24,35 +33,20 @@ C7 = Rule(
 )
 C11 = Rule("C11", "cross-VM events leave room: at most 12 interrupts", "camkes-vm Init/src/main.c init_irqs")
 
-_PIC_LINES = 16
-_CROSS_VM_IRQ = 12
-_VSOCK_IRQ = 10
-
-# Guest interrupts behind which the VMM puts a device of its own, used or not.
-VMM_IRQS = {
-    0: "the PIT",
-    2: "the PIC's cascade",
-    4: "ttyS0",
-    6: "virtio-net",
-    7: "virtio-blk",
-    8: "the RTC",
-    9: "virtio-con",
-    13: "the FPU",
-}
-# Free on every machine first: 3 goes to the serial server on com2 and com4, 10 to vsock, 12 to events.
-_FREE_DESTS = (11, 10, 5, 14, 15, 3, 1)
+# Free on every machine first: 10 goes to vsock, 3 to the serial server on com2 and com4.
+_FREE_DESTS = (11, 10, *(dest for dest in USABLE_IRQS if dest not in (10, 11)), 3)
 
 
 def dest_in_range(context: Context) -> Found:
     """C5."""
     for vm, irq in irqs_of(context):
-        if irq.dest is not None and not 0 <= irq.dest < _PIC_LINES:
+        if irq.dest is not None and not 0 <= irq.dest < PIC_LINES:
             yield C5.error(
                 "irq-dest-range",
                 irq.place,
                 vm.name,
                 f'dest {irq.dest} of "{irq.name}" is no interrupt of the guest\'s PIC (0 to 15)',
-                f'write "dest":{free_dest(context)}',
+                f'write "dest":{free_dest(context, irq)}',
                 f"dest {irq.dest}",
             )
 
@@ -63,6 +57,8 @@ def dest_unique(context: Context) -> Found:
     owners: dict[int, str] = {}
     if console in COM_IRQS:
         owners[COM_IRQS[console]] = f"the native serial port {console}"
+    for vector, setting in native_vectors(context.application):
+        owners.setdefault(vector, f"{setting.instance} ({setting.place})")
     for vm, irq in irqs_of(context):
         if irq.dest is None:
             continue
@@ -73,7 +69,7 @@ def dest_unique(context: Context) -> Found:
                 irq.place,
                 vm.name,
                 f"dest {irq.dest} of {name} is also that of {owners[irq.dest]}",
-                f'write "dest":{free_dest(context)}',
+                f'write "dest":{free_dest(context, irq)}',
                 f"dest {irq.dest}",
             )
         owners.setdefault(irq.dest, name)
@@ -84,61 +80,57 @@ def dest_unique(context: Context) -> Found:
 def dest_free_in_vmm(context: Context) -> Found:
     """C7."""
     for vm, irq in irqs_of(context):
-        taken = dict(VMM_IRQS)
-        if _uses_vsock(vm):
-            taken[_VSOCK_IRQ] = "virtio-vsock"
-        if _uses_events(vm):
-            taken[_CROSS_VM_IRQ] = "cross-VM events"
-        if irq.dest in taken:
+        taken = taken_irqs(vm)
+        if irq.dest is not None and irq.dest in taken:
             yield C7.error(
                 "irq-dest-taken",
                 irq.place,
                 vm.name,
                 f'dest {irq.dest} of "{irq.name}" is taken in every guest: {taken[irq.dest]}',
-                f'write "dest":{free_dest(context)}',
+                f'write "dest":{free_dest(context, irq)}',
                 f"dest {irq.dest}",
             )
-        elif irq.dest == _CROSS_VM_IRQ:
+        elif irq.dest == EVENTS_IRQ:
             yield C7.warning(
                 "irq-dest-events",
                 irq.place,
                 vm.name,
                 f'dest 12 of "{irq.name}" is that of cross-VM events, should the application have any',
-                f'write "dest":{free_dest(context)}',
+                f'write "dest":{free_dest(context, irq)}',
             )
 
 
-def free_dest(context: Context) -> str:
-    """Return a guest interrupt that nobody has, for a fix; in words when all are taken."""
-    used = {irq.dest for _, irq in irqs_of(context)}
-    native = {COM_IRQS.get(context.console or "com2")}
-    vsock = {_VSOCK_IRQ} if any(_uses_vsock(vm) for vm in context.vms) else set()
-    free = [dest for dest in _FREE_DESTS if dest not in used | native | vsock]
-    return str(free[0]) if free else "one that another entry gives up (1, 3, 5, 10, 11, 14 and 15 are usable)"
+def free_dest(context: Context, irq: Irq) -> str:
+    """Return a guest interrupt that nobody has, for a fix; in words when all are taken.
 
-
-def _uses_vsock(vm: Vm) -> bool:
-    return "socket_layout" in vm.settings or any("vsock" in handler for handler in vm.handlers)
-
-
-def _uses_events(vm: Vm) -> bool:
-    # A dataport to another component has an id and a size (camkes-vm-examples optiplex9020); vswitch has not.
-    return any(
-        name.endswith("_id") and f"{name.removesuffix('_id')}_size" in vm.settings for name in vm.settings
-    )
+    Entries that have to change at once are told different ones.
+    """
+    entries = [each for _, each in irqs_of(context)]
+    native = {COM_IRQS.get(context.console or "com2"), *(v for v, _ in native_vectors(context.application))}
+    taken = {dest for vm in context.vms for dest in taken_irqs(vm)} | native
+    keeps: dict[int | None, Irq] = {}
+    for entry in entries:
+        if entry.dest not in taken:
+            keeps.setdefault(entry.dest, entry)
+    changing = [entry for entry in entries if keeps.get(entry.dest) is not entry]
+    free = [dest for dest in _FREE_DESTS if dest not in taken and dest not in keeps]
+    number = changing.index(irq) if irq in changing else 0
+    if number < len(free):
+        return str(free[number])
+    return "one that another entry gives up (1, 3, 5, 10, 11, 14 and 15 are usable)"
 
 
 def events_fit(context: Context) -> Found:
     """C11."""
     for vm in context.vms:
-        if len(vm.irqs) <= _CROSS_VM_IRQ:
+        if len(vm.irqs) <= EVENTS_IRQ:
             continue
-        tell = C11.error if _uses_events(vm) else C11.warning
+        tell = C11.error if uses_events(vm) else C11.warning
         yield tell(
             "irqs-before-events",
             vm.place_of("vm_irqs"),
             vm.name,
-            f"{vm.name} has {len(vm.irqs)} interrupts; with cross-VM events at most {_CROSS_VM_IRQ} fit",
+            f"{vm.name} has {len(vm.irqs)} interrupts; with cross-VM events at most {EVENTS_IRQ} fit",
             "give some of its devices to another VM",
         )
 

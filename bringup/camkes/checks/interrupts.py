@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator
 
-from bringup.camkes.checks.context import BUILD, CAPTURE, COM_IRQS, Context
+from bringup.camkes.checks.context import BUILD, CAPTURE, Context
 from bringup.camkes.findings import Finding, Gap, Rule
 from bringup.camkes.vm import Irq, Vm
+from bringup.camkes.vmm import COM_IRQS, native_pins
 
 Found = Iterator[Finding | Gap]
 
@@ -130,6 +131,8 @@ def pin_owned_once(context: Context) -> Found:
     console = context.console
     if console in COM_IRQS:
         owners[(0, COM_IRQS[console])] = f"the native serial port {console}"
+    for pin, setting in native_pins(context.application):
+        owners.setdefault(pin, f"{setting.instance} ({setting.place})")
     for vm, irq in irqs_of(context):
         if irq.source is None:
             continue

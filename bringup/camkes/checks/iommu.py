@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from bringup.camkes.checks.context import GIB, Context
-from bringup.camkes.checks.memory import WINDOW_END, WINDOW_START
+from bringup.camkes.checks.context import Context
 from bringup.camkes.findings import Finding, Gap, Rule
 from bringup.camkes.vm import Vm
+from bringup.camkes.vmm import GIB, WINDOW_END, WINDOW_START
 from bringup.pci.model import Bdf, Dmar, Rmrr, Scope
 
 Found = Iterator[Finding | Gap]

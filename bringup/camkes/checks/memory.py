@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from bringup.camkes.checks.context import CAPTURE, GIB, MIB, PAGE, Context, bars_of, size_text
+from bringup.camkes.checks.context import CAPTURE, Context, size_text
 from bringup.camkes.findings import Finding, Gap, Rule
 from bringup.camkes.vm import Device, Range, Vm
+from bringup.camkes.vmm import GIB, MIB, PAGE, WINDOW_END, WINDOW_START, hardware_bars
 
 Found = Iterator[Finding | Gap]
 
@@ -27,8 +28,6 @@ C25 = Rule(
     "guest RAM and BARs fit into the VMM's window of 2303 MiB",
     "seL4_projects_libs guest memory: 0x10003000 to 0xa0000000; Failed to reserve PCI bar",
 )
-
-WINDOW_START, WINDOW_END = 0x1000_3000, 0xA000_0000
 
 
 def _memory(context: Context) -> Iterator[tuple[Vm, Device, Range]]:
@@ -78,7 +77,7 @@ def power_of_two(context: Context) -> Found:
     """C20: the BARs of the capture; without one, the sizes that are written can only be doubtful."""
     for vm, device, memory in _memory(context):
         function = context.function(device)
-        bars = bars_of(function) if function is not None else None
+        bars = hardware_bars(function) if function is not None else None
         if bars is None and memory.size > 0 and not memory.size % PAGE and memory.size & (memory.size - 1):
             yield C20.warning(
                 "size-doubtful",
@@ -89,7 +88,7 @@ def power_of_two(context: Context) -> Found:
                 "one entry per BAR, each with that BAR's size",
             )
     for vm, device, function in context.captured():
-        for bar in bars_of(function) or ():
+        for bar in hardware_bars(function) or ():
             if bar.kind == "mem" and bar.size and bar.size & (bar.size - 1):
                 yield C20.error(
                     "bar-size",
@@ -164,7 +163,7 @@ def window_fits(context: Context) -> Found:
 
 def _window_size(context: Context, device: Device) -> int:
     function = context.function(device)
-    bars = bars_of(function) if function is not None else None
+    bars = hardware_bars(function) if function is not None else None
     if bars is not None:
         return sum(max(bar.size or 0, PAGE) for bar in bars if bar.kind == "mem" and bar.base)
     sizes = (memory.size for memory in device.memory if 0 < memory.size < 4 * GIB)

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from bringup.camkes.checks.context import CAPTURE, Context, bars_of
+from bringup.camkes.checks.context import CAPTURE, Context
 from bringup.camkes.findings import Finding, Gap, Rule
 from bringup.camkes.vm import Device, Ports, Vm
+from bringup.camkes.vmm import EMULATED_PORTS, hardware_bars
 from bringup.pci.model import Function
 
 Found = Iterator[Finding | Gap]
@@ -28,16 +29,6 @@ C31 = Rule(
 
 _PORTS = 0x10000
 _VIRTIO_POOL, _VIRTIO_STEP = 0x9000, 0x400
-EMULATED = (
-    (0x20, 0x22, "the first PIC"),
-    (0x40, 0x44, "the PIT"),
-    (0x70, 0x72, "the RTC"),
-    (0xA0, 0xA2, "the second PIC"),
-    (0x3F8, 0x400, "ttyS0"),
-    (0x4D0, 0x4D2, "the PIC's trigger registers"),
-    (0xCF8, 0xD00, "PCI configuration"),
-)
-"""First port, first after it, and what the VMM has there."""
 
 
 def bars_covered(context: Context) -> Found:
@@ -50,7 +41,7 @@ def bars_covered(context: Context) -> Found:
         yield from _by_profile(context)
         return
     for vm, device, function in context.captured():
-        bars = bars_of(function)
+        bars = hardware_bars(function)
         if bars is None:
             yield C28.gap(f"{vm.name}: the I/O BARs of {device.at}", context.capture_with("its BARs"))
         for bar in bars or ():
@@ -112,7 +103,7 @@ def _is_known_bar(context: Context, vm: Vm, ports: Ports) -> bool:
         bar.kind == "io" and bar.base == ports.start and bar.end == ports.end
         for function in functions
         if function is not None
-        for bar in bars_of(function) or ()
+        for bar in hardware_bars(function) or ()
     )
 
 
@@ -163,7 +154,7 @@ def not_emulated(context: Context) -> Found:
     for vm in context.vms:
         pool = (_VIRTIO_POOL, _VIRTIO_POOL + _VIRTIO_STEP * max(vm.virtual_devices, 1), "a virtio device")
         for ports in vm.ports:
-            for start, end, what in (*EMULATED, pool):
+            for start, end, what in (*EMULATED_PORTS, pool):
                 if ports.start >= end or start >= ports.end:
                     continue
                 maybe = what == pool[2] and not vm.virtual_devices

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from bringup.camkes.checks.context import MIB, PAGE, Context, size_text
+from bringup.camkes.checks.context import Context, size_text
 from bringup.camkes.findings import Finding, Gap, Rule
 from bringup.camkes.vm import Vm
+from bringup.camkes.vmm import CNODE_BITS_DEFAULT, MIB, PAGE, SLOT_BYTES
 
 Found = Iterator[Finding | Gap]
 
@@ -29,8 +30,6 @@ C41 = Rule(
 )
 
 POOL_RATIO = 1.25
-CNODE_BITS_DEFAULT = 21  # camkes-vm components/VM/configurations/vm.h
-SLOT_BYTES = 32  # seL4 x86_64: seL4_SlotBits 5
 _HUGE_GUEST_MIB = 4000
 
 
