@@ -466,7 +466,7 @@ def test_table_is_complete_and_its_sentences_can_be_filled() -> None:
         assert all(cause and fix for cause, fix in row.causes)
     assert {row[3] for row in STALLS} | {
         "nothing-printed", "booted-elsewhere", "reboot-loop", "servers-lost",
-        "no-capture", "capture-incomplete",
+        "no-capture", "capture-incomplete", "no-report", "report-incomplete",
     } == set(TABLE)  # fmt: skip
 
 
