@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 from bringup.pci.model import Bdf, Function, Pcie
 from bringup.pci.topology import Topology
+from bringup.pci.topology_inferred import BELOW_A_PORT, on_root_bus
 
-_ON_ROOTS = ("root port", "root complex integrated endpoint", "root complex event collector")
 BusKey = tuple[int, int]
 """PCI domain and bus number."""
 
@@ -63,16 +63,21 @@ class Buses:
     def is_surely_root(self, key: BusKey) -> bool:
         """Whether no bridge leads to this bus, also none whose bus numbers were not observed.
 
-        A bridge is on a bus of a lower number than those behind it (PCI-to-PCI Bridge 1.2, 3.2.5.3), and
-        root ports and what is integrated in the root complex are on root buses only (PCIe 4.0, 7.5.3.2).
+        Bus 0 is always one. A bridge is on a bus of a lower number than those behind it (PCI-to-PCI Bridge
+        1.2, 3.2.5.3). Root ports, what is integrated in the root complex and host bridges are on root buses
+        only, endpoints and switches never (PCIe 4.0, 7.5.3.2). A capture without bus 0 and without a bridge
+        here is of a part of a machine (`lspci -s`): where the bridge should be, nobody looked.
         """
         domain, bus = key
         if key not in self.on or self.on[key][-1].bdf in self.topology.above:
             return False
-        if bus <= self.dark.get(domain, bus):
+        if bus == 0 or on_root_bus(self.on[key]):
             return True
         ports = (function.capability(Pcie) for function in self.on[key])
-        return any(port is not None and port.port_type in _ON_ROOTS for port in ports)
+        if any(port is not None and port.port_type in BELOW_A_PORT for port in ports):
+            return False
+        whole = (domain, 0) in self.on or any(function.is_bridge for function in self.on[key])
+        return whole and bus <= self.dark.get(domain, bus)
 
     def path(self, bdf: Bdf) -> tuple[Bdf, ...] | None:
         """Return the bridges above a function, root port first; None when that was not observed."""

@@ -51,7 +51,8 @@ def capability_json(capability: Capability) -> dict[str, Any]:
     if isinstance(decoded, Sriov):
         if decoded.vf_device is not None:
             body["vf_device"] = f"{decoded.vf_device:04x}"
-        body["bars"] = [bar_json(bar) for bar in decoded.bars]
+        if decoded.bars is not None:
+            body["bars"] = [bar_json(bar) for bar in decoded.bars]
     return body
 
 

@@ -166,7 +166,10 @@ class Acs:
 
 @dataclass(frozen=True, slots=True)
 class Sriov:
-    """SR-IOV (PCIe 4.0 9.3.3); the BARs are those of ONE virtual function, apart from the function's own."""
+    """SR-IOV (PCIe 4.0 9.3.3); the BARs are those of ONE virtual function, apart from the function's own.
+
+    `bars` None: the source does not tell them.
+    """
 
     enabled: bool | None = None
     total_vfs: int | None = None
@@ -174,7 +177,7 @@ class Sriov:
     first_offset: int | None = None
     stride: int | None = None
     vf_device: int | None = None
-    bars: tuple[Bar, ...] = ()
+    bars: tuple[Bar, ...] | None = None
 
 
 @dataclass(frozen=True, slots=True)

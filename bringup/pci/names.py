@@ -17,6 +17,7 @@ _PLACES = (Path("/usr/share/misc/pci.ids"), Path("/usr/share/hwdata/pci.ids"))
 _SOURCE = "pci.ids"
 # Lines of a section begin with a tab, comments with a hash.
 _NEXT_SECTION = re.compile(r"\n(?![\t#])")
+_BASE_CLASS = re.compile(r"\nC ([0-9a-f]{2})  [^\n]*((?:\n\t[^\n]*)*\n?)")
 
 
 class PciIds:
@@ -51,6 +52,16 @@ class PciIds:
         return self._line(section[0] + 7) if place is None else self._line(place + 6)
 
     @cache  # noqa: B019
+    def class_code(self, name: str) -> int | None:
+        """Return the 16-bit class code that alone has this name; None for any other text."""
+        codes = {
+            int(base[1], 16) << 8 | int(found[1], 16)
+            for base in _BASE_CLASS.finditer(self._text)
+            for found in re.finditer(rf"\n\t([0-9a-f]{{2}})  {re.escape(name)}(?=\n)", base[2])
+        }
+        return codes.pop() if len(codes) == 1 else None
+
+    @cache  # noqa: B019
     def _section(self, head: str) -> tuple[int, int] | None:
         start = self._find(head, 0, len(self._text))
         if start is None:
@@ -82,18 +93,31 @@ def with_names(machine: Machine, names: PciIds | None) -> Machine:
     """Return the machine with names where no source gave any; provenance says they are from pci.ids."""
     if names is None:
         return machine
-    return replace(machine, functions=tuple(_named(function, names) for function in machine.functions))
+    functions = (_named(_with_class(function, names), names) for function in machine.functions)
+    return replace(machine, functions=tuple(functions))
+
+
+def _with_class(function: Function, names: PciIds) -> Function:
+    """Return the function with the class that a listing without numbers (lspci without -nn) tells by name."""
+    if function.class_name is None or function.class_code is not None:
+        return function
+    code = names.class_code(function.class_name)
+    if code is None:
+        return function
+    return replace(function, class_code=code, provenance={**function.provenance, "class_code": _SOURCE})
 
 
 def _named(function: Function, names: PciIds) -> Function:
     found: dict[str, str | None] = {}
     if function.vendor is not None and function.vendor_name is None:
         found["vendor_name"] = names.vendor(function.vendor)
-    if function.vendor is not None and function.device is not None and function.device_name is None:
-        found["device_name"] = names.device(function.vendor, function.device)
-    elif function.device_name is not None and (vendor := found.get("vendor_name")):
+    told = function.device_name
+    if told is not None and (vendor := found.get("vendor_name")):
         # lspci's text writes both names as one.
-        found["device_name"] = function.device_name.removeprefix(vendor).lstrip() or None
+        told = found["device_name"] = told.removeprefix(vendor).lstrip() or None
+    # `Device 10c9` is what lspci writes where its own pci.ids had no name.
+    if None not in (function.vendor, function.device) and told in (None, f"Device {function.device:04x}"):
+        found["device_name"] = names.device(function.vendor or 0, function.device or 0) or told
     if function.class_code is not None and function.class_name is None:
         found["class_name"] = names.class_name(function.class_code)
     known = {k: name for k, name in found.items() if name is not None and name != getattr(function, k)}

@@ -38,6 +38,8 @@ _PARENTS = {
     _TO_CONVENTIONAL: _SWITCH_OR_ROOT,
     "downstream port": ("upstream port",),
 }
+BELOW_A_PORT = frozenset(_PARENTS)
+"""Port types of what is behind another port, never on a root bus."""
 
 
 def infer_bridges(functions: Sequence[Function]) -> tuple[Function, ...]:

@@ -165,7 +165,7 @@ def small() -> Assessment:
 
 
 def full() -> Assessment:
-    """One function of which everything was observed; every key of the JSON occurs."""
+    """A function of which everything was observed, and its root port; every key of the JSON occurs."""
     scope = Scope(1, 0, 0x16, ((0, 0), (0, 1)), PORT0)
     capabilities = (
         Capability(0x01, 0x40, version=3, decoded=PowerManagement("D0", no_soft_reset=True)),
@@ -219,8 +219,9 @@ def full() -> Assessment:
         net=(NetInterface("eth0", "02:00:00:00:00:01", link=True, speed_mbps=1000),),
         config_bytes=4096,
     )
+    broken = replace(function, problems=("capability at 0xfc leads back to 0x40",))
     everything = Machine(
-        (replace(function, problems=("capability at 0xfc leads back to 0x40",)),),
+        (bridge("16:00.0", 0x17, 0x17), broken),
         identity=Identity(**{field.name: f"some {field.name}" for field in fields(Identity)}),
         platform=Platform("Xeon", True, False, True, True, 64 << 30, "6.1.0", "quiet", "bios"),
         acpi=Acpi(

@@ -345,7 +345,7 @@ def test_damaged_captures_end_in_a_machine_or_a_sentence(data: st.DataObject) ->
     whole = data.draw(st.sampled_from([*TEXTS.values(), tar()]))
     damaged = bytearray(whole)
     for _ in range(data.draw(st.integers(1, 6))):
-        at = data.draw(st.integers(0, len(damaged) - 1))
+        at = data.draw(st.integers(0, len(damaged)))
         damaged[at : at + data.draw(st.integers(0, 40))] = data.draw(st.binary(max_size=40))
     try:
         assert read_bytes(bytes(damaged), "it").sources

@@ -16,7 +16,8 @@ from bringup.pci.buses import Buses
 from bringup.pci.diff import Item, differences
 from bringup.pci.export import to_json
 from bringup.pci.export_diff import diff_json
-from bringup.pci.model import Bar, Capability, Function, Machine, Pcie
+from bringup.pci.export_parts import capability_json
+from bringup.pci.model import Bar, Bdf, Capability, Function, Machine, Pcie, Sriov
 from tests.unit.pci_view_machines import PORT0, bridge, full, machine, port, seen, small, small_machine
 from tests.unit.test_report_pci import check_golden
 
@@ -67,7 +68,7 @@ def test_golden_object() -> None:
 
 def test_the_names_that_others_rely_on() -> None:
     body = to_json(full())
-    function = body["functions"][0]
+    _, function = body["functions"]
     assert body["schema"] == 1
     assert function["bdf"] == "0000:17:00.0"
     assert (function["vendor"], function["device"], function["class"]) == ("8086", "1521", "020000")
@@ -89,7 +90,26 @@ def test_the_names_that_others_rely_on() -> None:
 
 def test_what_was_not_observed_is_absent() -> None:
     (function,) = to_json(Assessment(machine(Function(PORT0))))["functions"]
-    assert function == {"bdf": "0000:17:00.0", "path": [], "provenance": {}}
+    assert function == {"bdf": "0000:17:00.0", "provenance": {}}
+
+
+def test_a_part_of_a_machine_tells_no_root_bus() -> None:
+    port = seen("01:00.0", capabilities=(Capability(0x10, 0xA0, decoded=Pcie("endpoint")),))
+    host = seen("00:00.0", class_code=0x0600)
+    for functions in ((port,), (port, host), (seen("01:00.0"),)):
+        assert Buses.of(functions).path(port.bdf) is None
+    # Conventional PCI on a bus of its own, all of the machine being there.
+    assert Buses.of((host, seen("01:00.0"))).path(port.bdf) == ()
+    # What a hypervisor puts on bus 0 is an endpoint on a root bus all the same.
+    assert Buses.of((replace(port, bdf=Bdf.parse("00:05.0")),)).path(Bdf.parse("00:05.0")) == ()
+
+
+def test_bars_of_virtual_functions_that_no_source_told_are_absent() -> None:
+    told = [
+        capability_json(Capability(0x10, 0x160, extended=True, decoded=Sriov(total_vfs=8, bars=bars)))
+        for bars in (None, ())
+    ]
+    assert "bars" not in told[0] and told[1]["bars"] == []
 
 
 def test_what_was_observed_and_is_none_is_null() -> None:
@@ -149,9 +169,11 @@ def test_paths_from_the_root_port_down() -> None:
 
 def test_a_path_that_an_unread_bridge_may_be_on_is_absent() -> None:
     unread = seen("02:00.0", class_code=0x0604, header_type=1)
-    body = to_json(Assessment(machine(unread, bridge("03:00.0", 4, 4), seen("04:00.0"), seen("01:00.0"))))
+    host = seen("00:00.0", class_code=0x0600)
+    others = (bridge("03:00.0", 4, 4), seen("04:00.0"), seen("01:00.0"))
+    body = to_json(Assessment(machine(host, unread, *others)))
     paths = {function["bdf"][5:7]: function.get("path") for function in body["functions"]}
-    assert paths == {"01": [], "02": [], "03": None, "04": None}
+    assert paths == {"00": [], "01": [], "02": [], "03": None, "04": None}
 
 
 def test_a_root_port_is_on_a_root_bus_whatever_was_not_read() -> None:

@@ -427,3 +427,12 @@ def test_a_recorded_function_whose_bars_only_the_os_knows() -> None:
         (4, 0x843060000000, 1 << 20),
     ]
     assert nic.driver == "thunder-nic"
+
+
+def test_a_listing_without_numbers_says_so() -> None:
+    named = b"17:00.0 Ethernet controller: Intel Corporation I350 Gigabit Network Connection (rev 01)\n"
+    (missing,) = lspci.parse(named, "it").missing
+    assert missing.what == "ids of 1 function in it" and "-nn" in missing.why
+    assert not lspci.parse(
+        named.replace(b": Intel", b" [0200]: Intel").replace(b" (rev", b" [8086:1521] (rev")
+    ).missing

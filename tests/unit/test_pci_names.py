@@ -52,6 +52,31 @@ def test_names_fill_only_what_no_source_told() -> None:
     assert function.provenance["vendor_name"] == "pci.ids"
 
 
+def test_what_lspci_writes_for_no_name_is_no_name() -> None:
+    def name(text: str, device: int) -> str | None:
+        read = {"vendor": 0x8086, "device": device, "device_name": text}
+        told = Function(Bdf(0, 0, 0, 0), **read, provenance=dict.fromkeys(read, "x"))  # type: ignore[arg-type]
+        return with_names(Machine((told,)), IDS).functions[0].device_name
+
+    assert name("Intel Corporation Device 1521", 0x1521) == "I350 Gigabit Network Connection"
+    assert name("Device 1521", 0x1521) == "I350 Gigabit Network Connection"
+    assert name("Intel Corporation Device 9999", 0x9999) == "Device 9999"
+
+
+def test_a_class_is_known_by_its_name() -> None:
+    def class_code(text: str) -> int | None:
+        told = Function(Bdf(0, 0, 0, 0), class_name=text, provenance={"class_name": "x"})
+        (function,) = with_names(Machine((told,)), IDS).functions
+        assert function.observed("class_code") == (function.class_code is not None)
+        return function.class_code
+
+    assert class_code("Ethernet controller") == 0x0200
+    # A base class's name is what lspci writes for any of its nameless subclasses.
+    assert class_code("Network controller") is None
+    assert class_code("I350 Gigabit Network Connection") is None
+    assert class_code("") is None
+
+
 def test_no_names_no_change() -> None:
     machine = Machine((Function(Bdf(0, 0, 0, 0), vendor=0x8086, provenance={"vendor": "x"}),))
     assert with_names(machine, None) is machine

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 from bringup.errors import UsageError
@@ -57,8 +57,14 @@ def parse(data: bytes, name: str = KIND) -> Machine:
             sorted(told_elsewhere(_unique(functions, name), "driver"), key=lambda function: function.bdf)
         ),
         sources=(SourceInfo(name, KIND, hashlib.sha256(data).hexdigest()),),
-        missing=_stray_lines(strays, name),
+        missing=(*_without_ids(functions, name), *_stray_lines(strays, name)),
     )
+
+
+def _without_ids(functions: Sequence[Function], name: str) -> tuple[Missing, ...]:
+    count = sum(not function.observed("device") for function in functions)
+    what = f"ids of {count} function{'s' if count > 1 else ''} in {name}"
+    return (Missing(what, "the listing has names only: it was made without -nn"),) if count else ()
 
 
 def _records(data: bytes, name: str, strays: list[int]) -> Iterator[Record]:

@@ -167,7 +167,8 @@ def _sriov(title: str, details: Sequence[str]) -> Decoded:
         first_offset=int(place[1]) if place else None,
         stride=int(place[2]) if place else None,
         vf_device=int(place[3], 16) if place else None,
-        bars=tuple(bar for bar in regions if bar is not None),
+        # Without detail (-v) the title stands alone.
+        bars=tuple(bar for bar in regions if bar is not None) if counts else None,
     )
 
 

@@ -177,7 +177,8 @@ def _sriov(offset: int, text: str) -> Decoded:
         first_offset=None if place is None else int(place[1], 16),
         stride=None if place is None else int(place[2], 16),
         vf_device=None if device is None else int(device[1], 16),
-        bars=tuple(bar for bar in bars if bar is not None),
+        # It shows those that FreeBSD has given addresses, which it does when virtual functions are made.
+        bars=tuple(bar for bar in bars if bar is not None) or None,
     )
 
 
