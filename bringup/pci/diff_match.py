@@ -6,9 +6,11 @@ In this order, each step only for what the steps before left over:
    function number and kind: where it is unique on both sides;
 2. the same place: the same device and function numbers all the way down from the same root bus;
 3. the same address;
-4. the same kind (ids, function number), in order of address.
+4. the same kind (ids, function number), in order of address;
+5. the same address once more, whatever the subsystem: the board's maker changed it, or it is another make of
+   the same chip in that place, and that is told.
 
-A pair has the same vendor and device, and the same subsystem where both captures tell it.
+A pair has the same vendor and device, and but for the last step the same subsystem where both tell it.
 """
 
 from __future__ import annotations
@@ -47,6 +49,9 @@ def match(a: Machine, b: Machine) -> tuple[list[Pair], list[Function], list[Func
     for pair in _alike(left.values(), right.values()):
         pairs.append(pair)
         del left[pair[0].bdf], right[pair[1].bdf]
+    for bdf in left.keys() & right.keys():
+        if _ids(left[bdf]) == _ids(right[bdf]):
+            pairs.append((left.pop(bdf), right.pop(bdf)))
     return sorted(pairs, key=lambda pair: pair[0].bdf), list(left.values()), list(right.values())
 
 
@@ -73,10 +78,14 @@ def _by_key(functions: Iterable[Function], key: Key) -> dict[Hashable, list[Func
 
 
 def _may_be_one(first: Function, second: Function) -> bool:
-    if (first.vendor, first.device) != (second.vendor, second.device):
+    if _ids(first) != _ids(second):
         return False
     both = first.observed("subsystem") and second.observed("subsystem")
     return not both or first.subsystem == second.subsystem
+
+
+def _ids(function: Function) -> tuple[int | None, int | None]:
+    return function.vendor, function.device
 
 
 def _alike(left: Iterable[Function], right: Iterable[Function]) -> list[Pair]:

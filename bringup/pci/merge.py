@@ -22,6 +22,7 @@ from bringup.pci.model import (
     Machine,
     Missing,
     Platform,
+    SerialNumber,
 )
 
 # Fields that hardware and firmware set: two sources of one machine must agree. Others change while it runs.
@@ -77,12 +78,32 @@ def _refuse_two_machines(first: Machine, second: Machine) -> None:
                 f"and {_id(function)} in {_name(second)}",
                 hint="give captures of one machine, or compare two with `bringup pci diff`",
             )
+        if _are_two(other, function):
+            raise ProfileError(
+                f"two machines: {function.bdf.short} has serial number {_serial(other)} in {_name(first)} "
+                f"and {_serial(function)} in {_name(second)}",
+                hint="give captures of one machine, or compare two with `bringup pci diff`",
+            )
     boards = [m.identity.baseboard for m in (first, second) if m.identity and m.identity.baseboard]
     if len(set(boards)) > 1:
         raise ProfileError(
             f"two machines: {_name(first)} is of a {boards[0]} and {_name(second)} of a {boards[1]}",
             hint="give captures of one machine, or compare two with `bringup pci diff`",
         )
+
+
+def _are_two(one: Function, other: Function) -> bool:
+    """Whether two functions at one address show different serial numbers.
+
+    Old versions of lspci wrote the bytes of a serial number from the last to the first.
+    """
+    serial, theirs = _serial(one), _serial(other)
+    return bool(serial and theirs) and serial not in (theirs, "-".join(reversed(theirs.split("-"))))
+
+
+def _serial(function: Function) -> str:
+    capability = function.capability(SerialNumber)
+    return "" if capability is None else capability.value
 
 
 def _id(function: Function) -> str:

@@ -69,15 +69,23 @@ def report_lines(assessment: Assessment, view: View) -> Iterator[str]:
     if shown:
         yield from _table([_Row.of(function, assessment, view) for function in shown], view)
     else:
-        yield "no Ethernet controller was seen" if machine.functions else "no PCI function was seen"
+        yield from textwrap.wrap(_none_shown(machine), view.width, break_on_hyphens=False)
     yield from finding_lines(assessment, frozenset(f.bdf for f in shown), view.width, verbose=view.verbose)
     yield from _unseen(machine, view)
     hidden = len(machine.functions) - len(shown)
     if hidden:
         yield ""
-        yield paint(
-            f"{hidden} other functions: --all, --tree or --svg FILE; evidence and sources: -v", "faint"
-        )
+        what = "1 other function" if hidden == 1 else f"{hidden} other functions"
+        yield paint(f"{what}: --all, --tree or --svg FILE; evidence and sources: -v", "faint")
+
+
+def _none_shown(machine: Machine) -> str:
+    if not machine.functions:
+        return "no PCI function was seen"
+    count, unknown = len(machine.functions), sum(not f.observed("class_code") for f in machine.functions)
+    if unknown:
+        return f"no Ethernet controller was seen; what {unknown} of {count} are was not observed"
+    return "no Ethernet controller was seen"
 
 
 def headline(assessment: Assessment, width: int, why_no_profile: str = "") -> Iterator[str]:
@@ -115,7 +123,7 @@ def _inputs(sources: Sequence[SourceInfo]) -> str:
 
 def _profile(assessment: Assessment, why_none: str) -> str:
     if assessment.profile is None:
-        return f"no profile: {why_none or 'none was named'}"
+        return f"no profile: {clean(why_none, 200) or 'none was named'}"
     codes = {finding.code for finding in assessment.findings}
     if codes & _ANOTHER_BOARD:
         return f"unit does not match profile {assessment.profile}"

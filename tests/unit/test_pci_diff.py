@@ -393,6 +393,23 @@ def test_two_recorded_units_of_one_model() -> None:
     assert differences(before, before) == Diff()
 
 
+def test_another_make_of_a_chip_in_its_place_is_told_as_such() -> None:
+    before = machine(dull("00:14.0", subsystem=(0x15D9, 0x0987)), port("17:00.0", "A", 0))
+    after = machine(dull("00:14.0", subsystem=(0x15D9, 0x0986)), port("17:00.0", "A", 0))
+    (item,) = differences(before, after).items
+    assert (item.kind, item.what, item.old, item.new) == ("changed", "subsystem", "15d9:0987", "15d9:0986")
+    # Where one of the same make came elsewhere, that is the one.
+    moved = machine(
+        dull("00:14.0", subsystem=(0x15D9, 0x0986)),
+        dull("00:15.0", subsystem=(0x15D9, 0x0987)),
+        port("17:00.0", "A", 0),
+    )
+    assert told(differences(before, moved)) == [
+        ("moved", "address", "00:14.0", "00:15.0"),
+        ("added", "address", "", "00:14.0"),
+    ]
+
+
 def test_a_recorded_unit_and_its_sibling() -> None:
     before, after = recorded(
         "pciconf-SYS-E300-9D-4CN8TP-05566134F9.txt", "pciconf-SYS-E300-9D-8CN8TP-18576EF86C.txt"

@@ -138,3 +138,5 @@ def test_a_bundle_s_list_of_what_it_could_not_read_is_told() -> None:
     files["missing"] = b"cmd/dmesg\toperation not permitted\nrubbish\n"
     machine = read_linux(MemoryFiles(files, links), "x")
     assert Missing("cmd/dmesg", "operation not permitted") in machine.missing
+    # What was there and could not be read is not absent too.
+    assert Missing("cmd/dmesg", "absent") not in machine.missing

@@ -6,7 +6,19 @@ import pytest
 
 from bringup.errors import ProfileError
 from bringup.pci.merge import merge
-from bringup.pci.model import Acpi, Bar, Bdf, Function, Identity, Machine, Madt, Missing, SourceInfo
+from bringup.pci.model import (
+    Acpi,
+    Bar,
+    Bdf,
+    Capability,
+    Function,
+    Identity,
+    Machine,
+    Madt,
+    Missing,
+    SerialNumber,
+    SourceInfo,
+)
 
 NIC = Bdf.parse("17:00.0")
 
@@ -72,6 +84,21 @@ def test_different_devices_at_one_address_are_two_machines() -> None:
     second = view("b", seen("b", vendor=0x8086, device=0x37D2))
     with pytest.raises(ProfileError, match=r"two machines: 17:00\.0 is 8086:1521 in a and 8086:37d2 in b"):
         merge([first, second])
+
+
+def test_different_serial_numbers_at_one_address_are_two_machines() -> None:
+    def card(name: str, serial: str) -> Machine:
+        told = Capability(0x03, 0x140, extended=True, decoded=SerialNumber(serial))
+        return view(name, seen(name, vendor=0x8086, device=0x1521, capabilities=(told,)))
+
+    first = card("a", "00-11-22-ff-ff-33-44-55")
+    with pytest.raises(
+        ProfileError, match=r"two machines: 17:00\.0 has serial number 00-11.* in a and .* in b"
+    ):
+        merge([first, card("b", "00-11-22-ff-ff-33-44-56")])
+    # As old lspci writes it.
+    assert len(merge([first, card("b", "55-44-33-ff-ff-22-11-00")]).functions) == 1
+    assert len(merge([first, view("b", seen("b", vendor=0x8086, device=0x1521))]).functions) == 1
 
 
 def test_different_boards_are_two_machines() -> None:

@@ -79,7 +79,12 @@ def test_what_was_not_observed_is_said() -> None:
     ("assessed", "said"),
     [
         (Assessment(Machine(())), "no PCI function was seen"),
-        (Assessment(machine(dull("00:00.0"))), "no Ethernet controller was seen"),
+        (Assessment(machine(dull("00:00.0"))), "no Ethernet controller was seen\n"),
+        (Assessment(machine(dull("00:00.0"))), "\n1 other function: --all"),
+        (
+            Assessment(machine(dull("00:00.0"), Function(PORT0))),
+            "no Ethernet controller was seen; what 1 of 2 are was not observed",
+        ),
     ],
 )
 def test_machines_without_a_nic(assessed: Assessment, said: str) -> None:
@@ -130,6 +135,10 @@ def test_why_there_is_no_profile_is_said() -> None:
     view = View(120, why_no_profile="no profile is of a BOARD-1")
     shown = text(report_lines(replace(small(), profile=None), view))
     assert shown.splitlines()[1].endswith("; no profile: no profile is of a BOARD-1")
+    turned = text(
+        report_lines(replace(small(), profile=None), replace(view, why_no_profile="no \u202eprofile"))
+    )
+    assert turned.splitlines()[1].endswith("no profile: no ?profile")
 
 
 @pytest.mark.parametrize(

@@ -20,6 +20,7 @@ UNREADABLE = "missing"
 BOOT_LOG = "cmd/dmesg"
 
 _UNREADABLE_LIMIT = 10_000
+_ABSENT = "absent"
 
 
 def read_linux(files: Files, name: str, sha256: str = "") -> Machine:
@@ -41,7 +42,8 @@ def read_linux(files: Files, name: str, sha256: str = "") -> Machine:
         sources=(SourceInfo(name, KIND, sha256),),
         missing=(*missing, *acpi_missing, *no_interrupts, *no_ioports, *no_iomem, *_unreadable(files)),
     )
-    return _with_boot_log(machine, files, name)
+    machine = _with_boot_log(machine, files, name)
+    return replace(machine, missing=_with_reasons(machine.missing))
 
 
 def _with_boot_log(machine: Machine, files: Files, name: str) -> Machine:
@@ -59,6 +61,12 @@ def _with_boot_log(machine: Machine, files: Files, name: str) -> Machine:
         lost = Missing("firmware BARs", f"{BOOT_LOG} does not reach back to the boot")
         told = replace(told, missing=(*told.missing, lost))
     return merge([machine, told])
+
+
+def _with_reasons(missing: tuple[Missing, ...]) -> tuple[Missing, ...]:
+    """Return the gaps without `absent` for what a bundle says was there and could not be read."""
+    explained = {gap.what for gap in missing if gap.why != _ABSENT}
+    return tuple(gap for gap in missing if gap.why != _ABSENT or gap.what not in explained)
 
 
 def _unreadable(files: Files) -> tuple[Missing, ...]:
