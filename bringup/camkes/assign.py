@@ -30,8 +30,7 @@ ACCEPTABLE = frozenset((
     "bar-above-4g", "bar-below-page", "bar-not-aligned", "bar-not-power-of-two", "bar-unassigned",
     "beyond-pci-table", "device-all-ones", "firmware-bar-differs", "io-range-beyond", "io-range-emulated",
     "io-range-overlap", "ioapic-not-recorded", "iommu-dropped", "iommu-off", "needs-change", "no-intx-pin",
-    "profile-board", "profile-functions-missing", "segment-not-zero", "sriov-enabled", "unknown", "vtx-off",
-    "x2apic-on",
+    "segment-not-zero", "sriov-enabled", "unknown", "vtx-off", "x2apic-on",
 ))
 # fmt: on
 """Codes of what a device may need elsewhere (the errors of `probe-pci`), or of what is not known of it."""
@@ -175,7 +174,8 @@ def _refuse_unpassable(
 def _codes(bdf: Bdf, assessment: Assessment) -> tuple[str, ...]:
     """Return what has to be accepted: errors of function and machine, or one word where none is told."""
     found = [f.code for f in assessment.findings if f.bdf in (bdf, None) and f.severity == "error"]
-    return tuple(dict.fromkeys(found)) or ("needs-change",)
+    # That the machine is not quite the profile's board asks for no change and stops no device.
+    return tuple(code for code in dict.fromkeys(found) if code in ACCEPTABLE) or ("needs-change",)
 
 
 def _passable(assessment: Assessment) -> str:

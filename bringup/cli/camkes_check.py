@@ -8,6 +8,7 @@ import click
 
 from bringup.cli.camkes_facts import read_facts
 from bringup.cli.context import Context
+from bringup.cli.screen import fold_width
 from bringup.cli.style import emit_json, glyph, say
 from bringup.errors import ProfileError
 
@@ -53,7 +54,7 @@ def command(
     from bringup.camkes.checks import check
     from bringup.camkes.settings import load_application
     from bringup.drift_gate import claims_in
-    from bringup.report.camkes_text import count_line, report_json, report_lines
+    from bringup.report.camkes_text import count_line, folded, report_json, report_lines
 
     context = ctx.find_object(Context) or Context(lab_file=None)
     loaded = load_application(application, include=include, define=define, allow_missing=allow_missing)
@@ -78,6 +79,6 @@ def command(
     say(f"{glyph('bad' if failed else 'ok')} {count_line(report)}{code}")
     if loaded.missing_includes:
         say(f"not read: {', '.join(loaded.missing_includes)} (what is checked is a part of the application)")
-    for line in report_lines(report, verbose=verbose):
+    for line in folded(report_lines(report, verbose=verbose), fold_width()):
         say(line)
     return exit_code

@@ -19,6 +19,7 @@ from bringup.cli.camkes_assign import (
     grants_json,
     report_summary,
 )
+from bringup.cli.screen import fold_width
 from bringup.cli.style import emit_json, say
 from bringup.errors import ProfileError, UsageError
 
@@ -99,13 +100,15 @@ def _refuse_target(output: Path, application: Path) -> None:
 
 
 def _tell(given: Assigned, output: Path | None, report: Report, current: bool) -> None:
-    for line in grant_lines(given.passthrough):
+    from bringup.report.camkes_text import folded
+
+    for line in folded(grant_lines(given.passthrough), fold_width(), 10):
         say(line)
     if output is not None:
         say(f"{'unchanged' if current else 'wrote'} {output} ({report_summary(report)})")
     else:
         say(report_summary(report))
-    for line in finding_lines(report):
+    for line in folded(finding_lines(report), fold_width(), 6):
         say(line)
     if output is not None and report.clean:
         folder = output.resolve().parent.name

@@ -17,6 +17,7 @@ from bringup.cli.camkes_assign import (
     grants_json,
     report_summary,
 )
+from bringup.cli.screen import fold_width
 from bringup.cli.style import emit_json, say
 from bringup.errors import ProfileError, UsageError
 
@@ -53,6 +54,7 @@ def command(
     from bringup.camkes.syntax import read_text, replace
     from bringup.camkes.update import prove, update_changes
     from bringup.profile_toml import shown_path
+    from bringup.report.camkes_text import folded
 
     if output is not None and (diff or check):
         raise UsageError("-o writes, and --diff and --check do not", hint="give one of them")
@@ -82,10 +84,10 @@ def command(
         emit_json({**body, "cautions": list(given.passthrough.cautions)})
         return exit_code
     click.echo(shown, nl=False)
-    for line in grant_lines(given.passthrough):
+    for line in folded(grant_lines(given.passthrough), fold_width(), 10):
         say(line)
     say(f"{_outcome(target, stale, diff or check, backup)} ({report_summary(report)})")
-    for line in finding_lines(report):
+    for line in folded(finding_lines(report), fold_width(), 6):
         say(line)
     return exit_code
 

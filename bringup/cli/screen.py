@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 import sys
 
+from bringup.cli.style import is_terminal
+
 _NARROWEST, _WIDEST = 60, 200
 # Files and pipes: as wide as a page of this tool's other reports.
 _PAGE = 118
@@ -20,6 +22,11 @@ def screen_width() -> int:
     except (AttributeError, OSError, ValueError):  # no stderr, or no terminal
         return _PAGE
     return max(_NARROWEST, min(columns or _PAGE, _WIDEST))
+
+
+def fold_width() -> int | None:
+    """Return the columns to break long sentences at; None where a program reads them, line by line."""
+    return screen_width() if is_terminal() else None
 
 
 def can_show(characters: str) -> bool:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+import textwrap
+from collections.abc import Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 from bringup.camkes.findings import Finding, Report
@@ -159,3 +160,18 @@ def plan_json(plan: MemoryPlan) -> dict[str, Any]:
 
 def _size(count: int) -> str:
     return f"{count // _MIB} MiB" if count % _MIB == 0 else f"{count / _MIB:.1f} MiB"
+
+
+def folded(lines: Iterable[str], width: int | None, indent: int = 8) -> Iterator[str]:
+    """Yield lines broken at words to `width` columns, the rest below `indent`; None: as they are."""
+    for line in lines:
+        if width is None or len(line) <= width:
+            yield line
+        else:
+            yield from textwrap.wrap(
+                line,
+                width,
+                subsequent_indent=" " * indent,
+                break_on_hyphens=False,
+                break_long_words=False,
+            )

@@ -19,6 +19,7 @@ from bringup.cli import root
 from bringup.drift_gate import check_drift, find_overlays
 from bringup.errors import BringupError, ProfileError
 from bringup.lab import Board
+from bringup.report.camkes_text import folded
 
 GOLDEN = Path(__file__).resolve().parents[1] / "golden" / "camkes"
 RECORDED = Path(__file__).resolve().parents[2].parent / "shared" / "data" / "pci"
@@ -178,6 +179,31 @@ def test_bytes_that_are_no_utf8_are_kept(here: Path) -> None:
     assert b'"name":"\xff", "ioapic":0' in overlay(*TWO).stdout_bytes
     assert overlay(*TWO, "-o", "e300/p.camkes").return_value == 0
     assert b'"name":"\xff", "ioapic":0' in (here / "e300" / "p.camkes").read_bytes()
+
+
+def test_what_was_accepted_does_not_fail_the_check_that_follows(here: Path) -> None:
+    # 200 functions before the two ports.
+    kind = "class=0x088000 card=0x00000000 chip=0x20248086 rev=0x04 hdr=0x00"
+    fill = "".join(f"none{n}@pci0:0:{n >> 3}:{n & 7}:\t{kind}\n" for n in range(200))
+    (here / "pciconf.txt").write_text(fill + listing())
+    one = ("--assign", "vm0=17:00.0", "-o", "e300/p.camkes")
+    assert "once that is done: --accept beyond-pci-table" in str(told(overlay(*one)).hint)
+    result = overlay(*one, "--accept", "beyond-pci-table")
+    assert result.return_value == 0 and "warning C14" in result.stderr, result.output
+    (here / "build").mkdir()
+    (here / "build" / "CMakeCache.txt").write_text("libpci_SOURCE_DIR:STATIC=" + str(here / "libpci") + "\n")
+    (here / "libpci" / "include" / "pci").mkdir(parents=True)
+    (here / "libpci" / "include" / "pci" / "pci.h").write_text("#define PCI_MAX_DEVICES 128\n")
+    built = overlay(*one, "--accept", "beyond-pci-table", "--build-dir", "build")
+    assert built.return_value == 12 and "error C14" in built.stderr
+
+
+def test_sentences_are_broken_at_words_on_a_terminal_only() -> None:
+    line = "  do    write " + "word " * 30
+    assert list(folded([line, "short"], None)) == [line, "short"]
+    lines = list(folded([line, "short"], 60))
+    assert max(map(len, lines)) <= 60 and lines[1].startswith("        word") and lines[-1] == "short"
+    assert list(folded(["x" * 200], 60)) == ["x" * 200]
 
 
 def test_what_is_not_ours_is_not_overwritten(here: Path) -> None:
