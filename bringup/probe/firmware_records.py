@@ -39,7 +39,7 @@ TRIES = 3
 
 _FIRMWARES: tuple[Literal["bios", "uefi"] | None, ...] = (None, "bios", "uefi")
 _PLACES = ("nowhere", "from the loader", "in the EBDA", "in BIOS memory")
-_SIZINGS = ("sized", "bridge", "display", "console", "not asked", "unrestored")
+_SIZINGS = ("sized", "bridge", "display", "console", "not asked", "unrestored", "no BARs")
 _BOOT = struct.Struct("<BBIBI")
 _CPU = struct.Struct("<4IBQQ")
 _REGION = struct.Struct("<QQI")

@@ -46,7 +46,8 @@ static void print_size(uint64_t size)
 
 static void print_bars(void)
 {
-    unsigned bars = (config.bytes[PCI_HEADER_TYPE] & 0x7f) == 0 ? BARS : 0;
+    bool has_bars = (config.bytes[PCI_HEADER_TYPE] & 0x7f) == 0 && sizes.state != SIZING_NO_BARS;
+    unsigned bars = has_bars ? BARS : 0;
     for (unsigned i = 0; i < bars; i += bar_is_wide(config.bytes, i) ? 2 : 1) {
         uint64_t size = bar_size(config.bytes, &sizes, i);
         if (!size && !bar_base(config.bytes, i)) {

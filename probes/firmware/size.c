@@ -11,6 +11,17 @@ enum {
 
 static const uint32_t ROM_ADDRESS = 0xfffff800;
 
+/* Intel functions with registers of another kind at 0x10 to 0x33: C620 MROM (E300-9D: 00:11.0 and .1), Haswell
+   and Broadwell uncore. Linux does not touch them either (arch/x86/pci/fixup.c, pci_invalid_bar). */
+static const uint16_t without_bars[] = {0x2fc0, 0x6f60, 0x6fa0, 0x6fc0, 0xa1ec, 0xa1ed, 0xa26c, 0xa26d};
+
+/* The function that is being sized. */
+static struct {
+    bool under_way;
+    uint16_t bdf;
+    const uint8_t *config;
+} current;
+
 static uint32_t bar(const uint8_t *config, unsigned index)
 {
     return get32(config + PCI_BAR0 + 4 * index);
@@ -63,6 +74,16 @@ static bool holds_console(const uint8_t *config, const uint16_t consoles[CONSOLE
     return false;
 }
 
+static bool has_no_bars(const uint8_t *config)
+{
+    for (unsigned i = 0; i < sizeof(without_bars) / sizeof(*without_bars); i++) {
+        if (get16(config) == 0x8086 && get16(config + 2) == without_bars[i]) {
+            return true;
+        }
+    }
+    return false;
+}
+
 static enum sizing may_size(const uint8_t *config, const uint16_t consoles[CONSOLES_MAX])
 {
     uint8_t base_class = config[PCI_CLASS + 1];
@@ -71,6 +92,9 @@ static enum sizing may_size(const uint8_t *config, const uint16_t consoles[CONSO
     }
     if (base_class == BASE_CLASS_DISPLAY) {
         return SIZING_DISPLAY;
+    }
+    if (has_no_bars(config)) {
+        return SIZING_NO_BARS;
     }
     return holds_console(config, consoles) ? SIZING_CONSOLE : SIZED;
 }
@@ -111,12 +135,29 @@ void size_bars(uint16_t bdf, const uint8_t *config, const uint16_t consoles[CONS
     }
     uint16_t command = get16(config + PCI_COMMAND);
     bool restored = true;
+    current.bdf = bdf;
+    current.config = config;
+    current.under_way = true;
     pci_write16(bdf, PCI_COMMAND, (uint16_t)(command & ~(COMMAND_IO | COMMAND_MEMORY)));
     for (unsigned index = 0; index < BARS; index += bar_is_wide(config, index) ? 2 : 1) {
         restored &= size_one(bdf, config, index, sizes->bar + index);
     }
     restored &= size_rom(bdf, config, &sizes->rom);
     pci_write16(bdf, PCI_COMMAND, command);
+    current.under_way = false;
     restored &= pci_read16(bdf, PCI_COMMAND) == command;
     sizes->state = restored ? SIZED : SIZING_UNRESTORED;
+}
+
+void size_abandon(void)
+{
+    if (!current.under_way) {
+        return;
+    }
+    current.under_way = false;
+    for (unsigned index = 0; index < BARS; index++) {
+        pci_write32(current.bdf, PCI_BAR0 + 4 * index, bar(current.config, index));
+    }
+    pci_write32(current.bdf, PCI_ROM, get32(current.config + PCI_ROM));
+    pci_write16(current.bdf, PCI_COMMAND, get16(current.config + PCI_COMMAND));
 }

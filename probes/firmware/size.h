@@ -13,6 +13,7 @@ enum sizing {
     SIZING_CONSOLE = 3,    /* we speak through it */
     SIZING_NOT_ASKED = 4,  /* size=off */
     SIZING_UNRESTORED = 5, /* sized, but a register does not read as it did before */
+    SIZING_NO_BARS = 6,    /* something else lies where BARs should: what ones would do there, nobody says */
 };
 
 struct sizes {
@@ -24,6 +25,9 @@ struct sizes {
 /* Size one function from its config space; everything written is put back. `consoles` are the I/O ports we
    speak through, 0 for none. */
 void size_bars(uint16_t bdf, const uint8_t *config, const uint16_t consoles[CONSOLES_MAX], struct sizes *sizes);
+
+/* Put back what a function had that was being sized when it was cut short. */
+void size_abandon(void);
 
 /* Bytes that BAR `index` takes, 0 when it is not there (or its size was not asked). */
 uint64_t bar_size(const uint8_t *config, const struct sizes *sizes, unsigned index);

@@ -24,6 +24,8 @@ bool sim_noisy_pin[SIM_PINS];
 bool sim_has_apic;
 char sim_console[16 << 20];
 unsigned sim_console_size;
+jmp_buf sim_trap;
+unsigned sim_trap_at_write, sim_trap_at_shot;
 
 static struct {
     uint32_t address, size;
@@ -47,6 +49,7 @@ void sim_reset(void)
     sim_ecam = 0;
     sim_ecam_aliased = false;
     sim_has_apic = true;
+    sim_trap_at_write = sim_trap_at_shot = 0;
     for (int i = 0; i < SIM_IOAPICS * SIM_PINS; i++) {
         sim_entries[i / SIM_PINS][i % SIM_PINS] = 0x10000 + (uint64_t)i; /* masked, each its own */
     }
@@ -162,8 +165,16 @@ static struct sim_function *find(uint32_t bdf)
     return NULL;
 }
 
+static void count_down(unsigned *to_go)
+{
+    if (*to_go && --*to_go == 0) {
+        longjmp(sim_trap, 1);
+    }
+}
+
 static void config_write(unsigned offset, unsigned size, uint32_t value)
 {
+    count_down(&sim_trap_at_write);
     struct sim_function *function = address_port >> 31 ? find(address_port >> 8 & 0xffff) : NULL;
     if (!function) {
         return;

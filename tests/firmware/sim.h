@@ -1,6 +1,7 @@
 /* A simulated machine behind probes/firmware/io.h: config spaces, memory, IOAPICs, a local APIC, Ethernet. */
 #pragma once
 
+#include <setjmp.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -42,6 +43,10 @@ extern bool sim_noisy_pin[SIM_PINS]; /* of IOAPIC 0: delivers whenever it may */
 extern bool sim_has_apic;
 extern char sim_console[16 << 20];
 extern unsigned sim_console_size;
+
+extern jmp_buf sim_trap;            /* where the simulated exception goes */
+extern unsigned sim_trap_at_write; /* instead of this write to config space, from 1; 0: never */
+extern unsigned sim_trap_at_shot;  /* after this shot of a controller, from 1; 0: never */
 
 void sim_reset(void);
 

@@ -95,13 +95,40 @@ static void test_what_is_never_sized(void)
     struct sim_function *vga = sim_add(0x0300, 0x1a03, 0x2000, 0x0300);
     struct sim_function *serial = sim_add(0x0400, 0x1d6a, 0x1234, 0x0700);
     sim_bar(serial, 0, 0xe001, 0xffe0);
-    const enum sizing expected[] = {SIZING_BRIDGE, SIZING_BRIDGE, SIZING_DISPLAY, SIZING_CONSOLE};
+    struct sim_function *mrom = sim_add(0x0088, 0x8086, 0xa1ec, 0xff00);
+    sim_bar(mrom, 0, 0x12345670, 0xffffffff); /* no BAR, whatever it looks like */
+    const enum sizing expected[] = {SIZING_BRIDGE, SIZING_BRIDGE, SIZING_DISPLAY, SIZING_CONSOLE, SIZING_NO_BARS};
     for (unsigned i = 0; i < sim_count; i++) {
         size_it(&sim_functions[i], consoles, &sizes);
         CHECK(sizes.state == expected[i]);
         CHECK(!sim_functions[i].touched);
     }
     (void)lpc, (void)vga;
+}
+
+/* What an exception cuts short is put back: here the write that would have restored BAR 0 did not happen. */
+static void test_sizing_that_is_cut_short(void)
+{
+    static const uint16_t consoles[CONSOLES_MAX] = {0x3f8, 0};
+    static struct config config;
+    struct sizes sizes;
+    sim_reset();
+    struct sim_function *nic = sim_add(0xb500, 0x8086, 0x37d2, 0x0200);
+    sim_bar(nic, 0, 0xfa00000c, 0xff000000);
+    sim_bar(nic, 1, 0x00000038, 0xffffffff);
+    struct sim_function before = *nic;
+    pci_read_config(nic->bdf, NULL, 0, &config);
+    sim_trap_at_write = 4; /* decode off, then both halves of BAR 0; the next write is the first that restores */
+    if (!setjmp(sim_trap)) {
+        size_bars(nic->bdf, config.bytes, consoles, &sizes);
+        CHECK(!"it was not cut short");
+    }
+    CHECK(memcmp(before.config, nic->config, sizeof(before.config)));
+    size_abandon();
+    CHECK(!memcmp(before.config, nic->config, sizeof(before.config)));
+    CHECK(!nic->touched_decoding);
+    size_abandon(); /* and nothing a second time */
+    CHECK(!memcmp(before.config, nic->config, sizeof(before.config)));
 }
 
 static uint16_t visited[SIM_FUNCTIONS_MAX + 1];
@@ -491,6 +518,7 @@ int main(void)
     test_crc();
     test_sizing();
     test_what_is_never_sized();
+    test_sizing_that_is_cut_short();
     test_scan();
     test_capability_walks_end();
     test_extended_space();

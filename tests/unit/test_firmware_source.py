@@ -93,6 +93,12 @@ def test_a_bridge_has_no_firmware_bars_of_its_windows() -> None:
     assert found.bridge.secondary == 0x17
 
 
+def test_registers_that_are_no_bars_are_not_shown_as_bars() -> None:
+    (found,) = machine(function((0xDEADBEE0, 0x1234), sizing=6)).functions
+    assert (found.bars, found.firmware_bars, found.rom) == ((), (), None)
+    assert found.observed("firmware_bars")
+
+
 def test_broken_devices_are_told() -> None:
     (found,) = machine(function(sizing=5, ecam=3)).functions
     assert len(found.problems) == 2

@@ -157,7 +157,11 @@ def _bdf(value: int) -> Bdf:
 def _function(probed: records.ProbedFunction, name: str) -> Function:
     function = decode_config(_bdf(probed.bdf), probed.config, name)
     problems = list(function.problems)
-    if function.observed("bars") and function.header_type == 0:
+    if probed.sizing == "no BARs":
+        # Registers of another kind lie there; Linux shows no resources either (arch/x86/pci/fixup.c).
+        provenance = {**function.provenance, "firmware_bars": name}
+        function = replace(function, bars=(), firmware_bars=(), rom=None, provenance=provenance)
+    elif function.observed("bars") and function.header_type == 0:
         bars = _sized_bars(function, probed, problems)
         function = replace(
             function,
