@@ -42,7 +42,7 @@ def read_facts(
 
     machine = read_machine(context, captures)
     if profile is None:
-        from bringup.pci.match import profile_of
+        from bringup.pci.match_board import profile_of
 
         profile = profile_of(machine, context.lab().profile_folders)
     return assess(machine, profile), profile, build

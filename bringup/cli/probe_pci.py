@@ -131,7 +131,7 @@ def _check(options: dict[str, Any]) -> None:
 def _assessed(context: Context, options: dict[str, Any]) -> tuple[Assessment, str]:
     """Return what follows from the machine that was named, and why it was judged without a profile, if so."""
     from bringup.pci.assess import assess
-    from bringup.pci.match import profile_and_reason
+    from bringup.pci.match_board import profile_and_reason
 
     profile, reason = _named_profile(context, options), ""
     machine = _machine(context, options)

@@ -2,9 +2,16 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+
 import pytest
 
-from bringup.pci.match import choose, match_nics, profile_and_reason, profile_of
+from bringup.errors import ProfileError
+from bringup.pci.match import match_nics
+from bringup.pci.match_board import BoardSigns, board_signs, choose, profile_and_reason, profile_of
 from bringup.pci.model import Bdf, Function, Identity, Machine
 from bringup.profile import Profile, load_profile, profile_names
 from tests.unit.passthrough_helpers import function, i350, x722
@@ -12,6 +19,7 @@ from tests.unit.passthrough_helpers import function, i350, x722
 E300 = load_profile("supermicro-e300-9d")
 TWIN = load_profile("twin-e300-9d")
 PROFILES = [load_profile(name) for name in profile_names()]
+SIGNS = board_signs()
 
 
 def names(functions: list[Function], profile: Profile = E300) -> dict[str, str]:
@@ -82,25 +90,25 @@ def test_a_machine_that_shows_what_a_profile_expects_fits_it_alone(profile: Prof
     found, why = profile_and_reason(shown(profile, subsystem=own.value if own else None))
     assert found is not None and found.name == profile.name and profile.name in why
     board = profile.identity.baseboard_product.value
-    found, why = choose(shown(profile, board), PROFILES)
-    assert found is not None and found.name == profile.name and board in why
+    found_by_name, why = choose(shown(profile, board), SIGNS)
+    assert found_by_name == profile.name and board in why
 
 
 def test_no_profile_fits_an_unknown_board_and_it_says_so() -> None:
-    found, why = choose(shown(E300, "X10SDV-4C-TLN2F"), PROFILES)
+    found, why = choose(shown(E300, "X10SDV-4C-TLN2F"), SIGNS)
     assert (found, why) == (None, "no profile is of a X10SDV-4C-TLN2F")
 
 
 def test_no_profile_fits_a_machine_that_lacks_what_every_unit_has() -> None:
-    found, why = choose(Machine((function("00:1f.0"),)), PROFILES)
+    found, why = choose(Machine((function("00:1f.0"),)), SIGNS)
     assert (found, why) == (None, "no profile's ids fit")
-    found, why = choose(Machine((), identity=Identity(baseboard="X11SDV-4C-TLN2F")), PROFILES)
+    found, why = choose(Machine((), identity=Identity(baseboard="X11SDV-4C-TLN2F")), SIGNS)
     assert found is None and "not all there" in why
 
 
 def test_of_two_that_fit_none_is_taken() -> None:
-    again = E300.model_copy(update={"name": "again"})
-    found, why = choose(shown(E300, subsystem="15d9:0987"), [E300, again])
+    (signs,) = (signs for signs in SIGNS if signs.name == E300.name)
+    found, why = choose(shown(E300, subsystem="15d9:0987"), [signs, replace(signs, name="again")])
     assert (found, why) == (None, "several profiles fit: supermicro-e300-9d, again")
 
 
@@ -108,3 +116,37 @@ def test_the_short_form_gives_the_profile_only() -> None:
     found = profile_of(shown(TWIN))
     assert found is not None and found.name == "twin-e300-9d"
     assert profile_of(Machine((Function(Bdf(0, 0, 0, 0)),))) is None
+
+
+@pytest.mark.parametrize("profile", PROFILES, ids=lambda profile: profile.name)
+def test_a_board_is_known_by_what_its_checked_profile_says(profile: Profile) -> None:
+    own = profile.identity.subsystem
+    assert (
+        BoardSigns(
+            profile.name,
+            profile.identity.baseboard_product.value,
+            None if own is None else own.value,
+            {each.id: each.count for each in profile.pci.expected},
+        )
+        in SIGNS
+    )
+
+
+def test_a_listing_without_ids_fits_no_profile_and_it_says_why() -> None:
+    assert choose(Machine((Function(Bdf(0, 0, 0, 0)),)), SIGNS) == (None, "the capture tells no ids")
+
+
+@pytest.mark.parametrize("text", ["[identity]\n", "identity = 1\n", "[pci]\nexpected = 3\n", "not toml"])
+def test_a_file_that_is_no_profile_is_told(tmp_path: Path, text: str) -> None:
+    (tmp_path / "mine.toml").write_text(text)
+    with pytest.raises(ProfileError, match=r"mine\.toml"):
+        board_signs([tmp_path])
+
+
+def test_a_machine_that_fits_no_profile_loads_no_model_of_one() -> None:
+    code = (
+        "import sys; from bringup.pci.match_board import profile_of; from bringup.pci.model import Machine; "
+        "print(profile_of(Machine(())), 'pydantic' in sys.modules)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout == "None False\n"
