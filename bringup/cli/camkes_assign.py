@@ -212,14 +212,6 @@ def _row(grant: Grant) -> tuple[str, ...]:
     )
 
 
-def report_summary(report: Report) -> str:
-    """Return the outcome of a check in a few words."""
-    errors, warnings = report.count("error"), report.count("warning")
-    word = "checks clean" if report.clean else "does not pass the check"
-    rules = f"{len(report.constraints)} constraints"
-    return f"{word}: {rules}, {_count(errors, 'error')}, {_count(warnings, 'warning')}"
-
-
 def finding_lines(report: Report) -> Iterator[str]:
     """Yield errors with their fix, and warnings."""
     for finding in report.findings:
@@ -229,10 +221,6 @@ def finding_lines(report: Report) -> Iterator[str]:
         yield f"  {finding.severity} {finding.code}  {at}{finding.message}"
         if finding.severity == "error" and finding.fix:
             yield f"    do {finding.fix}"
-
-
-def _count(number: int, word: str) -> str:
-    return f"{number} {word}{'' if number == 1 else 's'}"
 
 
 def grants_json(passthrough: Passthrough) -> list[dict[str, Any]]:

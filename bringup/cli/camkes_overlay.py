@@ -17,7 +17,6 @@ from bringup.cli.camkes_assign import (
     findings_json,
     grant_lines,
     grants_json,
-    report_summary,
 )
 from bringup.cli.screen import fold_width
 from bringup.cli.style import emit_json, say
@@ -100,14 +99,14 @@ def _refuse_target(output: Path, application: Path) -> None:
 
 
 def _tell(given: Assigned, output: Path | None, report: Report, current: bool) -> None:
-    from bringup.report.camkes_text import folded
+    from bringup.report.camkes_text import count_line, folded
 
     for line in folded(grant_lines(given.passthrough), fold_width(), 10):
         say(line)
     if output is not None:
-        say(f"{'unchanged' if current else 'wrote'} {output} ({report_summary(report)})")
+        say(f"{'unchanged' if current else 'wrote'} {output} ({count_line(report)})")
     else:
-        say(report_summary(report))
+        say(count_line(report))
     for line in folded(finding_lines(report), fold_width(), 6):
         say(line)
     if output is not None and report.clean:

@@ -15,7 +15,6 @@ from bringup.cli.camkes_assign import (
     findings_json,
     grant_lines,
     grants_json,
-    report_summary,
 )
 from bringup.cli.screen import fold_width
 from bringup.cli.style import emit_json, say
@@ -54,7 +53,7 @@ def command(
     from bringup.camkes.syntax import read_text, replace
     from bringup.camkes.update import prove, update_changes
     from bringup.profile_toml import shown_path
-    from bringup.report.camkes_text import folded
+    from bringup.report.camkes_text import count_line, folded
 
     if output is not None and (diff or check):
         raise UsageError("-o writes, and --diff and --check do not", hint="give one of them")
@@ -86,7 +85,7 @@ def command(
     click.echo(shown, nl=False)
     for line in folded(grant_lines(given.passthrough), fold_width(), 10):
         say(line)
-    say(f"{_outcome(target, stale, diff or check, backup)} ({report_summary(report)})")
+    say(f"{_outcome(target, stale, diff or check, backup)} ({count_line(report)})")
     for line in folded(finding_lines(report), fold_width(), 6):
         say(line)
     return exit_code

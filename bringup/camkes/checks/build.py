@@ -44,7 +44,7 @@ _FULL_FRAME = 1514
 
 
 def console_matches(context: Context) -> Found:
-    """C45; the kernel's own ports are on its command line, which a boot checks."""
+    """C45; the kernel's own ports are on its command line, where a boot puts them."""
     if not context.vms:
         return
     if context.build is None or context.profile is None:
