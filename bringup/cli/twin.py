@@ -61,7 +61,7 @@ def command() -> None:
     type=click.Choice(VARIANTS),
     default="standard",
     show_default=True,
-    help="8c: the 8-core sibling, with LAN1 and LAN2 at b7:00 instead of b5:00.",
+    help="8c: the 8-core sibling, with LAN1 and LAN2 at b7:00 instead of b5:00. no-acpi, crowded: for tests.",
 )
 @_JSON
 def up(name: str, port: int, memory_mib: int, variant: Variant, as_json: bool) -> None:

@@ -7,6 +7,9 @@ and X722, the switch is TI/X3130, the root ports are QEMU's own.
 
 The variant `8c` is the 8-core sibling: its switch has two more ports, b4:00.0 and b4:02.0, with a QAT engine
 behind each (here a virtio crypto device), so that LAN1/LAN2 move to b7:00.0-1 (lspci of X11SDV-8C-TP8F).
+
+Two more variants are no board that is sold, but what a probe must live with: `no-acpi` gives the firmware no
+tables (SeaBIOS then makes its own, OVMF does not), and `crowded` has more than 300 functions.
 """
 
 from __future__ import annotations
@@ -23,7 +26,7 @@ BOOT_NIC = "slot7f0"
 BOOT_MAC = "52:54:00:0e:30:10"
 _DISK = "disk0"
 
-Variant = Literal["standard", "8c"]
+Variant = Literal["standard", "8c", "no-acpi", "crowded"]
 VARIANTS: tuple[Variant, ...] = get_args(Variant)
 _OVMF = (
     # Debian 12 and Ubuntu 24.04 ship the 4 MiB build under the same name.
@@ -96,18 +99,19 @@ def qemu_arguments(
 
     `folder` holds the files the firmware needs: `sercon-port` (BIOS) and `uefi-vars.fd` (UEFI).
     """
-    arguments = ["qemu-system-x86_64", *_chipset(memory_mib), *_identity()]
+    arguments = ["qemu-system-x86_64", *_chipset(memory_mib, variant), *_identity()]
     arguments += _firmware(firmware, folder)
     arguments += _topology(variant) + _nics(firmware, order, wiring) + _disk() + _lines(wiring)
     return arguments
 
 
-def _chipset(memory_mib: int) -> list[str]:
+def _chipset(memory_mib: int, variant: Variant) -> list[str]:
     # A TCG "max" CPU with the D-2123IT's signature (family 6, model 85, stepping 4); no VT-x: TCG has none.
     signature = "vendor=GenuineIntel,family=6,model=85,stepping=4"
     cpu = f"max,{signature},model-id=Intel(R) Xeon(R) D-2123IT CPU @ 2.20GHz"
+    acpi = ",acpi=off" if variant == "no-acpi" else ""
     return [
-        *("-machine", "q35,kernel-irqchip=split,sata=on,vmport=off"),
+        *("-machine", f"q35,kernel-irqchip=split,sata=on,vmport=off{acpi}"),
         *("-accel", "tcg"),
         *("-cpu", cpu),
         *("-m", f"{memory_mib}M"),
@@ -154,6 +158,7 @@ def _topology(variant: Variant) -> list[str]:
         "x3130-upstream,id=swup,bus=rpb2a",
         "xio3130-downstream,id=swdn3,bus=swup,chassis=10,slot=3,addr=03.0",
         *(_ENGINE_PORTS if variant == "8c" else ()),
+        *(_crowd() if variant == "crowded" else ()),
     )
 
 
@@ -163,6 +168,19 @@ _ENGINE_PORTS = (
     "xio3130-downstream,id=swdn2,bus=swup,chassis=12,slot=2,addr=02.0",
     "virtio-crypto-pci,id=qat2,bus=swdn2,cryptodev=engine2",
 )
+
+
+def _crowd() -> list[str]:
+    """Two bridges with 18 devices of 8 functions each."""
+    devices: list[str] = []
+    for number in range(2):
+        devices.append(f"pcie-pci-bridge,id=crowd{number},bus=pcie.0,addr={8 + number:x}.0")
+        devices += [
+            f"sdhci-pci,bus=crowd{number},addr={slot:x}.{function},multifunction=on"
+            for slot in range(1, 19)
+            for function in range(8)
+        ]
+    return devices
 
 
 def _engines() -> list[str]:

@@ -77,3 +77,19 @@ def test_the_8_core_sibling_has_two_more_switch_ports_and_nothing_else_moved() -
     assert [device.split(",")[0] for device in more] == ["xio3130-downstream", "virtio-crypto-pci"] * 2
     assert [d.split("addr=")[1] for d in more if "addr=" in d] == ["00.0", "02.0"]
     assert [d for d in devices(sibling) if d not in more] == devices(standard)
+
+
+def test_variants_for_tests_change_nothing_else() -> None:
+    def of(variant: machine.Variant) -> list[str]:
+        return qemu_arguments(
+            Firmware.BIOS, BootOrder(True), WIRING, memory_mib=1024, folder=Path("/run/t"), variant=variant
+        )
+
+    standard, crowded = of("standard"), of("crowded")
+    assert [word.replace(",acpi=off", "") for word in of("no-acpi")] == standard
+    more = [device for device in devices(crowded) if device not in devices(standard)]
+    assert len(more) > 280
+    assert len(more) == len(set(more))
+    assert [word for word in crowded if word not in more and word != "-device"] == [
+        word for word in standard if word != "-device"
+    ]
