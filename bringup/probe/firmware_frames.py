@@ -24,11 +24,14 @@ HELLO = 1
 VERSION = 1
 RECORD_BYTES_MAX = 2 << 20
 """No body is larger: the probe sends tables of 1 MiB at most."""
+REPORT_BYTES_MAX = 64 << 20
+"""Nor are all bodies together: 8192 functions of 4 KiB and every table are less."""
 
 _DIGITS = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz!#$%&()*+-;<=>?@^_`{|}~"
 _FROM_WIRE = bytes.maketrans(b",#", b"#,")
 _FRAME = re.compile(rb"#([" + re.escape(_DIGITS.replace(b"#", b",")) + rb"]{30})")
-_FRAME_CHARACTERS = 31
+_TAIL = len(BANNER) - 1
+"""Kept from one feeding to the next: the longest of what is looked for, less its last character."""
 _HEAD = struct.Struct("<HB")
 _CHECK = struct.Struct("<H")
 _RECORD = struct.Struct("<II")
@@ -83,8 +86,9 @@ def encode_frame(frame: Frame) -> bytes:
     return b"#" + base64.b85encode(data).translate(_FROM_WIRE)
 
 
-def unpack(packed: bytes) -> bytes:
-    """Return the bytes that `pack.h` describes; raises ValueError when they are cut or too many."""
+def unpack(packed: bytes, room: int = RECORD_BYTES_MAX) -> bytes:
+    """Return the bytes that `pack.h` describes; raises ValueError when they are cut or more than `room`."""
+    most = min(room, RECORD_BYTES_MAX)
     out = bytearray()
     at = 0
     while at < len(packed):
@@ -105,8 +109,8 @@ def unpack(packed: bytes) -> bytes:
             at += 1
         else:
             out += b"\xff" * (token - 0xE0 + 2)
-        if len(out) > RECORD_BYTES_MAX:
-            raise ValueError(f"a record has more than {RECORD_BYTES_MAX >> 20} MiB")
+        if len(out) > most:
+            raise ValueError(f"a record has more than {most >> 20} MiB")
     return bytes(out)
 
 
@@ -130,12 +134,12 @@ class FrameReader:
     def feed(self, data: bytes) -> None:
         """Take what the console said next, cut anywhere."""
         text = self._tail + data
-        self._tail = text[-(_FRAME_CHARACTERS - 1) :]
+        self._tail = text[-_TAIL:]
         fresh = text[max(0, len(text) - len(data) - len(_PROMPT) + 1) :]
         self.prompts += fresh.count(_PROMPT)
-        if BANNER in text:
-            self.ended = False
-        self.ended |= any(end in text for end in _ENDS)
+        banner, end = text.rfind(BANNER), max(text.rfind(end) for end in _ENDS)
+        if banner >= 0 or end >= 0:
+            self.ended = end > banner
         for match in _FRAME.finditer(text):
             frame = decode_frame(match[1])
             if frame is not None:
@@ -257,53 +261,54 @@ def _look(frames: dict[int, Frame]) -> _View:
     damaged: set[int] = set()
     orphans: set[int] = set()
     records: list[Record] = []
+    room = REPORT_BYTES_MAX
     at = 1
     while at < end:
         frame = frames.get(at)
-        numbers = range(at, at + 1)
-        if frame is not None and frame.starts_record:
-            numbers = _extent(frame)
-            whole = _whole(frames, numbers)
-            record = None if whole is None else _record(whole)
-            if record is not None:
-                records.append(record)
-            elif whole is not None or (hello and numbers.stop > end):
-                damaged.update(numbers if whole is not None else (at,))
-            if whole is None:
-                numbers = range(at, at + 1)
-        elif frame is not None:
-            orphans.add(at)
-        at = numbers.stop
+        if frame is None or not frame.starts_record:
+            if frame is not None:
+                orphans.add(at)
+            at += 1
+            continue
+        size = _frames_of(frame)
+        found = _following(frames, frame, size)
+        record = _record(found, room) if len(found) == size else None
+        if record is not None:
+            records.append(record)
+            room -= len(record.body)
+        elif len(found) == size or at + len(found) in frames or (hello and at + size > end):
+            damaged.update(range(at, at + len(found)))  # by its CRC, by another start in it, or by its size
+        at += len(found)
     # A frame that no record claims waits for a start that is absent; if none is, it is damaged itself.
     bad = absent | damaged or orphans
     return _View(hello[0] if hello else None, hello[2] if hello else 0, _ranges(bad), tuple(records))
 
 
-def _extent(start: Frame) -> range:
-    """Return the numbers of the frames of the record that starts in a frame."""
+def _frames_of(start: Frame) -> int:
+    """Return the number of frames of the record that starts in a frame."""
     size = _RECORD.unpack_from(start.payload)[0] >> 8
-    return range(start.number, start.number + (_RECORD.size + size - 1) // FRAME_PAYLOAD + 1)
+    return int(_RECORD.size + size - 1) // FRAME_PAYLOAD + 1
 
 
-def _whole(frames: dict[int, Frame], numbers: range) -> list[Frame] | None:
-    """Return the frames with these numbers, None when one did not come."""
-    found: list[Frame] = []
-    for number in numbers:
+def _following(frames: dict[int, Frame], start: Frame, size: int) -> list[Frame]:
+    """Return a record's frames from its start on, up to one that did not come or starts another record."""
+    found = [start]
+    for number in range(start.number + 1, start.number + size):
         frame = frames.get(number)
-        if frame is None:
-            return None
+        if frame is None or frame.starts_record:
+            break
         found.append(frame)
     return found
 
 
-def _record(frames: list[Frame]) -> Record | None:
-    """Return the record that these frames hold, None when it is damaged."""
+def _record(frames: list[Frame], room: int) -> Record | None:
+    """Return the record that these frames hold, None when it is damaged or unpacks to more than `room`."""
     word, crc = _RECORD.unpack_from(frames[0].payload)
     data = b"".join(frame.payload for frame in frames)[_RECORD.size : _RECORD.size + (word >> 8)]
-    if any(frame.starts_record for frame in frames[1:]) or zlib.crc32(data) != crc:
+    if zlib.crc32(data) != crc:
         return None
     try:
-        return Record(word & 0xFF, unpack(data), frames[0].number, frames[-1].number)
+        return Record(word & 0xFF, unpack(data, room), frames[0].number, frames[-1].number)
     except ValueError:
         return None
 

@@ -6,6 +6,7 @@ import base64
 import binascii
 import random
 import struct
+import time
 import zlib
 
 import pytest
@@ -15,7 +16,9 @@ from hypothesis import strategies as st
 from bringup.probe.firmware_frames import (
     BANNER,
     FRAME_PAYLOAD,
+    FRAMES_MAX,
     RECORD_BYTES_MAX,
+    REPORT_BYTES_MAX,
     Frame,
     FrameReader,
     decode_frame,
@@ -121,6 +124,56 @@ def test_a_restart_in_the_log_counts_from_the_last_hello() -> None:
     reader.feed(BANNER + second.say_all())
     assert reader.run == 9
     assert bodies_of(reader) == [b"three"]
+
+
+def test_the_probe_that_starts_again_listens_again_however_its_words_are_cut() -> None:
+    ended = b"bringup firmware probe: the other side has everything\r\n"
+    reader = FrameReader()
+    reader.feed(ended + BANNER)
+    assert not reader.ended
+    for byte in ended + b"\r\n" + BANNER[:-1]:
+        reader.feed(bytes([byte]))
+    assert reader.ended
+    reader.feed(BANNER[-1:])
+    assert not reader.ended
+
+
+def report_of(payload: bytes, frames: int = FRAMES_MAX) -> FrameReader:
+    """A report of whole frames that all start a record in the same way."""
+    board = Board([])
+    hello = pack(struct.pack("<BHHH", 1, frames, frames - 1, 0))
+    head = struct.pack("<II", 1 | len(hello) << 8, zlib.crc32(hello))
+    board.frames = [Frame(0, 5, True, head + hello)]
+    board.frames += [Frame(number, 5, True, payload) for number in range(1, frames)]
+    reader = FrameReader()
+    reader.feed(board.say_all())
+    return reader
+
+
+def test_records_that_overlap_are_damaged_and_cost_no_square_of_time() -> None:
+    reader = report_of(struct.pack("<II", 2 | 0xFFFFFF << 8, 0))
+    started = time.process_time()
+    assert reader.missing == ((1, FRAMES_MAX - 1),)
+    assert time.process_time() - started < 10  # minutes, when each looked at all that follow
+
+
+def test_a_record_that_another_one_cuts_is_damaged() -> None:
+    board, reader = Board([b"a" * 100, b"b" * 50], run=5), FrameReader()
+    start = board.frames[3]
+    board.frames[3] = Frame(3, 5, True, Board([b"c"]).frames[1].payload)
+    reader.feed(board.say_all())
+    assert not reader.complete
+    assert (1, 2) in [(first, min(last, 2)) for first, last in reader.missing]
+    board.frames[3] = start
+    reader.feed(board.say_all())
+    assert bodies_of(reader) == [b"a" * 100, b"b" * 50]
+
+
+def test_what_all_records_unpack_to_is_bounded() -> None:
+    bomb = b"\xdf\xff" * 5
+    reader = report_of(struct.pack("<II", 4 | len(bomb) << 8, zlib.crc32(bomb)) + bomb, 3000)
+    assert sum(map(len, bodies_of(reader))) <= REPORT_BYTES_MAX
+    assert not reader.complete
 
 
 def test_memory_is_bounded_by_runs() -> None:
