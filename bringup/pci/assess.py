@@ -15,6 +15,10 @@ from bringup.pci.model import Bdf, Function, Machine
 if TYPE_CHECKING:
     from bringup.profile_model import Profile
 
+# Older than the classes, and fitting none of them (PCI Code and ID Assignment 1.11).
+_CLASSES_OF_NO_KIND = (0x00, 0xFF)
+_CHIPSET = "it belongs to the chipset"
+
 
 def assess(machine: Machine, profile: Profile | None = None) -> Assessment:
     """Return what follows from a machine; every function gets a word."""
@@ -68,9 +72,10 @@ def _unfit(function: Function, case: Case) -> tuple[str, ...]:
     if function.header_type is not None and function.header_type & 0x7F:
         return (f"its header type is {function.header_type & 0x7F}, the VMM knows 0 only (C13)",)
     if function.class_code is not None and not is_subject(function) and function.bdf not in case.nics:
+        nameless = function.class_code >> 8 in _CLASSES_OF_NO_KIND
         if has_no_intx(function):
-            return ("it belongs to the chipset and has no INTx pin (C10)",)
-        return ("it belongs to the chipset",)
+            return ("it has no INTx pin (C10)" if nameless else _CHIPSET + " and has no INTx pin (C10)",)
+        return () if nameless else (_CHIPSET,)
     return ()
 
 
@@ -78,6 +83,8 @@ def _unknown(function: Function, case: Case) -> tuple[str, ...]:
     """Say what would decide and was not observed."""
     if function.class_code is None and function.bdf not in case.nics:
         return ("what it is was not observed",)
+    if function.class_code is not None and function.class_code >> 8 in _CLASSES_OF_NO_KIND:
+        return ("its class does not say what it is",)
     unknown = []
     if not function.observed("bars") and not function.observed("firmware_bars"):
         unknown.append("its BARs were not observed")

@@ -7,6 +7,7 @@ together.
 
 from __future__ import annotations
 
+import codecs
 import hashlib
 import stat
 import sys
@@ -71,6 +72,8 @@ def open_capture(paths: Sequence[Path]) -> Machine:
     """
     if not paths:
         raise UsageError("no capture was named", hint=_HINT)
+    if list(paths).count(STANDARD_INPUT) > 1:
+        raise UsageError("standard input was named twice, and can be read once", hint="write one to a file")
     inputs = [each for path in paths for each in _inputs(path)]
     named = [name for _, name in inputs]
     # Two files of one name are told apart by their paths: provenance points at names.
@@ -148,9 +151,11 @@ def read_bytes(data: bytes, name: str) -> Machine:
         files = open_tree(read_archive(data, name), name)
         digest = hashlib.sha256(data).hexdigest()
         return _read_tree(files, name, lambda: digest)
+    # What editors of other systems put before a text that is UTF-8.
+    text = data.removeprefix(codecs.BOM_UTF8)
     for source in _TEXTS:
-        if source.looks_like(data):
-            return source.parse(data, name)
+        if source.looks_like(text):
+            return source.parse(text, name)
     raise UsageError(f"{name} is {_kind_of(data)}: no view of a machine that is known here", hint=_HINT)
 
 

@@ -70,6 +70,7 @@ def test_a_pin_that_nobody_measured_is_a_limit_by_its_grade() -> None:
         (unseen(GOOD, "bars"), "its BARs were not observed"),
         (seen(GOOD, bars=(Bar(0, "mem", 0xC0000000),)), "the sizes of its BARs were not observed"),
         (unseen(GOOD, "class_code"), "what it is was not observed"),
+        (seen(GOOD, class_code=0xFFFF), "its class does not say what it is"),
     ],
 )
 def test_what_would_decide_and_was_not_seen_makes_it_unknown(subject: Function, reason: str) -> None:
@@ -99,6 +100,7 @@ def test_an_ioapic_that_sel4_leaves_masked_settles_nothing() -> None:
         (seen(GOOD, intx_pin=None), "it has no INTx pin, and VMs get no other interrupts"),
         (seen(GOOD, physical_function=Bdf.parse("01:00.1")), "virtual function of 01:00.1"),
         (seen(GOOD, class_code=0x0880), "it belongs to the chipset"),
+        (seen(GOOD, class_code=0xFFFF, intx_pin=None), "it has no INTx pin (C10)"),
         (seen(GOOD, header_type=2, class_code=0x0607), "it is a bridge (C13)"),
         (seen(GOOD, header_type=3), "its header type is 3"),
         (seen(GOOD, bars=(Bar(0, "mem", 0xC0000000, 0x3000),)), "no size that a BAR can have"),

@@ -331,6 +331,17 @@ def test_opening_a_capture_loads_no_heavy_library() -> None:
     assert done.stdout.strip() == "[]"
 
 
+@pytest.mark.parametrize("kind", TEXTS)
+def test_a_mark_that_an_editor_puts_before_a_text_is_no_matter(kind: str) -> None:
+    marked = read_bytes(b"\xef\xbb\xbf" + TEXTS[kind], "it")
+    assert marked == read_bytes(TEXTS[kind], "it")
+
+
+def test_standard_input_is_read_once() -> None:
+    with pytest.raises(UsageError, match="named twice"):
+        open_capture([Path("-"), Path("-")])
+
+
 @settings(max_examples=200, deadline=3000)
 @given(st.binary(max_size=2000))
 def test_random_bytes_are_a_sentence(data: bytes) -> None:
