@@ -35,10 +35,12 @@ C11 = Rule("C11", "cross-VM events leave room: at most 12 interrupts", "camkes-v
 
 # Free on every machine first: 10 goes to vsock, 3 to the serial server on com2 and com4.
 _FREE_DESTS = (11, 10, *(dest for dest in USABLE_IRQS if dest not in (10, 11)), 3)
+_NONE_FREE = "one that another entry gives up (1, 3, 5, 10, 11, 14 and 15 are usable)"
 
 
 def dest_in_range(context: Context) -> Found:
     """C5."""
+    free = _FreeDests(context)
     for vm, irq in irqs_of(context):
         if irq.dest is not None and not 0 <= irq.dest < PIC_LINES:
             yield C5.error(
@@ -46,13 +48,14 @@ def dest_in_range(context: Context) -> Found:
                 irq.place,
                 vm.name,
                 f'dest {irq.dest} of "{irq.name}" is no interrupt of the guest\'s PIC (0 to 15)',
-                f'write "dest":{free_dest(context, irq)}',
+                free.fix(irq),
                 f"dest {irq.dest}",
             )
 
 
 def dest_unique(context: Context) -> Found:
     """C6."""
+    free = _FreeDests(context)
     console = context.console
     owners: dict[int, str] = {}
     if console in COM_IRQS:
@@ -69,7 +72,7 @@ def dest_unique(context: Context) -> Found:
                 irq.place,
                 vm.name,
                 f"dest {irq.dest} of {name} is also that of {owners[irq.dest]}",
-                f'write "dest":{free_dest(context, irq)}',
+                free.fix(irq),
                 f"dest {irq.dest}",
             )
         owners.setdefault(irq.dest, name)
@@ -79,6 +82,7 @@ def dest_unique(context: Context) -> Found:
 
 def dest_free_in_vmm(context: Context) -> Found:
     """C7."""
+    free = _FreeDests(context)
     for vm, irq in irqs_of(context):
         taken = taken_irqs(vm)
         if irq.dest is not None and irq.dest in taken:
@@ -87,7 +91,7 @@ def dest_free_in_vmm(context: Context) -> Found:
                 irq.place,
                 vm.name,
                 f'dest {irq.dest} of "{irq.name}" is taken in every guest: {taken[irq.dest]}',
-                f'write "dest":{free_dest(context, irq)}',
+                free.fix(irq),
                 f"dest {irq.dest}",
             )
         elif irq.dest == EVENTS_IRQ:
@@ -96,28 +100,35 @@ def dest_free_in_vmm(context: Context) -> Found:
                 irq.place,
                 vm.name,
                 f'dest 12 of "{irq.name}" is that of cross-VM events, should the application have any',
-                f'write "dest":{free_dest(context, irq)}',
+                free.fix(irq),
             )
 
 
-def free_dest(context: Context, irq: Irq) -> str:
-    """Return a guest interrupt that nobody has, for a fix; in words when all are taken.
+class _FreeDests:
+    """Which guest interrupt an entry that has to change could take; each gets another."""
 
-    Entries that have to change at once are told different ones.
-    """
-    entries = [each for _, each in irqs_of(context)]
-    native = {COM_IRQS.get(context.console or "com2"), *(v for v, _ in native_vectors(context.application))}
-    taken = {dest for vm in context.vms for dest in taken_irqs(vm)} | native
-    keeps: dict[int | None, Irq] = {}
-    for entry in entries:
-        if entry.dest not in taken:
-            keeps.setdefault(entry.dest, entry)
-    changing = [entry for entry in entries if keeps.get(entry.dest) is not entry]
-    free = [dest for dest in _FREE_DESTS if dest not in taken and dest not in keeps]
-    number = changing.index(irq) if irq in changing else 0
-    if number < len(free):
-        return str(free[number])
-    return "one that another entry gives up (1, 3, 5, 10, 11, 14 and 15 are usable)"
+    def __init__(self, context: Context) -> None:
+        native = {
+            COM_IRQS.get(context.console or "com2"),
+            *(v for v, _ in native_vectors(context.application)),
+        }
+        taken = {dest for vm in context.vms for dest in taken_irqs(vm)} | native
+        keeps: set[int | None] = set()
+        changing: list[Irq] = []
+        for _, entry in irqs_of(context):
+            if entry.dest in taken or entry.dest in keeps:
+                changing.append(entry)
+            else:
+                keeps.add(entry.dest)
+        free = [dest for dest in _FREE_DESTS if dest not in taken | keeps]
+        self._first = str(free[0]) if free else _NONE_FREE
+        self._for = {id(entry): str(dest) for entry, dest in zip(changing, free, strict=False)}
+        self._left_over = {id(entry) for entry in changing[len(free) :]}
+
+    def fix(self, irq: Irq) -> str:
+        """Return what to write; in words when all are taken."""
+        dest = _NONE_FREE if id(irq) in self._left_over else self._for.get(id(irq), self._first)
+        return f'write "dest":{dest}'
 
 
 def events_fit(context: Context) -> Found:
