@@ -66,7 +66,7 @@ def command(
         return exit_code
     if output is None:
         click.echo(data, nl=False)
-    _tell(given, output, report, current)
+    _tell(given, application, output, report, current)
     return exit_code
 
 
@@ -98,7 +98,7 @@ def _refuse_target(output: Path, application: Path) -> None:
         )
 
 
-def _tell(given: Assigned, output: Path | None, report: Report, current: bool) -> None:
+def _tell(given: Assigned, application: Path, output: Path | None, report: Report, current: bool) -> None:
     from bringup.report.camkes_text import count_line, folded
 
     for line in folded(grant_lines(given.passthrough), fold_width(), 10):
@@ -110,5 +110,7 @@ def _tell(given: Assigned, output: Path | None, report: Report, current: bool) -
     for line in folded(finding_lines(report), fold_width(), 6):
         say(line)
     if output is not None and report.clean:
-        folder = output.resolve().parent.name
-        say(f"build with   -DPLATFORM={folder} and this file as the application's .camkes")
+        folder = output.resolve().parent
+        # A folder per platform below the application's, as in camkes-vm-examples#90.
+        platform = f"-DPLATFORM={folder.name} and " if folder.parent == application.resolve().parent else ""
+        say(f"build with   {platform}this file as the application's .camkes")

@@ -107,6 +107,7 @@ def test_the_same_input_leaves_the_same_bytes_untouched(here: Path) -> None:
     result = overlay(*TWO, "-o", "e300/passthrough.camkes")
     assert (written.read_bytes(), written.stat().st_mtime_ns, written.stat().st_ino) == before
     assert "unchanged e300/passthrough.camkes" in result.stderr
+    assert "PLATFORM" not in overlay(*TWO, "-o", "beside.camkes").stderr
     (here / "pciconf.txt").write_text(listing(port=0x5060))
     overlay(*TWO, "-o", "e300/passthrough.camkes")
     assert '"start":0x5060, "end":0x5080' in written.read_text()
