@@ -21,7 +21,7 @@ static uint32_t ticks_per_ms;
 
 void clock_start(void)
 {
-    uint8_t control = inb(PIT_CONTROL) & ~(PIT_CONTROL_GATE | PIT_CONTROL_SPEAKER);
+    uint8_t control = (uint8_t)(inb(PIT_CONTROL) & ~(PIT_CONTROL_GATE | PIT_CONTROL_SPEAKER));
     outb(PIT_CONTROL, control);
     outb(PIT_MODE, 0xb0); /* channel 2, low then high byte, mode 0: output rises at the end of the count */
     outb(PIT_CHANNEL_2, PIT_TICKS_10_MS & 0xff);

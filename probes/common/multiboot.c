@@ -127,6 +127,9 @@ static void read_mb1(const struct mb1_info *info, struct boot_info *boot)
         uint32_t end = info->mmap_addr + info->mmap_length;
         for (uint32_t at = info->mmap_addr; at < end;) {
             const struct mb1_region *region = (const struct mb1_region *)at;
+            if (region->size < sizeof(*region) - sizeof(region->size) || region->size > end - at) {
+                break;
+            }
             add_region(boot, region->start, region->length, region->type);
             at += region->size + sizeof(region->size);
         }
@@ -139,7 +142,7 @@ static void read_mb2_mmap(const struct mb2_mmap *map, struct boot_info *boot)
 {
     const uint8_t *end = (const uint8_t *)map + map->tag.size;
     const uint8_t *at = (const uint8_t *)(map + 1);
-    for (; map->entry_size && at + map->entry_size <= end; at += map->entry_size) {
+    for (; map->entry_size && at < end && map->entry_size <= (uint32_t)(end - at); at += map->entry_size) {
         const struct mb2_region *region = (const struct mb2_region *)at;
         add_region(boot, region->start, region->length, region->type);
     }
@@ -168,7 +171,7 @@ static void read_mb2(const struct mb2_info *info, struct boot_info *boot)
     const uint8_t *at = (const uint8_t *)(info + 1);
     while (at + sizeof(struct mb2_tag) <= end) {
         const struct mb2_tag *tag = (const struct mb2_tag *)at;
-        if (tag->type == MB2_END || tag->size < sizeof(*tag)) {
+        if (tag->type == MB2_END || tag->size < sizeof(*tag) || tag->size > (uint32_t)(end - at)) {
             break;
         }
         read_mb2_tag(tag, boot);

@@ -174,7 +174,7 @@ void acpi_read_madt(const struct acpi_table *table, struct madt *madt)
     for (uint32_t at = table->address + 44; at + 2 <= end;) {
         uint8_t type = mem_read8(at);
         uint8_t length = mem_read8(at + 1);
-        if (length < 2 || at + length > end) {
+        if (length < 2 || length > end - at) {
             return;
         }
         if (type == 1 && length >= 12 && madt->ioapics < IOAPICS_MAX) {

@@ -133,7 +133,7 @@ bool serve(uint32_t wait_s)
         if (request.kind == REQUEST_DONE) {
             return true;
         }
-        for (unsigned i = 0; i < request.count && request.kind == REQUEST_RESEND; i++) {
+        for (unsigned i = 0; i < request.count && request.kind == REQUEST_RESEND && clock_now() < limit; i++) {
             report_send(request.range[i].first, request.range[i].last);
         }
         if (request.kind == REQUEST_BAD) {
