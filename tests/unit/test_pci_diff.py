@@ -32,7 +32,7 @@ from bringup.pci.sources import pciconf
 from tests.unit.pci_view_machines import bridge, dull, full, machine, port, seen, small_machine
 from tests.unit.test_report_pci import check_golden, text
 
-RECORDED = Path("/work/shared/data/pci")
+RECORDED = Path(__file__).resolve().parents[2].parent / "shared" / "data" / "pci"
 
 
 def told(diff: Diff) -> list[tuple[str, str, str, str]]:

@@ -23,7 +23,7 @@ from tests.unit.test_pci_diff import machines
 from tests.unit.test_report_pci import HOSTILE
 
 _NS = "{http://www.w3.org/2000/svg}"
-RECORDED = Path("/work/shared/data/pci")
+RECORDED = Path(__file__).resolve().parents[2].parent / "shared" / "data" / "pci"
 
 
 def check_geometry(picture: Picture) -> None:
