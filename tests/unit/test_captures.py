@@ -58,3 +58,44 @@ def test_a_name_that_is_no_board_is_no_folder(bundle: Path, name: str) -> None:
         captures.add(name, bundle)
     with pytest.raises(UsageError):
         captures.latest(name)
+
+
+def test_what_two_probes_saw_is_one_capture(bundle: Path, tmp_path: Path) -> None:
+    log = tmp_path / "console.log"
+    log.write_bytes(b"report")
+    alone = captures.add("e300", bundle)
+    both = captures.add_together("e300", {"linux.tar.gz": bundle, "firmware-probe.log": log})
+    assert captures.list_captures("e300") == (alone, both)
+    assert captures.latest("e300") == both
+    assert {path.name: path.read_bytes() for path in both.iterdir()} == {
+        "linux.tar.gz": b"first",
+        "firmware-probe.log": b"report",
+    }
+    assert sorted(path.name for path in both.parent.iterdir()) == sorted([alone.name, both.name])
+
+
+def test_files_and_folders_share_one_order(bundle: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(time, "gmtime", lambda: time.struct_time((2026, 11, 23, 10, 15, 2, 0, 327, 0)))
+    paths = []
+    for _ in range(3):
+        paths += [captures.add("e300", bundle), captures.add_together("e300", {"linux.tar.gz": bundle})]
+    assert [path.name for path in paths[:3]] == [
+        "2026-11-23T101502Z.tar.gz",
+        "2026-11-23T101502Z-2",
+        "2026-11-23T101502Z-3.tar.gz",
+    ]
+    assert list(captures.list_captures("e300")) == paths
+
+
+def test_half_of_two_is_none(home: Path, bundle: Path, tmp_path: Path) -> None:
+    with pytest.raises(LabError, match="cannot keep the capture of e300"):
+        captures.add_together("e300", {"a": bundle, "b": tmp_path / "absent"})
+    assert list((home / "state" / "captures" / "e300").iterdir()) == []
+    assert captures.latest("e300") is None
+
+
+def test_a_folder_of_a_files_name_is_no_capture(bundle: Path) -> None:
+    path = captures.add("e300", bundle)
+    (path.parent / "9999-01-01T000000Z.tar.gz").mkdir()
+    (path.parent / "9999-01-01T000000Z").write_bytes(b"")
+    assert captures.latest("e300") == path

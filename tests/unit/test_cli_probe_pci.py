@@ -163,6 +163,8 @@ def sentence(done: subprocess.CompletedProcess[str], code: int) -> str:
         (("--collector", "--local"), "--local and --collector exclude each other"),
         (("--from", "lspci.txt", "--keep"), "--keep is about probing a board"),
         (("--local", "--firmware", "uefi"), "--firmware is about probing a board"),
+        (("--local", "--firmware-probe"), "--firmware-probe is about probing a board"),
+        (("--from", "lspci.txt", "--linux-probe"), "--linux-probe is about probing a board"),
         (("--from", "lspci.txt", "--json", "--tree"), "exclude each other"),
         (("nobody",), "no board nobody in this lab"),
         (("--from", "absent"), "absent"),

@@ -62,3 +62,10 @@ def test_a_board_that_stays_on_is_told() -> None:
     assert why is not None
     assert "still on" in why
     assert events[-1].kind == "power.left"
+
+
+@pytest.mark.parametrize(("was", "left"), [(True, ["reset"]), (False, ["off"])])
+def test_a_board_that_was_used_twice_is_put_back_as_it_was_at_first(was: bool, left: list[str]) -> None:
+    board, events = told(ON)  # the first use left it on
+    assert FoundPower(board, events.append, Clock().pace(), running=was).put_back() is None
+    assert board.commands == left

@@ -458,6 +458,38 @@ def test_a_capture_that_could_not_be_made_ends_the_wait() -> None:
     assert (verdict.code, now_s) == ("probe-collecting", 12.5)
 
 
+REPORT = replace(BIOS, until=Stage.CAPTURE, modules=0, reports=True, limits={**LIMITS, Stage.CAPTURE: 100.0})
+BEGAN = event(7.0, "console", "console.report", "its report begins")
+
+
+def test_the_firmware_probe_has_no_user_space_to_wait_for() -> None:
+    loaded = [*SERVED, said(6.5, Stage.KERNEL, "bringup firmware probe, not seL4", 20)]
+    whole = event(9.0, "console", "console.upload", "the firmware's view, 157 frames over the console")
+    verdict, _ = decide([*loaded, BEGAN, whole], REPORT)
+    assert (verdict.kind, verdict.stage) == ("ok", Stage.CAPTURE)
+    assert Stage.USER_SPACE not in [reached.stage for reached in verdict.stages]
+    verdict, now_s = decide(loaded, REPORT)
+    assert (verdict.kind, verdict.code, verdict.missing, now_s) == ("lab", "no-report", Stage.CAPTURE, 106.5)
+    assert "within 100 s" in verdict.cause
+
+
+def test_frames_prove_that_the_probe_runs_whatever_was_lost_before_them() -> None:
+    verdict, now_s = decide([*SERVED, BEGAN], REPORT)
+    assert (verdict.code, now_s) == ("no-report", 107.0)
+    assert Stage.KERNEL in [reached.stage for reached in verdict.stages]
+    more = event(60.0, "console", "console.upload_progress", sent=100, size=157, role="report", unit="frames")
+    assert decide([*SERVED, BEGAN, more], REPORT)[1] == 160.0
+
+
+def test_a_report_that_is_given_up_says_what_is_missing() -> None:
+    text = "150 of 157 frames came, frames 12, 15-20 are missing; asked 41 times in vain"
+    lost = event(30.0, "console", "console.report_lost", text)
+    verdict, now_s = decide([*SERVED, BEGAN, lost], REPORT)
+    assert (verdict.kind, verdict.code, now_s) == ("lab", "report-incomplete", 30.0)
+    assert verdict.cause == f"the firmware probe's report did not come whole: {text}"
+    assert len(verdict.causes) == 3
+
+
 def test_table_is_complete_and_its_sentences_can_be_filled() -> None:
     names = {"who", "waited", "since_power", "arch", "firmware", "some", "all", "lost"}
     for code, row in TABLE.items():
