@@ -33,9 +33,13 @@ OUTCOMES = (
     "fired, could not be silenced, so its INTx was turned off",
     "not fired: no local APIC or no IOAPIC to listen with",
     "the function is not there",
+    "not fired: its BAR 0 holds an address of memory, so nobody assigned it",
 )
 TRIES = 3
 """How often each phase fires (`pins.h`)."""
+
+I40E = 3
+"""Family (`nic.h`) whose status bit never says that it asserts INTx (Linux quirk_broken_intx_masking)."""
 
 _FIRMWARES: tuple[Literal["bios", "uefi"] | None, ...] = (None, "bios", "uefi")
 _PLACES = ("nowhere", "from the loader", "in the EBDA", "in BIOS memory")

@@ -7,10 +7,12 @@
 #include "machine.h"
 #include "multiboot.h"
 #include "options.h"
+#include "pins.h"
 #include "print.h"
 #include "probe.h"
 #include "report.h"
 #include "serve.h"
+#include "size.h"
 #include "traps.h"
 #include "uart.h"
 
@@ -52,11 +54,42 @@ static _Noreturn void finish(void)
     halt();
 }
 
+/* How far an exception has brought us: one in the course of a step goes on with the next step. */
+static enum { PROBING, UNDOING, SERVING, FINISHING } step;
+
+static _Noreturn void serve_and_finish(void)
+{
+    step = SERVING;
+    report_finish();
+    bool done = serve(options.wait_s);
+    print("bringup firmware probe: %s\n", done ? "the other side has everything" : "nobody asks any more");
+    step = FINISHING;
+    finish();
+}
+
+/* What was being done is put back, and what was found so far is served. */
 _Noreturn void trap_fatal(uint32_t vector, uint32_t address)
 {
     print("\nbringup firmware probe: exception %u at 0x%x\n", vector, address);
-    finish();
+    if (step == PROBING) {
+        step = UNDOING;
+        size_abandon();
+        pins_abandon();
+        report_note("an exception ended the probe: what is not in this report was not looked at");
+        serve_and_finish();
+    }
+    if (step == UNDOING) {
+        report_note("exceptions ended the probe, and not everything may have been put back");
+        serve_and_finish();
+    }
+    if (step == SERVING) {
+        step = FINISHING;
+        finish();
+    }
+    halt();
 }
+
+_Noreturn void image_main(uint32_t magic, const void *information);
 
 _Noreturn void image_main(uint32_t magic, const void *information)
 {
@@ -76,8 +109,5 @@ _Noreturn void image_main(uint32_t magic, const void *information)
     }
     report_start((uint8_t)read_tsc());
     probe(&boot, &options, &acpi);
-    report_finish();
-    bool done = serve(options.wait_s);
-    print("bringup firmware probe: %s\n", done ? "the other side has everything" : "nobody asks any more");
-    finish();
+    serve_and_finish();
 }

@@ -89,6 +89,11 @@ enum nic_family nic_family(uint16_t vendor, uint16_t device)
     return NIC_UNKNOWN;
 }
 
+bool nic_shows_intx(enum nic_family family)
+{
+    return family != NIC_I40E;
+}
+
 uint32_t nic_reach(enum nic_family family)
 {
     return family == NIC_I40E ? I40E_PFINT_ICR0_ENA + 4 : IGB_EICR + 4;

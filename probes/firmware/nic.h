@@ -13,6 +13,10 @@ enum nic_family {
 
 enum nic_family nic_family(uint16_t vendor, uint16_t device);
 
+/* Whether config status bit 3 says that it asserts INTx. In an X710, XL710 or X722 it never does (Linux
+   drivers/pci/quirks.c, quirk_broken_intx_masking). */
+bool nic_shows_intx(enum nic_family family);
+
 /* Bytes of BAR 0 that the calls below touch. */
 uint32_t nic_reach(enum nic_family family);
 

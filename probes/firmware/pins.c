@@ -2,138 +2,46 @@
 
 #include "bytes.h"
 #include "clock.h"
-#include "lapic.h"
+#include "inputs.h"
 #include "pci.h"
 #include "report.h"
 #include "size.h"
+#include "tables.h"
 
 enum {
-    FIRST_VECTOR = 0x30,
-    LAST_VECTOR = 0xef,
-    INPUTS_MAX = LAST_VECTOR - FIRST_VECTOR + 1,
-    BASELINE_MS = 60, /* longer than a period of the BIOS timer */
-    ARRIVAL_MS = 20,  /* e1000e's slowest interrupt throttling is 2 ms */
-    OTHERS_MS = 2,    /* for a second input that delivers the same interrupt */
+    ARRIVAL_MS = 20, /* e1000e's slowest interrupt throttling is 2 ms */
+    OTHERS_MS = 2,   /* for a second input that delivers the same interrupt */
     QUIET_MS = 2,
     RELEASE_MS = 10,
-
-    FLAG_POLARITY = 3,
-    FLAG_POLARITY_LOW = 3,
-    FLAG_TRIGGER = 3 << 2,
-    FLAG_TRIGGER_LEVEL = 3 << 2,
     POWER_STATE = 4, /* offset of PMCSR in the PM capability; bits 1:0 are the state */
 };
 
-struct input {
-    const struct ioapic *ioapic;
-    uint8_t index, pin;
-    bool noisy[PHASES];
-};
+static const struct boot_info *memory_map;
 
-static struct input inputs[INPUTS_MAX];
-static unsigned input_count, not_watched;
-static bool ready;
-
-static uint8_t vector_of(unsigned input)
-{
-    return (uint8_t)(FIRST_VECTOR + input);
-}
-
-/* PCI interrupts are level and active low; ISA's are edge and active high, unless the MADT overrides it. */
-static uint64_t entry_for(unsigned input, const struct madt *madt)
-{
-    uint32_t gsi = inputs[input].ioapic->gsi_base + inputs[input].pin;
-    uint32_t mode = gsi < ISA_IRQS ? 0 : ENTRY_LEVEL | ENTRY_ACTIVE_LOW;
-    for (unsigned irq = 0; irq < ISA_IRQS; irq++) {
-        if (madt->override[irq].present && madt->override[irq].gsi == gsi) {
-            uint16_t flags = madt->override[irq].flags;
-            mode = (flags & FLAG_TRIGGER) == FLAG_TRIGGER_LEVEL ? ENTRY_LEVEL : 0;
-            mode |= (flags & FLAG_POLARITY) == FLAG_POLARITY_LOW ? ENTRY_ACTIVE_LOW : 0;
-        }
-    }
-    return (uint64_t)lapic_id() << 56 | ENTRY_MASKED | mode | vector_of(input);
-}
-
-/* Entries that are not of the phase stay masked: with all of an IIO IOAPIC masked, a Xeon sends its INTx to
-   the chipset's (Linux Documentation/PCI/boot-interrupts.rst). */
-static void listen(unsigned phase, bool on)
-{
-    for (unsigned i = 0; i < input_count; i++) {
-        bool wanted = on && !inputs[i].noisy[phase] && (phase == PHASE_ALL || inputs[i].index == 0);
-        ioapic_mask(inputs[i].ioapic, inputs[i].pin, !wanted);
-    }
-}
-
-static bool any_pending(void)
-{
-    for (unsigned i = 0; i < input_count; i++) {
-        if (lapic_pending(vector_of(i))) {
-            return true;
-        }
-    }
-    return false;
-}
+/* The function that is being measured, as it was found. */
+static struct {
+    bool under_way;
+    uint16_t bdf;
+    enum nic_family family;
+    uint32_t registers; /* address of BAR 0 */
+    struct config config;
+} device;
 
 static uint64_t deadline_in(uint32_t ms)
 {
     return clock_now() + (uint64_t)ms * clock_ticks_per_ms();
 }
 
-static void find_noise(unsigned phase)
+bool pins_start(const struct ioapic *ioapics, unsigned count, const struct madt *madt,
+                const struct boot_info *boot)
 {
-    listen(phase, true);
-    wait_ms(BASELINE_MS);
-    listen(phase, false);
-    for (unsigned i = 0; i < input_count; i++) {
-        inputs[i].noisy[phase] = lapic_pending(vector_of(i));
-    }
-    lapic_drain();
-}
-
-bool pins_start(const struct ioapic *ioapics, unsigned count, const struct madt *madt)
-{
-    input_count = not_watched = 0;
-    ready = false;
-    for (unsigned k = 0; k < count; k++) {
-        for (unsigned pin = 0; pin < ioapics[k].pins; pin++) {
-            if (input_count == INPUTS_MAX) {
-                not_watched++;
-                continue;
-            }
-            inputs[input_count++] = (struct input){&ioapics[k], (uint8_t)k, (uint8_t)pin, {false, false}};
-        }
-    }
-    if (!input_count || !lapic_start()) {
-        return false;
-    }
-    if (lapic_id() > 0xff) { /* an entry has 8 bits for it */
-        lapic_stop();
-        return false;
-    }
-    ready = true;
-    for (unsigned i = 0; i < input_count; i++) {
-        /* Edge first: that drops a remote IRR which firmware left set, and with which nothing would come. */
-        uint64_t entry = entry_for(i, madt);
-        ioapic_write_entry(inputs[i].ioapic, inputs[i].pin, entry & ~(uint64_t)ENTRY_LEVEL);
-        ioapic_write_entry(inputs[i].ioapic, inputs[i].pin, entry);
-    }
-    for (unsigned phase = 0; phase < PHASES; phase++) {
-        find_noise(phase);
-    }
-    return true;
+    memory_map = boot;
+    return inputs_start(ioapics, count, madt);
 }
 
 void pins_stop(void)
 {
-    if (!ready) {
-        return;
-    }
-    for (unsigned i = 0; i < input_count; i++) {
-        uint64_t found = inputs[i].ioapic->found[inputs[i].pin];
-        ioapic_write_entry(inputs[i].ioapic, inputs[i].pin, found);
-    }
-    lapic_stop();
-    ready = false;
+    inputs_stop();
 }
 
 static bool asserts(uint16_t bdf)
@@ -144,18 +52,12 @@ static bool asserts(uint16_t bdf)
 static void wait_for_arrival(void)
 {
     uint64_t deadline = deadline_in(ARRIVAL_MS);
-    while (!any_pending() && clock_now() < deadline) {
+    while (!inputs_pending() && clock_now() < deadline) {
     }
     wait_ms(OTHERS_MS);
 }
 
-static void note_arrivals(unsigned phase, uint8_t times[INPUTS_MAX])
-{
-    for (unsigned i = 0; i < input_count; i++) {
-        times[i] = (uint8_t)(times[i] + (lapic_pending(vector_of(i)) && !inputs[i].noisy[phase]));
-    }
-}
-
+/* Where the status bit says nothing this is true at once; keeps_on() is what tells then. */
 static bool released(uint16_t bdf)
 {
     uint64_t deadline = deadline_in(RELEASE_MS);
@@ -167,14 +69,30 @@ static bool released(uint16_t bdf)
     return true;
 }
 
-/* Once more without firing: what delivers now did not need us. */
-static void discount_idle(unsigned phase, uint8_t idle[INPUTS_MAX])
+/* Listen without firing; whether anything delivers all the same. */
+static bool anything_idle(unsigned phase, uint8_t idle[INPUTS_MAX])
 {
-    listen(phase, true);
+    inputs_listen(phase, true);
     wait_ms(QUIET_MS);
-    listen(phase, false);
-    note_arrivals(phase, idle);
-    lapic_drain();
+    inputs_listen(phase, false);
+    bool any = inputs_pending();
+    inputs_note(phase, idle);
+    inputs_settle();
+    return any;
+}
+
+/* Once more without firing: what delivers now did not need us. True when it is the silenced function itself
+   that goes on: nothing delivers with its INTx off, and something with its INTx on again. */
+static bool keeps_on(uint16_t bdf, unsigned phase, uint8_t idle[INPUTS_MAX])
+{
+    if (!anything_idle(phase, idle)) {
+        return false;
+    }
+    uint16_t command = pci_read16(bdf, PCI_COMMAND);
+    pci_write16(bdf, PCI_COMMAND, command | COMMAND_INTX_OFF);
+    bool of_others = anything_idle(phase, idle);
+    pci_write16(bdf, PCI_COMMAND, command);
+    return !of_others && anything_idle(phase, idle);
 }
 
 /* One phase; false when the function could not be silenced. */
@@ -184,25 +102,22 @@ static bool try_phase(struct pin_result *result, uint32_t registers, unsigned ph
     bool silent = true;
     unsigned tries = 0;
     for (; tries < TRIES && silent; tries++) {
-        listen(phase, true);
+        inputs_listen(phase, true);
         nic_fire(result->family, registers);
         wait_for_arrival();
         result->status_seen += asserts(result->bdf);
         nic_silence(result->family, registers);
-        listen(phase, false);
-        note_arrivals(phase, times);
-        lapic_drain();
-        silent = released(result->bdf);
-        if (silent) {
-            discount_idle(phase, idle);
-        }
+        inputs_listen(phase, false);
+        inputs_note(phase, times);
+        inputs_settle();
+        silent = released(result->bdf) && !keeps_on(result->bdf, phase, idle);
     }
     result->phase[phase].tries = tries;
     unsigned count = 0;
-    for (unsigned i = 0; i < input_count && count < SEEN_MAX; i++) {
+    for (unsigned i = 0; i < inputs_count() && count < SEEN_MAX; i++) {
         if (times[i] && !idle[i]) {
-            result->phase[phase].seen[count].ioapic = inputs[i].index;
-            result->phase[phase].seen[count].pin = inputs[i].pin;
+            result->phase[phase].seen[count].ioapic = inputs_place(i).ioapic;
+            result->phase[phase].seen[count].pin = inputs_place(i).pin;
             result->phase[phase].seen[count++].times = times[i];
         }
     }
@@ -244,7 +159,11 @@ static enum pin_outcome objection(uint16_t bdf, const struct config *config, enu
     if (base + nic_reach(family) > 1ull << 32) {
         return PIN_REGISTERS_HIGH;
     }
-    return ready ? PIN_MEASURED : PIN_NO_CONTROLLER;
+    /* An address that nobody assigned, where decoding would lie over memory, ours perhaps. */
+    if (memory_is_ram(memory_map, base, nic_reach(family))) {
+        return PIN_IN_MEMORY;
+    }
+    return inputs_ready() ? PIN_MEASURED : PIN_NO_CONTROLLER;
 }
 
 /* Message signalled interrupts off or back to what they were: enable bits of MSI (control bit 0) and MSI-X
@@ -265,37 +184,67 @@ static void set_messages(uint16_t bdf, const uint8_t *config, bool restore)
     }
 }
 
+static void take_device(void)
+{
+    uint16_t command = get16(device.config.bytes + PCI_COMMAND);
+    device.under_way = true;
+    set_messages(device.bdf, device.config.bytes, false);
+    pci_write16(device.bdf, PCI_COMMAND,
+                (uint16_t)((command & ~(COMMAND_MASTER | COMMAND_INTX_OFF)) | COMMAND_MEMORY));
+}
+
+/* As it was found; but what cannot be silenced must not stay connected. */
+static void give_back_device(bool disconnect)
+{
+    uint16_t command = get16(device.config.bytes + PCI_COMMAND);
+    set_messages(device.bdf, device.config.bytes, true);
+    pci_write16(device.bdf, PCI_COMMAND, (uint16_t)(command | (disconnect ? COMMAND_INTX_OFF : 0)));
+    device.under_way = false;
+}
+
+static enum pin_outcome experiment(struct pin_result *result)
+{
+    if (!nic_answers(device.family, device.registers)) {
+        return PIN_READS_ONES;
+    }
+    nic_silence(device.family, device.registers);
+    bool silent = released(device.bdf);
+    for (unsigned phase = 0; phase < PHASES && silent; phase++) {
+        silent = try_phase(result, device.registers, phase);
+    }
+    nic_silence(device.family, device.registers);
+    bool seen = every_time(result, PHASE_SEL4) || every_time(result, PHASE_ALL);
+    return !silent ? PIN_STUCK : seen ? PIN_MEASURED : PIN_NOT_SEEN;
+}
+
 void pins_measure(uint16_t bdf, struct pin_result *result)
 {
-    static struct config config;
-    pci_read_config(bdf, 0, 0, &config);
-    *result = (struct pin_result){.bdf = bdf};
-    result->family = nic_family(get16(config.bytes), get16(config.bytes + 2));
-    result->outcome = objection(bdf, &config, result->family);
-    if (result->outcome != PIN_MEASURED) {
-        return;
+    const uint8_t *bytes = device.config.bytes;
+    pci_read_config(bdf, 0, 0, &device.config);
+    device.bdf = bdf;
+    device.family = nic_family(get16(bytes), get16(bytes + 2));
+    device.registers = (uint32_t)bar_base(bytes, 0);
+    *result = (struct pin_result){.bdf = bdf, .family = device.family};
+    result->outcome = objection(bdf, &device.config, device.family);
+    if (result->outcome == PIN_MEASURED) {
+        take_device();
+        result->outcome = experiment(result);
+        give_back_device(result->outcome == PIN_STUCK);
     }
-    uint16_t command = get16(config.bytes + PCI_COMMAND);
-    uint32_t registers = (uint32_t)bar_base(config.bytes, 0);
-    set_messages(bdf, config.bytes, false);
-    pci_write16(bdf, PCI_COMMAND,
-                (uint16_t)((command & ~(COMMAND_MASTER | COMMAND_INTX_OFF)) | COMMAND_MEMORY));
-    if (!nic_answers(result->family, registers)) {
-        result->outcome = PIN_READS_ONES;
-    } else {
-        nic_silence(result->family, registers);
-        bool silent = released(bdf);
-        for (unsigned phase = 0; phase < PHASES && silent; phase++) {
-            silent = try_phase(result, registers, phase);
-        }
-        bool seen = every_time(result, PHASE_SEL4) || every_time(result, PHASE_ALL);
-        result->outcome = !silent ? PIN_STUCK : seen ? PIN_MEASURED : PIN_NOT_SEEN;
-        nic_silence(result->family, registers);
+}
+
+void pins_abandon(void)
+{
+    bool fired = device.under_way;
+    device.under_way = false;
+    if (fired) { /* by config space first, which surely answers */
+        pci_write16(device.bdf, PCI_COMMAND, COMMAND_MEMORY | COMMAND_INTX_OFF);
     }
-    set_messages(bdf, config.bytes, true);
-    /* What cannot be silenced must not stay connected. */
-    uint16_t disconnect = result->outcome == PIN_STUCK ? COMMAND_INTX_OFF : 0;
-    pci_write16(bdf, PCI_COMMAND, (uint16_t)(command | disconnect));
+    pins_stop();
+    if (fired) {
+        nic_silence(device.family, device.registers);
+        give_back_device(!nic_shows_intx(device.family) || !released(device.bdf));
+    }
 }
 
 void pins_report(const struct pin_result *result)
@@ -305,14 +254,10 @@ void pins_report(const struct pin_result *result)
     record_u8(result->family);
     record_u8(result->outcome);
     record_u8(result->status_seen);
-    record_u16(not_watched);
+    record_u16(inputs_not_watched());
     for (unsigned phase = 0; phase < PHASES; phase++) {
-        unsigned noisy = 0;
-        for (unsigned i = 0; i < input_count; i++) {
-            noisy += inputs[i].noisy[phase];
-        }
         record_u8(result->phase[phase].tries);
-        record_u8(noisy);
+        record_u8(inputs_noisy(phase));
         record_u8(result->phase[phase].count);
         for (unsigned i = 0; i < result->phase[phase].count; i++) {
             record_u8(result->phase[phase].seen[i].ioapic);
@@ -339,6 +284,7 @@ const char *pins_outcome_text(enum pin_outcome outcome)
         [PIN_STUCK] = "fired, could not be silenced, INTx turned off",
         [PIN_NO_CONTROLLER] = "not fired: no local APIC or no IOAPIC",
         [PIN_ABSENT] = "not there",
+        [PIN_IN_MEMORY] = "not fired: BAR 0 lies over memory",
     };
     return texts[outcome];
 }

@@ -74,14 +74,14 @@ static void print_pin(const struct pin_result *result)
     print("\n");
 }
 
-static void measure_pins(const struct options *options, unsigned ioapic_count)
+static void measure_pins(const struct boot_info *boot, const struct options *options, unsigned ioapic_count)
 {
     const uint16_t *list;
     unsigned count = functions_to_fire(options, &list);
     if (!count) {
         return;
     }
-    pins_start(ioapics, ioapic_count, &madt);
+    pins_start(ioapics, ioapic_count, &madt, boot);
     for (unsigned i = 0; i < count; i++) {
         struct pin_result result;
         pins_measure(list[i], &result);
@@ -112,5 +112,5 @@ void probe(const struct boot_info *boot, const struct options *options, struct a
         report_note("no MCFG below 4 GiB: extended config space is not read");
     }
     functions_read(options, ecam, ecams);
-    measure_pins(options, ioapic_count);
+    measure_pins(boot, options, ioapic_count);
 }

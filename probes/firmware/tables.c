@@ -59,10 +59,28 @@ void tables_report(const struct acpi *acpi, bool all)
     }
 }
 
+static unsigned known_regions(const struct boot_info *boot)
+{
+    return boot->regions_seen < REGIONS_MAX ? boot->regions_seen : REGIONS_MAX;
+}
+
+bool memory_is_ram(const struct boot_info *boot, uint64_t start, uint64_t size)
+{
+    unsigned known = known_regions(boot);
+    for (unsigned i = 0; i < known; i++) {
+        const struct region *region = &boot->regions[i];
+        bool apart = start + size <= region->start || start >= region->start + region->size;
+        if (region->type == 1 && !apart) {
+            return true;
+        }
+    }
+    return false;
+}
+
 void memory_report(const struct boot_info *boot)
 {
     uint64_t usable = 0;
-    unsigned known = boot->regions_seen < REGIONS_MAX ? boot->regions_seen : REGIONS_MAX;
+    unsigned known = known_regions(boot);
     record_begin(RECORD_MEMORY);
     for (unsigned i = 0; i < known; i++) {
         const struct region *region = &boot->regions[i];
@@ -75,6 +93,9 @@ void memory_report(const struct boot_info *boot)
         report_dropped();
     }
     print("memory: %u MiB usable in %u ranges\n", (unsigned)(usable >> 20), known);
+    if (boot->regions_seen > known) {
+        report_note("the loader's memory map has more ranges than there is room for here");
+    }
 }
 
 static void report_ioapic(unsigned index, const struct ioapic *ioapic)

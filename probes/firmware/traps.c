@@ -6,6 +6,7 @@ enum {
     VECTORS = 256,
     EXCEPTIONS = 32,
     NON_MASKABLE = 2,
+    GENERAL_PROTECTION = 13,
     SPURIOUS = 0xff, /* as lapic.c sets it; it is not acknowledged (Intel SDM 3A, 10.9) */
     STUB_BYTES = 16,
     CODE = 0x08,
@@ -55,7 +56,7 @@ void trap_handle(struct trap *trap)
         if (trap->vector != SPURIOUS) {
             lapic_acknowledge();
         }
-    } else if (trap_resume) {
+    } else if (trap_resume && trap->vector == GENERAL_PROTECTION) {
         trap->address = trap_resume;
     } else if (trap->vector != NON_MASKABLE) {
         trap_fatal(trap->vector, trap->address);

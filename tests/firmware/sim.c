@@ -21,6 +21,7 @@ uint32_t sim_ecam;
 bool sim_ecam_aliased;
 uint64_t sim_entries[SIM_IOAPICS][SIM_PINS];
 bool sim_noisy_pin[SIM_PINS];
+bool sim_asserted_pin[SIM_PINS];
 bool sim_has_apic;
 char sim_console[16 << 20];
 unsigned sim_console_size;
@@ -43,6 +44,7 @@ void sim_reset(void)
     block_count = sim_count = sim_console_size = 0;
     memset(sim_functions, 0, sizeof(sim_functions));
     memset(sim_noisy_pin, 0, sizeof(sim_noisy_pin));
+    memset(sim_asserted_pin, 0, sizeof(sim_asserted_pin));
     memset(requested, 0, sizeof(requested));
     memset(lapic, 0, sizeof(lapic));
     address_port = 0;
@@ -122,7 +124,8 @@ static void settle(struct sim_function *function)
 {
     bool asserts = function->family && (function->stuck || function->cause & function->mask) &&
                    !(command_of(function) & COMMAND_INTX_OFF);
-    function->config[6] = (uint8_t)((function->config[6] & ~8) | (asserts ? 8 : 0));
+    bool shown = asserts && function->family != NIC_I40E; /* whose status bit does nothing */
+    function->config[6] = (uint8_t)((function->config[6] & ~8) | (shown ? 8 : 0));
     if (!asserts || function->mute) {
         return;
     }
@@ -141,7 +144,7 @@ static void settle_all(void)
         settle(&sim_functions[i]);
     }
     for (int pin = 0; pin < SIM_PINS; pin++) {
-        if (sim_noisy_pin[pin]) {
+        if (sim_noisy_pin[pin] || sim_asserted_pin[pin]) {
             deliver(0, pin);
         }
     }
@@ -149,6 +152,9 @@ static void settle_all(void)
 
 void cpu_take_interrupts(void)
 {
+    for (int pin = 0; pin < SIM_PINS; pin++) {
+        CHECK(!sim_asserted_pin[pin] || sim_entries[0][pin] >> 16 & 1); /* else it would be taken for ever */
+    }
     memset(requested, 0, sizeof(requested));
     settle_all();
 }
@@ -276,6 +282,7 @@ static uint32_t nic_read(struct sim_function *nic, uint32_t offset)
 static void nic_write(struct sim_function *nic, uint32_t offset, uint32_t value)
 {
     CHECK(!(command_of(nic) & COMMAND_MASTER)); /* it must not be able to write memory while it is fired */
+    uint32_t before = nic->cause;
     if (nic->family == NIC_I40E) {
         if (offset == 0x38480) {
             nic->mask = value & 1;
@@ -289,6 +296,9 @@ static void nic_write(struct sim_function *nic, uint32_t offset, uint32_t value)
         nic->mask &= offset == at->clear ? ~value : ~0u;
     }
     settle(nic);
+    if (nic->cause & ~before) {
+        count_down(&sim_trap_at_shot);
+    }
 }
 
 uint8_t mem_read8(uint32_t address)

@@ -40,6 +40,7 @@ extern uint32_t sim_ecam; /* 0: none */
 extern bool sim_ecam_aliased;
 extern uint64_t sim_entries[SIM_IOAPICS][SIM_PINS];
 extern bool sim_noisy_pin[SIM_PINS]; /* of IOAPIC 0: delivers whenever it may */
+extern bool sim_asserted_pin[SIM_PINS]; /* of IOAPIC 0: a level that nobody here can end */
 extern bool sim_has_apic;
 extern char sim_console[16 << 20];
 extern unsigned sim_console_size;

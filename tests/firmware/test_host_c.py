@@ -26,8 +26,8 @@ COMMON = HERE.parents[1] / "probes" / "common"
 # What touches the machine itself is left out: sim.c stands in for it.
 PARTS = (
     *(PROBE / f"{name}.c" for name in (
-        "acpi", "cpu", "frame", "functions", "ioapic", "lapic", "nic", "options", "pack", "pci", "pins",
-        "probe", "report", "serve", "size", "tables",
+        "acpi", "cpu", "frame", "functions", "inputs", "ioapic", "lapic", "nic", "options", "pack", "pci",
+        "pins", "probe", "report", "serve", "size", "tables",
     )),
     *(COMMON / f"{name}.c" for name in ("crc32", "print", "words")),
     HERE / "sim.c",

@@ -324,6 +324,7 @@ static void test_acpi(void)
 }
 
 static struct ioapic ioapics[SIM_IOAPICS];
+static const struct boot_info boot = {.regions_seen = 2, .regions = {{0, 0x9fc00, 1}, {0x100000, 0x7ff00000, 1}}};
 static struct madt madt;
 
 static struct sim_function *add_nic(uint16_t bdf, uint16_t device, int family, uint8_t pin)
@@ -354,7 +355,7 @@ static void start_listening(void)
         ioapic_read(&where, &ioapics[i]);
         CHECK(ioapics[i].pins == SIM_PINS);
     }
-    CHECK(pins_start(ioapics, SIM_IOAPICS, &madt));
+    CHECK(pins_start(ioapics, SIM_IOAPICS, &madt, &boot));
 }
 
 /* With the IIO's entries masked, the chipset's pin delivers; with them open, the IIO's. All is put back. */
@@ -367,6 +368,8 @@ static void test_pins_of_every_family(void)
     for (unsigned i = 0; i < 3; i++) {
         sim_reset();
         sim_noisy_pin[2] = true;
+        sim_asserted_pin[21] = true; /* and firmware left its entry open */
+        sim_entries[0][21] = 0xa055;
         uint64_t entries[SIM_IOAPICS][SIM_PINS];
         memcpy(entries, sim_entries, sizeof(entries));
         struct sim_function *nic = add_nic((uint16_t)(0x100 * (i + 1)), kinds[i].device, kinds[i].family, 17);
@@ -376,7 +379,7 @@ static void test_pins_of_every_family(void)
         pins_measure(nic->bdf, &result);
         pins_stop();
         CHECK(result.family == (enum nic_family)kinds[i].family && result.outcome == PIN_MEASURED);
-        CHECK(result.status_seen == 6);
+        CHECK(result.status_seen == (nic_shows_intx(result.family) ? 6 : 0));
         CHECK(result.phase[PHASE_SEL4].count == 1 && result.phase[PHASE_SEL4].seen[0].ioapic == 0);
         CHECK(result.phase[PHASE_SEL4].seen[0].pin == 17 && result.phase[PHASE_SEL4].seen[0].times == 3);
         CHECK(result.phase[PHASE_ALL].count == 1 && result.phase[PHASE_ALL].seen[0].ioapic == 1);
@@ -409,9 +412,11 @@ static void test_pins_that_cannot_be_measured(void)
     pinless->config[0x3d] = 0;
     sim_bar(homeless, 0, 0, 0xfff00000);
     closed->family = 0; /* nobody answers at its BAR */
+    struct sim_function *stray = add_nic(0x0a00, 0x1521, NIC_IGB, 18);
+    sim_bar(stray, 0, 0x00100000, 0xfff00000);
     const enum pin_outcome expected[] = {
         PIN_STUCK,        PIN_NOT_SEEN, PIN_REGISTERS_HIGH, PIN_NO_FAMILY,   PIN_NO_FAMILY,
-        PIN_POWERED_DOWN, PIN_NO_INTX,  PIN_READS_ONES,     PIN_NO_REGISTERS,
+        PIN_POWERED_DOWN, PIN_NO_INTX,  PIN_READS_ONES,     PIN_NO_REGISTERS, PIN_IN_MEMORY,
     };
     start_listening();
     stuck->stuck = false; /* only once it has been fired */
@@ -434,12 +439,67 @@ static void test_pins_that_cannot_be_measured(void)
 
     sim_has_apic = false;
     stuck->stuck = false;
-    CHECK(!pins_start(ioapics, SIM_IOAPICS, &madt));
+    CHECK(!pins_start(ioapics, SIM_IOAPICS, &madt, &boot));
     pins_measure(stuck->bdf, &result);
     CHECK(result.outcome == PIN_NO_CONTROLLER);
     pins_stop();
     sim_has_apic = true;
-    CHECK(!pins_start(ioapics, 0, &madt));
+    CHECK(!pins_start(ioapics, 0, &madt, &boot));
+}
+
+/* One without a working status bit is known to be stuck by what it goes on to deliver; another device that
+   shares nothing with it and delivers too late to count as noise is not taken for it. */
+static void test_a_controller_that_goes_on_without_saying_so(void)
+{
+    struct pin_result result;
+    sim_reset();
+    struct sim_function *stuck = add_nic(0xb500, 0x37d2, NIC_I40E, 19);
+    struct sim_function *innocent = add_nic(0xb501, 0x37d2, NIC_I40E, 19);
+    start_listening();
+    sim_noisy_pin[20] = true;
+    pins_measure(innocent->bdf, &result);
+    CHECK(result.outcome == PIN_MEASURED && result.phase[PHASE_SEL4].seen[0].pin == 19);
+    CHECK(result.phase[PHASE_SEL4].count == 1);
+    sim_noisy_pin[20] = false;
+    stuck->stuck = true;
+    pins_measure(stuck->bdf, &result);
+    CHECK(result.outcome == PIN_STUCK && stuck->config[5] & 4);
+    pins_stop();
+}
+
+/* An exception while a device is armed: it is silenced, and everything is as it was. */
+static void cut_short(uint16_t ids, int family)
+{
+    struct pin_result result;
+    static uint64_t entries[SIM_IOAPICS][SIM_PINS];
+    static struct sim_function *nic, before;
+    sim_reset();
+    memcpy(entries, sim_entries, sizeof(entries));
+    nic = add_nic(0x0100, ids, family, 17);
+    sim_set16(nic, 0x04, 0x0006);
+    before = *nic;
+    /* Where nothing says that it is silent, it stays disconnected. */
+    before.config[5] |= nic_shows_intx((enum nic_family)family) ? 0 : 4;
+    start_listening();
+    sim_trap_at_shot = 2;
+    if (!setjmp(sim_trap)) {
+        pins_measure(nic->bdf, &result);
+        CHECK(!"it was not cut short");
+    }
+    CHECK(nic->cause && nic->mask);
+    for (int times = 0; times < 2; times++) { /* the second time there is nothing to do */
+        pins_abandon();
+        CHECK(!nic->cause && !nic->mask);
+        CHECK(!memcmp(entries, sim_entries, sizeof(entries)));
+        CHECK(!memcmp(before.config, nic->config, sizeof(before.config)));
+    }
+}
+
+static void test_an_experiment_that_is_cut_short(void)
+{
+    cut_short(0x10d3, NIC_E1000);
+    cut_short(0x1521, NIC_IGB);
+    cut_short(0x37d2, NIC_I40E);
 }
 
 static void test_options(void)
@@ -525,6 +585,8 @@ int main(void)
     test_acpi();
     test_pins_of_every_family();
     test_pins_that_cannot_be_measured();
+    test_a_controller_that_goes_on_without_saying_so();
+    test_an_experiment_that_is_cut_short();
     test_options();
     test_requests();
     test_the_report_has_a_bound();

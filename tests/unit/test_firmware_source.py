@@ -45,12 +45,16 @@ def function(
 
 
 def pin(
-    outcome: int, sel4: list[tuple[int, int, int]], every: list[tuple[int, int, int]], status: int = 6
+    outcome: int,
+    sel4: list[tuple[int, int, int]],
+    every: list[tuple[int, int, int]],
+    status: int = 6,
+    family: int = 2,
 ) -> Raw:
     phases = b"".join(
         bytes([3, 0, len(seen)]) + b"".join(bytes(arrival) for arrival in seen) for seen in (sel4, every)
     )
-    return records.PIN, struct.pack("<HBBBH", 0x1700, 2, outcome, status, 0) + phases
+    return records.PIN, struct.pack("<HBBBH", 0x1700, family, outcome, status, 0) + phases
 
 
 def test_bars_have_the_sizes_that_were_probed() -> None:
@@ -133,6 +137,7 @@ def test_a_measured_pin(
         (2, 0, "no way is known"),
         (5, 0, "above 4 GiB"),
         (8, 6, "could not be silenced"),
+        (11, 0, "an address of memory"),
     ],
 )
 def test_a_pin_that_was_not_measured_is_missing_with_its_reason(outcome: int, status: int, word: str) -> None:
@@ -141,6 +146,12 @@ def test_a_pin_that_was_not_measured_is_missing_with_its_reason(outcome: int, st
     (missing,) = [m for m in found.missing if "INTx pin" in m.what]
     assert missing.what == "INTx pin of 17:00.0"
     assert word in missing.why
+
+
+def test_a_status_bit_that_does_not_work_is_no_evidence() -> None:
+    (missing,) = (m for m in machine(pin(1, [], [], 0, family=3)).missing if "INTx pin" in m.what)
+    assert "tells nothing" in missing.why
+    assert "never did" not in missing.why
 
 
 def test_acpi_platform_and_memory() -> None:

@@ -32,6 +32,7 @@ from bringup.probe import firmware_records as records
 from bringup.probe.firmware_frames import BANNER, FrameReader, Record
 
 KIND = "firmware-probe"
+NOT_ASKED = "the probe was not asked for it (acpi=all)"
 MAX_BYTES = 64 << 20
 _SNIFFED_BYTES = 4 << 20
 _ISA_PINS = 16
@@ -293,7 +294,13 @@ def _absent(absent: Sequence[Missing], report: _Report) -> Iterator[Missing]:
         if missing.what.rpartition("/")[2] not in kept:
             yield missing
     for signature in sorted(kept & {"DSDT", "SSDT"}):
-        yield Missing(f"{TABLES}/{signature}", "the probe was not asked for it (acpi=all)")
+        yield Missing(f"{TABLES}/{signature}", NOT_ASKED)
+
+
+def _status_bit(result: records.PinResult) -> str:
+    if result.family == records.I40E:
+        return "its status bit tells nothing, in this family it does not work"
+    return f"its status bit {'did' if result.status_seen else 'never did'} say that it asserts INTx"
 
 
 def _told(report: _Report) -> Iterator[Missing]:
@@ -302,8 +309,7 @@ def _told(report: _Report) -> Iterator[Missing]:
         if _measured(result, "") is None:
             why = result.outcome
             if why == "fired, no interrupt seen":
-                asserted = "did" if result.status_seen else "never did"
-                why += f"; its status bit {asserted} say that it asserts INTx"
+                why += f"; {_status_bit(result)}"
             yield Missing(f"INTx pin of {_bdf(result.bdf).short}", why)
     for note in report.notes:
         yield Missing("a note of the firmware probe", note)
