@@ -22,7 +22,7 @@ import sys
 import tarfile
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -139,19 +139,18 @@ def parse(archive: Path, tree: Path, rounds: int) -> Table:
     for name, run in ours:
         table[f"bringup, {name} (functions/s)"] = rate(run, rounds)
     sys.path.append(str(PEERS))
-    mine = table["bringup, lspci -vmmnnk (functions/s)"]
-    count = len(lspci_machine.parse(machine).functions)
+    mine = dict(ours)["lspci -vmmnnk"]
     for name, peer in (("jc", jc_on), ("pylspci", pylspci_on)):
         try:
             run = peer(machine.decode())
-            theirs = rate(run, rounds)
         except ImportError:
             table[f"{name}, lspci -vmmnnk"] = INSTALL
             continue
+        if run() != mine():
+            table[f"{name} finds other functions than bringup"] = f"{run()} and {mine()}"
+        our_rate, theirs = rates([mine, run], rounds)
         table[f"{name}, lspci -vmmnnk (functions/s)"] = theirs
-        if run() != count:
-            table[f"{name} finds other functions than bringup"] = f"{run()} and {count}"
-        table[f"bringup's rate to {name}'s on the same text"] = round(mine / theirs, 2)
+        table[f"bringup's rate to {name}'s on the same text"] = round(our_rate / theirs, 2)
     return table
 
 
@@ -175,17 +174,23 @@ def boot_log(functions: Any) -> bytes:
 
 def rate(run: Callable[[], int], rounds: int) -> int:
     """Return functions a second, the median of some rounds of a third of a second."""
-    count = run()
-    if not count:
+    return rates([run], rounds)[0]
+
+
+def rates(runs: Sequence[Callable[[], int]], rounds: int) -> list[int]:
+    """Return those of peers, which take turns, so that a slow minute of this machine hits all of them."""
+    counts = [run() for run in runs]
+    if not all(counts):
         raise SystemExit("a parser found no function: there is nothing to compare")
-    rates = []
+    seen: list[list[float]] = [[] for _ in runs]
     for _ in range(rounds):
-        done, start = 0, time.perf_counter()
-        while (spent := time.perf_counter() - start) < ROUND_SECONDS:
-            run()
-            done += 1
-        rates.append(count * done / spent)
-    return round(statistics.median(rates))
+        for run, count, told in zip(runs, counts, seen, strict=True):
+            done, start = 0, time.perf_counter()
+            while (spent := time.perf_counter() - start) < ROUND_SECONDS:
+                run()
+                done += 1
+            told.append(count * done / spent)
+    return [round(statistics.median(told)) for told in seen]
 
 
 def jc_on(text: str) -> Callable[[], int]:

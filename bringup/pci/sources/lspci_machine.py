@@ -8,6 +8,7 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Iterator
+from functools import lru_cache
 from typing import Any
 
 from bringup.errors import UsageError
@@ -21,6 +22,7 @@ _SNIFFED_BYTES = 64 << 10
 _SNIFFED_LINES = 5
 _MAX_LINE = 4096
 _ADDRESS = re.compile(r"(?:Slot|Device):\t((?:[0-9a-f]{4,8}:)?[0-9a-f]{2}:[01][0-9a-f]\.[0-7])\s*")
+_ADDRESS_KEYS = ("Slot:", "Device:")
 # Bare digits are an id only alone (-n): a name may end in four digits.
 _ID = re.compile(r"(?:(.*) )?\[([0-9a-f]{4})\]|([0-9a-f]{4})")
 _HEX = re.compile(r"[0-9a-f]{1,2}")
@@ -76,7 +78,8 @@ def _records(data: bytes, name: str) -> Iterator[tuple[Bdf, _Pairs]]:
     for number, raw in enumerate(data.decode("utf-8", "replace").split("\n"), 1):
         if len(raw) > _MAX_LINE:
             raise UsageError(f"{name}, line {number}: {len(raw)} characters are no line of lspci")
-        address = _ADDRESS.fullmatch(raw)
+        # An address begins with one of two words: most lines need no pattern.
+        address = _ADDRESS.fullmatch(raw) if raw.startswith(_ADDRESS_KEYS) else None
         key, colon, value = raw.partition(":\t")
         if address is not None or not raw.strip():
             if bdf is not None:
@@ -97,7 +100,11 @@ def _known(pairs: _Pairs) -> dict[str, Any]:
     for key, value in pairs:
         if key in _IDS:
             label, number = _split(value)
-            known.update({n: v for n, v in zip(_IDS[key], (number, label), strict=True) if v is not None})
+            number_field, label_field = _IDS[key]
+            if number is not None:
+                known[number_field] = number
+            if label is not None:
+                known[label_field] = label
         elif key in _BYTES and _HEX.fullmatch(value):
             known[_BYTES[key]] = int(value, 16)
         elif key in _NUMBERS and _DECIMAL.fullmatch(value):
@@ -123,6 +130,7 @@ def _subsystem(values: dict[str, str]) -> dict[str, Any]:
     return known
 
 
+@lru_cache(maxsize=4096)  # a machine has few makers and many functions of one kind
 def _split(value: str) -> tuple[str | None, int | None]:
     """Return name and id of `Intel Corporation [8086]`; either may be missing."""
     match = _ID.fullmatch(value)
