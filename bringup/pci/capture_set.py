@@ -11,7 +11,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from bringup.pci.model import Acpi, Function, Machine, Platform
-from bringup.pci.sources import firmware
+from bringup.pci.sources import firmware, linux
 
 FILES_MAX = 16
 
@@ -36,6 +36,10 @@ def prefer_bare_metal(machine: Machine, views: Sequence[Machine]) -> Machine:
     Those are the BARs as firmware left them, where a boot log repeats what Linux made of them, the tables in
     memory, and the state of VT-x and x2APIC in which seL4 would start.
     """
+    if any(view.sources[0].kind == linux.KIND for view in views):
+        # Linux had every table.
+        still = tuple(missing for missing in machine.missing if missing.why != firmware.NOT_ASKED)
+        machine = replace(machine, missing=still)
     for view in views:
         if view.sources[0].kind == firmware.KIND:
             machine = replace(

@@ -217,6 +217,7 @@ def test_one_capture_names_both_and_is_the_latest(both: Both, monkeypatch: pytes
     assert both.body["platform"]["firmware"] == both.firmware
     assert not [f for f in both.body["findings"] if f["code"] == "firmware-bar-differs"]
     assert not both.body["conflicts"]
+    assert both.body["missing"] == []  # what one probe does not read, the other does
 
 
 def test_the_board_is_left_as_it_was_found_once_both_are_through(both: Both) -> None:

@@ -68,3 +68,12 @@ def test_served_files_carry_size_and_rate(capsys: pytest.CaptureFixture[str]) ->
 
 def test_quiet_is_quiet(capsys: pytest.CaptureFixture[str]) -> None:
     assert shown(capsys, Event("http", "http.error", "x"), quiet=True) == ""
+
+
+def test_a_report_is_counted_in_frames() -> None:
+    def text(size: int | None) -> str:
+        data = {"role": "report", "sent": 120, "size": size, "unit": "frames"}
+        return boot_view._transfer_text(Event("console", "console.upload_progress", "", data))
+
+    assert text(157) == "report 120 of 157 frames"
+    assert text(None) == "report 120 frames"

@@ -12,6 +12,7 @@ from bringup.pci.assess import assess
 from bringup.pci.capture import open_capture, read_bytes
 from bringup.pci.capture_set import FILES_MAX, files_of
 from bringup.pci.model import Bar, Bdf
+from bringup.pci.sources.firmware import NOT_ASKED
 from bringup.probe import firmware_records as records
 from tests.unit.test_firmware_source import function, log, pin
 from tests.unit.test_pci_capture import tar
@@ -124,3 +125,11 @@ def test_what_is_no_such_folder_has_no_files(folder: Path, tmp_path: Path) -> No
     assert files_of(many) == ()
     with pytest.raises(UsageError, match="no PCI functions in the folder"):
         open_capture([many])
+
+
+def test_tables_that_linux_read_are_not_missing(folder: Path) -> None:
+    listed = records.TABLES, struct.pack("<4sIIB", b"DSDT", 0x7000, 4096, 1)
+    (folder / "firmware-probe.log").write_bytes(log(function(BARS, SIZES), listed))
+    assert NOT_ASKED in [missing.why for missing in open_capture([folder]).missing]
+    (folder / "linux.tar").write_bytes(tar())
+    assert NOT_ASKED not in [missing.why for missing in open_capture([folder]).missing]
