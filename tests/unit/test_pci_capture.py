@@ -25,7 +25,6 @@ from bringup.pci.model import Bar, Bdf, Machine
 from bringup.pci.sources import dmesg, lspci, lspci_machine, pciconf, sel4_log
 from bringup.probe.collector import collector_script
 from tests.doubles import pci_machine as made
-from tests.unit.pci_strategies import machine as random_machine
 
 NICS = (
     made.Made(
@@ -391,34 +390,3 @@ def test_hostile_repetition_ends_soon(unit: bytes) -> None:
         except BringupError as error:
             sentence(error)
     assert time.monotonic() - started < 30
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize(
-    ("kind", "write"),
-    [
-        (lspci.KIND, made.lspci),
-        (pciconf.KIND, made.pciconf),
-    ],
-)
-def test_a_text_is_read_at_5000_functions_a_second(
-    kind: str, write: Callable[[tuple[made.Made, ...]], str]
-) -> None:
-    nic = random_machine(7)[1]
-    many = tuple(
-        made.Made(
-            Bdf(0, number >> 3, number & 7, 0),
-            nic.vendor,
-            nic.device,
-            0x0200,
-            bars=nic.bars,
-            msix=(10, True, (3, 0), (3, 0x2000)),
-            express=(made.ENDPOINT, True, 4, 2),
-        )
-        for number in range(1000)
-    )
-    data = write(many).encode()
-    started = time.perf_counter()
-    assert len(read_bytes(data, kind).functions) == 1000
-    # A fifth of the aim: this runs on busy machines too.
-    assert time.perf_counter() - started < 1.0
