@@ -208,7 +208,8 @@ def _watch(
     profile: Profile, image: Image, request: BootRequest, firmware: Firmware, segment: Segment
 ) -> WatchRequest:
     vms = request.vms if request.vms is not None else image.vms
-    until = request.until or (Stage.LOGIN if vms else Stage.USER_SPACE)
+    last = Stage.KERNEL if image.is_firmware_probe else Stage.USER_SPACE
+    until = request.until or (Stage.LOGIN if vms else last)
     return WatchRequest(
         firmware=firmware,
         until=until,
