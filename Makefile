@@ -30,11 +30,13 @@ help:
 boot: .stamps/venv $(BUILT)
 	@$(BIN)/bringup boot e300
 
+# The fast tests side by side; those that boot machines one by one, because they wait on real time.
 test: .stamps/venv-dev .stamps/system-test $(BUILT) lint
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -m "not slow" -n auto -q
+	$(BIN)/python -m pytest -m slow
 
 test-fast: .stamps/venv-dev $(BUILT)
-	$(BIN)/python -m pytest -m "not slow" -q
+	$(BIN)/python -m pytest -m "not slow" -n auto -q
 
 lint: .stamps/venv-dev
 	$(BIN)/ruff check .
@@ -43,6 +45,9 @@ lint: .stamps/venv-dev
 
 bench: .stamps/venv-dev .stamps/system-test $(BUILT)
 	$(BIN)/python bench/run.py
+	$(BIN)/python bench/pci.py
+	$(BIN)/python bench/camkes.py
+	$(BIN)/python bench/probe.py
 
 standin: $(STANDIN)
 firmware-probe: $(PROBE)

@@ -16,12 +16,12 @@ from bringup.errors import BringupError, UsageError
 # name -> (module, one line for the overview); a module is imported only for its own command.
 _COMMANDS = {
     "boot": ("boot", "Boot a board from power-off to a verdict."),
-    "boards": ("boards", "List boards and profiles, or explain one."),
-    "camkes": ("camkes", "Feed PCI truth back into a CAmkES configuration, and check one."),
-    "console": ("console", "Attach to a board's console."),
     "probe-pci": ("probe_pci", "Say which PCI functions a VM can be given, and why."),
+    "camkes": ("camkes", "Feed PCI truth back into a CAmkES configuration, and check one."),
     "pci": ("pci", "Compare two captures of PCI functions."),
+    "boards": ("boards", "List boards and profiles, or explain one."),
     "power": ("power", "Ask for or change a board's power, confirmed."),
+    "console": ("console", "Attach to a board's console."),
     "runs": ("runs", "List what was booted, or show one run."),
     "twin": ("twin", "Start, end or enter the virtual board."),
 }

@@ -190,7 +190,7 @@ def test_a_hostile_name_is_told_harmlessly(tmp_path: Path) -> None:
 
 
 def test_a_compressed_kernel_is_served_unpacked(tmp_path: Path, home: Path) -> None:
-    (tmp_path / "kernel.gz").write_bytes(gzip.compress(KERNEL_BYTES))
+    (tmp_path / "kernel.gz").write_bytes(gzip.compress(KERNEL_BYTES, mtime=0))
     first, again = (find_image([tmp_path / "kernel.gz"]).kernel for _ in range(2))
     assert first == again
     assert first.name == "kernel"
@@ -201,7 +201,7 @@ def test_a_compressed_kernel_is_served_unpacked(tmp_path: Path, home: Path) -> N
 
 
 def test_a_spoiled_copy_in_the_cache_is_replaced(tmp_path: Path, home: Path) -> None:
-    (tmp_path / "kernel.gz").write_bytes(gzip.compress(KERNEL_BYTES))
+    (tmp_path / "kernel.gz").write_bytes(gzip.compress(KERNEL_BYTES, mtime=0))
     path = find_image([tmp_path / "kernel.gz"]).kernel.path
     path.write_bytes(bytes(len(KERNEL_BYTES)))
     assert find_image([tmp_path / "kernel.gz"]).kernel.path.read_bytes() == KERNEL_BYTES
@@ -257,8 +257,8 @@ def test_noise_is_an_image_or_refused(tmp_path: Path, home: Path, begin: bytes, 
         (build_elf(bits=64), Content.ELF64),
         (b"\x7fELF", Content.ELF32),
         (KERNEL_BYTES, Content.MULTIBOOT),
-        (gzip.compress(KERNEL_BYTES), Content.MULTIBOOT),
-        (gzip.compress(b"text"), Content.ARCHIVE),
+        (gzip.compress(KERNEL_BYTES, mtime=0), Content.MULTIBOOT),
+        (gzip.compress(b"text", mtime=0), Content.ARCHIVE),
         (bzimage(), Content.LINUX),
         (b"070701", Content.ARCHIVE),
     ],
