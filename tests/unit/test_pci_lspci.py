@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 import subprocess
+import tracemalloc
 from pathlib import Path
 
 import pytest
@@ -436,3 +437,26 @@ def test_a_listing_without_numbers_says_so() -> None:
     assert not lspci.parse(
         named.replace(b": Intel", b" [0200]: Intel").replace(b" (rev", b" [8086:1521] (rev")
     ).missing
+
+
+HEADER = b"17:00.0 Ethernet controller [0200]: Intel Corporation I350 [8086:1521]\n"
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        (HEADER + b"\t!!! x\n" * 9_000_000, "more lines than lspci writes"),
+        (HEADER * 800_000, "two functions at 17:00.0"),
+        pytest.param(HEADER + b"x\n" * 30_000_000, "lines that are not lspci's", marks=pytest.mark.slow),
+    ],
+    ids=["lines of one function", "functions at one address", "other lines"],
+)
+def test_hostile_repetition_is_refused_before_it_takes_memory(text: bytes, told: str) -> None:
+    tracemalloc.start()
+    try:
+        with pytest.raises(UsageError, match=told):
+            lspci.parse(text)
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert peak < 32 << 20

@@ -34,6 +34,11 @@ def only(text: str) -> Function:
     return function
 
 
+def test_more_lines_than_a_function_has_are_refused() -> None:
+    with pytest.raises(UsageError, match=r"line 4098: 17:00\.0 has more lines"):
+        lspci_machine.parse(b"Slot:\t17:00.0\n" + b"Module:\tx\n" * 5000)
+
+
 def test_a_record_is_read() -> None:
     nic = only(NIC)
     assert nic.bdf == Bdf.parse("17:00.1")

@@ -23,6 +23,12 @@ none3@pci0:183:0:1:\tclass=0x020000 hdr=0x00 vendor=0x8086 device=0x37d2 subvend
 """
 
 
+def test_more_functions_than_any_machine_has_are_refused() -> None:
+    heads = b"".join(b"a0@pci%d:0:0:0:\tclass=0x0\n" % domain for domain in range((1 << 16) + 1))
+    with pytest.raises(UsageError, match="more than 65536 functions"):
+        pciconf.parse(heads)
+
+
 def test_both_syntaxes_and_decimal_addresses() -> None:
     first, second = pciconf.parse(OLD).functions
     assert (str(first.bdf), str(second.bdf)) == ("0000:17:00.0", "0000:b7:00.1")

@@ -2,11 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import io
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from typing import Any
 
 from bringup.pci.model import Function
+
+# A machine has a few hundred; what claims more than this is none.
+FUNCTION_LIMIT = 1 << 16
+
+
+def lines_of(data: bytes) -> Iterator[str]:
+    """Yield the lines of a text without their ends, one at a time: a hostile one has millions."""
+    for line in io.TextIOWrapper(io.BytesIO(data), encoding="utf-8", errors="replace", newline="\n"):
+        yield line.removesuffix("\n")
 
 
 def told_elsewhere(

@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Iterator, Sequence
-from dataclasses import replace
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
 
 from bringup.errors import UsageError
 from bringup.pci.config_space import decode_config
 from bringup.pci.model import Bdf, Capability, Function, Machine, Missing, SourceInfo
-from bringup.pci.sources.common import told_elsewhere
+from bringup.pci.sources.common import lines_of, told_elsewhere
 from bringup.pci.sources.lspci_record import Record, read_header, read_record
 
 KIND = "lspci"
@@ -23,6 +23,9 @@ MAX_BYTES = 64 << 20
 _SNIFFED_BYTES = 64 << 10
 _SNIFFED_LINES = 5
 _MAX_LINE = 4096
+# Of one function; those with most have a few hundred.
+_MAX_LINES = 1 << 14
+_MAX_STRAYS = 1 << 20
 _ROW_BYTES = 16
 _CONFIG_BYTES = 4096
 _CONVENTIONAL_BYTES = 256
@@ -48,16 +51,14 @@ def parse(data: bytes, name: str = KIND) -> Machine:
     """
     if len(data) > MAX_BYTES:
         raise UsageError(f"{name}: {len(data)} bytes are too many for the text of one machine")
-    strays: list[int] = []
-    functions = [_function(record, name) for record in _records(data, name, strays)]
+    strays = _Strays()
+    functions = [_function(record, name) for record in _unique(_records(data, name, strays), name)]
     if not functions:
         raise UsageError(f"{name}: no PCI function in this text", hint="write it with: lspci -nn -vvv -xxxx")
     return Machine(
-        functions=tuple(
-            sorted(told_elsewhere(_unique(functions, name), "driver"), key=lambda function: function.bdf)
-        ),
+        functions=tuple(sorted(told_elsewhere(functions, "driver"), key=lambda function: function.bdf)),
         sources=(SourceInfo(name, KIND, hashlib.sha256(data).hexdigest()),),
-        missing=(*_without_ids(functions, name), *_stray_lines(strays, name)),
+        missing=(*_without_ids(functions, name), *strays.told(name)),
     )
 
 
@@ -67,10 +68,27 @@ def _without_ids(functions: Sequence[Function], name: str) -> tuple[Missing, ...
     return (Missing(what, "the listing has names only: it was made without -nn"),) if count else ()
 
 
-def _records(data: bytes, name: str, strays: list[int]) -> Iterator[Record]:
-    """Cut the text into functions; the numbers of lines that belong to none go to `strays`."""
+@dataclass(slots=True)
+class _Strays:
+    """How many lines belong to no function, and which is the first."""
+
+    count: int = 0
+    first: int = 0
+
+    def add(self, number: int) -> None:
+        self.count += 1
+        self.first = self.first or number
+
+    def told(self, name: str) -> tuple[Missing, ...]:
+        if not self.count:
+            return ()
+        return (Missing(f"{self.count} lines of {name}", f"not lspci's, the first is line {self.first}"),)
+
+
+def _records(data: bytes, name: str, strays: _Strays) -> Iterator[Record]:
+    """Cut the text into functions; lines that belong to none go to `strays`."""
     record: Record | None = None
-    for number, raw in enumerate(data.decode("utf-8", "replace").split("\n"), 1):
+    for number, raw in enumerate(lines_of(data), 1):
         if len(raw) > _MAX_LINE:
             raise UsageError(f"{name}, line {number}: {len(raw)} characters are no line of lspci")
         line = raw.rstrip()
@@ -80,11 +98,17 @@ def _records(data: bytes, name: str, strays: list[int]) -> Iterator[Record]:
                 yield record
             record = started
         elif record is not None and line.startswith("\t"):
+            if len(record.lines) == _MAX_LINES:
+                raise UsageError(
+                    f"{name}, line {number}: {record.bdf.short} has more lines than lspci writes"
+                )
             record.lines.append(line)
         elif record is not None and (row := _ROW.fullmatch(line)):
             _add_row(record, row, f"{name}, line {number}")
         elif not line.startswith(_CHATTER):
-            strays.append(number)
+            strays.add(number)
+            if strays.count > _MAX_STRAYS:
+                raise UsageError(f"{name} has more than {_MAX_STRAYS} lines that are not lspci's")
     if record is not None:
         yield record
 
@@ -132,19 +156,13 @@ def _beyond(config: Function, text: Function) -> tuple[Capability, ...]:
     return tuple(capability for capability in text.capabilities or () if capability.extended)
 
 
-def _unique(functions: list[Function], name: str) -> list[Function]:
+def _unique(records: Iterable[Record], name: str) -> Iterator[Record]:
     seen: set[Bdf] = set()
-    for function in functions:
-        if function.bdf in seen:
+    for record in records:
+        if record.bdf in seen:
             raise UsageError(
-                f"{name}: two functions at {function.bdf.short}: this text holds more than one machine",
+                f"{name}: two functions at {record.bdf.short}: this text holds more than one machine",
                 hint="keep one machine's listing in a file",
             )
-        seen.add(function.bdf)
-    return functions
-
-
-def _stray_lines(strays: list[int], name: str) -> tuple[Missing, ...]:
-    if not strays:
-        return ()
-    return (Missing(f"{len(strays)} lines of {name}", f"not lspci's, the first is line {strays[0]}"),)
+        seen.add(record.bdf)
+        yield record

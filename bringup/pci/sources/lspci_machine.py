@@ -13,7 +13,7 @@ from typing import Any
 
 from bringup.errors import UsageError
 from bringup.pci.model import Bdf, Function, Machine, SourceInfo
-from bringup.pci.sources.common import told_elsewhere
+from bringup.pci.sources.common import lines_of, told_elsewhere
 from bringup.pci.sources.lspci import MAX_BYTES
 
 KIND = "lspci-machine"
@@ -21,6 +21,7 @@ KIND = "lspci-machine"
 _SNIFFED_BYTES = 64 << 10
 _SNIFFED_LINES = 5
 _MAX_LINE = 4096
+_MAX_PAIRS = 1 << 12
 _ADDRESS = re.compile(r"(?:Slot|Device):\t((?:[0-9a-f]{4,8}:)?[0-9a-f]{2}:[01][0-9a-f]\.[0-7])\s*")
 _ADDRESS_KEYS = ("Slot:", "Device:")
 # Bare digits are an id only alone (-n): a name may end in four digits.
@@ -75,7 +76,7 @@ def parse(data: bytes, name: str = KIND) -> Machine:
 def _records(data: bytes, name: str) -> Iterator[tuple[Bdf, _Pairs]]:
     bdf: Bdf | None = None
     pairs: _Pairs = []
-    for number, raw in enumerate(data.decode("utf-8", "replace").split("\n"), 1):
+    for number, raw in enumerate(lines_of(data), 1):
         if len(raw) > _MAX_LINE:
             raise UsageError(f"{name}, line {number}: {len(raw)} characters are no line of lspci")
         # An address begins with one of two words: most lines need no pattern.
@@ -86,6 +87,8 @@ def _records(data: bytes, name: str) -> Iterator[tuple[Bdf, _Pairs]]:
                 yield bdf, pairs
             bdf, pairs = (Bdf.parse(address[1]), []) if address is not None else (None, [])
         elif bdf is not None and colon:
+            if len(pairs) == _MAX_PAIRS:
+                raise UsageError(f"{name}, line {number}: {bdf.short} has more lines than lspci writes")
             pairs.append((key, value.strip()))
         elif bdf is not None:
             raise UsageError(

@@ -10,11 +10,12 @@ import hashlib
 import re
 from collections.abc import Iterable
 from dataclasses import replace
+from itertools import islice
 from typing import Any
 
 from bringup.errors import UsageError
 from bringup.pci.model import Bar, Bdf, Capability, Function, Machine, PowerManagement, SourceInfo
-from bringup.pci.sources.common import told_elsewhere
+from bringup.pci.sources.common import FUNCTION_LIMIT, told_elsewhere
 from bringup.pci.sources.pciconf_capability import read_capabilities, subsystem_of_bridge
 
 KIND = "pciconf"
@@ -43,7 +44,9 @@ def parse(data: bytes, name: str = KIND) -> Machine:
         raise UsageError(
             f"{name} has more than {MAX_BYTES >> 20} MiB", hint="give the output of pciconf alone"
         )
-    heads = list(_HEAD.finditer(data))
+    heads = list(islice(_HEAD.finditer(data), FUNCTION_LIMIT + 1))
+    if len(heads) > FUNCTION_LIMIT:
+        raise UsageError(f"{name} has more than {FUNCTION_LIMIT} functions: this is no machine")
     if not heads:
         raise UsageError(f"{name} holds no PCI function", hint="give the output of `pciconf -lvbc`")
     ends = [head.start() for head in heads[1:]] + [len(data)]

@@ -14,14 +14,12 @@ from typing import Any
 from bringup.pci.config_space import decode_config
 from bringup.pci.files import Files, names_in
 from bringup.pci.model import Bar, Bdf, Function, Missing, Msi, MsiX, Rom, Sriov
-from bringup.pci.sources.common import told_elsewhere
+from bringup.pci.sources.common import FUNCTION_LIMIT, told_elsewhere
 from bringup.pci.sources.sysfs_net import read_net
 from bringup.pci.sources.sysfs_resource import Resources, read_resource
 
 DEVICES = "sys/bus/pci/devices"
 SLOTS = "sys/bus/pci/slots"
-# A machine has a few hundred; a tree that claims more than this is none.
-FUNCTION_LIMIT = 1 << 16
 _NAME = re.compile(r"[0-9a-f]{4,8}:[0-9a-f]{2}:[0-9a-f]{2}\.[0-7]")
 _HEX = re.compile(rb"(?:0x)?([0-9a-fA-F]{1,8})\s*")
 _DECIMAL = re.compile(rb"(-?[0-9]{1,9})\s*")
