@@ -29,7 +29,9 @@ REPORT_BYTES_MAX = 64 << 20
 
 _DIGITS = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz!#$%&()*+-;<=>?@^_`{|}~"
 _FROM_WIRE = bytes.maketrans(b",#", b"#,")
-_FRAME = re.compile(rb"#([" + re.escape(_DIGITS.replace(b"#", b",")) + rb"]{30})")
+_FRAME_OR_BANNER = re.compile(
+    rb"#([" + re.escape(_DIGITS.replace(b"#", b",")) + rb"]{30})|" + re.escape(BANNER)
+)
 _TAIL = len(BANNER) - 1
 """Kept from one feeding to the next: the longest of what is looked for, less its last character."""
 _HEAD = struct.Struct("<HB")
@@ -39,6 +41,8 @@ _HELLO = struct.Struct("<BHHH")
 _STARTS = 0x80
 _PROMPT = b'say "resend'
 _ENDS = (b"the other side has everything", b"nobody asks any more")
+_Run = tuple[int, int]
+"""How many banners came before, and the number in its frames, which one start in 128 shares with another."""
 _RUNS_MAX = 8
 _RANGES_MAX = 64
 _REQUEST_CHARACTERS = 400
@@ -127,8 +131,9 @@ class FrameReader:
         self.ended = False
         """Whether the probe said that it stopped listening."""
         self._tail = b""
-        self._runs: dict[int, dict[int, Frame]] = {}
-        self._greeted: int | None = None
+        self._starts = 0
+        self._runs: dict[_Run, dict[int, Frame]] = {}
+        self._greeted: _Run | None = None
         self._view: _View | None = None
 
     def feed(self, data: bytes) -> None:
@@ -140,26 +145,33 @@ class FrameReader:
         banner, end = text.rfind(BANNER), max(text.rfind(end) for end in _ENDS)
         if banner >= 0 or end >= 0:
             self.ended = end > banner
-        for match in _FRAME.finditer(text):
-            frame = decode_frame(match[1])
+        for match in _FRAME_OR_BANNER.finditer(text):
+            frame = decode_frame(match[1]) if match[1] else None
             if frame is not None:
                 self._keep(frame)
+            elif not match[1]:
+                self._starts += 1
 
     def _keep(self, frame: Frame) -> None:
-        frames = self._runs.pop(frame.run, {})
-        self._runs[frame.run] = frames  # the run heard last is the last one
+        run = (self._starts, frame.run)
+        frames = self._runs.pop(run, {})
+        self._runs[run] = frames  # the run heard last is the last one
         if len(self._runs) > _RUNS_MAX:
             del self._runs[next(iter(self._runs))]
         if frames.get(frame.number) != frame:
             frames[frame.number] = frame
             self._view = None
-        if frame.number == 0 and _hello(frame) is not None and self._greeted != frame.run:
-            self._greeted = frame.run
+        if frame.number == 0 and _hello(frame) is not None and self._greeted != run:
+            self._greeted = run
             self._view = None
 
     @property
     def run(self) -> int | None:
         """The run that counts; None while no frame came."""
+        run = self._counting()
+        return None if run is None else run[1]
+
+    def _counting(self) -> _Run | None:
         if self._greeted is not None and self._greeted in self._runs:
             return self._greeted
         return max(self._runs, key=lambda run: len(self._runs[run]), default=None)
@@ -217,7 +229,7 @@ class FrameReader:
         return _line("resend " + ",".join(words))
 
     def _frames(self) -> dict[int, Frame]:
-        run = self.run
+        run = self._counting()
         return {} if run is None else self._runs[run]
 
     def _looked(self) -> _View:

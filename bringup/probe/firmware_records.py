@@ -192,7 +192,7 @@ class PinResult:
 def decode_boot(body: bytes) -> Boot:
     """Raises ValueError, as all decoders here do, when the body is cut or its values are unknown."""
     protocol, firmware, rsdp, found, khz = _unpack(_BOOT, body)
-    command_line = body[_BOOT.size :].decode("utf-8", "replace")
+    command_line = decode_note(body[_BOOT.size :])
     who, where = _FIRMWARES[_known(firmware, _FIRMWARES)], _PLACES[_known(found, _PLACES)]
     return Boot(protocol, who, rsdp, where, khz, command_line)
 
@@ -204,8 +204,13 @@ def decode_cpu(body: bytes) -> Cpu:
         (a, b, c, d),
         control if valid & _VALID_CONTROL else None,
         base if valid & _VALID_BASE else None,
-        body[_CPU.size :].decode("ascii", "replace").strip(),
+        decode_note(body[_CPU.size :]).strip(),
     )
+
+
+def decode_note(body: bytes) -> str:
+    """Return text of the probe; what is no character to print, and may command a terminal, becomes `?`."""
+    return "".join(c if c.isprintable() else "?" for c in body.decode("utf-8", "replace"))
 
 
 def decode_memory(body: bytes) -> tuple[Region, ...]:

@@ -126,6 +126,17 @@ def test_a_restart_in_the_log_counts_from_the_last_hello() -> None:
     assert bodies_of(reader) == [b"three"]
 
 
+def test_what_a_second_start_lost_is_not_taken_from_the_first() -> None:
+    first, second = Board([b"one" * 20, b"two"], run=3), Board([b"six" * 20, b"ten"], run=3)
+    reader = FrameReader()
+    reader.feed(BANNER + first.say_all())
+    lost = len(second.frames) - 1
+    for byte in BANNER + second.send([0, *range(1, lost)]):
+        reader.feed(bytes([byte]))
+    assert bodies_of(reader) == [b"six" * 20]
+    assert reader.missing == ((lost, lost),)
+
+
 def test_the_probe_that_starts_again_listens_again_however_its_words_are_cut() -> None:
     ended = b"bringup firmware probe: the other side has everything\r\n"
     reader = FrameReader()

@@ -203,6 +203,13 @@ def test_acpi_that_sel4_will_not_find_is_told() -> None:
     assert any("seL4#178" in missing.why for missing in found.missing)
 
 
+def test_text_of_the_probe_commands_no_terminal() -> None:
+    cpu = struct.pack("<4IBQQ", 0, 0, 0, 0, 0, 0, 0) + b"Xeon\x1b[2J"
+    found = machine((records.NOTE, b"a note\x1b]0;title\x07\r\n"), (records.CPU, cpu))
+    assert "a note?]0;title???" in [missing.why for missing in found.missing]
+    assert found.platform.cpu_model == "Xeon?[2J"
+
+
 def test_lost_frames_and_dropped_records_are_missing() -> None:
     lines = log(function(), (records.NOTE, b"n" * 200), dropped=2).splitlines(keepends=True)
     found = firmware.parse(b"".join(lines[:3] + lines[4:]), "cut.log")

@@ -142,7 +142,7 @@ class _Report:
             listed=_first(read(records.TABLES, records.decode_tables)),
             ioapics=read(records.IOAPIC, records.decode_ioapic),
             pins=read(records.PIN, records.decode_pin),
-            notes=read(records.NOTE, lambda body: body.decode("utf-8", "replace")),
+            notes=read(records.NOTE, records.decode_note),
             broken=tuple(broken),
         )
 
