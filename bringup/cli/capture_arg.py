@@ -16,10 +16,12 @@ from bringup.errors import UsageError
 def find_capture(context: Context, text: str) -> Path:
     """Return the file or folder that `text` names; a board's name goes first (`./e300` is always a path).
 
+    `-` is standard input.
+
     Raises UsageError when it is neither, or a board that has not been probed yet.
     """
     path = Path(text)
-    if "/" in text:
+    if "/" in text or text == "-":
         return path
     board = context.lab().boards.get(text)
     if board is not None:

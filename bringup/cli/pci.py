@@ -7,6 +7,7 @@ import click
 from bringup.cli.capture_arg import complete_capture, find_capture
 from bringup.cli.context import Context
 from bringup.cli.style import emit_json, say
+from bringup.errors import UsageError
 
 _DIFFERS = 12
 
@@ -41,6 +42,8 @@ def diff(ctx: click.Context, a: str, b: str, as_json: bool, check: bool) -> int:
     from bringup.pci.capture import open_capture
     from bringup.pci.diff import differences
 
+    if a == b == "-":
+        raise UsageError("standard input was named twice, and can be read once", hint="write one to a file")
     context = ctx.find_object(Context) or Context(lab_file=None)
     first, second = (open_capture([find_capture(context, text)]) for text in (a, b))
     found = differences(first, second)

@@ -230,6 +230,13 @@ def test_two_machines_in_one(listing: str, in_folder: Path) -> None:
     assert "two machines: 17:00.0 is 8086:1521" in told
 
 
+def test_standard_input_is_compared_and_read_once(listing: str) -> None:
+    shell = f'"$0" -m bringup pci diff - {listing} <{listing}'
+    done = subprocess.run(["sh", "-c", shell, sys.executable], capture_output=True, text=True, timeout=30)
+    assert (done.returncode, done.stderr) == (0, "no difference\n")
+    assert "named twice" in sentence(process("pci", "diff", "-", "-"), 2)
+
+
 def test_two_captures_compared(listing: str, in_folder: Path) -> None:
     (in_folder / "moved.txt").write_text(LISTING.replace("17:00.0", "18:00.0").replace("=17", "=18"))
     done = process("pci", "diff", listing, "moved.txt")
