@@ -152,7 +152,7 @@ def _machine(context: Context, options: dict[str, Any]) -> Machine:
 
 def _probed(context: Context, options: dict[str, Any]) -> Machine:
     """Return what the probes saw on a board; a probe that failed is told, and is `missing`."""
-    from bringup.cli.probe_pci_board import BOTH, capture_on_board
+    from bringup.cli.probe_pci_board import BOTH, TITLES, capture_on_board
     from bringup.pci.capture import open_capture
     from bringup.pci.model import Missing
 
@@ -169,9 +169,10 @@ def _probed(context: Context, options: dict[str, Any]) -> Machine:
     missing = []
     for probe, error in probed.failed.items():
         if not options["as_json"]:
-            say(f"{glyph('bad')} the {probe.title()} probe failed: {error.message}")
-            say(f"do        {error.hint}")
-        missing.append(Missing(f"the {probe.title()} probe", error.message))
+            say(f"{glyph('bad')} {TITLES[probe]} failed: {error.message}")
+            if error.hint:
+                say(f"do        {error.hint}")
+        missing.append(Missing(TITLES[probe], error.message))
     machine = open_capture([probed.path])
     return replace(machine, missing=(*machine.missing, *missing))
 

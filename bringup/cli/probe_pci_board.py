@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 Probe = Literal["firmware", "linux"]
 BOTH: tuple[Probe, ...] = ("firmware", "linux")
+TITLES: Mapping[Probe, str] = {"firmware": "the firmware probe", "linux": "the Linux probe"}
 
 _BY_FAULT: dict[str, type[BringupError]] = {
     kind.fault: kind for kind in (UsageError, LabError, ImageError, ProfileError, InterruptedRunError)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -9,8 +10,8 @@ from typing import Any
 import pytest
 
 from bringup import captures
-from bringup.cli import probe_pci_board
-from bringup.cli.probe_pci_board import Probe, capture_on_board
+from bringup.cli import probe_pci_board, root
+from bringup.cli.probe_pci_board import OnBoard, Probe, capture_on_board
 from bringup.errors import BringupError, ImageError, InterruptedRunError, LabError
 from bringup.lab import load_lab
 from bringup.plan import BootRequest
@@ -208,3 +209,34 @@ def test_a_board_that_stays_as_it_is_not_is_an_error_with_the_capture(
     with pytest.raises(LabError, match="could not be left as it was: the BMC does not answer") as failure:
         probe(in_folder)
     assert str(captures.latest("e300")) in str(failure.value.hint)
+
+
+@pytest.mark.parametrize("as_json", [False, True])
+def test_the_command_tells_what_failed_beside_what_was_seen(
+    in_folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], as_json: bool
+) -> None:
+    listing = in_folder / "lspci.txt"
+    listing.write_text("17:00.0 Ethernet controller [0200]: Intel Corporation I350 [8086:1521] (rev 01)\n")
+    asked: list[Any] = []
+
+    def probed(*_args: object, probes: object, **_options: object) -> OnBoard:
+        asked.append(probes)
+        return OnBoard(listing, {"firmware": LabError("no frame of its report came", hint="look at it")})
+
+    monkeypatch.setattr(probe_pci_board, "capture_on_board", probed)
+    words = ["probe-pci", "e300", *(["--json"] if as_json else [])]
+    assert root.main(words, standalone_mode=False) == 0
+    out, err = capsys.readouterr()
+    assert asked == [probe_pci_board.BOTH]
+    if as_json:
+        assert err == ""
+        assert {"what": "the firmware probe", "why": "no frame of its report came"} in json.loads(out)[
+            "missing"
+        ]
+        return
+    lines = err.splitlines()
+    assert lines[0].endswith("the firmware probe failed: no frame of its report came")
+    assert lines[1] == "do        look at it"
+    assert "17:00.0" in err
+    root.main(["probe-pci", "e300", "--linux-probe"], standalone_mode=False)
+    assert asked[-1] == ["linux"]
