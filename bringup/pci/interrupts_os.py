@@ -26,7 +26,8 @@ def lines_of(function: Function, machine: Machine) -> Iterator[PinCandidate]:
         why = _belongs(function, line, machine)
         ioapic = _ioapic_with(machine, line.pin) if why else None
         if ioapic is not None:
-            source = f"/proc/interrupts {line.irq}: {line.chip} {line.pin}, {why}"
+            # None counted is worth knowing: Linux only expected it there.
+            source = f"/proc/interrupts {line.irq}: {line.chip} {line.pin}, {why}, {line.count} counted"
             yield PinCandidate(ioapic, line.pin, "known", source, this_unit=True)
 
 
