@@ -18,9 +18,9 @@ from typing import Any
 from bringup.camkes.model import Application, Place
 from bringup.camkes.passthrough import Passthrough
 from bringup.camkes.taken import vms_of
-from bringup.camkes.vmm import hardware_bars
 from bringup.errors import ProfileError
 from bringup.pci.assessment import PIN_GRADES, PinGrade
+from bringup.pci.bars import bars_under_sel4
 from bringup.pci.match import ids_of, subsystem_of
 from bringup.pci.model import Bar, Bdf
 
@@ -107,7 +107,7 @@ def fact_lines(origin: Origin, passthrough: Passthrough) -> Iterator[str]:
             "mac": mac and mac.lower(),
             "bars": [
                 {"index": bar.index, "kind": bar.kind, "base": f"{bar.base:#x}", "size": bar.size}
-                for bar in hardware_bars(function) or ()
+                for bar in bars_under_sel4(function) or ()
                 if bar.base and bar.size
             ],
             "pin": {"ioapic": grant.pin.ioapic, "pin": grant.pin.pin, "grade": grant.pin.grade},

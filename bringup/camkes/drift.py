@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from typing import Literal
 
 from bringup.camkes.claims import Claim, Claims
-from bringup.camkes.vmm import hardware_bars
 from bringup.pci.assessment import PIN_GRADES, Assessment, PinCandidate
+from bringup.pci.bars import bars_under_sel4
 from bringup.pci.match import ids_of, subsystem_of
 from bringup.pci.model import Bar, Bdf, Function
 
@@ -119,7 +119,7 @@ def _of_bars(claim: Claim, function: Function) -> Iterator[Difference | str]:
     if not function.observed("bars") and not function.observed("firmware_bars"):
         yield f"the BARs of {claim.bdf.short} are not in the capture"
         return
-    now = {bar.index: bar for bar in hardware_bars(function) or () if bar.base}
+    now = {bar.index: bar for bar in bars_under_sel4(function) or () if bar.base}
     for was in claim.bars:
         bar = now.pop(was.index, None)
         if bar is None:
@@ -140,7 +140,7 @@ def _of_ranges(claim: Claim, function: Function) -> Iterator[Difference | str]:
     """Compare the frames and ports of a file by hand, which names no BAR: each BAR has to be in one."""
     if not claim.ranges:
         return
-    bars = [bar for bar in hardware_bars(function) or () if bar.base]
+    bars = [bar for bar in bars_under_sel4(function) or () if bar.base]
     if not bars:
         yield f"the BARs of {claim.bdf.short} are not in the capture"
         return

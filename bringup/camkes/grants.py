@@ -9,8 +9,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from bringup.camkes.vmm import EMULATED_PORTS, PAGE, WINDOW_END, WINDOW_START, hardware_bars
+from bringup.camkes.vmm import EMULATED_PORTS, PAGE, WINDOW_END, WINDOW_START
 from bringup.errors import ProfileError
+from bringup.pci.bars import bars_under_sel4
 from bringup.pci.model import Bar, Dmar, Function
 
 LIMIT_4G = 1 << 32
@@ -96,7 +97,7 @@ def _placed(function: Function, kind: str) -> Iterator[tuple[Bar, int, int]]:
             f"the BARs of {function.bdf.short} were not observed",
             hint="capture with `bringup probe-pci`, or `lspci -vvv` run as root",
         )
-    for bar in hardware_bars(function) or ():
+    for bar in bars_under_sel4(function) or ():
         if bar.kind != kind:
             continue
         if not bar.base:

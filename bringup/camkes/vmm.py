@@ -1,4 +1,4 @@
-"""What the x86 VMM of camkes-vm has and keeps: addresses, ports, guest IRQs; how it sees BARs. Pure.
+"""What the x86 VMM of camkes-vm has and keeps: addresses, ports, guest IRQs. Pure.
 
 Whoever writes settings and whoever checks them read the same facts here.
 """
@@ -6,11 +6,9 @@ Whoever writes settings and whoever checks them read the same facts here.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import replace
 
 from bringup.camkes.model import Application, Setting
 from bringup.camkes.vm import Vm
-from bringup.pci.model import Bar, Function
 
 PAGE = 4096
 GIB = 1 << 30
@@ -109,18 +107,3 @@ def native_pins(application: Application) -> Iterator[tuple[tuple[int, int], Set
 
 
 # BARs.
-
-
-def hardware_bars(function: Function) -> tuple[Bar, ...] | None:
-    """Return the BARs as the VMM will find them; None: not observed.
-
-    It reads them from the hardware (camkes-vm Init/src/main.c, util_libs libpci), where the firmware left
-    them. An OS may move them afterwards, so its view is taken where there is no other; sizes are anybody's.
-    """
-    if not function.observed("firmware_bars") or not function.firmware_bars:
-        return function.bars if function.observed("bars") else None
-    sizes = {(bar.index, bar.kind): bar.size for bar in function.bars or ()}
-    return tuple(
-        bar if bar.size is not None else replace(bar, size=sizes.get((bar.index, bar.kind)))
-        for bar in function.firmware_bars
-    )

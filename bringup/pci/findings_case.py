@@ -13,6 +13,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Literal
 
 from bringup.pci.assessment import Finding, PinCandidate
+from bringup.pci.bars import bars_under_sel4
 from bringup.pci.interrupts import pin_candidates, sharing
 from bringup.pci.match import match_nics
 from bringup.pci.model import Bar, Bdf, Function, Machine
@@ -123,25 +124,14 @@ def is_subject(function: Function) -> bool:
     return subclasses is None or sub in subclasses
 
 
-def bars_under_sel4(function: Function) -> tuple[Bar, ...]:
-    """Return the BARs as seL4 will find them: the firmware's where those were observed, else the OS's.
-
-    Linux may move BARs after the firmware; nothing moves them back, but seL4 starts where the firmware ended.
-    """
-    now = {bar.index: bar for bar in function.bars or ()}
-    if function.observed("firmware_bars"):
-        now |= {bar.index: bar for bar in function.firmware_bars or ()}
-    return tuple(now[index] for index in sorted(now))
-
-
 def memory_bars(function: Function) -> Iterator[Bar]:
     """Yield the memory BARs as seL4 will find them."""
-    return (bar for bar in bars_under_sel4(function) if bar.kind == "mem")
+    return (bar for bar in bars_under_sel4(function) or () if bar.kind == "mem")
 
 
 def io_bars(function: Function) -> Iterator[Bar]:
     """Yield the I/O BARs as seL4 will find them."""
-    return (bar for bar in bars_under_sel4(function) if bar.kind == "io")
+    return (bar for bar in bars_under_sel4(function) or () if bar.kind == "io")
 
 
 def named(bdfs: tuple[Bdf, ...], most: int = 6) -> str:

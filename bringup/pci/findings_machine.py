@@ -33,9 +33,9 @@ def _platform(case: Case) -> Iterator[Judged]:
         yield _machine(
             "vtx-off",
             "error",
-            "VT-x is off: no VM can run",
-            "the firmware locked it off" if platform.vtx_locked_off else "the CPU's flags have no vmx",
-            "switch on Intel Virtualization Technology in the firmware's setup",
+            "VT-x is locked off: no VM can run" if platform.vtx_locked_off else "no VT-x: no VM can run",
+            "the firmware locked it off" if platform.vtx_locked_off else "the CPU shows no vmx",
+            "switch on Intel Virtualization Technology in the firmware's setup; an emulated CPU has none",
             "seL4: vt-x: not supported, or vt-x: feature locked",
         )
     if platform.x2apic:
@@ -43,7 +43,7 @@ def _platform(case: Case) -> Iterator[Judged]:
             "x2apic-on",
             "error",
             "the firmware switched x2APIC on, and a kernel built for xAPIC stops there",
-            "boot log: x2apic enabled by BIOS",
+            "x2APIC was on when the firmware handed over",
             "switch off Extended APIC in the firmware's setup, or build with KernelX86LAPICMode X2APIC",
             "seL4: x2APIC enabled in BIOS but kernel does not support that",
         )

@@ -6,7 +6,8 @@ from collections.abc import Iterator
 from itertools import pairwise
 
 from bringup.pci.assessment import Finding
-from bringup.pci.findings_case import Case, Judged, bars_under_sel4, io_bars, place
+from bringup.pci.bars import bars_under_sel4
+from bringup.pci.findings_case import Case, Judged, io_bars, place
 from bringup.pci.model import Bar, Bdf, Function
 
 PORTS = 0x10000
@@ -97,7 +98,7 @@ def _neighbours(case: Case) -> Iterator[Judged]:
     ranges: list[tuple[int, int, Bdf]] = sorted(
         (bar.base, bar.base + bar.size, function.bdf)
         for function in case.machine.functions
-        for bar in bars_under_sel4(function)
+        for bar in bars_under_sel4(function) or ()
         if bar.kind == "io" and bar.base is not None and bar.size
     )
     for (base, end, bdf), (base2, end2, other) in pairwise(ranges):

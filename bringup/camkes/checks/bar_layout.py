@@ -8,7 +8,8 @@ from bringup.camkes.checks.bars import memory_bars
 from bringup.camkes.checks.context import CAPTURE, Context
 from bringup.camkes.findings import Finding, Gap, Rule
 from bringup.camkes.vm import Device, Vm
-from bringup.camkes.vmm import GIB, PAGE, hardware_bars
+from bringup.camkes.vmm import GIB, PAGE
+from bringup.pci.bars import bars_under_sel4
 from bringup.pci.model import Bar, Bdf, Function
 
 Found = Iterator[Finding | Gap]
@@ -60,7 +61,7 @@ def _neighbours(context: Context, owners: dict[Bdf, str], vm: Vm, device: Device
     assert context.assessment is not None  # noqa: S101
     page = (bar.base or 0) // PAGE
     for other in context.assessment.machine.functions:
-        for theirs in hardware_bars(other) or ():
+        for theirs in bars_under_sel4(other) or ():
             if other.bdf == device.bdf or theirs.kind != "mem" or not theirs.base:
                 continue
             if not theirs.base // PAGE <= page <= (theirs.base + (theirs.size or 1) - 1) // PAGE:
@@ -83,7 +84,7 @@ def no_gap_before(context: Context) -> Found:
     if context.assessment is None and context.passes_devices:
         yield C26.gap("gaps between the BARs", CAPTURE)
     for vm, device, function in context.captured():
-        bars = [bar for bar in hardware_bars(function) or () if bar.base]
+        bars = [bar for bar in bars_under_sel4(function) or () if bar.base]
         moved = [(bar.index, number) for number, bar in enumerate(sorted(bars, key=lambda b: b.index))]
         moved = [(index, number) for index, number in moved if index != number]
         if not moved or (moved[0][0] != 0 and _needs_only_bar0(function) and bars[0].index == 0):

@@ -7,7 +7,8 @@ from collections.abc import Iterator, Sequence
 from bringup.camkes.checks.context import CAPTURE, Context, size_text
 from bringup.camkes.findings import Finding, Gap, Rule
 from bringup.camkes.vm import Device, Range, Vm
-from bringup.camkes.vmm import GIB, PAGE, hardware_bars
+from bringup.camkes.vmm import GIB, PAGE
+from bringup.pci.bars import bars_under_sel4
 from bringup.pci.model import Bar, Bdf, Function
 
 Found = Iterator[Finding | Gap]
@@ -27,7 +28,7 @@ C22 = Rule("C22", "memory lists no ROM", "libsel4vmmplatsupport maps BARs 0 to 5
 
 def memory_bars(function: Function) -> list[Bar]:
     """Return the memory BARs of a function as the firmware leaves them; none where they were not observed."""
-    return [bar for bar in hardware_bars(function) or () if bar.kind == "mem"]
+    return [bar for bar in bars_under_sel4(function) or () if bar.kind == "mem"]
 
 
 def bars_listed(context: Context) -> Found:
@@ -38,7 +39,7 @@ def bars_listed(context: Context) -> Found:
         return
     owners = {device.bdf: vm.name for vm, device in context.devices() if device.bdf}
     for vm, device, function in context.captured():
-        if hardware_bars(function) is None:
+        if bars_under_sel4(function) is None:
             yield C17.gap(f"{vm.name}: the BARs of {device.at}", context.capture_with("its BARs"))
             continue
         moved = dict(_moved(context, device, function))
@@ -132,7 +133,7 @@ def _is_rom(memory: Range, function: Function) -> bool:
 def _owner(context: Context, memory: Range) -> tuple[Bdf, Bar] | None:
     assert context.assessment is not None  # noqa: S101  # asked for with a capture only
     for function in context.assessment.machine.functions:
-        for bar in hardware_bars(function) or ():
+        for bar in bars_under_sel4(function) or ():
             start, end = _pages(bar)
             if bar.kind == "mem" and bar.base and bar.size and memory.base < end and start < memory.end:
                 return function.bdf, bar

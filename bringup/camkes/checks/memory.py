@@ -7,7 +7,8 @@ from collections.abc import Iterator
 from bringup.camkes.checks.context import CAPTURE, Context, size_text
 from bringup.camkes.findings import Finding, Gap, Rule
 from bringup.camkes.vm import Device, Range, Vm
-from bringup.camkes.vmm import GIB, MIB, PAGE, WINDOW_END, WINDOW_START, hardware_bars
+from bringup.camkes.vmm import GIB, MIB, PAGE, WINDOW_END, WINDOW_START
+from bringup.pci.bars import bars_under_sel4
 
 Found = Iterator[Finding | Gap]
 
@@ -77,7 +78,7 @@ def power_of_two(context: Context) -> Found:
     """C20: the BARs of the capture; without one, the sizes that are written can only be doubtful."""
     for vm, device, memory in _memory(context):
         function = context.function(device)
-        bars = hardware_bars(function) if function is not None else None
+        bars = bars_under_sel4(function) if function is not None else None
         if bars is None and memory.size > 0 and not memory.size % PAGE and memory.size & (memory.size - 1):
             yield C20.warning(
                 "size-doubtful",
@@ -88,7 +89,7 @@ def power_of_two(context: Context) -> Found:
                 "one entry per BAR, each with that BAR's size",
             )
     for vm, device, function in context.captured():
-        for bar in hardware_bars(function) or ():
+        for bar in bars_under_sel4(function) or ():
             if bar.kind == "mem" and bar.size and bar.size & (bar.size - 1):
                 yield C20.error(
                     "bar-size",
@@ -163,7 +164,7 @@ def window_fits(context: Context) -> Found:
 
 def _window_size(context: Context, device: Device) -> int:
     function = context.function(device)
-    bars = hardware_bars(function) if function is not None else None
+    bars = bars_under_sel4(function) if function is not None else None
     if bars is not None:
         return sum(max(bar.size or 0, PAGE) for bar in bars if bar.kind == "mem" and bar.base)
     sizes = (memory.size for memory in device.memory if 0 < memory.size < 4 * GIB)

@@ -7,7 +7,8 @@ from collections.abc import Iterator, Sequence
 from bringup.camkes.checks.context import CAPTURE, Context
 from bringup.camkes.findings import Finding, Gap, Rule
 from bringup.camkes.vm import Device, Ports, Vm
-from bringup.camkes.vmm import EMULATED_PORTS, hardware_bars
+from bringup.camkes.vmm import EMULATED_PORTS
+from bringup.pci.bars import bars_under_sel4
 from bringup.pci.model import Function
 
 Found = Iterator[Finding | Gap]
@@ -41,7 +42,7 @@ def bars_covered(context: Context) -> Found:
         yield from _by_profile(context)
         return
     for vm, device, function in context.captured():
-        bars = hardware_bars(function)
+        bars = bars_under_sel4(function)
         if bars is None:
             yield C28.gap(f"{vm.name}: the I/O BARs of {device.at}", context.capture_with("its BARs"))
         for bar in bars or ():
@@ -103,7 +104,7 @@ def _is_known_bar(context: Context, vm: Vm, ports: Ports) -> bool:
         bar.kind == "io" and bar.base == ports.start and bar.end == ports.end
         for function in functions
         if function is not None
-        for bar in hardware_bars(function) or ()
+        for bar in bars_under_sel4(function) or ()
     )
 
 
