@@ -123,7 +123,7 @@ def prepare(
         watch=watch,
         limits=_limits(profile, image, watch),
         unconfirmed=_unconfirmed(profile, watch),
-        cautions=(*(f"{caution.message}: {caution.fix}" for caution in cautions(image)), *drift_notes),
+        cautions=(*(f"{caution.message}: {caution.fix}" for caution in cautions(image, port)), *drift_notes),
     )
     serial = SerialLine(unit=_unit(port), baud=_baud(board, profile))
     uploads = watch.until is Stage.CAPTURE and not watch.reports

@@ -13,7 +13,7 @@ from itertools import pairwise
 from bringup.errors import ImageError
 from bringup.firmware import Firmware
 from bringup.image.elf import against_grub, against_ipxe
-from bringup.image.model import KERNEL_NAME, ROOT_TASK_NAME, Content, Image
+from bringup.image.model import KERNEL_NAME, ROOT_TASK_NAME, SEL4_PORT_WORDS, Content, Image
 from bringup.image.multiboot import LIMITS, NearMiss, unknown_to_grub
 
 LOADERS = ("ipxe", "grub")
@@ -307,9 +307,28 @@ def _linux(image: Image, firmware: Firmware, loader: str) -> Iterator[Refusal]:
 # Cautions.
 
 
-def cautions(image: Image) -> tuple[Caution, ...]:
-    """Return what is worth a word and is no reason to stop."""
-    return tuple(_linux_cautions(image) if image.kind == "linux" else _multiboot_cautions(image))
+def cautions(image: Image, sol_port: int | None = None) -> tuple[Caution, ...]:
+    """Return what is worth a word and is no reason to stop; `sol_port` is the UART that SOL reads."""
+    found = _linux_cautions(image) if image.kind == "linux" else _multiboot_cautions(image)
+    return (*found, *(_console_cautions(image, sol_port) if sol_port is not None else ()))
+
+
+def _console_cautions(image: Image, sol_port: int) -> Iterator[Caution]:
+    """Tell console words of an seL4 kernel that name another UART than the one we read (C45)."""
+    for word in image.kernel_args.split() if image.is_sel4 or image.is_standin else ():
+        name, _, value = word.partition("=")
+        if name not in SEL4_PORT_WORDS:
+            continue
+        try:
+            elsewhere = int(value, 0) != sol_port
+        except ValueError:
+            elsewhere = True
+        if elsewhere:
+            yield Caution(
+                "console-elsewhere",
+                f"the kernel is told {word}, and Serial-over-LAN reads {sol_port:#x}",
+                f"write {name}={sol_port:#x}, or leave it out",
+            )
 
 
 def _linux_cautions(image: Image) -> Iterator[Caution]:

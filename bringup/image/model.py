@@ -157,7 +157,8 @@ _TITLES: Mapping[str, str] = {
     "xen": "Xen",
 }
 _PC_PORTS = (0x3F8, 0x2F8, 0x3E8, 0x2E8)
-_SEL4_PORT_WORDS = ("console_port", "debug_port")
+SEL4_PORT_WORDS = ("console_port", "debug_port")
+"""seL4's own words for its UART (seL4 src/arch/x86/kernel/cmdline.c)."""
 
 
 def serial_args(kind: Kind, is_sel4: bool, io_port: int, existing: str, *, baud: int = 115200) -> list[str]:
@@ -171,7 +172,7 @@ def serial_args(kind: Kind, is_sel4: bool, io_port: int, existing: str, *, baud:
     if kind == "linux":
         return [] if "console" in given else [f"console={_linux_console(io_port, baud)}"]
     if is_sel4:
-        return [f"{word}={io_port:#x}" for word in _SEL4_PORT_WORDS if word not in given]
+        return [f"{word}={io_port:#x}" for word in SEL4_PORT_WORDS if word not in given]
     return [word for word in _xen_words(io_port, baud) if word.partition("=")[0] not in given]
 
 

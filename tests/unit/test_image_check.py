@@ -345,3 +345,15 @@ def test_spoiled_kernels_are_judged_without_fault(
             assert refusal.message
             assert refusal.fix
     assert all(caution.fix for caution in cautions(image))
+
+
+def test_a_console_that_nobody_reads_is_told() -> None:
+    image = make(*sel4())
+
+    def told(words: str) -> list[str]:
+        found = cautions(replace(image, kernel_args=words).with_serial(0x2F8), 0x2F8)
+        return [caution.message.split(",")[0] for caution in found]
+
+    assert told("") == told("console_port=760 debug_port=0x2f8") == []
+    assert told("console_port=0x3f8") == ["the kernel is told console_port=0x3f8"]
+    assert told("debug_port=com2") == ["the kernel is told debug_port=com2"]
