@@ -347,7 +347,7 @@ def test_spoiled_kernels_are_judged_without_fault(
     assert all(caution.fix for caution in cautions(image))
 
 
-def test_a_console_that_nobody_reads_is_told() -> None:
+def test_a_console_that_nobody_reads_is_told(make: Make) -> None:
     image = make(*sel4())
 
     def told(words: str) -> list[str]:
