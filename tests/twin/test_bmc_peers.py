@@ -95,7 +95,8 @@ class Terminal:
             if select.select([self._descriptor], [], [], 0.05)[0]:
                 try:
                     self.seen += os.read(self._descriptor, 65536)
-                except OSError:  # the program ended and closed its end
+                except OSError:  # the program closed its end: it ends, or has ended
+                    self.process.wait(timeout=5)
                     assert condition(), f"ended early: {self.seen[-500:]!r}"
 
     def close(self) -> None:
