@@ -30,10 +30,10 @@ help:
 boot: .stamps/venv $(BUILT)
 	@$(BIN)/bringup boot e300
 
-# The fast tests side by side; those that boot machines one by one, because they wait on real time.
+# Side by side; those that boot machines by the file, because fixtures keep a machine up for all tests of one.
 test: .stamps/venv-dev .stamps/system-test $(BUILT) lint
 	$(BIN)/python -m pytest -m "not slow" -n auto -q
-	$(BIN)/python -m pytest -m slow
+	$(BIN)/python -m pytest -m slow -n auto --dist loadfile
 
 test-fast: .stamps/venv-dev $(BUILT)
 	$(BIN)/python -m pytest -m "not slow" -n auto -q

@@ -131,6 +131,7 @@ def test_ipmitool_switches_the_board_on_and_off(server: FakeBmc, suite: list[str
     ipmitool(server, *suite, "chassis", "power", "cycle")
     server.wait_for("chassis", "power_cycle")
     ipmitool(server, *suite, "chassis", "power", "off")
+    server.wait_for("chassis", "power_off")
     assert server.actions() == ["power_on", "power_cycle", "power_off"]
 
 
