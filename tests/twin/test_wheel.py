@@ -87,3 +87,24 @@ def test_it_boots_the_twin(installed: Path, tmp_path: Path, firmware: str) -> No
     assert done.returncode == 0, done.stdout + done.stderr
     assert json.loads(done.stdout)["verdict"] == "ok"
     assert_nothing_left(home)
+
+
+def test_the_loop_from_probe_to_configuration_works(installed: Path, tmp_path: Path) -> None:
+    """Both probes, the ramdisk's script, the grammar and cpp, where nothing but the wheel is."""
+    home = tmp_path / "home"
+    probed = run(installed, home, "probe-pci", "e300", "--json")
+    assert probed.returncode == 0, probed.stdout + probed.stderr
+    body = json.loads(probed.stdout)
+    assert {source["kind"] for source in body["sources"]} == {"firmware-probe", "linux"}
+    (home / "app.camkes").write_text(
+        "component VM { control; }\n"
+        "assembly { composition { component VM vm0; } configuration {\n"
+        '    vm0.guest_ram_mb = 128; vm0.kernel_cmdline = "console=ttyS0,115200 pci=nomsi";\n'
+        "    vm0.simple_untyped23_pool = 21;\n"
+        "} }\n"
+    )
+    words = ("camkes", "overlay", "app.camkes", "--capture", "e300", "--assign", "vm0=b5:00.0", "--json")
+    written = run(installed, home, *words, "-o", "twin/passthrough.camkes")
+    assert written.returncode == 0, written.stdout + written.stderr
+    assert json.loads(written.stdout)["devices"][0]["pin"] == {"ioapic": 0, "pin": 23, "grade": "measured"}
+    assert_nothing_left(home)
