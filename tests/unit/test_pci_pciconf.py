@@ -16,8 +16,8 @@ SHARED = Path(__file__).resolve().parents[2].parent / "shared" / "data"
 OLD = b"""igb0@pci0:23:0:0:\tclass=0x020000 card=0x11d11734 chip=0x15218086 rev=0x01 hdr=0x00
     vendor     = 'Intel Corporation'
     device     = 'I350 Gigabit Network Connection'
-    bar   [10] = type Memory, range 32, base 0xc5a00000, size 1048576, enabled
-    bar   [18] = type I/O Port, range 32, base 0x7060, size 32, enabled
+    bar   [10] = type Memory, range 32, base 0xd0100000, size 1048576, enabled
+    bar   [18] = type I/O Port, range 32, base 0x6020, size 32, enabled
 none3@pci0:183:0:1:\tclass=0x020000 hdr=0x00 vendor=0x8086 device=0x37d2 subvendor=0x15d9 subdevice=0x37d2
     bar   [1c] = type Prefetchable Memory, range 64, base 0x38c000000000, size 32768, enabled
 """
@@ -34,7 +34,7 @@ def test_both_syntaxes_and_decimal_addresses() -> None:
     assert (str(first.bdf), str(second.bdf)) == ("0000:17:00.0", "0000:b7:00.1")
     assert (first.vendor, first.device, first.subsystem) == (0x8086, 0x1521, (0x1734, 0x11D1))
     assert (second.vendor, second.device, second.subsystem) == (0x8086, 0x37D2, (0x15D9, 0x37D2))
-    assert first.bars == (Bar(0, "mem", 0xC5A00000, 0x100000), Bar(2, "io", 0x7060, 32))
+    assert first.bars == (Bar(0, "mem", 0xD0100000, 0x100000), Bar(2, "io", 0x6020, 32))
     assert second.bars == (Bar(3, "mem", 0x38C000000000, 0x8000, 64, True),)
     assert (first.driver, second.driver) == ("igb", None)
 
