@@ -21,6 +21,15 @@ if TYPE_CHECKING:
     from bringup.profile_model import Profile
 
 
+class _Source(click.Path):
+    """A path that was given: an empty one, from a variable that is not set, is not this folder."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        if value == "":
+            raise UsageError("--from has an empty name", hint="is a variable not set?")
+        return super().convert(value, param, ctx)
+
+
 def _profile_names(ctx: click.Context, _parameter: click.Parameter, incomplete: str) -> list[CompletionItem]:
     from bringup.profile_files import profile_files
 
@@ -37,7 +46,7 @@ def _profile_names(ctx: click.Context, _parameter: click.Parameter, incomplete: 
 @click.option(
     "--from",
     "paths",
-    type=click.Path(path_type=Path, readable=False),
+    type=_Source(path_type=Path, readable=False),
     multiple=True,
     help="Read a capture instead of probing: bundle, folder, lspci, pciconf, boot log. Several are merged.",
 )
@@ -118,6 +127,10 @@ def _check(options: dict[str, Any]) -> None:
             if options[word]:
                 option = f"--{word.replace('_', '-')}"
                 raise UsageError(f"{option} is about probing a board, and none is named", hint="name a BOARD")
+    if options["collector"]:
+        for word in ("profile", "everything", "tree", "as_json", "svg", "verbose"):
+            if options[word]:
+                raise UsageError("--collector prints a script and nothing else", hint="leave the rest out")
     if options["as_json"] and options["tree"]:
         raise UsageError("--json and --tree exclude each other", hint="the JSON has the topology: `path`")
     if options["svg"] is not None and options["svg"].is_dir():

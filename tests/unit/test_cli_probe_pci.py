@@ -161,6 +161,8 @@ def sentence(done: subprocess.CompletedProcess[str], code: int) -> str:
         (("e300", "--local"), "BOARD and --local exclude each other"),
         (("--local", "--from", "lspci.txt"), "--from and --local exclude each other"),
         (("--collector", "--local"), "--local and --collector exclude each other"),
+        (("--collector", "--tree"), "prints a script and nothing else"),
+        (("--from", ""), "--from has an empty name"),
         (("--from", "lspci.txt", "--keep"), "--keep is about probing a board"),
         (("--local", "--firmware", "uefi"), "--firmware is about probing a board"),
         (("--local", "--firmware-probe"), "--firmware-probe is about probing a board"),
