@@ -1,4 +1,4 @@
-"""Writes .camkes files: whole or not at all, and never over something that nobody else has.
+"""Reads and replaces .camkes files, never over something that nobody else has.
 
 A file that is changed in place keeps a copy beside it (`APP.camkes.bak`, `.bak2`, …), its mode, and its link.
 """
@@ -6,18 +6,16 @@ A file that is changed in place keeps a copy beside it (`APP.camkes.bak`, `.bak2
 from __future__ import annotations
 
 import os
-import tempfile
 from pathlib import Path
 
 from bringup.camkes.lexical import MAX_CHARACTERS
 from bringup.errors import UsageError
 from bringup.profile_toml import shown_path
+from bringup.whole_file import unwritable, write_whole
 
 # Files of /proc may keep a reader waiting.
 _READ = os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK
 _BACKUPS_MAX = 99
-# The command line's umask keeps runs private; a configuration goes into a repository.
-_NEW_MODE = 0o644
 
 
 def read_file(path: Path) -> bytes:
@@ -39,31 +37,6 @@ def within_bounds(shown: str, data: bytes) -> bytes:
     if len(data) > MAX_CHARACTERS:
         raise UsageError(f"{shown} is larger than a .camkes file may be ({MAX_CHARACTERS >> 20} MiB)")
     return data
-
-
-def write_whole(target: Path, data: bytes) -> None:
-    """Make `data` a file's content, with the mode it has, through a link to where that leads.
-
-    Raises UsageError when that cannot be; then the file is what it was.
-    """
-    real = target.resolve()
-    part: Path | None = None
-    try:
-        mode = real.stat().st_mode & 0o7777 if real.exists() else _NEW_MODE
-        descriptor, name = tempfile.mkstemp(dir=real.parent, prefix=f".{real.name[:64]}.", suffix=".part")
-        part = Path(name)
-        with os.fdopen(descriptor, "wb") as file:
-            file.write(data)
-            file.flush()
-            os.fchmod(descriptor, mode)
-            os.fsync(descriptor)
-        part.replace(real)
-        part = None
-    except OSError as error:
-        raise _unwritable(target, error) from None
-    finally:
-        if part is not None:
-            part.unlink(missing_ok=True)
 
 
 def replace_kept(target: Path, was: bytes, data: bytes) -> Path:
@@ -95,15 +68,8 @@ def keep_backup(target: Path, data: bytes) -> Path:
         except FileExistsError:
             continue
         except OSError as error:
-            raise _unwritable(backup, error) from None
+            raise unwritable(backup, error) from None
         return backup
     raise UsageError(
         f"{real.name} has {_BACKUPS_MAX - 1} backups beside it", hint="delete what you do not need"
-    )
-
-
-def _unwritable(path: Path, error: OSError) -> UsageError:
-    return UsageError(
-        f"cannot write {path}: {(error.strerror or str(error)).lower()}",
-        hint="name a file in a folder that you may write to",
     )

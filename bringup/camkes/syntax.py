@@ -69,10 +69,6 @@ class Document:
         """Return the text of a span."""
         return self.text[span.start : span.end]
 
-    def conditions_at(self, offset: int) -> tuple[Condition, ...]:
-        """Return the preprocessor conditions over an offset, the outermost first."""
-        return self.conditions.at(offset)
-
     def find(self, instance: str, attribute: str) -> tuple[Assignment, ...]:
         """Return the places where an attribute is set in this file, in order."""
         return tuple(found for found in self.assignments if found.key == (instance, attribute))

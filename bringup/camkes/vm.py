@@ -31,10 +31,6 @@ class Range:
         """The first byte after it."""
         return self.base + self.size
 
-    def overlaps(self, other: Range) -> bool:
-        """Whether both hold one byte."""
-        return self.base < other.end and other.base < self.end
-
 
 @dataclass(frozen=True, slots=True)
 class Ports:

@@ -46,7 +46,7 @@ def command(
       bringup camkes overlay zmq.camkes --capture e300 --assign vm0=17:00.0 -o e300/passthrough.camkes
       bringup camkes overlay zmq.camkes --capture pciconf.txt --assign vm0=17:00.0 --assign vm2=17:00.1
     """
-    from bringup.camkes.save import write_whole
+    from bringup.whole_file import write_whole
 
     if output is not None:
         _refuse_target(output, application)

@@ -49,11 +49,12 @@ def command(
       bringup camkes update zmq.camkes --capture e300 --assign vm0=17:00.0 --assign vm2=17:00.1 --diff
       bringup camkes update zmq.camkes --capture e300 --assign vm0=17:00.0 --check
     """
-    from bringup.camkes.save import read_file, replace_kept, write_whole
+    from bringup.camkes.save import read_file, replace_kept
     from bringup.camkes.syntax import read_text, replace
     from bringup.camkes.update import prove, update_changes
     from bringup.profile_toml import shown_path
     from bringup.report.camkes_text import count_line, folded
+    from bringup.whole_file import write_whole
 
     if output is not None and (diff or check):
         raise UsageError("-o writes, and --diff and --check do not", hint="give one of them")

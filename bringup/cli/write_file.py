@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from bringup.camkes.save import write_whole
 from bringup.cli.style import emit_text
 from bringup.errors import UsageError
+from bringup.whole_file import write_whole
 
 STANDARD_OUTPUT = Path("-")
 

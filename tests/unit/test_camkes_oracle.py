@@ -203,7 +203,7 @@ def round_trip_and_edit(data: st.DataObject, folder: Path) -> None:
         return
     key, way, span = data.draw(st.sampled_from(choices))
     new = data.draw(VALUES)
-    conditions = document.conditions_at(span.start)
+    conditions = document.conditions.at(span.start)
     dead = any(c.directive == "#ifndef ON" for c in conditions)
     text = write(data.draw, new)  # type: ignore[arg-type]  # draws as a composite does
     edited = replace(document, [(span, text)])

@@ -10,9 +10,10 @@ from pathlib import Path
 
 import pytest
 
-from bringup.camkes.save import keep_backup, read_file, replace_kept, write_whole
+from bringup.camkes.save import keep_backup, read_file, replace_kept
 from bringup.camkes.settings import load_application
 from bringup.errors import UsageError
+from bringup.whole_file import write_whole
 
 HEAD = "assembly { composition { component Init0 vm0; } configuration {\n"
 TAIL = "} }\n"

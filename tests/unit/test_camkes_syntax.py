@@ -163,7 +163,7 @@ def test_conditions_over_and_inside_settings() -> None:
     (irqs,) = corpus("06-condition-in-list").assignments
     assert irqs.condition_inside and not irqs.conditions
     document = corpus("06-condition-in-list")
-    assert [len(document.conditions_at(item.span.start)) for item in irqs.value.items] == [0, 1, 1]
+    assert [len(document.conditions.at(item.span.start)) for item in irqs.value.items] == [0, 1, 1]
     nested = corpus("34-nested-conditions").find("vm0", "a")
     assert [[c.directive for c in setting.conditions] for setting in nested] == [
         ["#ifdef OUTER", "#if INNER == 1"],

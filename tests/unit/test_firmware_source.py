@@ -15,7 +15,7 @@ from bringup.pci.capture import open_capture, read_bytes
 from bringup.pci.model import Bar, Bdf, Machine, MeasuredPin
 from bringup.pci.sources import firmware
 from bringup.probe import firmware_records as records
-from bringup.probe.firmware_frames import BANNER, FrameReader
+from bringup.probe.firmware_frames import BANNER
 from tests.firmware.acpi_tables import mcfg, table
 from tests.firmware.wire import Board
 
@@ -185,10 +185,9 @@ def test_acpi_platform_and_memory() -> None:
 
 
 def test_tables_are_named_as_in_a_captured_tree() -> None:
-    reader = FrameReader()
     first, second = table(b"SSDT", b"one"), table(b"SSDT", b"two")
-    reader.feed(log(*((records.TABLE, bytes(4) + data) for data in (table(b"DSDT", b""), first, second))))
-    files = firmware.acpi_files(reader)
+    tables = [records.decode_table(bytes(4) + data) for data in (table(b"DSDT", b""), first, second)]
+    files = firmware.table_files(tables)
     assert [path.rpartition("/")[2] for path in files] == ["DSDT", "SSDT", "SSDT2"]
     assert files["sys/firmware/acpi/tables/SSDT2"] == second
 

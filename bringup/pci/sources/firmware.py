@@ -68,7 +68,7 @@ def parse(data: bytes, name: str = KIND) -> Machine:
 def machine_of(reader: FrameReader, name: str = KIND) -> Machine:
     """Return what the whole records of a reader show, provenance `name`, without a SourceInfo."""
     report = _Report.of(reader.records())
-    acpi, absent = read_acpi(MemoryFiles(_files(report.tables)))
+    acpi, absent = read_acpi(MemoryFiles(table_files(report.tables)))
     functions = sorted((_function(probed, name) for probed in report.functions), key=lambda f: f.bdf)
     unique = {function.bdf: function for function in functions}
     measured = tuple(pin for result in report.pins if (pin := _measured(result, name)) is not None)
@@ -81,18 +81,10 @@ def machine_of(reader: FrameReader, name: str = KIND) -> Machine:
     )
 
 
-def acpi_files(reader: FrameReader) -> dict[str, bytes]:
-    """Return the ACPI tables that came, by the path that Linux gives each, for what reads a captured tree.
+def table_files(tables: Sequence[records.Table]) -> dict[str, bytes]:
+    """Return tables by the path that Linux gives each, but the first of one signature without a number.
 
-    The DSDT and SSDTs, which hold `_PRT`, are sent only when the probe is started with `acpi=all`.
-    """
-    return _files(_Report.of(reader.records()).tables)
-
-
-def _files(tables: Sequence[records.Table]) -> dict[str, bytes]:
-    """Name the tables as Linux does, but the first of several of one signature without a number.
-
-    It is the one that counts: a second MADT is not looked at (Linux drivers/acpi/tables.c, acpi_parse_table).
+    That first one counts: a second MADT is not looked at (Linux drivers/acpi/tables.c, acpi_parse_table).
     """
     seen: Counter[str] = Counter()
     files: dict[str, bytes] = {}
