@@ -221,7 +221,8 @@ def test_lost_frames_and_dropped_records_are_missing() -> None:
 def test_any_record_is_read_or_told(raw: list[Raw]) -> None:
     found = firmware.parse(log(*raw))
     assert isinstance(found, Machine)
-    kinds = {records.CPU: 53, records.BOOT: 11, records.FUNCTION: 34}
+    # The fixed parts of these records (probes/firmware: cpu.c, probe.c, functions.c); more may follow.
+    kinds = {records.CPU: 33, records.BOOT: 11, records.FUNCTION: 34}
     for kind, body in raw:
         if len(body) < kinds.get(kind, 0):
             assert any("the least" in missing.why for missing in found.missing)
