@@ -15,7 +15,7 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
-from bringup.firmware import Firmware
+from bringup.base.firmware import Firmware
 from bringup.twin.chassis import Chassis
 from bringup.twin.machine import NICS, SOL_IO_PORT, BootOrder, Wiring, qemu_arguments
 from bringup.twin.network import BRIDGE, Keeper

@@ -25,10 +25,10 @@ from typing import Any
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
-from bringup.camkes.adl import parse
-from bringup.camkes.lexical import tokenize
-from bringup.camkes.settings import load_application
-from bringup.camkes.syntax import read_text
+from bringup.camkes.app.adl.parse import parse
+from bringup.camkes.app.load import load_application
+from bringup.camkes.text.syntax import read_text
+from bringup.camkes.text.tokens import tokenize
 from tests import camkes_oracle
 
 LINES = 300

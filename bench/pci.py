@@ -26,10 +26,13 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from bringup.pci.bundle_tar import read_archive
-from bringup.pci.sources import dmesg, lspci, lspci_machine, pciconf
+from bringup.pci.sources.dmesg import addresses as dmesg
 from bringup.pci.sources.linux import read_linux
-from bringup.pci.trees import open_tree
+from bringup.pci.sources.lspci import machine as lspci_machine
+from bringup.pci.sources.lspci import text as lspci
+from bringup.pci.sources.pciconf import text as pciconf
+from bringup.pci.tree.bundle import read_archive
+from bringup.pci.tree.find import open_tree
 
 ROOT = Path(__file__).resolve().parents[1]
 DATA = ROOT.parent / "shared" / "data" / "pci"

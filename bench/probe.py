@@ -20,7 +20,7 @@ import time
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 
-from bringup.firmware import Firmware
+from bringup.base.firmware import Firmware
 from bringup.probe.on_board import KERNEL_WORDS
 from bringup.probe.ramdisk import ProbeKernel, find_kernel, ramdisk
 from bringup.twin.chassis import prepare_firmware_files

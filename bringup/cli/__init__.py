@@ -10,14 +10,14 @@ from pathlib import Path
 import click
 
 from bringup import __version__
+from bringup.base.errors import BringupError, UsageError
 from bringup.cli.context import Context
-from bringup.errors import BringupError, UsageError
 
 # name -> (module, one line for the overview); a module is imported only for its own command.
 _COMMANDS = {
     "boot": ("boot", "Boot a board from power-off to a verdict."),
     "probe-pci": ("probe_pci", "Say which PCI functions a VM can be given, and why."),
-    "camkes": ("camkes", "Feed PCI truth back into a CAmkES configuration, and check one."),
+    "camkes": ("camkes.group", "Feed PCI truth back into a CAmkES configuration, and check one."),
     "pci": ("pci", "Compare two captures of PCI functions."),
     "boards": ("boards", "List boards and profiles, or explain one."),
     "power": ("power", "Ask for or change a board's power, confirmed."),
@@ -80,7 +80,7 @@ def main() -> None:
     except click.ClickException as mistake:
         code = _tell_mistake(mistake)
     except BringupError as error:
-        from bringup.cli.style import show_error
+        from bringup.report.style import show_error
 
         show_error(error, as_json="--json" in sys.argv[1:])
         code = error.exit_code
@@ -88,7 +88,7 @@ def main() -> None:
         click.echo("interrupted", err=True)
         code = 130
     except Exception as error:  # noqa: BLE001  # a person gets a sentence; the rest goes to a file
-        from bringup.cli.style import NobodyListensError
+        from bringup.report.style import NobodyListensError
 
         code = _nobody_listens() if isinstance(error, NobodyListensError) else _tell_bug(error)
     sys.exit(code)
@@ -96,7 +96,7 @@ def main() -> None:
 
 def _tell_mistake(mistake: click.ClickException) -> int:
     if "--json" in sys.argv[1:]:
-        from bringup.cli.style import show_error
+        from bringup.report.style import show_error
 
         show_error(UsageError(mistake.format_message()), as_json=True)
     else:
@@ -117,8 +117,8 @@ def _tell_bug(error: Exception) -> int:
     import time
     import traceback
 
-    from bringup.cli.style import show_error
-    from bringup.paths import state_dir
+    from bringup.base.paths import state_dir
+    from bringup.report.style import show_error
 
     text = "".join(traceback.format_exception(error))
     try:

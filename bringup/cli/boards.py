@@ -8,13 +8,13 @@ from typing import Any
 import click
 from click.shell_completion import CompletionItem
 
+from bringup.base.errors import BringupError, UsageError
 from bringup.cli.context import Context
-from bringup.cli.style import emit_json, say, table
-from bringup.errors import BringupError, UsageError
-from bringup.lab import Board, Lab
-from bringup.profile import load_profile
-from bringup.profile_files import profile_files, title_of
-from bringup.profile_toml import shown_path
+from bringup.lab.inventory import Board, Lab
+from bringup.profile.files import profile_files, title_of
+from bringup.profile.load import load_profile
+from bringup.profile.toml_lines import shown_path
+from bringup.report.style import emit_json, say, table
 
 _JSON = click.option("--json", "as_json", is_flag=True, help="One JSON object on stdout.")
 
@@ -82,7 +82,7 @@ def show(ctx: click.Context, name: str, as_json: bool) -> None:
         body: dict[str, Any] = {"board": board and board.to_dict(), "profile": profile.to_dict()}
         emit_json({**body, "unconfirmed": profile.unconfirmed()})
         return
-    from bringup.cli.boards_text import board_lines, profile_lines
+    from bringup.report.boards import board_lines, profile_lines
 
     for line in board_lines(board) if board is not None else ():
         say(line)

@@ -9,12 +9,12 @@ from typing import Any
 
 import click
 
+from bringup.base.errors import UsageError
+from bringup.base.firmware import Firmware
+from bringup.base.stage import BOOT_STAGES, Stage
 from bringup.cli.complete import board_names
 from bringup.cli.context import Context
-from bringup.cli.style import emit_json, say
-from bringup.errors import UsageError
-from bringup.firmware import Firmware
-from bringup.stage import BOOT_STAGES, Stage
+from bringup.report.style import emit_json, say
 
 _STAGES = [str(stage) for stage in BOOT_STAGES]
 
@@ -73,13 +73,13 @@ def command(ctx: click.Context, /, as_json: bool, dry_run: bool, **options: Any)
       bringup boot e300 --image build/ --config apps/zmq/e300/passthrough.camkes
       bringup boot e300 xen.gz vmlinuz --append "loglvl=all" --until kernel
     """
-    from bringup.cli.boot_view import BootView
-    from bringup.lease import Lease
-    from bringup.plan import BootRequest
-    from bringup.preflight import prepare
-    from bringup.report.text import verdict_lines
-    from bringup.run import Run
-    from bringup.runs import RunFolder, default_runs_folder, usual_duration_s
+    from bringup.boot.engine import Run
+    from bringup.boot.folders import RunFolder, default_runs_folder, usual_duration_s
+    from bringup.boot.plan import BootRequest
+    from bringup.boot.preflight import prepare
+    from bringup.lab.lease import Lease
+    from bringup.report.boot_view import BootView
+    from bringup.report.run import verdict_lines
 
     context = ctx.find_object(Context) or Context(lab_file=None)
     lab = context.lab()
@@ -146,7 +146,7 @@ def _print_plan(plan: dict[str, Any], as_json: bool) -> None:
     if as_json:
         emit_json(plan)
         return
-    from bringup.report.text import plan_lines
+    from bringup.report.run import plan_lines
 
     for line in plan_lines(plan):
         say(line)

@@ -7,10 +7,10 @@ from pathlib import Path
 import click
 from click.shell_completion import CompletionItem
 
-from bringup.captures import latest
+from bringup.base.errors import UsageError
 from bringup.cli.complete import board_names
 from bringup.cli.context import Context
-from bringup.errors import UsageError
+from bringup.lab.captures import latest
 
 
 def find_capture(context: Context, text: str) -> Path:

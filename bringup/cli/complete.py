@@ -5,8 +5,8 @@ from __future__ import annotations
 import click
 from click.shell_completion import CompletionItem
 
+from bringup.base.errors import BringupError
 from bringup.cli.context import Context
-from bringup.errors import BringupError
 
 
 def board_names(ctx: click.Context, _parameter: click.Parameter, incomplete: str) -> list[CompletionItem]:

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from bringup.lab import Lab
+    from bringup.lab.inventory import Lab
 
 
 @dataclass(frozen=True)
@@ -18,6 +18,6 @@ class Context:
 
     def lab(self) -> Lab:
         """Load the lab; raises UsageError for a missing file, ProfileError for what is wrong in it."""
-        from bringup.lab import load_lab
+        from bringup.lab.inventory import load_lab
 
         return load_lab(self.lab_file)

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import click
 
+from bringup.base.errors import UsageError
 from bringup.cli.capture_arg import complete_capture, find_capture
 from bringup.cli.context import Context
-from bringup.cli.style import emit_json, say
-from bringup.errors import UsageError
+from bringup.report.style import emit_json, say
 
 _DIFFERS = 12
 
@@ -39,8 +39,8 @@ def diff(ctx: click.Context, a: str, b: str, as_json: bool, check: bool) -> int:
       bringup pci diff before.tar.gz after.tar.gz
       bringup pci diff e300 lspci.txt --check
     """
-    from bringup.pci.capture import open_capture
-    from bringup.pci.diff import differences
+    from bringup.pci.capture.open import open_capture
+    from bringup.pci.diff.compare import differences
 
     if a == b == "-":
         raise UsageError("standard input was named twice, and can be read once", hint="write one to a file")
@@ -48,12 +48,12 @@ def diff(ctx: click.Context, a: str, b: str, as_json: bool, check: bool) -> int:
     first, second = (open_capture([find_capture(context, text)]) for text in (a, b))
     found = differences(first, second)
     if as_json:
-        from bringup.pci.export_diff import diff_json
+        from bringup.pci.diff.export import diff_json
 
         emit_json(diff_json(found, first, second))
     else:
-        from bringup.cli.screen import can_show, screen_width
-        from bringup.report.pci_diff import diff_lines
+        from bringup.report.pci.diff import diff_lines
+        from bringup.report.screen import can_show, screen_width
 
         for line in diff_lines(found, width=screen_width(), arrow="→" if can_show("→") else "->"):
             say(line)

@@ -6,7 +6,7 @@ import click
 
 from bringup.cli.complete import board_names
 from bringup.cli.context import Context
-from bringup.cli.style import emit_json, glyph, say
+from bringup.report.style import emit_json, glyph, say
 
 _ACTIONS = ["status", "on", "off", "soft", "cycle", "reset"]
 

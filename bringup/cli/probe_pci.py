@@ -9,16 +9,16 @@ from typing import TYPE_CHECKING, Any
 import click
 from click.shell_completion import CompletionItem
 
+from bringup.base.errors import BringupError, UsageError
+from bringup.base.firmware import Firmware
 from bringup.cli.complete import board_names
 from bringup.cli.context import Context
-from bringup.cli.style import emit_json, emit_text, glyph, say
-from bringup.errors import BringupError, UsageError
-from bringup.firmware import Firmware
+from bringup.report.style import emit_json, emit_text, glyph, say
 
 if TYPE_CHECKING:
     from bringup.pci.assessment import Assessment
     from bringup.pci.model import Machine
-    from bringup.profile_model import Profile
+    from bringup.profile.model import Profile
 
 
 class _Source(click.Path):
@@ -31,7 +31,7 @@ class _Source(click.Path):
 
 
 def _profile_names(ctx: click.Context, _parameter: click.Parameter, incomplete: str) -> list[CompletionItem]:
-    from bringup.profile_files import profile_files
+    from bringup.profile.files import profile_files
 
     context = ctx.find_object(Context) or Context(lab_file=None)
     try:
@@ -97,7 +97,7 @@ def command(ctx: click.Context, /, **options: Any) -> int:
     if options["svg"] is not None:
         _draw(assessment, options["svg"], quiet=options["as_json"])
     if options["as_json"]:
-        from bringup.pci.export import to_json
+        from bringup.pci.export.machine import to_json
 
         emit_json(to_json(assessment))
     elif options["svg"] is None or options["tree"] or options["everything"]:
@@ -143,8 +143,8 @@ def _check(options: dict[str, Any]) -> None:
 
 def _assessed(context: Context, options: dict[str, Any]) -> tuple[Assessment, str]:
     """Return what follows from the machine that was named, and why it was judged without a profile, if so."""
-    from bringup.pci.assess import assess
-    from bringup.pci.match_board import profile_and_reason
+    from bringup.pci.match.board import profile_and_reason
+    from bringup.rules.assess import assess
 
     profile, reason = _named_profile(context, options), ""
     machine = _machine(context, options)
@@ -154,7 +154,7 @@ def _assessed(context: Context, options: dict[str, Any]) -> tuple[Assessment, st
 
 
 def _machine(context: Context, options: dict[str, Any]) -> Machine:
-    from bringup.pci.capture import open_capture, open_local
+    from bringup.pci.capture.open import open_capture, open_local
 
     if options["local"]:
         return open_local()
@@ -165,8 +165,8 @@ def _machine(context: Context, options: dict[str, Any]) -> Machine:
 
 def _probed(context: Context, options: dict[str, Any]) -> Machine:
     """Return what the probes saw on a board; a probe that failed is told, and is `missing`."""
-    from bringup.cli.probe_pci_board import BOTH, TITLES, capture_on_board
-    from bringup.pci.capture import open_capture
+    from bringup.jobs.capture import BOTH, TITLES, capture_on_board
+    from bringup.pci.capture.open import open_capture
     from bringup.pci.model import Missing
 
     probed = capture_on_board(
@@ -193,19 +193,19 @@ def _probed(context: Context, options: dict[str, Any]) -> Machine:
 def _named_profile(context: Context, options: dict[str, Any]) -> Profile | None:
     """Return the profile that was named, else the board's; asked before a boot, so that a typo costs none."""
     if options["profile"] is not None:
-        from bringup.profile import load_profile
+        from bringup.profile.load import load_profile
 
         return load_profile(options["profile"], context.lab().profile_folders)
     return context.lab().board(options["board"]).profile if options["board"] else None
 
 
 def _show(assessment: Assessment, options: dict[str, Any], why_no_profile: str) -> None:
-    from bringup.cli.screen import can_show, screen_width
+    from bringup.report.screen import can_show, screen_width
 
     width = screen_width()
     if options["tree"]:
-        from bringup.report.pci_text import headline
-        from bringup.report.pci_tree import ASCII, BOXES, tree_lines
+        from bringup.report.pci.text import headline
+        from bringup.report.pci.tree import ASCII, BOXES, tree_lines
 
         lines = BOXES if can_show("├─└│·") else ASCII
         for line in headline(assessment, width, why_no_profile):
@@ -213,7 +213,7 @@ def _show(assessment: Assessment, options: dict[str, Any], why_no_profile: str) 
         for line in tree_lines(assessment, width=width, everything=options["everything"], lines=lines):
             say(line)
         return
-    from bringup.report.pci_text import View, report_lines
+    from bringup.report.pci.text import View, report_lines
 
     dot = "·" if can_show("·") else "|"
     view = View(width, options["everything"], options["verbose"], dot, why_no_profile)
@@ -222,8 +222,8 @@ def _show(assessment: Assessment, options: dict[str, Any], why_no_profile: str) 
 
 
 def _draw(assessment: Assessment, path: Path, *, quiet: bool) -> None:
-    from bringup.cli.write_file import STANDARD_OUTPUT, write_named
-    from bringup.report.pci_svg import svg
+    from bringup.report.pci.svg import svg
+    from bringup.report.write_file import STANDARD_OUTPUT, write_named
 
     write_named(path, svg(assessment))
     if not quiet and path != STANDARD_OUTPUT:

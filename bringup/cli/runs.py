@@ -7,9 +7,9 @@ from typing import Any
 import click
 from click.shell_completion import CompletionItem
 
+from bringup.boot.folders import RunFolder, default_runs_folder, find_run, list_runs
 from bringup.cli.context import Context
-from bringup.cli.style import emit_json, say, table
-from bringup.runs import RunFolder, default_runs_folder, find_run, list_runs
+from bringup.report.style import emit_json, say, table
 
 _SHOWN = 20
 
@@ -92,7 +92,7 @@ def show(ctx: click.Context, run_id: str | None, as_json: bool, events: bool, co
     if as_json:
         emit_json(_whole(run, with_events=events))
         return
-    from bringup.report.text import console_lines, event_lines, run_report
+    from bringup.report.run import console_lines, event_lines, run_report
 
     say(run_report(run))
     if events:

@@ -9,10 +9,10 @@ from typing import Any
 
 import click
 
+from bringup.base.errors import LabError, UsageError
 from bringup.cli.context import Context
-from bringup.cli.style import emit_json, say
-from bringup.errors import LabError, UsageError
-from bringup.lease import Lease
+from bringup.lab.lease import Lease
+from bringup.report.style import emit_json, say
 from bringup.twin import client
 from bringup.twin.info import TwinInfo, twin_folder
 from bringup.twin.machine import VARIANTS, Variant
@@ -24,7 +24,7 @@ _DEFAULT = "e300"
 
 def _checked(ctx: click.Context, _parameter: click.Parameter, name: str) -> str:
     """Refuse a name that is no board's, and one that the lab file gives to a real board."""
-    from bringup.lab import check_board_name
+    from bringup.lab.inventory import check_board_name
 
     check_board_name(name)
     context = ctx.find_object(Context) or Context(lab_file=None)

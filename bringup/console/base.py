@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Protocol
 
-from bringup.errors import BmcBusyError
+from bringup.base.errors import BmcBusyError
 
 
 class ConsoleHeldError(BmcBusyError):

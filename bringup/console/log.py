@@ -16,8 +16,8 @@ from bisect import bisect_right
 from collections.abc import Iterator
 from pathlib import Path
 
-from bringup.console.clean import plain_text
-from bringup.errors import LabError
+from bringup.base.errors import LabError
+from bringup.transcript.clean import plain_text
 
 LOG_NAME = "console.log"
 INDEX_NAME = "console.idx"

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from bringup.base.events import Emit, Event
 from bringup.console.base import Console
 from bringup.console.reconnect import ReconnectingConsole
-from bringup.events import Emit, Event
 
 if TYPE_CHECKING:
-    from bringup.lab import Board
+    from bringup.lab.inventory import Board
 
 _LEAST_PROBE_INTERVAL_S = 1.0
 
@@ -25,8 +25,8 @@ def open_console(board: Board, emit: Emit | None = None, *, steal: bool = False)
 
         line = SerialConsole(board.serial, baud=board.baud or board.profile.serial.baud.value)
         return ReconnectingConsole(line, emit or _ignore, name="the serial line")
-    from bringup.console.sol import SolConsole
-    from bringup.ipmi import IpmiClient
+    from bringup.console.sol.console import SolConsole
+    from bringup.ipmi.client import IpmiClient
     from bringup.power.open import bmc_address
 
     # The BMC's own limit on how often it may be asked holds for the question whether it lives, too.

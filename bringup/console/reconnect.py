@@ -1,7 +1,7 @@
 """A console that comes back: attached again within seconds, and every gap told.
 
 It never takes a console from somebody else; its own stale session, which the BMC may still count as active
-after a network cut, is the console's own business (bringup.console.sol).
+after a network cut, is the console's own business (bringup.console.sol.console).
 """
 
 from __future__ import annotations
@@ -11,9 +11,9 @@ import time
 from concurrent.futures import Future
 from concurrent.futures import TimeoutError as FutureTimeoutError
 
+from bringup.base.errors import AuthenticationError, BmcTimeoutError, CipherError, ConsoleLostError, LabError
+from bringup.base.events import Emit, Event
 from bringup.console.base import Console, ConsoleHeldError
-from bringup.errors import AuthenticationError, BmcTimeoutError, CipherError, ConsoleLostError, LabError
-from bringup.events import Emit, Event
 
 GIVE_UP_AFTER_S = 600.0
 # Mostly short tries: a first packet goes out at least every 2 s, so a BMC that is back is noticed; a patient

@@ -10,10 +10,10 @@ import time
 from pathlib import Path
 from typing import Any
 
-from bringup.console.clean import TerminalFilter, plain_text
+from bringup.base.errors import LabError, UsageError
+from bringup.base.events import Event
 from bringup.console.log import Stamper
-from bringup.errors import LabError, UsageError
-from bringup.events import Event
+from bringup.transcript.clean import TerminalFilter, plain_text
 
 _RESET = b"\x1b[0m"
 

@@ -7,7 +7,7 @@ import errno
 import time
 from typing import TYPE_CHECKING, Any
 
-from bringup.errors import ConsoleLostError, LabError, UsageError
+from bringup.base.errors import ConsoleLostError, LabError, UsageError
 
 if TYPE_CHECKING:
     from serial import SerialBase

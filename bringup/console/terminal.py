@@ -18,8 +18,8 @@ from dataclasses import dataclass
 from types import FrameType
 from typing import Protocol
 
+from bringup.base.errors import BringupError, ConsoleLostError, InterruptedRunError, UsageError
 from bringup.console.base import Console
-from bringup.errors import BringupError, ConsoleLostError, InterruptedRunError, UsageError
 
 DEFAULT_ESCAPE = "^]"
 # How long a piped command's answer may pause before the console is left.

@@ -10,8 +10,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import pairwise
 
-from bringup.errors import ImageError
-from bringup.firmware import Firmware
+from bringup.base.errors import ImageError
+from bringup.base.firmware import Firmware
 from bringup.image.elf import against_grub, against_ipxe
 from bringup.image.model import KERNEL_NAME, ROOT_TASK_NAME, SEL4_PORT_WORDS, Content, Image
 from bringup.image.multiboot import LIMITS, NearMiss, unknown_to_grub

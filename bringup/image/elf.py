@@ -7,7 +7,7 @@ import struct
 from dataclasses import dataclass
 from typing import Literal
 
-from bringup.errors import ImageError
+from bringup.base.errors import ImageError
 
 ELF_MAGIC = b"\x7fELF"
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from bringup.assets import asset
-from bringup.errors import ImageError
+from bringup.base.assets import asset
+from bringup.base.errors import ImageError
 
 
 def firmware_probe() -> Path:

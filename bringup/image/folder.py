@@ -17,7 +17,8 @@ import zlib
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from bringup.errors import ImageError, LabError, UsageError
+from bringup.base.errors import ImageError, LabError, UsageError
+from bringup.base.paths import cache_dir
 from bringup.image.elf import ELF_MAGIC, Elf, VmCounter, parse_elf
 from bringup.image.linux import archive_format, parse_linux
 from bringup.image.model import KERNEL_NAME, ROOT_TASK_NAME, BootFile, Content, Family, Image, Kind
@@ -27,7 +28,6 @@ from bringup.image.multiboot import (
     find_multiboot2,
     find_near_miss,
 )
-from bringup.paths import cache_dir
 
 # Far above any kernel there is, and small enough to be held in memory.
 KERNEL_MAX = 256 << 20

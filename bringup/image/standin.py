@@ -23,9 +23,9 @@ from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
 
-from bringup.assets import asset
-from bringup.errors import ImageError, LabError, UsageError
-from bringup.paths import cache_dir
+from bringup.base.assets import asset
+from bringup.base.errors import ImageError, LabError, UsageError
+from bringup.base.paths import cache_dir
 
 HEADER = struct.Struct("<8sQIIQ")
 MAGIC = b"BRINGUP1"

@@ -12,8 +12,8 @@ from collections import OrderedDict
 from dataclasses import dataclass
 from typing import Any
 
-from bringup.events import Event
-from bringup.firmware import Firmware
+from bringup.base.events import Event
+from bringup.base.firmware import Firmware
 from bringup.netboot import policy
 from bringup.netboot.loaders import render
 from bringup.netboot.spec import ServeSpec

@@ -6,8 +6,8 @@ import asyncio
 import contextlib
 import os
 
-from bringup.errors import LabError, MissingProgramError, PortBusyError
-from bringup.events import Emit
+from bringup.base.errors import LabError, MissingProgramError, PortBusyError
+from bringup.base.events import Emit
 from bringup.netboot.dhcp import LogReader, log_text
 
 _READY_S = 10.0

@@ -13,10 +13,10 @@ import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
-from bringup.errors import LabError, MissingProgramError
-from bringup.firmware import Firmware
+from bringup.base.errors import LabError, MissingProgramError
+from bringup.base.firmware import Firmware
+from bringup.base.paths import cache_dir
 from bringup.netboot.loaders import ATTEMPTS, RETRY_PAUSE_S, SerialLine
-from bringup.paths import cache_dir
 
 GRUB_DIR = Path("/usr/lib/grub")
 _MAKE_TIMEOUT_S = 60.0

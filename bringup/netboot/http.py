@@ -15,7 +15,7 @@ from typing import Any
 
 from aiohttp import web
 
-from bringup.events import Emit, Event
+from bringup.base.events import Emit, Event
 from bringup.netboot.catalog import (
     Catalog,
     ChangedFileError,

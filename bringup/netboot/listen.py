@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import errno
 
-from bringup.errors import LabError, PortBusyError
+from bringup.base.errors import LabError, PortBusyError
 
 
 def bind_error(service: str, protocol: str, address: str, port: int, error: OSError) -> LabError:

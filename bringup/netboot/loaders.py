@@ -14,9 +14,9 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Any, Literal
 
-from bringup.assets import asset
-from bringup.errors import ImageError, UsageError
-from bringup.firmware import Firmware
+from bringup.base.assets import asset
+from bringup.base.errors import ImageError, UsageError
+from bringup.base.firmware import Firmware
 from bringup.netboot.spec import LoaderName, Protocol, Route, Transport
 
 IPXE_MODULES_MAX = 8

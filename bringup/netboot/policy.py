@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from bringup.firmware import Firmware
+from bringup.base.firmware import Firmware
 from bringup.netboot.spec import ServeSpec
 
 # RFC 4578 2.1 as corrected by its erratum 1 and as firmware sends it: 7 and 9 are both x86-64 UEFI.

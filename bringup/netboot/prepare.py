@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from bringup.errors import MissingProgramError
-from bringup.firmware import Firmware
+from bringup.base.errors import MissingProgramError
+from bringup.base.firmware import Firmware
 from bringup.netboot.grub import core_image
 from bringup.netboot.loaders import BootSet, SerialLine, choose_route, render_script, url_name
 from bringup.netboot.spec import Mode, Role, Route, ServedFile, ServeSpec, Transport, Upload, http_base

@@ -21,8 +21,8 @@ import sys
 import threading
 from collections.abc import Callable
 
-from bringup.errors import BringupError
-from bringup.events import Emit, Event
+from bringup.base.errors import BringupError
+from bringup.base.events import Emit, Event
 from bringup.netboot.catalog import Catalog, stranger_check
 from bringup.netboot.dhcp import RA_ADDRESS
 from bringup.netboot.dnsmasq import DnsmasqProcess

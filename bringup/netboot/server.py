@@ -12,8 +12,8 @@ from collections.abc import Sequence
 from types import TracebackType
 from typing import IO
 
-from bringup.errors import BringupError, LabError, MissingProgramError, PortBusyError, ProfileError
-from bringup.events import Emit, Event
+from bringup.base.errors import BringupError, LabError, MissingProgramError, PortBusyError, ProfileError
+from bringup.base.events import Emit, Event
 from bringup.netboot.dhcp import dnsmasq_config
 from bringup.netboot.spec import ServeSpec
 

@@ -13,8 +13,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal, get_args
 
-from bringup.errors import ProfileError
-from bringup.firmware import Firmware
+from bringup.base.errors import ProfileError
+from bringup.base.firmware import Firmware
 
 Mode = Literal["own-segment", "proxy"]
 Role = Literal["loader", "loader-script", "kernel", "module", "initrd", "other"]

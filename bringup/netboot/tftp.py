@@ -23,8 +23,8 @@ from tftpy.TftpPacketTypes import TftpPacketERR, TftpPacketOACK, TftpPacketRRQ, 
 from tftpy.TftpShared import TftpErrors, TftpException, TftpTimeoutExpectACK
 from tftpy.TftpStates import TftpState, TftpStateExpectACK
 
-from bringup.errors import BringupError
-from bringup.events import Emit, Event
+from bringup.base.errors import BringupError
+from bringup.base.events import Emit, Event
 from bringup.netboot.catalog import (
     Catalog,
     ChangedFileError,

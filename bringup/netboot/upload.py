@@ -20,7 +20,7 @@ from typing import BinaryIO
 
 from aiohttp import web
 
-from bringup.events import Emit, Event
+from bringup.base.events import Emit, Event
 from bringup.netboot.spec import Upload
 
 SHA256_HEADER = "X-Bringup-Sha256"

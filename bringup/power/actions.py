@@ -11,8 +11,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from bringup.errors import BmcBusyError, BmcTimeoutError, LabError
-from bringup.events import Emit, Event
+from bringup.base.errors import BmcBusyError, BmcTimeoutError, LabError
+from bringup.base.events import Emit, Event
 from bringup.power.base import Power, PowerState
 
 ON, OFF, UNKNOWN = PowerState.ON, PowerState.OFF, PowerState.UNKNOWN

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from bringup.errors import BringupError, LabError
-from bringup.events import Emit, Event
+from bringup.base.errors import BringupError, LabError
+from bringup.base.events import Emit, Event
 from bringup.power.actions import Pace, confirmed_state, ensure_off, ensure_on, reset
 from bringup.power.base import Power, PowerState
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 
-from bringup.errors import BmcBusyError, BmcTimeoutError, LabError
-from bringup.events import Emit, Event
-from bringup.ipmi import IpmiClient
+from bringup.base.errors import BmcBusyError, BmcTimeoutError, LabError
+from bringup.base.events import Emit, Event
+from bringup.ipmi.client import IpmiClient
 from bringup.power.base import BootOverride, PowerState
 from bringup.power.boot_flags import BootQuirks, decode, encode, took
 

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from bringup.errors import LabError, ProfileError
-from bringup.events import Emit, Event
-from bringup.ipmi import BmcAddress, IpmiClient
+from bringup.base.errors import LabError, ProfileError
+from bringup.base.events import Emit, Event
+from bringup.ipmi.client import BmcAddress, IpmiClient
 from bringup.power.base import BootOverride, Power
 from bringup.power.boot_flags import BootQuirks
 from bringup.power.ipmi import IpmiPower
 
 if TYPE_CHECKING:
-    from bringup.lab import Board
-    from bringup.profile_model import Bmc
+    from bringup.lab.inventory import Board
+    from bringup.profile.model import Bmc
 
 
 def bmc_address(board: Board) -> BmcAddress:

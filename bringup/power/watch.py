@@ -6,7 +6,7 @@ import threading
 import time
 from collections.abc import Callable
 
-from bringup.errors import BmcBusyError, LabError
+from bringup.base.errors import BmcBusyError, LabError
 from bringup.power.base import Power, PowerState
 
 EVERY_S = 3.0

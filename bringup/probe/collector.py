@@ -10,8 +10,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 
 from bringup import __version__
-from bringup.assets import asset
-from bringup.probe.manifest import Entry, entry_words, linux_manifest
+from bringup.base.assets import asset
+from bringup.pci.tree.manifest import Entry, entry_words, linux_manifest
 
 FRAME = "probes/linux/collect.sh"
 # A list stands at the folder's own path, so it is written only when it is known that no file lies below.

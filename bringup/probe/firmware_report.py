@@ -1,7 +1,7 @@
 """The other side of the firmware probe's console: takes its report, and asks again for what was lost.
 
-The protocol is that of `bringup.probe.firmware_frames`; the bytes themselves are the run's console log, which
-is kept as the capture.
+The protocol is that of `bringup.pci.sources.firmware.frames`; the bytes themselves are the run's console log,
+which is kept as the capture.
 """
 
 from __future__ import annotations
@@ -9,9 +9,9 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 
-from bringup.errors import ConsoleLostError
-from bringup.events import Emit, Event
-from bringup.probe.firmware_frames import FrameReader
+from bringup.base.errors import ConsoleLostError
+from bringup.base.events import Emit, Event
+from bringup.pci.sources.firmware.frames import FrameReader
 
 WORDS = "wait=60 after=halt"
 """What the probe is told on its command line: to be patient, and then to stop until it is switched off."""

@@ -9,8 +9,8 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from bringup.errors import LabError
-from bringup.events import Emit, Event
+from bringup.base.errors import LabError
+from bringup.base.events import Emit, Event
 from bringup.netboot.spec import Upload, http_base
 from bringup.probe.console_capture import CaptureReader
 

@@ -19,9 +19,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from bringup.assets import asset
-from bringup.errors import ImageError, LabError, MissingProgramError
-from bringup.paths import cache_dir
+from bringup.base.assets import asset
+from bringup.base.errors import ImageError, LabError, MissingProgramError
+from bringup.base.paths import cache_dir
 from bringup.probe.collector import collector_script
 
 BOOT_DIR = Path("/boot")

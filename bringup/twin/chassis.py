@@ -16,8 +16,8 @@ from pathlib import Path
 from queue import Queue
 from typing import Any, Protocol
 
-from bringup.errors import BringupError, LabError, MissingProgramError
-from bringup.firmware import Firmware
+from bringup.base.errors import BringupError, LabError, MissingProgramError
+from bringup.base.firmware import Firmware
 from bringup.twin.machine import SOL_IO_PORT, BootOrder, Variant, Wiring, ovmf_files, qemu_arguments
 from bringup.twin.network import Namespace
 from bringup.twin.qmp import Qmp
@@ -56,7 +56,7 @@ class Bmc(Protocol):
 
 
 class Chassis:
-    """Power, reset and serial port of one virtual board. Implements what `bringup.twin.bmc` asks of it."""
+    """Power, reset and serial port of one virtual board. Implements what the BMC's server asks of it."""
 
     def __init__(
         self,

@@ -17,8 +17,8 @@ from dataclasses import dataclass
 from types import TracebackType
 from typing import IO, Any
 
-from bringup.errors import BringupError, ImageError, LabError, ProfileError, UsageError
-from bringup.paths import open_lock, runtime_dir
+from bringup.base.errors import BringupError, ImageError, LabError, ProfileError, UsageError
+from bringup.base.paths import open_lock, runtime_dir
 from bringup.twin import info
 from bringup.twin.chassis import require_programs
 from bringup.twin.info import TwinInfo

@@ -17,10 +17,10 @@ import threading
 from pathlib import Path
 from typing import Any
 
-from bringup.errors import BringupError, LabError
-from bringup.firmware import Firmware
-from bringup.paths import state_dir
-from bringup.twin.bmc import VirtualBmc
+from bringup.base.errors import BringupError, LabError
+from bringup.base.firmware import Firmware
+from bringup.base.paths import state_dir
+from bringup.twin.bmc.server import VirtualBmc
 from bringup.twin.chassis import Chassis
 from bringup.twin.info import TwinInfo, own_ticks, twin_folder
 from bringup.twin.machine import BOOT_MAC, NICS

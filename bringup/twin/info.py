@@ -7,8 +7,8 @@ import os
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from bringup.paths import runtime_dir
-from bringup.secret import Secret
+from bringup.base.paths import runtime_dir
+from bringup.lab.secret import Secret
 from bringup.twin.network import Namespace
 
 

@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, get_args
 
-from bringup.firmware import Firmware
+from bringup.base.firmware import Firmware
 
 SOL_IO_PORT = 0x2F8
 KCS_IO_PORT = 0xCA2

@@ -14,7 +14,7 @@ import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from bringup.errors import BringupError, LabError
+from bringup.base.errors import BringupError, LabError
 
 _NAME = "monitor"
 _QUESTION_MAX = 4096

@@ -15,7 +15,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from bringup.errors import MissingProgramError, NamespaceError
+from bringup.base.errors import MissingProgramError, NamespaceError
 
 BRIDGE = "br0"
 SERVER_ADDRESS = "10.55.0.1/24"

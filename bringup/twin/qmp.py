@@ -10,7 +10,7 @@ from collections.abc import Callable
 from queue import Empty, Queue
 from typing import Any
 
-from bringup.errors import BringupError
+from bringup.base.errors import BringupError
 
 REPLY_TIMEOUT_S = 5.0
 

@@ -18,9 +18,9 @@ import threading
 from pathlib import Path
 from typing import Any
 
-from bringup.twin.bmc import VirtualBmc
-from bringup.twin.bmc_commands import COMMANDS
-from bringup.twin.bmc_request import Code, Request
+from bringup.twin.bmc.commands import COMMANDS
+from bringup.twin.bmc.request import Code, Request
+from bringup.twin.bmc.server import VirtualBmc
 
 CYCLE_PAUSE_S = 0.3
 BURST_LINE = b"0123456789abcdefghijklmnopqrstuvwxyz-ABCDEFGHIJKLMNOPQRSTUVWXY"

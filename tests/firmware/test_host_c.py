@@ -13,9 +13,9 @@ from pathlib import Path
 import pytest
 
 from bringup.pci.model import Bdf, Machine
-from bringup.pci.sources import firmware
-from bringup.probe.firmware_frames import FrameReader
-from bringup.probe.firmware_records import FUNCTION, decode_function
+from bringup.pci.sources.firmware import report as firmware
+from bringup.pci.sources.firmware.frames import FrameReader
+from bringup.pci.sources.firmware.records import FUNCTION, decode_function
 from tests.firmware.acpi_tables import mcfg, memory_with
 
 pytestmark = pytest.mark.slow

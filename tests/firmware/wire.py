@@ -9,7 +9,7 @@ import zlib
 from collections.abc import Iterable, Sequence
 from itertools import cycle
 
-from bringup.probe.firmware_frames import FRAME_PAYLOAD, Frame, encode_frame
+from bringup.pci.sources.firmware.frames import FRAME_PAYLOAD, Frame, encode_frame
 
 
 def pack(body: bytes) -> bytes:

@@ -9,7 +9,7 @@ import os
 
 import pytest
 
-from bringup.lab import load_lab
+from bringup.lab.inventory import load_lab
 from bringup.power.actions import confirmed_state
 from bringup.power.base import PowerState
 from bringup.power.open import open_power

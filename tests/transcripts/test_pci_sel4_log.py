@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bringup.errors import BringupError, UsageError
-from bringup.pci.capture import read_bytes
+from bringup.base.errors import BringupError, UsageError
+from bringup.pci.capture.open import read_bytes
 from bringup.pci.model import Bar, Bdf, Bridge, IoApic, Missing
 from bringup.pci.sources import sel4_log
 

@@ -8,11 +8,11 @@ from pathlib import Path
 
 import pytest
 
-from bringup.console.stages import Sighting, StageReader
-from bringup.events import Event
-from bringup.firmware import Firmware
-from bringup.stage import Stage
-from bringup.verdict import Progress, Verdict, WatchRequest
+from bringup.base.events import Event
+from bringup.base.firmware import Firmware
+from bringup.base.stage import Stage
+from bringup.boot.verdict import Progress, Verdict, WatchRequest
+from bringup.transcript.stages import Sighting, StageReader
 
 TRANSCRIPTS = Path(__file__).parents[2] / ".." / "shared" / "data" / "transcripts"
 Cut = Callable[[bytes], Iterator[bytes]]

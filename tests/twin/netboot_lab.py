@@ -17,8 +17,8 @@ from typing import Any
 
 import pytest
 
-from bringup.events import Event
-from bringup.firmware import Firmware
+from bringup.base.events import Event
+from bringup.base.firmware import Firmware
 from bringup.netboot.prepare import BootFile, BootImage, Segment
 from bringup.twin.machine import ovmf_files
 from bringup.twin.network import BRIDGE, DIE_WITH_PARENT, Keeper

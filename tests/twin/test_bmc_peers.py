@@ -22,7 +22,7 @@ import pytest
 from pyghmi.ipmi.command import Command
 from pyghmi.ipmi.console import Console
 
-from bringup.twin.bmc import VirtualBmc
+from bringup.twin.bmc.server import VirtualBmc
 from tests.doubles.fake_bmc import burst
 from tests.doubles.servers import CHECKOUT, PASSWORD, USER, FakeBmc, Server, ipmi_sim, virtual_bmc
 

@@ -12,10 +12,10 @@ from pathlib import Path
 
 import pytest
 
-from bringup.console.stages import Sighting, StageReader
-from bringup.errors import ImageError
+from bringup.base.errors import ImageError
+from bringup.base.stage import Stage
 from bringup.image.standin import standin_kernel, standin_module
-from bringup.stage import Stage
+from bringup.transcript.stages import Sighting, StageReader
 
 pytestmark = pytest.mark.slow
 

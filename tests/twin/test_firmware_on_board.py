@@ -14,22 +14,22 @@ from typing import Any
 
 import pytest
 
-import bringup.run
-from bringup import captures
-from bringup.cli.probe_pci_board import capture_on_board
+import bringup.boot.engine
+from bringup.base.errors import LabError
+from bringup.base.events import Emit
+from bringup.boot.folders import RunFolder, list_runs
 from bringup.console.base import Console
 from bringup.console.open import open_console
-from bringup.errors import LabError
-from bringup.events import Emit
 from bringup.image.firmware_probe import firmware_probe
-from bringup.lab import Board, load_lab
-from bringup.pci.bundle_tar import Tree, read_archive
-from bringup.pci.capture import open_capture
+from bringup.jobs.capture import capture_on_board
+from bringup.lab import captures
+from bringup.lab.inventory import Board, load_lab
+from bringup.pci.capture.open import open_capture
 from bringup.pci.model import Bdf
+from bringup.pci.sources.firmware.frames import FrameReader
+from bringup.pci.sources.firmware.records import FUNCTION, PIN, PinResult, decode_function, decode_pin
+from bringup.pci.tree.bundle import Tree, read_archive
 from bringup.probe import firmware_report
-from bringup.probe.firmware_frames import FrameReader
-from bringup.probe.firmware_records import FUNCTION, PIN, PinResult, decode_function, decode_pin
-from bringup.runs import RunFolder, list_runs
 from bringup.twin.monitor import ask_monitor
 from tests.twin.helpers import Cli, processes_of
 from tests.twin.test_probe_pci import PORTS, functions, monitor_bars
@@ -277,7 +277,7 @@ def test_a_bad_console_still_brings_it_whole(cli: Cli, monkeypatch: pytest.Monke
         made.append(BadConsole(open_console(board, emit, steal=steal)))
         return made[0]
 
-    monkeypatch.setattr(bringup.run, "open_console", opened)
+    monkeypatch.setattr(bringup.boot.engine, "open_console", opened)
     monkeypatch.setenv("BRINGUP_HOME", str(cli.home))
     probed = capture_on_board(load_lab(cli.folder), "e300", as_json=True, probes=["firmware"])
     assert not probed.failed
@@ -298,7 +298,7 @@ def test_what_a_dead_keyboard_loses_is_told(cli: Cli, monkeypatch: pytest.Monkey
             """Lose it."""
 
     monkeypatch.setattr(
-        bringup.run, "open_console", lambda *a, **k: OneWay(open_console(*a, **k), loss=0.002)
+        bringup.boot.engine, "open_console", lambda *a, **k: OneWay(open_console(*a, **k), loss=0.002)
     )
     monkeypatch.setattr(firmware_report, "WORDS", "wait=3 after=halt")
     monkeypatch.setenv("BRINGUP_HOME", str(cli.home))

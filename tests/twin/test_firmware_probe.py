@@ -18,9 +18,9 @@ from pathlib import Path
 import pytest
 
 from bringup.pci.model import Bdf, Machine
-from bringup.pci.sources import firmware
-from bringup.probe.firmware_frames import BANNER, FrameReader
-from bringup.probe.firmware_records import FUNCTION, IOAPIC, decode_function, decode_ioapic
+from bringup.pci.sources.firmware import report as firmware
+from bringup.pci.sources.firmware.frames import BANNER, FrameReader
+from bringup.pci.sources.firmware.records import FUNCTION, IOAPIC, decode_function, decode_ioapic
 from bringup.probe.ramdisk import unpacked_module
 from tests.twin.test_standin import OVMF, grub_disk
 

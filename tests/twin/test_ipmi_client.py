@@ -15,10 +15,7 @@ from pathlib import Path
 
 import pytest
 
-from bringup.console.base import ConsoleHeldError
-from bringup.console.reconnect import ReconnectingConsole
-from bringup.console.sol import SolConsole
-from bringup.errors import (
+from bringup.base.errors import (
     AuthenticationError,
     BmcBusyError,
     BmcTimeoutError,
@@ -26,13 +23,16 @@ from bringup.errors import (
     ConsoleLostError,
     LabError,
 )
-from bringup.events import Event
-from bringup.ipmi import BmcAddress, IpmiClient
+from bringup.base.events import Event
+from bringup.console.base import ConsoleHeldError
+from bringup.console.reconnect import ReconnectingConsole
+from bringup.console.sol.console import SolConsole
+from bringup.ipmi.client import BmcAddress, IpmiClient
+from bringup.lab.secret import Secret
 from bringup.power.actions import Pace, cycle, ensure_off, ensure_on, reset, soft_off
 from bringup.power.base import BootOverride, PowerState
 from bringup.power.boot_flags import BootQuirks
 from bringup.power.ipmi import IpmiPower
-from bringup.secret import Secret
 from tests.doubles.fake_bmc import burst
 from tests.doubles.servers import FakeBmc, NoCipher, Server, ipmi_sim, virtual_bmc
 from tests.twin.helpers import Cli, wait_for
@@ -266,7 +266,7 @@ def test_every_session_is_logged_out_even_one_that_nobody_closed() -> None:
         for _ in range(20):
             chassis_status(address(bmc))
         forgetful = (
-            "import sys; from bringup.ipmi import *; from bringup.secret import Secret\n"
+            "import sys; from bringup.ipmi.client import *; from bringup.lab.secret import Secret\n"
             f"c = IpmiClient(BmcAddress('127.0.0.1', {bmc.port}, {bmc.user!r}, Secret({bmc.password!r})))\n"
             "c.request(0, 1, b'', 'status')"
         )

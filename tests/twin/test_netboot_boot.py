@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from bringup.firmware import Firmware
+from bringup.base.firmware import Firmware
 from bringup.netboot.prepare import BootImage, prepare
 from bringup.netboot.server import NetbootServer
 from bringup.netboot.spec import Transport

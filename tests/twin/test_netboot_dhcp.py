@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from bringup.firmware import Firmware
+from bringup.base.firmware import Firmware
 from bringup.netboot.policy import PacketFacts, answer
 from bringup.netboot.prepare import BootFile, BootImage, prepare
 from bringup.netboot.server import NetbootServer

@@ -13,8 +13,8 @@ from pathlib import Path
 
 import pytest
 
-from bringup.errors import BringupError, LabError, MissingProgramError, PortBusyError
-from bringup.firmware import Firmware
+from bringup.base.errors import BringupError, LabError, MissingProgramError, PortBusyError
+from bringup.base.firmware import Firmware
 from bringup.netboot.server import NetbootServer
 from bringup.netboot.spec import Route, ServedFile, ServeSpec
 from tests.twin.netboot_lab import BOARD_IP, MAC, SERVER, SERVER_IP, Heard, Lab, lab, need

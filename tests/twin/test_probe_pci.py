@@ -15,23 +15,23 @@ from typing import Any
 
 import pytest
 
-from bringup import captures
-from bringup.cli.probe_pci_board import capture_on_board
-from bringup.errors import BringupError, LabError
-from bringup.events import Event
-from bringup.lab import load_lab
-from bringup.pci.bundle_tar import read_archive
-from bringup.pci.capture import open_capture
-from bringup.pci.sources import lspci
+from bringup.base.errors import BringupError, LabError
+from bringup.base.events import Event
+from bringup.boot.folders import RunFolder, list_runs
+from bringup.jobs.capture import capture_on_board
+from bringup.lab import captures
+from bringup.lab.inventory import load_lab
+from bringup.pci.capture.open import open_capture
+from bringup.pci.sources.lspci import text as lspci
+from bringup.pci.tree.bundle import read_archive
 from bringup.power.open import open_power
 from bringup.probe import on_board
 from bringup.probe.ramdisk import BUSYBOX, find_kernel, is_static_program
-from bringup.runs import RunFolder, list_runs
 from bringup.twin.client import running
 from bringup.twin.monitor import ask_monitor
 from tests.doubles.pci_compare import differences
 from tests.twin.helpers import Cli, assert_nothing_left, processes_of
-from tests.unit.test_probe_collector import assert_sums_hold
+from tests.unit.probe.test_collector import assert_sums_hold
 
 pytestmark = pytest.mark.slow
 

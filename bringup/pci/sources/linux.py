@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from bringup.pci.acpi import read_acpi, resolve_scopes
-from bringup.pci.files import Files
-from bringup.pci.merge import merge
+from bringup.pci.acpi.tables import read_acpi, resolve_scopes
+from bringup.pci.capture.merge import merge
 from bringup.pci.model import Machine, Missing, SourceInfo
-from bringup.pci.sources import dmesg
+from bringup.pci.sources.dmesg import addresses as dmesg
 from bringup.pci.sources.platform import read_identity, read_platform
 from bringup.pci.sources.proc import read_interrupts, read_ranges
-from bringup.pci.sources.sysfs import read_functions
-from bringup.probe.manifest import MANIFEST
+from bringup.pci.sources.sysfs.functions import read_functions
+from bringup.pci.tree.files import Files
+from bringup.pci.tree.manifest import MANIFEST
 
 KIND = "linux"
 UNREADABLE = "missing"

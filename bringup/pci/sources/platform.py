@@ -8,9 +8,9 @@ from __future__ import annotations
 import re
 from typing import Literal
 
-from bringup.pci.files import Files, names_in
 from bringup.pci.model import Identity, Platform
-from bringup.probe.manifest import MANIFEST
+from bringup.pci.tree.files import Files, names_in
+from bringup.pci.tree.manifest import MANIFEST
 
 _DMI = "sys/class/dmi/id"
 _MEMORY = re.compile(r"MemTotal:\s{1,32}(\d{1,12}) kB")

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import re
 
-from bringup.pci.files import Files
 from bringup.pci.model import InterruptLine, IoRange, Missing
+from bringup.pci.tree.files import Files
 
 INTERRUPTS = "proc/interrupts"
 _LINE_LIMIT = 20_000

@@ -14,7 +14,7 @@ import re
 from dataclasses import replace
 from typing import Any
 
-from bringup.errors import UsageError
+from bringup.base.errors import UsageError
 from bringup.pci.model import (
     INTX_PINS,
     Acpi,

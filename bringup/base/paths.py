@@ -1,0 +1,57 @@
+"""Where this tool keeps its files: three folders by the XDG rules, or all below `BRINGUP_HOME`.
+
+Each belongs to the user alone; one that belongs to somebody else is refused, because what lies in it is
+trusted (whose process a twin is, where its password lies). Nothing is kept in /tmp, where others could have
+made it first.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+from pathlib import Path
+
+from bringup.base.errors import LabError
+
+
+def state_dir() -> Path:
+    """Return the folder of runs, leases and what the twin's BMC remembers; kept for ever."""
+    return _folder("state", "XDG_STATE_HOME", Path.home() / ".local" / "state")
+
+
+def cache_dir() -> Path:
+    """Return the folder of what can be made again (loader trees, generated modules)."""
+    return _folder("cache", "XDG_CACHE_HOME", Path.home() / ".cache")
+
+
+def runtime_dir() -> Path:
+    """Return the folder of what lives only while a process does (leases, the running twin's facts)."""
+    return _folder("run", "XDG_RUNTIME_DIR", Path.home() / ".local" / "state" / "bringup" / "run")
+
+
+def open_lock(path: Path, mode: int = 0o600) -> int:
+    """Return a descriptor of a lock file, made if absent; never through a link, never shortened."""
+    flags = os.O_RDWR | os.O_NOFOLLOW | os.O_CLOEXEC
+    try:
+        return os.open(path, flags)
+    except FileNotFoundError:
+        return os.open(path, flags | os.O_CREAT, mode)
+
+
+def _folder(kind: str, variable: str, fallback: Path) -> Path:
+    home = os.environ.get("BRINGUP_HOME")
+    base = Path(home) / kind if home else Path(os.environ.get(variable) or fallback) / "bringup"
+    try:
+        base.mkdir(parents=True, exist_ok=True, mode=0o700)
+        found = base.lstat()
+    except OSError as error:
+        raise LabError(
+            f"cannot make the folder {base}: {error.strerror}",
+            hint="set BRINGUP_HOME to a folder that is yours",
+        ) from None
+    if not stat.S_ISDIR(found.st_mode) or found.st_uid != os.geteuid():
+        raise LabError(
+            f"{base} is not a folder of yours, so what lies in it cannot be trusted",
+            hint="set BRINGUP_HOME to a folder that is yours",
+        )
+    return base

@@ -1,0 +1,164 @@
+"""The folders that boots leave behind: made at the start, appended to while it runs, read back later.
+
+    plan.json  profile.json  image.json     what was going to happen, written before anything is touched
+    events.ndjson  console.log  console.idx  what was seen, one whole append per record
+    verdict.json                             how it ended; a run without one was killed
+
+A record is one `write` to a file opened for appending, so a kill at any moment loses at most the record that
+was being written, and readers skip a torn last line.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from bringup.base.errors import LabError, UsageError
+from bringup.base.events import Event
+from bringup.base.paths import state_dir
+
+_MAX_RUNS_A_DAY = 9999
+
+
+def default_runs_folder() -> Path:
+    """Return where runs go when the lab file does not say."""
+    return state_dir() / "runs"
+
+
+@dataclass(frozen=True, slots=True)
+class RunFolder:
+    """One run's folder; `run_id` is its name, such as `2026-11-23-0007`."""
+
+    path: Path
+
+    @property
+    def run_id(self) -> str:
+        """The run's name."""
+        return self.path.name
+
+    @classmethod
+    def create(cls, parent: Path) -> RunFolder:
+        """Make the next free folder of today (UTC); raises LabError when the disk does not let us."""
+        day = time.strftime("%Y-%m-%d", time.gmtime())
+        try:
+            parent.mkdir(parents=True, exist_ok=True)
+            taken = [int(path.name[-4:]) for path in parent.glob(f"{day}-[0-9][0-9][0-9][0-9]")]
+            for number in range(max(taken, default=0) + 1, _MAX_RUNS_A_DAY + 1):
+                path = parent / f"{day}-{number:04d}"
+                try:
+                    path.mkdir(mode=0o700)
+                except FileExistsError:
+                    continue  # another run started in this moment
+                return cls(path)
+        except OSError as error:
+            raise LabError(f"cannot make a run folder in {parent}: {error.strerror}") from error
+        raise LabError(f"more than {_MAX_RUNS_A_DAY} runs today in {parent}", hint="remove old runs")
+
+    def write_json(self, name: str, body: Mapping[str, Any]) -> None:
+        """Write `name` whole or not at all."""
+        target = self.path / name
+        temporary = target.with_suffix(".new")
+        try:
+            temporary.write_text(json.dumps(body, indent=2, default=str) + "\n", encoding="utf-8")
+            temporary.replace(target)
+        except OSError:
+            raise _disk_error(self.path) from None
+
+    def read_json(self, name: str) -> dict[str, Any] | None:
+        """Return a JSON file of the run, None if the run did not come that far."""
+        try:
+            body = json.loads((self.path / name).read_text(encoding="utf-8"))
+        except (OSError, ValueError):
+            return None
+        return body if isinstance(body, dict) else None
+
+    def events(self) -> Iterator[Event]:
+        """Yield the recorded events, their times counted from the start of the run."""
+        try:
+            lines = (self.path / "events.ndjson").read_text(encoding="utf-8", errors="replace").splitlines()
+        except OSError:
+            return
+        for line in lines:
+            try:
+                yield Event.from_json(line)
+            except (ValueError, KeyError):
+                continue  # torn by a kill
+
+
+class EventLog:
+    """Appends events to `events.ndjson`, one `write` each.
+
+    Called from many threads that have other things to do: a disk that takes no more is told once to
+    `on_error`, and nothing further is written.
+    """
+
+    def __init__(
+        self, folder: RunFolder, origin_s: float, on_error: Callable[[LabError], None] | None = None
+    ) -> None:
+        self._origin_s = origin_s
+        self._folder = folder
+        self._on_error = on_error
+        self._full = False
+        self._descriptor = os.open(
+            folder.path / "events.ndjson", os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600
+        )
+
+    def __call__(self, event: Event) -> None:
+        """Append one event."""
+        if self._full:
+            return
+        record = event.to_json(origin_s=self._origin_s).encode() + b"\n"
+        try:
+            whole = os.write(self._descriptor, record) == len(record)
+        except OSError:
+            whole = False
+        if not whole:
+            self._full = True
+            if self._on_error is not None:
+                self._on_error(_disk_error(self._folder.path))
+
+    def close(self) -> None:
+        """Close the file."""
+        os.close(self._descriptor)
+
+
+def _disk_error(folder: Path) -> LabError:
+    return LabError(f"cannot write into the run folder {folder}", hint="is its disk full? `df -h` tells")
+
+
+def list_runs(parent: Path) -> list[RunFolder]:
+    """Return all runs, oldest first."""
+    return [RunFolder(path) for path in sorted(parent.glob("????-??-??-????")) if path.is_dir()]
+
+
+def find_run(parent: Path, run_id: str | None) -> RunFolder:
+    """Return the run named, or the latest; raises UsageError when there is none."""
+    runs = list_runs(parent)
+    if not runs:
+        raise UsageError(f"no runs in {parent} yet", hint="bringup boot e300")
+    if run_id is None:
+        return runs[-1]
+    for run in runs:
+        if run.run_id == run_id:
+            return run
+    raise UsageError(f"no run {run_id} in {parent}", hint="bringup runs lists them")
+
+
+def usual_duration_s(parent: Path, board: str, stage: str, image_key: str, firmware: str) -> float | None:
+    """Return the median time to `stage` of this board's last good runs of this image, None without any."""
+    times: list[float] = []
+    for run in reversed(list_runs(parent)[-50:]):
+        verdict = run.read_json("verdict.json")
+        if not verdict or verdict.get("verdict") != "ok" or verdict.get("board") != board:
+            continue
+        if (verdict.get("image_key"), verdict.get("firmware")) != (image_key, firmware):
+            continue
+        at = next((s["at_s"] for s in verdict.get("stages", []) if s["name"] == stage), None)
+        if isinstance(at, int | float):
+            times.append(float(at))
+    return sorted(times)[len(times) // 2] if times else None

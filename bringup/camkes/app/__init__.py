@@ -1,0 +1,1 @@
+"""What an application amounts to: after cpp, imports and merging."""

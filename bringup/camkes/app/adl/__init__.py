@@ -1,0 +1,1 @@
+"""The language of .camkes files after cpp, as far as settings depend on it."""

@@ -1,0 +1,151 @@
+"""What a build of the application was configured with: its CMakeCache.txt, and what lies beside it.
+
+    build = read_build(Path("build"))
+    build.flag("KernelIOMMU")                # True, False, or None where the cache does not have it
+    build.number("KernelMaxNumIOAPIC")
+
+Only what the checks ask for is kept. Names: seL4 config.cmake, camkes-vm camkes_vm_settings.cmake, util_libs.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from bringup.base.errors import UsageError
+
+CACHE_NAME = "CMakeCache.txt"
+_CACHE_MAX = 16 << 20
+_HEADER_MAX = 1 << 20
+
+# Spelt both ways in seL4/seL4_projects_libs#114 and in texts about it.
+TRANSLATION_VSPACE = ("LibSel4VMUseTranslationVspace", "LibSel4VMMUseTranslationVspace")
+
+OPTIONS = (
+    "CAmkESCPP",
+    "CAmkESVMGuestDMAIommu",
+    "KernelArch",
+    "KernelIOMMU",
+    "KernelIRQController",
+    "KernelLAPICMode",
+    "KernelMaxNumIOAPIC",
+    "KernelMaxRMRREntries",
+    "KernelPlatform",
+    "KernelPrinting",
+    "KernelSel4Arch",
+    "KernelVTX",
+    "LibPCIDisplayFoundDevices",
+    "LibPlatSupportX86ConsoleDevice",
+    "PLATFORM",
+    "RELEASE",
+    "SIMULATION",
+    *TRANSLATION_VSPACE,
+)
+
+# libpci's own `project(libpci)` makes CMake note where its sources are.
+_LIBPCI = "libpci_SOURCE_DIR"
+_ENTRY = re.compile(r'"?([A-Za-z0-9_.+\-]+)"?:([A-Z]+)=(.*)')
+_PCI_MAX_DEVICES = re.compile(r"^[ \t]*#[ \t]*define[ \t]+PCI_MAX_DEVICES[ \t]+(\d{1,9})\b", re.MULTILINE)
+
+_TRUE = frozenset(("1", "ON", "YES", "TRUE", "Y"))
+_FALSE = frozenset(("0", "OFF", "NO", "FALSE", "N", "IGNORE", "NOTFOUND", ""))
+
+
+@dataclass(frozen=True, slots=True)
+class Build:
+    """A configured build. `options` are those of `OPTIONS` that the cache has, as text.
+
+    `images` maps the names of the files in `images/` to their sizes in bytes; None where the folder does not
+    exist, as before the first build. `pci_max_devices`: from the sources the build was configured with.
+    """
+
+    folder: Path
+    options: Mapping[str, str] = field(default_factory=dict)
+    images: Mapping[str, int] | None = None
+    pci_max_devices: int | None = None
+
+    def text(self, name: str) -> str | None:
+        """Return an option as it is written, None where the cache does not have it."""
+        return self.options.get(name)
+
+    def flag(self, name: str) -> bool | None:
+        """Return an option as CMake's `if()` reads it, None where it is absent or no truth value."""
+        value = self.options.get(name, "?").upper()
+        if value in _TRUE:
+            return True
+        return False if value in _FALSE or value.endswith("-NOTFOUND") else None
+
+    def number(self, name: str) -> int | None:
+        """Return an option as a whole number, None where it is absent or something else."""
+        value = self.options.get(name, "")
+        return int(value) if value.isascii() and value.isdigit() and len(value) <= 9 else None
+
+    @property
+    def translation_vspace(self) -> bool | None:
+        """Whether the VMM maps guest memory through a translation vspace (seL4_projects_libs#114)."""
+        flags = [self.flag(name) for name in TRANSLATION_VSPACE]
+        return True if True in flags else (False if False in flags else None)
+
+
+def read_build(folder: Path) -> Build:
+    """Read a build folder (or its CMakeCache.txt, named itself); raises UsageError when it is none."""
+    cache = folder if folder.name == CACHE_NAME else folder / CACHE_NAME
+    text = _read(cache)
+    options, libpci = parse_cache(text)
+    return Build(
+        cache.parent,
+        options,
+        images=_images(cache.parent / "images"),
+        pci_max_devices=_pci_max_devices(Path(libpci)) if libpci else None,
+    )
+
+
+def parse_cache(text: str) -> tuple[dict[str, str], str | None]:
+    """Return the options that matter and where libpci's sources are, from the text of a CMakeCache.txt.
+
+    The last entry of a name counts, as for CMake; comments (`//`, `#`) and broken lines are passed over.
+    """
+    options: dict[str, str] = {}
+    libpci = None
+    for line in text.splitlines():
+        match = _ENTRY.match(line)
+        if match is None:
+            continue
+        name, value = match[1], match[3].strip()
+        if name in OPTIONS:
+            options[name] = value
+        elif name == _LIBPCI:
+            libpci = value
+    return options, libpci
+
+
+def _read(cache: Path) -> str:
+    hint = "name the folder where cmake or ninja was run, with --build-dir"
+    try:
+        with cache.open("rb") as file:
+            data = file.read(_CACHE_MAX + 1)
+    except (FileNotFoundError, NotADirectoryError):
+        raise UsageError(f"{cache.parent} is no build folder: it has no {CACHE_NAME}", hint=hint) from None
+    except OSError as error:
+        raise UsageError(f"cannot read {cache}: {error.strerror}", hint=hint) from None
+    if len(data) > _CACHE_MAX:
+        raise UsageError(f"{cache} has more than {_CACHE_MAX >> 20} MiB and is no {CACHE_NAME}", hint=hint)
+    return data.decode("utf-8", "replace")
+
+
+def _images(folder: Path) -> dict[str, int] | None:
+    try:
+        return {file.name: file.stat().st_size for file in sorted(folder.iterdir()) if file.is_file()}
+    except OSError:
+        return None
+
+
+def _pci_max_devices(libpci: Path) -> int | None:
+    try:
+        with (libpci / "include" / "pci" / "pci.h").open("rb") as file:
+            match = _PCI_MAX_DEVICES.search(file.read(_HEADER_MAX).decode("utf-8", "replace"))
+    except OSError:
+        return None
+    return int(match[1]) if match else None

@@ -1,0 +1,1 @@
+"""Who gets which function, and the values that follow."""

@@ -1,0 +1,1 @@
+"""A .camkes file as it is written, every byte of it."""

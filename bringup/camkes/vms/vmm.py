@@ -1,0 +1,109 @@
+"""What the x86 VMM of camkes-vm has and keeps: addresses, ports, guest IRQs. Pure.
+
+Whoever writes settings and whoever checks them read the same facts here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+
+from bringup.camkes.app.model import Application, Setting
+from bringup.camkes.vms.model import Vm
+
+PAGE = 4096
+GIB = 1 << 30
+MIB = 1 << 20
+
+WINDOW_START, WINDOW_END = 0x1000_3000, 0xA000_0000
+"""Guest-physical addresses that hold guest RAM and BARs (seL4_projects_libs guest memory; C25, C36)."""
+
+EMULATED_PORTS = (
+    (0x20, 0x22, "the first PIC"),
+    (0x40, 0x44, "the PIT"),
+    (0x70, 0x72, "the RTC"),
+    (0xA0, 0xA2, "the second PIC"),
+    (0x3F8, 0x400, "ttyS0"),
+    (0x4D0, 0x4D2, "the PIC's trigger registers"),
+    (0xCF8, 0xD00, "PCI configuration"),
+)
+"""First port, first after it, and what the VMM has there (camkes-vm Init/src/main.c; C30)."""
+
+CNODE_BITS_DEFAULT = 21  # camkes-vm components/VM/configurations/vm.h
+SLOT_BYTES = 32  # seL4 x86_64: seL4_SlotBits 5
+
+# util_libs libplatsupport plat/pc99/serial.h: the port and the interrupt of each console device.
+COM_PORTS = {"com1": 0x3F8, "com2": 0x2F8, "com3": 0x3E8, "com4": 0x2E8}
+COM_IRQS = {"com1": 4, "com2": 3, "com3": 4, "com4": 3}
+
+# Guest IRQs.
+
+PIC_LINES = 16
+EVENTS_IRQ = 12
+"""Guest IRQ of cross-VM events; `init_irqs` puts them behind all others (camkes-vm Init/src/main.c; C11)."""
+
+USABLE_IRQS = (10, 11, 5, 14, 15, 1)
+"""Guest IRQs for passed-through devices, first those of camkes-vm-examples#90. All are free in a VMM without
+vsock (C7); 3 is left out because the console may be on COM2."""
+
+_VSOCK_IRQ = 10
+_VMM_IRQS = {
+    0: "the PIT",
+    2: "the PIC's cascade",
+    4: "ttyS0",
+    6: "virtio-net",
+    7: "virtio-blk",
+    8: "the RTC",
+    9: "virtio-con",
+    13: "the FPU",
+}
+
+
+def taken_irqs(vm: Vm) -> Mapping[int, str]:
+    """Return the guest IRQs behind which a VM's own VMM puts a device, used or not (C7).
+
+    Sources: camkes-vm components/Init/src (virtio_irq.h, i8254.c, main.c).
+    """
+    taken = dict(_VMM_IRQS)
+    if uses_vsock(vm):
+        taken[_VSOCK_IRQ] = "virtio-vsock"
+    if uses_events(vm):
+        taken[EVENTS_IRQ] = "cross-VM events"
+    return taken
+
+
+def uses_vsock(vm: Vm) -> bool:
+    """Whether a VM has virtio-vsock: by its layout, its number or a handler."""
+    told = any(vm.settings[name].value for name in ("guest_cid", "socket_layout") if name in vm.settings)
+    return told or any("vsock" in handler for handler in vm.handlers)
+
+
+def uses_events(vm: Vm) -> bool:
+    """Whether a VM has cross-VM events.
+
+    A dataport to another component has an id and a size (camkes-vm-examples optiplex9020); vswitch has not.
+    """
+    return any(
+        name.endswith("_id") and f"{name.removesuffix('_id')}_size" in vm.settings for name in vm.settings
+    )
+
+
+def native_vectors(application: Application) -> Iterator[tuple[int, Setting]]:
+    """Yield the interrupt vectors of native components (camkes-tool seL4HardwareInterrupt); `dest` is one."""
+    for setting in application.settings:
+        if setting.applied and setting.attribute.endswith("irq_vector") and isinstance(setting.value, int):
+            yield setting.value, setting
+
+
+def native_pins(application: Application) -> Iterator[tuple[tuple[int, int], Setting]]:
+    """Yield IOAPIC and pin of native components (camkes-tool seL4HardwareInterrupt)."""
+    for setting in application.settings:
+        if (
+            setting.applied
+            and setting.attribute.endswith("irq_ioapic_pin")
+            and isinstance(setting.value, int)
+        ):
+            ioapic = application.value(setting.instance, setting.attribute.removesuffix("_pin"))
+            yield (ioapic if isinstance(ioapic, int) else 0, setting.value), setting
+
+
+# BARs.

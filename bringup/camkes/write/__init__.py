@@ -1,0 +1,1 @@
+"""The ways of writing a configuration: overlay, update, migrate."""

@@ -1,0 +1,1 @@
+"""`bringup camkes` and its commands."""

@@ -1,0 +1,1 @@
+"""How a BMC is spoken to: the only client of IPMI over LAN."""

@@ -1,0 +1,295 @@
+"""IPMI over LAN as a client: log in, send a command, get its answer or one sentence saying why not.
+
+pyghmi does RMCP+; it is driven by one thread of this process, so that no call of ours ever enters it from
+two sides, and every wait has a deadline of ours. Only this module and bringup.ipmi.session know pyghmi.
+"""
+
+from __future__ import annotations
+
+import atexit
+import queue
+import socket
+import threading
+import time
+from collections.abc import Callable
+from concurrent.futures import Future
+from concurrent.futures import TimeoutError as FutureTimeoutError
+from dataclasses import dataclass, field
+from functools import cache
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
+
+from bringup.base.errors import AuthenticationError, LabError
+from bringup.ipmi.errors import login_failure, no_answer, refusal
+from bringup.lab.secret import Secret
+
+if TYPE_CHECKING:
+    from bringup.ipmi.session import Session
+
+LOGIN_TIMEOUT_S = 7.0
+REQUEST_TIMEOUT_S = 6.0
+_RESOLVE_TIMEOUT_S = 5.0
+_STEP_S = 0.1
+_END_TIMEOUT_S = 1.0
+_USER_MAX_BYTES, _PASSWORD_MAX_BYTES = 16, 20  # IPMI 2.0 22.28 and 22.30
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class BmcAddress:
+    """Where a BMC listens (UDP) and who logs in."""
+
+    address: str
+    port: int
+    user: str
+    password: Secret = field(repr=False)
+
+    def __str__(self) -> str:
+        return f"the BMC at {self.address} port {self.port}"
+
+
+class Answer(NamedTuple):
+    """A completion code (IPMI 2.0 table 5-2; 0 is success) and the bytes after it."""
+
+    code: int
+    data: bytes
+
+
+class Pump:
+    """The thread that owns pyghmi: it runs jobs, handles packets and calls the tickers of its users.
+
+    Use `pump()`; there is one for the process, because pyghmi's tables are the process's.
+    """
+
+    def __init__(self) -> None:
+        self._jobs: queue.SimpleQueue[Callable[[], None]] = queue.SimpleQueue()
+        self._sessions: set[Session] = set()
+        self._tickers: list[Callable[[float], None]] = []
+        threading.Thread(target=self._run, name="ipmi", daemon=True).start()
+        atexit.register(self._end_all)
+
+    def submit(self, job: Callable[[], T]) -> Future[T]:
+        """Run `job` in the thread; it must not block."""
+        future: Future[T] = Future()
+
+        def run() -> None:
+            try:
+                future.set_result(job())
+            except BaseException as error:  # noqa: BLE001  # handed to whoever waits for it
+                future.set_exception(error)
+
+        self._jobs.put(run)
+        if self._sessions:
+            from bringup.ipmi.session import wake
+
+            wake()
+        return future
+
+    # Only inside jobs and tickers:
+
+    def add_session(self, session: Session) -> None:
+        """Handle packets of this session until it is broken."""
+        self._sessions.add(session)
+
+    def add_ticker(self, tick: Callable[[float], None]) -> None:
+        """Call `tick` with the monotonic time about every 0.1 s while a session is open."""
+        self._tickers.append(tick)
+
+    def remove_ticker(self, tick: Callable[[float], None]) -> None:
+        """Stop calling `tick`, which may be gone already."""
+        if tick in self._tickers:
+            self._tickers.remove(tick)
+
+    def _run(self) -> None:
+        while True:
+            if not self._sessions:
+                self._jobs.get()()
+            while not self._jobs.empty():
+                self._jobs.get()()
+            if self._sessions:
+                self._step()
+
+    def _step(self) -> None:
+        from bringup.ipmi.session import wait
+
+        wait(_STEP_S)
+        now = time.monotonic()
+        for tick in list(self._tickers):
+            tick(now)
+        self._sessions = {session for session in self._sessions if not session.broken}
+
+    def _end_all(self) -> None:
+        # A BMC has few sessions; one that is left open is lost to others for a minute.
+        def end() -> None:
+            for session in self._sessions:
+                session.end()
+
+        if self._sessions:
+            _result(self.submit(end), _END_TIMEOUT_S)
+
+
+@cache
+def pump() -> Pump:
+    """Return the process's pump, started on first use."""
+    return Pump()
+
+
+class IpmiClient:
+    """A BMC as something to ask: logs in when needed, and again when the BMC ended an idle session.
+
+    `spacing_s` is the least time between two commands; some BMCs crash when asked faster. Calls may come
+    from any thread, one at a time is under way. Use it as a context manager, or call `close`.
+    """
+
+    def __init__(self, bmc: BmcAddress, *, spacing_s: float = 0.0) -> None:
+        self.bmc = bmc
+        self._spacing_s = spacing_s
+        self._free_at_s = 0.0
+        self._session: Session | None = None
+        self._lock = threading.RLock()
+
+    def __enter__(self) -> IpmiClient:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def login(self, timeout_s: float = LOGIN_TIMEOUT_S) -> Session:
+        """Return the session, logging in if there is none; raises LabError and its subclasses."""
+        with self._lock:
+            if self._session is None or self._session.broken:
+                self._session = _login(self.bmc, timeout_s)
+            return self._session
+
+    def exchange(
+        self, netfn: int, command: int, data: bytes, what: str, *, timeout_s: float = REQUEST_TIMEOUT_S
+    ) -> Answer:
+        """Send a command and return its answer, whatever the completion code.
+
+        `what` names the command for people. Raises BmcTimeoutError when no answer comes within `timeout_s`;
+        the session is given up then.
+        """
+        with self._lock:
+            session = self.login()
+            self._keep_spacing()
+            future: Future[dict[str, Any]] = Future()
+            pump().submit(lambda: _send(session, netfn, command, data, future))
+            response = _result(future, timeout_s)
+            if response is None or "code" not in response or "error" in response:
+                self.close()
+                raise no_answer(what, where=str(self.bmc), waited_s=timeout_s)
+            return Answer(response["code"], bytes(response["data"]))
+
+    def request(
+        self, netfn: int, command: int, data: bytes, what: str, *, timeout_s: float = REQUEST_TIMEOUT_S
+    ) -> bytes:
+        """Send a command and return its data; raises what a completion code other than 0 means."""
+        answer = self.exchange(netfn, command, data, what, timeout_s=timeout_s)
+        if answer.code:
+            raise refusal(answer.code, what, where=str(self.bmc), user=self.bmc.user)
+        return answer.data
+
+    def close(self) -> None:
+        """Log out; the BMC is told, and not waited for. A later command logs in again."""
+        with self._lock:
+            session, self._session = self._session, None
+            if session is not None:
+                _result(pump().submit(session.end), _END_TIMEOUT_S)
+
+    def _keep_spacing(self) -> None:
+        time.sleep(max(0.0, self._free_at_s - time.monotonic()))
+        self._free_at_s = time.monotonic() + self._spacing_s
+
+
+def _login(bmc: BmcAddress, timeout_s: float) -> Session:
+    from bringup.ipmi.session import Session
+
+    user, password = _credentials(bmc)
+    address = _resolve(bmc)
+    outcome: Future[str | None] = Future()  # the error, None when there is none
+
+    def start() -> Session:
+        def on_logon(result: dict[str, Any]) -> None:
+            if "success" in result:
+                session.stay()
+            if not outcome.done():
+                outcome.set_result(None if "success" in result else str(result.get("error") or "timeout"))
+
+        session = Session(
+            bmc=address, userid=user, password=password, port=bmc.port, onlogon=on_logon, keepalive=False
+        )
+        pump().add_session(session)
+        return session
+
+    deadline_s = time.monotonic() + timeout_s
+    session = pump().submit(start).result(timeout_s)
+    try:
+        error = outcome.result(deadline_s - time.monotonic())
+    except FutureTimeoutError:
+        error = "timeout"
+    if error is None:
+        return session
+    heard = session.heard
+    pump().submit(session.end)
+    raise login_failure(error, where=str(bmc), user=bmc.user, heard=heard)
+
+
+def _credentials(bmc: BmcAddress) -> tuple[bytes, bytes]:
+    # As bytes: pyghmi compares what it stored, which is bytes, with what it is given.
+    user, password = bmc.user.encode(), bmc.password.reveal().encode()
+    if len(user) > _USER_MAX_BYTES:
+        raise AuthenticationError(f"the user name for {bmc} is longer than IPMI's {_USER_MAX_BYTES} bytes")
+    if len(password) > _PASSWORD_MAX_BYTES:
+        raise AuthenticationError(
+            f"the password for {bmc} is longer than IPMI's {_PASSWORD_MAX_BYTES} bytes",
+            hint="give the BMC's user a shorter one",
+        )
+    return user, password
+
+
+def _resolve(bmc: BmcAddress) -> str:
+    """Return the numeric address; of several the first IPv4 one, which is what BMCs have."""
+    found: Future[list[Any]] = Future()
+
+    def look_up() -> None:
+        try:
+            found.set_result(socket.getaddrinfo(bmc.address, bmc.port, 0, socket.SOCK_DGRAM))
+        except (OSError, UnicodeError) as error:
+            found.set_exception(error)
+
+    # A resolver may take half a minute to give up, and cannot be told to hurry.
+    threading.Thread(target=look_up, name="resolve", daemon=True).start()
+    hint = "check `address` in the lab file and this host's name server"
+    try:
+        addresses = found.result(_RESOLVE_TIMEOUT_S)
+    except FutureTimeoutError:
+        raise LabError(
+            f"the name of {bmc} was not resolved within {_RESOLVE_TIMEOUT_S:.0f} s", hint=hint
+        ) from None
+    except (OSError, UnicodeError):
+        raise LabError(f"the name of {bmc} cannot be resolved", hint=hint) from None
+    addresses.sort(key=lambda entry: entry[0] != socket.AF_INET)
+    return str(addresses[0][4][0])
+
+
+def _send(session: Session, netfn: int, command: int, data: bytes, answered: Future[dict[str, Any]]) -> None:
+    def answer(response: dict[str, Any]) -> None:
+        if not answered.done():
+            answered.set_result(response)
+
+    if session.broken or not session.logged:
+        answer({"error": "the session is gone"})
+    elif session.busy:
+        pump().submit(lambda: _send(session, netfn, command, data, answered))
+    else:
+        session.request(netfn, command, data, answer)
+
+
+def _result(future: Future[T], timeout_s: float) -> T | None:
+    try:
+        return future.result(timeout_s)
+    except FutureTimeoutError:
+        return None

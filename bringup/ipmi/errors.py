@@ -1,0 +1,128 @@
+"""What IPMI's refusals mean, as data: a login message or completion code -> whose fault, what, what to do.
+
+Login messages are those of pyghmi 1.6.19 (session.py, constants.py), which follow the status codes of
+IPMI 2.0 table 13-15; completion codes are those of IPMI 2.0 table 5-2.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from bringup.base.errors import AuthenticationError, BmcBusyError, BmcTimeoutError, CipherError, LabError
+
+_CHECK_USER = "check `user` and `password` of this board in the lab file"
+_CHECK_ADDRESS = "check the BMC's power, its LAN cable, and `address` and `port` in the lab file"
+_WAIT = "wait a minute and try again; a BMC that has just started needs that"
+
+
+@dataclass(frozen=True, slots=True)
+class _Meaning:
+    kind: type[LabError]
+    sentence: str
+    hint: str | None = None
+
+
+_WRONG_USER = _Meaning(AuthenticationError, "{where} does not know the user {user}", _CHECK_USER)
+_WRONG_PASSWORD = _Meaning(AuthenticationError, "{where} refused the password of user {user}", _CHECK_USER)
+_NO_CIPHER = _Meaning(
+    CipherError,
+    "{where} accepts neither cipher suite 17 nor 3, the two that are safe",
+    "enable suite 17 or 3 in the BMC's LAN settings (ipmitool lan print 1 lists them)",
+)
+_FULL = _Meaning(
+    BmcBusyError, "{where} has no free session left", "close other IPMI sessions, or wait a minute"
+)
+_PRIVILEGE = _Meaning(
+    AuthenticationError,
+    "{where} does not grant user {user} the privilege that was asked for",
+    "give the user the privilege OPERATOR or ADMINISTRATOR on this LAN channel",
+)
+_LOGIN_BROKEN = _Meaning(
+    BmcTimeoutError,
+    "{where} answered and did not finish the login of user {user}",
+    "some BMCs fall silent for a wrong user or password; " + _CHECK_USER,
+)
+_SILENT = _Meaning(BmcTimeoutError, "no answer from {where}", _CHECK_ADDRESS)
+
+# The first line whose text is contained in the message holds.
+_LOGIN = (
+    ("Incorrect password", _WRONG_PASSWORD),
+    ("Invalid integrity check value", _WRONG_PASSWORD),
+    ("Unauthorized name", _WRONG_USER),
+    ("Invalid username length", _WRONG_USER),
+    ("Invalid user name", _WRONG_USER),
+    ("Invalid RAKP4 integrity code", _WRONG_PASSWORD),
+    ("No Cipher suite match", _NO_CIPHER),
+    ("Invalid authentication algorithm", _NO_CIPHER),
+    ("Invalid integrity algorithm", _NO_CIPHER),
+    ("Invalid confidentiality algorithm", _NO_CIPHER),
+    ("No matching integrity payload", _NO_CIPHER),
+    ("MD5 required", _NO_CIPHER),
+    ("Insufficient resources", _FULL),
+    ("No available login slots", _FULL),
+    ("No slot available", _FULL),
+    ("Unauthorized role", _PRIVILEGE),
+    ("Invalid role", _PRIVILEGE),
+    ("privelege level", _PRIVILEGE),  # sic
+    ("Requested privilege", _PRIVILEGE),
+    ("timeout", _SILENT),
+    ("failed to initialize", _LOGIN_BROKEN),
+    ("no longer connected", _LOGIN_BROKEN),
+)
+
+_TRANSIENT_CODES = {
+    0xC0: "is busy",
+    0xC3: "ran out of time on the command",
+    0xC4: "has no space left for the command",
+    0xCF: "cannot take the command twice",
+    0xD0: "is updating its sensor records",
+    0xD2: "is still starting",
+}
+_CODES = {
+    0xC1: "does not know this command",
+    0xC2: "does not know this command",
+    0xC6: "found the request cut off",
+    0xC7: "found the request's length wrong",
+    0xC8: "found the request too long",
+    0xC9: "found a parameter out of range",
+    0xCB: "has no such sensor, data or record",
+    0xCC: "found an invalid field in the request",
+    0xCE: "could not give an answer",
+    0xD1: "is updating its firmware",
+    0xD3: "could not reach the part this is meant for",
+    0xD5: "does not allow this in its present state",
+    0xD6: "has this function disabled",
+    0xFF: "refused without saying why",
+}
+
+
+def login_failure(message: str | None, *, where: str, user: str, heard: bool) -> LabError:
+    """Return the error for a login that ended with pyghmi's `message`; None stands for no message at all.
+
+    `heard` says whether the BMC answered anything before that.
+    """
+    text = message or "timeout"
+    meaning = next((meaning for part, meaning in _LOGIN if part in text), None)
+    if meaning is None:
+        return LabError(f"{where} refused the login of user {user}: {text}", hint=_CHECK_USER)
+    if meaning is _SILENT and heard:
+        meaning = _LOGIN_BROKEN
+    return meaning.kind(meaning.sentence.format(where=where, user=user), hint=meaning.hint)
+
+
+def no_answer(what: str, *, where: str, waited_s: float) -> BmcTimeoutError:
+    """Return the error for a command to a logged-in BMC that got no answer."""
+    return BmcTimeoutError(
+        f"{where} gave no answer to {what!r} within {waited_s:.0f} s",
+        hint="the BMC hangs or the LAN is cut; try again",
+    )
+
+
+def refusal(code: int, what: str, *, where: str, user: str) -> LabError:
+    """Return the error for a completion code other than 0 (IPMI 2.0 table 5-2)."""
+    if code == 0xD4:
+        return AuthenticationError(f"{where} does not let user {user} do {what!r}", hint=_PRIVILEGE.hint)
+    if code in _TRANSIENT_CODES:
+        return BmcBusyError(f"{where} {_TRANSIENT_CODES[code]} ({what}, code {code:#04x})", hint=_WAIT)
+    meaning = _CODES.get(code, "refused")
+    return LabError(f"{where} {meaning} ({what}, completion code {code:#04x})")

@@ -1,0 +1,182 @@
+"""pyghmi's RMCP+ session, tamed: not shared, never blocking, no silent second login.
+
+Everything here runs in the one thread that also calls `Session.wait_for_rsp` (see `ipmi.client`). What is
+worked around is pyghmi 1.6.19's ipmi/private/session.py; the package is pinned to that version.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import socket
+import struct
+from collections.abc import Callable
+from typing import Any
+
+from pyghmi.exceptions import PyghmiException
+from pyghmi.ipmi.private import session as library
+
+SOL_PAYLOAD_TYPE = 1
+_APP, _SET_PRIVILEGE = 0x06, 0x3B
+_OPERATOR, _ADMINISTRATOR = 3, 4
+_PRIVILEGE_REFUSED = (0x80, 0x81)  # Set Session Privilege Level, IPMI 2.0 22.18
+# BMCs end a session after 60 s without a packet (IPMI 2.0 6.12.15).
+_IDLE_LIMIT_S = 25.0
+
+# What pyghmi lets escape while it takes a packet apart that does not fit the protocol.
+_MALFORMED = (struct.error, ValueError, LookupError, TypeError, NotImplementedError, PyghmiException)
+
+Answered = Callable[[dict[str, Any]], None]
+
+
+class Session(library.Session):  # type: ignore[misc]  # pyghmi carries no types
+    """One login to one BMC.
+
+    `onlogon` is called with `{"success": True}` or `{"error": text}`. An idle session logs itself out after
+    about 25 s (`keepalive=False`); `broken` then is true, as it is after every failure.
+    """
+
+    privlevel: int
+
+    def __new__(cls, *_args: Any, **_keywords: Any) -> Session:
+        """Make a session of its own; pyghmi would hand out one that somebody else may log out.
+
+        Packets are told apart by socket, so a session must not share one with another to the same BMC.
+        """
+        self: Session = object.__new__(cls)
+        ports = {port for sessions in cls.bmc_handlers.values() for port in sessions}
+        self.forbidsock = [sock for sock in cls.socketpool if sock.getsockname()[1] in ports]
+        return self
+
+    @property
+    def heard(self) -> bool:
+        """Whether the BMC has answered anything at all."""
+        return self.sockaddr is not None
+
+    @property
+    def busy(self) -> bool:
+        """Whether a command is under way, so that the next one would block."""
+        return bool(self._isincommand())
+
+    def stay(self) -> None:
+        """Give up instead of logging in again when the BMC falls silent.
+
+        A second login behind our back would repeat a power command and lose the SOL payload.
+        """
+        self.logontries = 0
+
+    def process_pktqueue(self) -> None:
+        """Take packets apart; one that is malformed is dropped, and the rest is still looked at."""
+        while self.pktqueue:
+            with contextlib.suppress(*_MALFORMED):
+                super().process_pktqueue()
+
+    def request(self, netfn: int, command: int, data: bytes, answered: Answered) -> None:
+        """Send a command; `answered` is called once with `{"code", "data"}`, or `{"error"}` after ~9 s.
+
+        Must not be called while `busy`.
+        """
+
+        def finish(response: dict[str, Any]) -> None:
+            self.incommand = False
+            while self.evq:
+                self.evq.popleft().set()
+            self._send_held_back()
+            answered(response)
+
+        self.raw_command(netfn, command, data=data, callback=finish)
+
+    def listen(self, handler: Callable[[bytearray], None] | None) -> None:
+        """Give every SOL payload of this session to `handler`; with None they are dropped."""
+        self.sol_handler = handler
+
+    def send_sol(self, payload: bytes) -> None:
+        """Send one SOL payload, without the repetitions pyghmi makes for commands."""
+        with contextlib.suppress(PyghmiException):
+            self.send_payload(bytearray(payload), payload_type=SOL_PAYLOAD_TYPE, retry=False)
+
+    def end(self) -> None:
+        """Forget the session now; the BMC is told once, without waiting for its answer."""
+        # pyghmi's own logout would wait for what is under way, and deactivate SOL with a blocking command.
+        self.listen(None)
+        self._customkeepalives = None
+        self.incommand = False
+        self.lastpayload = None
+        self.pendingpayloads.clear()
+        with contextlib.suppress(PyghmiException):
+            self._mark_broken("closed")
+
+    def _req_priv_level(self) -> None:
+        # pyghmi's own waits for the answer here, and now and then misses it for half a second.
+        self.logged = 1
+        self.logoutexpiry = None
+        self.maxtimeout = 4
+        self.request(_APP, _SET_PRIVILEGE, bytes([self.privlevel]), self._got_privilege)
+
+    def _got_privilege(self, response: dict[str, Any]) -> None:
+        code = response.get("code")
+        if code in _PRIVILEGE_REFUSED and self.privlevel == _ADMINISTRATOR:
+            self.privlevel = _OPERATOR
+            self._req_priv_level()
+            return
+        self.logging = False
+        if code or "error" in response:
+            self.logged = 0
+            refused = code in _PRIVILEGE_REFUSED
+            self.onlogon(
+                {"error": "Requested privilege refused" if refused else "Session failed to initialize"}
+            )
+            return
+        idle_since = library._monotonic_time()
+        self.keepalive_sessions[self] = {"ipmisession": self, "timeout": idle_since + _IDLE_LIMIT_S}
+        self.onlogon({"success": True})
+
+    def _send_held_back(self) -> None:
+        # pyghmi holds payloads back while a command is under way and then sends only the first of them.
+        while self.pendingpayloads and not self.lastpayload:
+            payload, payload_type, retry = self.pendingpayloads.popleft()
+            self.send_payload(payload=payload, payload_type=payload_type, retry=retry)
+
+
+def wait(timeout_s: float) -> None:
+    """Let pyghmi handle packets and timers for at most `timeout_s`; returns early on activity."""
+    with contextlib.suppress(*_MALFORMED):
+        library.Session.wait_for_rsp(timeout_s)
+
+
+def _receive(sock: socket.socket, size: int) -> tuple[bytes, Any] | None:
+    # pyghmi's own switches the socket to non-blocking first; when another thread sends at that moment, and so
+    # switches it back, pyghmi's thread hangs in recvfrom and with it every session of the process.
+    try:
+        return sock.recvfrom(size, socket.MSG_DONTWAIT)
+    except OSError:
+        return None
+
+
+def _collect(sockets: list[socket.socket], waiters: dict[Any, Any]) -> list[Any]:
+    try:
+        addresses: list[Any] = _library_collect(sockets, waiters)
+    except KeyError:  # a session that ended between pyghmi's look for it and its use
+        return []
+    return addresses
+
+
+_library_collect = library._io_graball
+library._io_recvfrom = _receive
+library._io_graball = _collect
+
+
+class _NoPackets:
+    """Stands in pyghmi's queue of sessions with packets, so that a `wait` that begins now ends at once."""
+
+    def process_pktqueue(self) -> None:
+        """Have none."""
+
+
+def wake() -> None:
+    """End a `wait` of the other thread early, the way pyghmi's own callers do (`_io_wait`)."""
+    library.sessionqueue.append(_NoPackets())
+    if library.myself is not None:
+        own = library.iosockets[0]
+        with contextlib.suppress(OSError):
+            # Four bytes count as activity even for a waiter that pyghmi's thread has not registered yet.
+            own.sendto(bytes(4), (library.myself, own.getsockname()[1]))

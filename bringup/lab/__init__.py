@@ -1,0 +1,1 @@
+"""What stands here: boards, secrets, leases, captures."""

@@ -1,0 +1,189 @@
+"""The shape of lab.toml, as pydantic models; `bringup.lab.inventory` turns it into boards."""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+from typing import Annotated, Any, Literal
+
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+
+from bringup.lab.inventory import BOARD_NAME
+from bringup.profile.kinds import Baud, Many, Text
+
+_MAC = re.compile(r"[0-9a-f]{2}(:[0-9a-f]{2}){5}", re.ASCII)
+# Linux: IFNAMSIZ is 16 with the final NUL.
+_INTERFACE = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,14}", re.ASCII)
+_HOST = re.compile(r"[A-Za-z0-9]([A-Za-z0-9.:-]{0,251}[A-Za-z0-9])?", re.ASCII)
+_DEFAULT_TWIN_PROFILE = "twin-e300-9d"
+
+
+def _board_name(text: str) -> str:
+    if not BOARD_NAME.fullmatch(text):
+        raise ValueError("a board's name is at most 32 letters, digits, - and _")
+    return text
+
+
+def _mac(text: str) -> str:
+    mac = text.lower().replace("-", ":")
+    if not _MAC.fullmatch(mac):
+        raise ValueError('expected a MAC address of the form "ac:1f:6b:0e:30:17"')
+    if int(mac[:2], 16) & 1:
+        raise ValueError("this is a multicast address, not that of a port")
+    return mac
+
+
+def _host(text: str) -> str:
+    if not _HOST.fullmatch(text):
+        raise ValueError("expected a host name or an IP address")
+    return text
+
+
+def _interface(text: str) -> str:
+    if not _INTERFACE.fullmatch(text):
+        raise ValueError('expected the name of a network interface, such as "enp3s0"')
+    return text
+
+
+def _server_address(text: str) -> str:
+    try:
+        address = ipaddress.IPv4Interface(text)
+    except ValueError:
+        address = None
+    if address is None or address.network.prefixlen in (0, 32):
+        raise ValueError('expected an IPv4 address with its prefix length, such as "192.168.77.1/24"')
+    return text
+
+
+def _board_address(text: str) -> str:
+    try:
+        ipaddress.IPv4Address(text)
+    except ValueError:
+        raise ValueError('expected an IPv4 address, such as "192.168.77.30"') from None
+    return text
+
+
+def _serial(text: str) -> str:
+    if text == "sol" or text.startswith("/") or "://" in text:
+        return text
+    raise ValueError(
+        'expected "sol", a device such as "/dev/ttyUSB0", or a URL such as "rfc2217://host:2217"'
+    )
+
+
+def _no_plain_password(value: Any) -> Any:
+    if isinstance(value, str):
+        raise ValueError(
+            'a password does not belong into this file; write password = { env = "NAME" }, '
+            '{ file = "PATH" }, { command = ["PROGRAM", ...] } or { keyring = "SERVICE" }'
+        )
+    return value
+
+
+Mac = Annotated[str, AfterValidator(_mac)]
+
+
+class _Model(BaseModel):
+    # The input of a failed check may be a password; it stays out of pydantic's own messages, too.
+    model_config = ConfigDict(strict=True, extra="forbid", frozen=True, hide_input_in_errors=True)
+
+
+class PasswordReference(_Model):
+    """Where a password is: exactly one of the four."""
+
+    env: Text | None = None
+    file: Text | None = None
+    command: Annotated[Many[Text], Field(min_length=1)] | None = None
+    keyring: Text | None = None
+
+    @model_validator(mode="after")
+    def _exactly_one(self) -> PasswordReference:
+        if len(self.model_dump(exclude_none=True)) != 1:
+            raise ValueError("expected exactly one of env, file, command, keyring")
+        return self
+
+
+class BmcTable(_Model):
+    """`[boards.NAME.bmc]`; a user name has at most 16 bytes (IPMI 2.0 22.28)."""
+
+    address: Annotated[str, AfterValidator(_host)]
+    port: Annotated[int, Field(ge=1, le=65535)] = 623
+    user: Annotated[str, Field(min_length=1, max_length=16)]
+    password: Annotated[PasswordReference, BeforeValidator(_no_plain_password)]
+
+
+class NetworkTable(_Model):
+    """`[boards.NAME.network]`: the interface of this host that the board boots from."""
+
+    interface: Annotated[str, AfterValidator(_interface)]
+    mode: Literal["own-segment", "proxy"]
+    address: Annotated[str, AfterValidator(_server_address)]
+    board_address: Annotated[str, AfterValidator(_board_address)] | None = None
+
+    @model_validator(mode="after")
+    def _addresses_fit(self) -> NetworkTable:
+        if self.mode == "proxy":
+            if self.board_address is not None:
+                raise ValueError(
+                    "`board_address` has no effect in proxy mode: the LAN's own DHCP server gives it"
+                )
+            return self
+        if self.board_address is None:
+            raise ValueError(
+                "`board_address` is needed on an own segment: this host gives the board its address"
+            )
+        server = ipaddress.IPv4Interface(self.address)
+        board = ipaddress.IPv4Address(self.board_address)
+        unusable = (server.ip, server.network.network_address, server.network.broadcast_address)
+        if board not in server.network or board in unusable:
+            raise ValueError(f"`board_address` {board} is not a free address of {server.network}")
+        return self
+
+
+class BoardTable(_Model):
+    """`[boards.NAME]`."""
+
+    profile: Text | None = None
+    twin: bool = False
+    bmc: BmcTable | None = None
+    macs: Many[Mac] = ()
+    boot_mac: Mac | None = None
+    serial: Annotated[str, AfterValidator(_serial)] = "sol"
+    baud: Baud | None = None
+    network: NetworkTable | None = None
+    power: Literal["ipmi"] = "ipmi"
+
+    @model_validator(mode="after")
+    def _is_complete(self) -> BoardTable:
+        if self.twin:
+            for name in ("bmc", "network", "macs", "boot_mac"):
+                if getattr(self, name):
+                    raise ValueError(f"`{name}` does not go with `twin = true`: the twin brings its own")
+            return self
+        for name in ("profile", "bmc", "macs"):
+            if not getattr(self, name):
+                raise ValueError(f"a board that is not a twin needs `{name}`")
+        if len(set(self.macs)) != len(self.macs):
+            raise ValueError("`macs` has the same address twice")
+        if self.boot_mac is not None and self.boot_mac not in self.macs:
+            raise ValueError("`boot_mac` is not one of `macs`")
+        return self
+
+    @property
+    def profile_name(self) -> str:
+        """The profile's name or path."""
+        return self.profile or _DEFAULT_TWIN_PROFILE
+
+
+class LabTable(_Model):
+    """`[lab]`: folders, relative to the lab file."""
+
+    runs: Text | None = None
+    boards: Text | None = None
+
+
+class LabFile(_Model):
+    """A whole lab.toml."""
+
+    lab: LabTable = LabTable()
+    boards: Annotated[dict[Annotated[str, AfterValidator(_board_name)], BoardTable], Field(min_length=1)]

@@ -1,0 +1,273 @@
+"""The lab: which boards exist here and how to reach them, from lab.toml.
+
+    [boards.e300-1]
+    profile = "supermicro-e300-9d"
+    macs = ["ac:1f:6b:0e:30:17"]
+    bmc = { address = "10.0.0.17", user = "ADMIN", password = { file = "~/.config/bringup/e300-1" } }
+
+    [boards.e300-1.network]
+    interface = "enp3s0"
+    mode = "own-segment"
+    address = "192.168.77.1/24"
+    board_address = "192.168.77.30"
+
+Without a lab file there is one board, `e300`, and it is the twin.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+from bringup.base.errors import ProfileError, UsageError
+from bringup.lab.secret import Secret, from_command, from_environment, from_file, from_keyring
+from bringup.profile.files import find_profile
+from bringup.profile.toml_lines import Document, KeyPath, read_toml, shown_path
+
+if TYPE_CHECKING:
+    from bringup.lab.file import BmcTable, BoardTable, LabFile
+    from bringup.profile.model import Profile
+
+LAB_FILE = "lab.toml"
+LAB_VARIABLE = "BRINGUP_LAB"
+BOARD_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,31}", re.ASCII)
+BUILTIN_BOARD = "e300"
+BUILTIN_PROFILE = "twin-e300-9d"
+
+
+@dataclass(frozen=True)
+class Bmc:
+    """Where a board's BMC is and who logs in; `password_from` names the reference for people."""
+
+    address: str
+    port: int
+    user: str
+    password: Secret
+    password_from: str
+
+
+@dataclass(frozen=True)
+class Network:
+    """The interface a board boots from; `address` is this host's, with prefix length.
+
+    `board_address` is what the board is given on an own segment, None in proxy mode.
+    """
+
+    interface: str
+    mode: Literal["own-segment", "proxy"]
+    address: str
+    board_address: str | None
+
+
+@dataclass(frozen=True)
+class Board:
+    """One board of the lab. A twin has no `bmc`, `network` or `macs` here: its running process tells them.
+
+    `serial` is "sol" or anything pyserial opens; `baud` is None where the profile's rate holds.
+    """
+
+    name: str
+    profile_name: str
+    twin: bool = False
+    bmc: Bmc | None = None
+    macs: tuple[str, ...] = ()
+    boot_mac: str | None = None
+    serial: str = "sol"
+    baud: int | None = None
+    network: Network | None = None
+    power: Literal["ipmi"] = "ipmi"
+    profile_folders: tuple[Path, ...] = field(default=(), repr=False)
+
+    @cached_property
+    def profile(self) -> Profile:
+        """The board's profile, read on first use; raises ProfileError."""
+        from bringup.profile.load import load_profile
+
+        return load_profile(self.profile_name, self.profile_folders)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the board as plain JSON data, without its password."""
+        bmc = self.bmc
+        network = self.network
+        return {
+            "name": self.name,
+            "profile": self.profile_name,
+            "twin": self.twin,
+            "bmc": bmc
+            and {
+                "address": bmc.address,
+                "port": bmc.port,
+                "user": bmc.user,
+                "password_from": bmc.password_from,
+            },
+            "macs": list(self.macs),
+            "boot_mac": self.boot_mac,
+            "serial": self.serial,
+            "baud": self.baud,
+            "network": network and dict(vars(network)),
+            "power": self.power,
+        }
+
+
+@dataclass(frozen=True)
+class Lab:
+    """All boards here; `file` is None for the built-in lab, `runs_folder` None where the default holds."""
+
+    boards: Mapping[str, Board]
+    file: Path | None = None
+    runs_folder: Path | None = None
+    profile_folders: tuple[Path, ...] = ()
+
+    @property
+    def is_builtin(self) -> bool:
+        """Whether there is no lab file, so that the only board is the twin."""
+        return self.file is None
+
+    def board(self, name: str) -> Board:
+        """Return a board; raises UsageError naming what is near."""
+        if name in self.boards:
+            return self.boards[name]
+        from difflib import get_close_matches
+
+        near = get_close_matches(name, self.boards, n=1)
+        meant = f"; did you mean {near[0]}?" if near else ""
+        where = "there is no lab.toml here" if self.file is None else shown_path(self.file)
+        raise UsageError(
+            f"no board {name} in this lab ({where}){meant}", hint=f"boards: {', '.join(sorted(self.boards))}"
+        )
+
+
+def check_board_name(name: str) -> None:
+    """Raise UsageError for a name that no board can have; names become parts of paths."""
+    if not BOARD_NAME.fullmatch(name):
+        raise UsageError(
+            f"not the name of a board: {name!r}",
+            hint="at most 32 letters, digits, - and _, a letter or digit first",
+        )
+
+
+def load_lab(start: Path | None = None) -> Lab:
+    """Return the lab of a lab file, or the built-in one with the twin.
+
+    `start` is a lab file, or a folder to begin looking in (it and the folders above). None means the file
+    that $BRINGUP_LAB names, else the current folder. Raises UsageError for a named file that is not there,
+    ProfileError with FILE:LINE for what is wrong in it.
+    """
+    named = start
+    if named is None and os.environ.get(LAB_VARIABLE):
+        named = Path(os.environ[LAB_VARIABLE])
+    if named is not None and not named.is_dir():
+        return _read_lab(named.expanduser())
+    found = _search(named or Path.cwd())
+    if found is None:
+        return Lab({BUILTIN_BOARD: Board(BUILTIN_BOARD, BUILTIN_PROFILE, twin=True)})
+    return _read_lab(found)
+
+
+def _search(folder: Path) -> Path | None:
+    folder = folder.absolute()
+    for candidate in (folder, *folder.parents):
+        path = candidate / LAB_FILE
+        if path.is_file():
+            _check_is_ours(path)
+            return path
+    return None
+
+
+def _check_is_ours(path: Path) -> None:
+    # A lab file can name a command to run: one that a stranger left in a folder above must not count.
+    owner = path.stat().st_uid
+    if owner not in (0, os.geteuid()) and str(owner) != os.environ.get("SUDO_UID"):
+        raise UsageError(
+            f"{shown_path(path)} belongs to another user (id {owner}) and was not asked for",
+            hint=f"if you trust it: --lab {shown_path(path)}",
+        )
+
+
+def _read_lab(path: Path) -> Lab:
+    from bringup.lab.file import LabFile
+    from bringup.profile.check import validate
+
+    try:
+        document = read_toml(path)
+    except FileNotFoundError:
+        raise UsageError(f"there is no lab file {shown_path(path)}") from None
+    content = validate(LabFile, document.data, [document])
+    folder = path.absolute().parent
+    profile_folders = (folder / (content.lab.boards or "boards"),)
+    _check_macs(content, document)
+    boards = {}
+    for name, table in content.boards.items():
+        profile = _profile_reference(table, profile_folders, document, ("boards", name, "profile"))
+        boards[name] = _board(name, table, profile, folder, profile_folders)
+    runs = (folder / Path(content.lab.runs).expanduser()) if content.lab.runs else None
+    return Lab(boards, path.absolute(), runs, profile_folders)
+
+
+def _check_macs(content: LabFile, document: Document) -> None:
+    owner: dict[str, str] = {}
+    for name, table in content.boards.items():
+        for mac in table.macs:
+            if mac in owner:
+                place = document.place(("boards", name, "macs"))
+                raise ProfileError(
+                    f"{place}: {mac} is a MAC of {owner[mac]} already", hint="a MAC belongs to one board"
+                )
+            owner[mac] = name
+
+
+def _profile_reference(
+    table: BoardTable, folders: tuple[Path, ...], document: Document, where: KeyPath
+) -> str:
+    name = table.profile_name
+    if "/" in name or name.endswith(".toml"):
+        name = str(document.path.absolute().parent / Path(name).expanduser())
+    try:
+        find_profile(name, folders)
+    except ProfileError as error:
+        raise ProfileError(f"{document.place(where)}: {error.message}", hint=error.hint) from None
+    return name
+
+
+def _board(
+    name: str, table: BoardTable, profile: str, folder: Path, profile_folders: tuple[Path, ...]
+) -> Board:
+    network = table.network
+    return Board(
+        name=name,
+        profile_name=profile,
+        twin=table.twin,
+        bmc=None if table.bmc is None else _bmc(table.bmc, folder),
+        macs=table.macs,
+        boot_mac=table.boot_mac or next(iter(table.macs), None),
+        serial=table.serial,
+        baud=table.baud,
+        network=None
+        if network is None
+        else Network(network.interface, network.mode, network.address, network.board_address),
+        power=table.power,
+        profile_folders=profile_folders,
+    )
+
+
+def _bmc(table: BmcTable, folder: Path) -> Bmc:
+    reference = table.password
+    if reference.env is not None:
+        variable = reference.env
+        password, source = Secret(lambda: from_environment(variable)), f"environment variable {variable}"
+    elif reference.file is not None:
+        path = folder / Path(reference.file).expanduser()
+        password, source = Secret(lambda: from_file(path)), f"file {shown_path(path)}"
+    elif reference.command is not None:
+        words = reference.command
+        # Its arguments may say more than people need to see; the program is enough.
+        password, source = Secret(lambda: from_command(words)), f"command {words[0]}"
+    else:
+        service = str(reference.keyring)
+        password, source = Secret(lambda: from_keyring(service, table.user)), f"keyring, service {service}"
+    return Bmc(table.address, table.port, table.user, password, source)

@@ -1,0 +1,1 @@
+"""ACPI tables, and what their AML says of interrupts."""

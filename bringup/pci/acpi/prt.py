@@ -1,0 +1,318 @@
+"""`_PRT`: where the firmware says INTx pins arrive, evaluated from captured tables (ACPI 6.4, 6.2.13).
+
+ACPICA interprets, we ask. `\\_PIC(1)` is evaluated first, else the table of the 8259 comes back. Which bus a
+`_PRT` is for follows from `_BBN` (host bridges) and from `_ADR`, walked through the bridges that were seen.
+Every evaluation is made twice, with operation regions filled differently: what differs rests on registers of
+the live machine, which a capture has not, and counts as not resolved. A routing that could not be had is
+`Missing`, never an empty table.
+"""
+
+from __future__ import annotations
+
+import tempfile
+import time
+from collections.abc import Iterable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from bringup.pci.acpi import aml as acpiexec
+from bringup.pci.acpi import output as acpiexec_text
+from bringup.pci.acpi.aml import AcpiexecError, LoadError
+from bringup.pci.acpi.output import PrtRow
+from bringup.pci.acpi.tables import TABLES, table_body
+from bringup.pci.model import INTX_PINS, Bdf, Function, Missing, PrtEntry
+from bringup.pci.tree.files import Files
+
+SECONDS = 20.0
+WHAT = "routing"
+
+_FILLS = (0x00, 0xA5)
+_TABLES_MAX = 128
+_PRT_MAX = 512
+_APIC_MODE = "evaluate \\_PIC 1"
+_PRESENT = 1
+
+
+def read_prt(
+    files: Files, functions: Iterable[Function], seconds: float = SECONDS
+) -> tuple[tuple[PrtEntry, ...] | None, tuple[Missing, ...]]:
+    """Return the rows of every `_PRT` whose bus is known, sorted, and what could not be had and why.
+
+    None: no routing was observed. Takes at most `seconds` (monotonic).
+    """
+    tables, missing = _definition_blocks(files)
+    if tables is None:
+        return None, tuple(missing)
+    try:
+        with tempfile.TemporaryDirectory(prefix="bringup-prt-") as folder:
+            entries, problems = _routing_of(Path(folder), tables, {f.bdf: f for f in functions}, seconds)
+    except AcpiexecError as error:
+        return None, (*missing, Missing(WHAT, str(error)))
+    return entries or None, (*missing, *(Missing(WHAT, problem) for problem in problems))
+
+
+def _routing_of(
+    folder: Path, tables: list[bytes], functions: Mapping[Bdf, Function], seconds: float
+) -> tuple[tuple[PrtEntry, ...], list[str]]:
+    deadline = time.monotonic() + seconds
+    try:
+        return _routing(_Session(folder, tables, deadline), functions)
+    except LoadError as error:
+        if len(tables) == 1:
+            raise
+        # The DSDT has nearly every _PRT; an SSDT that needs the live machine must not hide them.
+        entries, problems = _routing(_Session(folder, tables[:1], deadline), functions)
+        return entries, [f"{error}; the DSDT was evaluated alone", *problems]
+
+
+def _definition_blocks(files: Files) -> tuple[list[bytes] | None, list[Missing]]:
+    """Return DSDT and SSDTs; None without a DSDT that is whole."""
+    missing: list[Missing] = []
+    names = [name for name in files.children(TABLES) if name.startswith("SSDT")]
+    dynamic = [f"dynamic/{name}" for name in files.children(f"{TABLES}/dynamic") if name.startswith("SSDT")]
+    # SSDT10 comes after SSDT9: tables refer to earlier ones.
+    ordered = sorted(names, key=lambda name: (len(name), name)) + dynamic
+    blocks: list[bytes] = []
+    for name in ["DSDT", *ordered[:_TABLES_MAX]]:
+        data = files.read(f"{TABLES}/{name}")
+        if isinstance(data, Missing):
+            missing.append(data)
+            continue
+        try:
+            blocks.append(table_body(data, name.rpartition("/")[2][:4]))
+        except ValueError as error:
+            missing.append(Missing(f"{TABLES}/{name}", str(error)))
+    if any(gap.what == f"{TABLES}/DSDT" for gap in missing):
+        return None, missing
+    return blocks, missing
+
+
+class _Session:
+    """The tables of one machine, evaluated as often as needed before one deadline."""
+
+    def __init__(self, folder: Path, tables: list[bytes], deadline: float) -> None:
+        self._folder = folder
+        self._names = acpiexec.write_tables(folder, tables)
+        self._deadline = deadline
+
+    def ask_twice(self, commands: list[str]) -> tuple[dict[str, str], dict[str, str]]:
+        """Return the answers under either fill."""
+        # acpiexec sleeps 10 ms after every command: the two runs cost the time of one.
+        with ThreadPoolExecutor(len(_FILLS)) as pool:
+            first, second = pool.map(lambda fill: self._ask(commands, fill), _FILLS)
+        return first, second
+
+    def _ask(self, commands: list[str], fill: int) -> dict[str, str]:
+        asked = [_APIC_MODE, *commands]
+        texts = acpiexec.answers(self._folder, self._names, asked, fill, self._deadline)
+        status = acpiexec_text.failure(texts[0])
+        # Without a _PIC the firmware has one table only.
+        if status not in (None, "AE_NOT_FOUND"):
+            raise AcpiexecError(f"\\_PIC(1) failed with {status}")
+        return dict(zip(commands, texts[1:], strict=True))
+
+
+@dataclass(frozen=True, slots=True)
+class _Device:
+    """What the namespace says of a device with a `_PRT`, or of one above it; None: it has no such name.
+
+    `placeless`: it has names that tell where it is, and they could not be evaluated.
+    """
+
+    bbn: int | None
+    adr: int | None
+    segment: int | None
+    sta: int | None
+    placeless: bool
+
+    @property
+    def is_present(self) -> bool:
+        """Whether it is there; one without a `_STA` is (ACPI 6.4, 6.3.7)."""
+        return self.sta is None or bool(self.sta & _PRESENT)
+
+
+@dataclass(frozen=True, slots=True)
+class _Row:
+    """A row of one `_PRT` with the path of its link device instead of the node's address."""
+
+    row: PrtRow
+    link: str | None
+
+
+def _routing(session: _Session, functions: Mapping[Bdf, Function]) -> tuple[tuple[PrtEntry, ...], list[str]]:
+    texts = _find(session)
+    names = {name: set(acpiexec_text.named_objects(text)) for name, text in texts.items()}
+    constants = {
+        path: value for text in texts.values() for path, value in acpiexec_text.constants(text).items()
+    }
+    owners = sorted(owner for path in names["_PRT"] if _up(owner := path.rpartition(".")[0]))
+    if not owners:
+        return (), ["the tables have no _PRT"]
+    if len(owners) > _PRT_MAX:
+        return (), [f"the tables have {len(owners)} _PRTs, more than {_PRT_MAX}"]
+    family = sorted({ancestor for owner in owners for ancestor in _up(owner)})
+    methods = [
+        path
+        for device in family
+        for name in names
+        if name != "_PRT" and (path := f"{device}.{name}") in names[name] and path not in constants
+    ]
+    first, second = session.ask_twice(
+        [*(f"evaluate {path}" for path in methods), "objects device", "all _PRT"]
+    )
+    problems: list[str] = []
+    values = constants | _values(methods, first, second, problems)
+    devices = {path: _device(path, values, set(methods) - set(values)) for path in family}
+    rows = _agreed(_prts(first, owners), _prts(second, owners), problems)
+    gsis = _links(session, {row.link for table in rows.values() for row in table if row.link})
+    entries: dict[tuple[int, int, int, int], PrtEntry] = {}
+    for owner, table in rows.items():
+        place = _bus(owner, devices, functions, problems)
+        if place is not None:
+            _add(entries, place, table, gsis, problems)
+    return tuple(entries[key] for key in sorted(entries)), list(dict.fromkeys(problems))
+
+
+def _find(session: _Session) -> dict[str, str]:
+    """Return what `find` lists under each name; of two runs all, so that nothing is missed."""
+    names = ("_PRT", "_BBN", "_ADR", "_SEG", "_STA")
+    first, second = session.ask_twice([f"find {name}" for name in names])
+    return {name: f"{first[f'find {name}']}\n{second[f'find {name}']}" for name in names}
+
+
+def _up(path: str) -> list[str]:
+    """Return a device and those above it, up to the host bridge right below `\\_SB`."""
+    found = []
+    while path not in ("", "\\_SB"):
+        found.append(path)
+        path = path.rpartition(".")[0]
+    return found
+
+
+def _values(
+    methods: list[str], first: Mapping[str, str], second: Mapping[str, str], problems: list[str]
+) -> dict[str, int]:
+    """Return what the methods gave; one that failed, or rests on registers, is left out and told."""
+    values = {}
+    for path in methods:
+        try:
+            one, other = (acpiexec_text.integer(answer[f"evaluate {path}"]) for answer in (first, second))
+        except ValueError as error:
+            problems.append(f"{path} {error}")
+            continue
+        if one != other and not path.endswith("._STA"):
+            problems.append(f"{path} depends on registers that a capture has not")
+            continue
+        # A device counts as absent only when it is so whatever the registers hold.
+        values[path] = one | other
+    return values
+
+
+def _device(path: str, values: Mapping[str, int], lost: set[str]) -> _Device:
+    bbn, adr, segment, sta = (values.get(f"{path}.{name}") for name in ("_BBN", "_ADR", "_SEG", "_STA"))
+    placeless = any(f"{path}.{name}" in lost for name in ("_BBN", "_ADR", "_SEG"))
+    return _Device(bbn, adr, segment, sta, placeless)
+
+
+def _prts(answer: Mapping[str, str], owners: list[str]) -> dict[str, list[_Row] | str]:
+    """Return the rows of every `_PRT`, or why they could not be had."""
+    devices = acpiexec_text.named_objects(answer["objects device"])
+    paths = {address: path for path, address in devices.items()}
+    evaluated = acpiexec_text.evaluations(answer["all _PRT"])
+    found: dict[str, list[_Row] | str] = {}
+    for owner in owners:
+        try:
+            rows = acpiexec_text.prt_rows(evaluated.get(f"{owner}._PRT", ""))
+        except ValueError as error:
+            found[owner] = f"{owner}._PRT {error}"
+            continue
+        links = [None if row.link is None else paths.get(row.link, "?") for row in rows]
+        # The node's address is another in every run.
+        found[owner] = [_Row(replace(row, link=None), link) for row, link in zip(rows, links, strict=True)]
+    return found
+
+
+def _agreed(
+    first: Mapping[str, list[_Row] | str], second: Mapping[str, list[_Row] | str], problems: list[str]
+) -> dict[str, list[_Row]]:
+    """Return the tables that are the same whatever the registers hold."""
+    agreed = {}
+    for owner, rows in first.items():
+        if isinstance(rows, str):
+            problems.append(rows)
+        elif rows != second[owner]:
+            problems.append(f"{owner}._PRT depends on registers that a capture has not")
+        else:
+            agreed[owner] = rows
+    return agreed
+
+
+def _links(session: _Session, links: set[str]) -> dict[str, tuple[int, ...]]:
+    """Return the interrupts of each link device; a link that depends on registers has none."""
+    known = sorted(links - {"?"})
+    if not known:
+        return {}
+    first, second = session.ask_twice([f"evaluate {link}._CRS" for link in known])
+    gsis = {}
+    for link in known:
+        command = f"evaluate {link}._CRS"
+        try:
+            numbers, again = (acpiexec_text.interrupts(answer[command]) for answer in (first, second))
+        except ValueError:
+            continue
+        if numbers == again:
+            gsis[link] = numbers
+    return gsis
+
+
+def _bus(
+    path: str, devices: Mapping[str, _Device], functions: Mapping[Bdf, Function], problems: list[str]
+) -> tuple[int, int] | None:
+    """Return (domain, bus) below a device; None when it is absent or its bus cannot be known."""
+    device = devices[path]
+    if device.placeless or not device.is_present:
+        return None
+    parent = path.rpartition(".")[0]
+    if device.bbn is not None:
+        return device.segment or 0, device.bbn & 0xFF
+    if parent not in devices:
+        # Firmware that names no base bus means 0 (ACPI 6.4, 6.5.5), which can be true of one root only.
+        others = [other for other in devices if other != path and other.rpartition(".")[0] == parent]
+        if any(devices[other].bbn in (None, 0) and devices[other].is_present for other in others):
+            problems.append(f"{path} has no _BBN, so its bus is not known")
+            return None
+        return device.segment or 0, 0
+    place = _bus(parent, devices, functions, problems)
+    if place is None or device.adr is None or (device.adr >> 16) > 31 or (device.adr & 0xFFFF) > 7:
+        return None
+    function = functions.get(Bdf(*place, device.adr >> 16, device.adr & 7))
+    if function is None or not function.is_bridge:
+        return None
+    if function.bridge is None:
+        problems.append(f"the bus behind {function.bdf.short} ({path}) was not observed")
+        return None
+    return place[0], function.bridge.secondary
+
+
+def _add(
+    entries: dict[tuple[int, int, int, int], PrtEntry],
+    place: tuple[int, int],
+    rows: list[_Row],
+    gsis: Mapping[str, tuple[int, ...]],
+    problems: list[str],
+) -> None:
+    domain, bus = place
+    for found in rows:
+        row = found.row
+        numbers = gsis.get(found.link, ()) if found.link else (row.index,)
+        at = row.index if found.link else 0
+        # GSI 0 is the timer's: a row that says so is a name the interpreter could not read.
+        gsi = (numbers[at] or None) if at < len(numbers) else None
+        entry = PrtEntry(bus, row.device, INTX_PINS[row.pin], gsi, found.link, domain)
+        key = (domain, bus, row.device, row.pin)
+        if entries.setdefault(key, entry).gsi != gsi:
+            problems.append(
+                f"two _PRTs of bus {bus:02x} disagree about device {row.device:02x} pin {entry.pin}"
+            )
+            entries[key] = replace(entry, gsi=None)

@@ -1,0 +1,1 @@
+"""Captures opened: kinds told by content, several views of one machine merged."""

@@ -1,0 +1,194 @@
+"""Opens captures: finds each input's kind by its content, reads it, and merges the views of one machine.
+
+Nothing here goes by file names. Inputs are trusted with nothing: they are bounded, never unpacked to disk,
+and whatever is wrong with one is a UsageError (exit 2), or a ProfileError (exit 12) when two do not belong
+together.
+"""
+
+from __future__ import annotations
+
+import codecs
+import hashlib
+import stat
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import BinaryIO, Protocol
+
+from bringup.base.errors import UsageError
+from bringup.pci.acpi.tables import TABLES, resolve_scopes
+from bringup.pci.capture.merge import merge
+from bringup.pci.capture.views import files_of, prefer_bare_metal
+from bringup.pci.model import Function, Machine
+from bringup.pci.names import load_names, with_names
+from bringup.pci.sources import linux as linux_tree
+from bringup.pci.sources import sel4_log
+from bringup.pci.sources.dmesg import addresses as dmesg
+from bringup.pci.sources.firmware import report as firmware
+from bringup.pci.sources.lspci import machine as lspci_machine
+from bringup.pci.sources.lspci import text as lspci
+from bringup.pci.sources.pciconf import text as pciconf
+from bringup.pci.topology.inferred import infer_bridges
+from bringup.pci.tree.bundle import UNPACKED_LIMIT, is_archive, read_archive
+from bringup.pci.tree.files import Files
+from bringup.pci.tree.find import Hashed, open_folder, open_tree
+
+STANDARD_INPUT = Path("-")
+READ_LIMIT = UNPACKED_LIMIT
+
+_HINT = (
+    "give a capture, a folder or tar with sys/bus/pci/devices, `lspci -nn -vvv -xxxx`, `lspci -vmmnnk`, "
+    "`pciconf -lvbc`, the boot log of Linux or seL4, that of the firmware probe, or a folder of such files"
+)
+_PICTURES = {b"\xff\xd8\xff": "a JPEG picture", b"\x89PNG": "a PNG picture", b"%PDF": "a PDF"}
+_PROGRAMS = {b"\x7fELF": "a program", b"MZ": "a program", b"PK\x03\x04": "a zip"}
+
+
+class _TextSource(Protocol):
+    """A module that reads one text format."""
+
+    KIND: str
+
+    def looks_like(self, data: bytes) -> bool: ...
+    def parse(self, data: bytes, name: str) -> Machine: ...
+
+
+# In the order in which they are tried: the firmware probe's frames are in no other log, and one log may hold
+# what was booted after it; seL4's log holds those of its guests' Linux.
+_TEXTS: tuple[_TextSource, ...] = (firmware, lspci_machine, lspci, pciconf, sel4_log, dmesg)
+# Best first: whose word counts where several tell the same thing.
+_RANK = (
+    linux_tree.KIND,
+    firmware.KIND,
+    lspci.KIND,
+    lspci_machine.KIND,
+    pciconf.KIND,
+    dmesg.KIND,
+    sel4_log.KIND,
+)
+
+
+def open_capture(paths: Sequence[Path]) -> Machine:
+    """Return the machine that the inputs show together, with names from pci.ids.
+
+    `-` is standard input. Raises UsageError for an input that is missing, unreadable, damaged or of no known
+    kind, ProfileError for inputs of different machines.
+    """
+    if not paths:
+        raise UsageError("no capture was named", hint=_HINT)
+    if list(paths).count(STANDARD_INPUT) > 1:
+        raise UsageError("standard input was named twice, and can be read once", hint="write one to a file")
+    inputs = [each for path in paths for each in _inputs(path)]
+    named = [name for _, name in inputs]
+    # Two files of one name are told apart by their paths: provenance points at names.
+    names = [str(path) if named.count(name) > 1 or not name else name for path, name in inputs]
+    machines = [_open(path, name) for (path, _), name in zip(inputs, names, strict=True)]
+    return _finished(prefer_bare_metal(merge(sorted(machines, key=_rank)), machines))
+
+
+def _inputs(path: Path) -> list[tuple[Path, str]]:
+    """Return what an argument names, each with its name: itself, or the views in a folder of them."""
+    if path == STANDARD_INPUT:
+        return [(path, "stdin")]
+    return [(view, f"{path.name}/{view.name}") for view in files_of(path)] or [(path, path.name)]
+
+
+def open_local() -> Machine:
+    """Return the machine this runs on, read through the same manifest as a capture; nothing is written.
+
+    What privilege hid is `missing`. Raises LabError where there is no Linux with PCI.
+    """
+    from bringup.pci.capture.local import NAME, local_files
+
+    files = Hashed(local_files())
+    return _finished(_read_tree(files, NAME, files.hexdigest))
+
+
+def _finished(machine: Machine) -> Machine:
+    """Add what needs all sources: bridges' buses, the functions of DMAR scopes, names."""
+    functions = infer_bridges(tuple(map(_without_window_bars, machine.functions)))
+    acpi = resolve_scopes(machine.acpi, functions)
+    return with_names(replace(machine, functions=functions, acpi=acpi), load_names())
+
+
+def _without_window_bars(function: Function) -> Function:
+    """Take away what seL4's libpci reads as BARs 2 to 5 of a bridge: bus numbers and windows."""
+    if function.header_type != 1 or not function.firmware_bars:
+        return function
+    return replace(function, firmware_bars=tuple(bar for bar in function.firmware_bars if bar.index < 2))
+
+
+def _rank(machine: Machine) -> int:
+    kind = machine.sources[0].kind
+    return _RANK.index(kind) if kind in _RANK else len(_RANK)
+
+
+def _open(path: Path, name: str) -> Machine:
+    if path == STANDARD_INPUT:
+        return read_bytes(_read(sys.stdin.buffer, "standard input"), name)
+    try:
+        mode = path.stat().st_mode
+        if stat.S_ISDIR(mode):
+            files = Hashed(open_folder(path))
+            return _read_tree(files, name, files.hexdigest)
+        if not (stat.S_ISREG(mode) or stat.S_ISFIFO(mode)):
+            raise UsageError(f"{path} is neither a file nor a folder", hint=_HINT)
+        with path.open("rb") as file:
+            data = _read(file, str(path))
+    except OSError as error:
+        raise UsageError(f"cannot read {path}: {(error.strerror or str(error)).lower()}") from None
+    return read_bytes(data, name)
+
+
+def _read(file: BinaryIO, name: str) -> bytes:
+    data = file.read(READ_LIMIT + 1)
+    if len(data) > READ_LIMIT:
+        raise UsageError(f"{name} has more than {READ_LIMIT >> 20} MiB: this is no capture")
+    return data
+
+
+def read_bytes(data: bytes, name: str) -> Machine:
+    """Return the machine in a file's bytes, whatever kind they are of; raises UsageError."""
+    if not data:
+        raise UsageError(f"{name} is empty", hint=_HINT)
+    if is_archive(data):
+        files = open_tree(read_archive(data, name), name)
+        digest = hashlib.sha256(data).hexdigest()
+        return _read_tree(files, name, lambda: digest)
+    # What editors of other systems put before a text that is UTF-8.
+    text = data.removeprefix(codecs.BOM_UTF8)
+    for source in _TEXTS:
+        if source.looks_like(text):
+            return source.parse(text, name)
+    raise UsageError(f"{name} is {_kind_of(data)}: no view of a machine that is known here", hint=_HINT)
+
+
+def _read_tree(files: Files, name: str, sha256: Callable[[], str]) -> Machine:
+    machine = linux_tree.read_linux(files, name)
+    if not machine.functions:
+        raise UsageError(f"no PCI functions in {name}", hint=_HINT)
+    machine = _with_routing(machine, files)
+    (source, *rest) = machine.sources
+    return replace(machine, sources=(replace(source, sha256=sha256()), *rest))
+
+
+def _with_routing(machine: Machine, files: Files) -> Machine:
+    """Add the routing of INTx pins by the firmware's `_PRT`, evaluated by ACPICA; it takes a moment."""
+    tables = files.read(f"{TABLES}/DSDT")
+    if not isinstance(tables, bytes):
+        return replace(machine, missing=(*machine.missing, tables))
+    # Imported late: a tree without ACPI tables, and every text, is opened without programs.
+    from bringup.pci.acpi.prt import read_prt
+
+    prt, missing = read_prt(files, machine.functions)
+    acpi = replace(machine.acpi, prt=prt)
+    return replace(machine, acpi=acpi, missing=(*machine.missing, *missing))
+
+
+def _kind_of(data: bytes) -> str:
+    """Return in words what the bytes seem to be."""
+    for start, what in (_PICTURES | _PROGRAMS).items():
+        if data.startswith(start):
+            return what
+    return "binary data" if b"\0" in data[:4096] else "a text of another kind"

@@ -1,0 +1,1 @@
+"""Config space as bytes, decoded in one place."""

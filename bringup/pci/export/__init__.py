@@ -1,0 +1,1 @@
+"""An assessed machine as JSON."""

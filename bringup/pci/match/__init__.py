@@ -1,0 +1,1 @@
+"""Which profile a machine fits, and which of its ports is which function."""

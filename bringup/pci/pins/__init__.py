@@ -1,0 +1,1 @@
+"""Where a function's interrupts arrive, as graded beliefs."""

@@ -1,0 +1,177 @@
+"""A Linux boot log: the addresses that the firmware had assigned, before the kernel moved any.
+
+The first line about a BAR is what the firmware left in it. Three wordings exist (drivers/pci/probe.c,
+pci_read_bases and __pci_read_base; drivers/pci/setup-res.c): `reg 10: […]`, `reg 0x10: […]`, and `BAR 0 […]`
+since Linux 6.8 and in stable kernels it was taken back to. The line decides, not the kernel's version.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import quopri
+import re
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from bringup.base.errors import UsageError
+from bringup.pci.model import Bar, Bdf, Bridge, Function, Machine, Rom, SourceInfo
+from bringup.pci.sources.dmesg.platform import read_platform_lines
+
+KIND = "dmesg"
+
+MAX_BYTES = 64 << 20
+_SNIFFED_BYTES = 4 << 20
+# Prefixes are whatever a console, syslog or a mail put before: searched for, never matched.
+_LINE = re.compile(r"\bpci ([0-9a-f]{4,8}:[0-9a-f]{2}:[01][0-9a-f]\.[0-7]): ([^\r\n]{1,300})", re.IGNORECASE)
+_IDS = re.compile(r"\[([0-9a-f]{4}):([0-9a-f]{4})\] type ([0-9a-f]{2}) class (?:0x)?([0-9a-f]{6})\b")
+_PLACE = re.compile(
+    r"\[(mem|io) +(?:0x([0-9a-f]{1,16})-0x([0-9a-f]{1,16})|size 0x([0-9a-f]{1,16}))([ a-z0-9]{0,40})\]"
+)
+_REGISTER = re.compile(r"reg (?:0x)?([0-9a-f]{2,3}): (\[[^\]]{1,100}\])")
+_NAMED = re.compile(r"(BAR ([0-5])|ROM) (\[[^\]]{1,100}\])")
+_BRIDGE = re.compile(r"PCI bridge to \[bus ([0-9a-f]{2})(?:-([0-9a-f]{2}))?\]")
+# "BAR 0: assigned […]" and "BAR 0 […]: assigned": from 7 on it is a bridge's window or virtual functions'.
+_CHANGED = re.compile(
+    r"(?:BAR ([0-6])(?: \[[^\]]{1,100}\])?|ROM \[[^\]]{1,100}\]): "
+    r"(assigned|set to|can't assign|no space|failed to assign|releasing|can't claim|no compatible)"
+)
+_CLAIM = re.compile(r"can't claim BAR ([0-6]) ")
+_ROM_REGISTERS = (0x30, 0x38)
+_PROBLEM_LIMIT = 16
+
+
+def looks_like(data: bytes) -> bool:
+    """Whether a kernel's lines about PCI functions are in the first 4 MiB."""
+    text = data[:_SNIFFED_BYTES].decode("utf-8", "replace")
+    return any(_tells(match[2]) for match in _LINE.finditer(text))
+
+
+def _tells(rest: str) -> bool:
+    return any(pattern.match(rest) for pattern in (_IDS, _REGISTER, _NAMED, _BRIDGE, _CHANGED))
+
+
+def parse(data: bytes, name: str = KIND) -> Machine:
+    """Return the machine a log shows; raises UsageError for a log without a function, or too large."""
+    if len(data) > MAX_BYTES:
+        raise UsageError(f"{name}: {len(data)} bytes are too many for the boot log of one machine")
+    machine = read_log(data, name)
+    if not machine.functions:
+        raise UsageError(
+            f"{name}: no line about a PCI function",
+            hint="a log that starts later than the boot has lost them: use /var/log or the serial console's",
+        )
+    return machine
+
+
+def read_log(data: bytes, name: str) -> Machine:
+    """Return what a log shows, without functions where it has lost the boot; provenance is `name`."""
+    text = _unquoted(data[:MAX_BYTES]).decode("utf-8", "replace")
+    drafts: dict[str, _Draft] = {}
+    for match in _LINE.finditer(text):
+        draft = drafts.get(match[1])
+        if draft is None:
+            draft = drafts[match[1]] = _Draft(Bdf.parse(match[1]))
+        draft.read(match[2].rstrip())
+    functions = [function for draft in drafts.values() if (function := draft.function(name)) is not None]
+    return replace(
+        read_platform_lines(text),
+        functions=tuple(sorted(functions, key=lambda function: function.bdf)),
+        sources=(SourceInfo(name, KIND, hashlib.sha256(data).hexdigest()),),
+    )
+
+
+def _unquoted(data: bytes) -> bytes:
+    """Undo a mail's quoted-printable: `=` at line ends, and bytes as `=3D`."""
+    return quopri.decodestring(data) if b"=\n" in data.replace(b"\r", b"") and b"=3D" in data else data
+
+
+@dataclass(slots=True)
+class _Draft:
+    """What the lines of one function told so far."""
+
+    bdf: Bdf
+    known: dict[str, Any] = field(default_factory=dict)
+    firmware: dict[int, Bar] = field(default_factory=dict)
+    now: dict[int, Bar] = field(default_factory=dict)
+    problems: list[str] = field(default_factory=list)
+
+    def read(self, rest: str) -> None:
+        """Read a line without its prefix."""
+        if match := _IDS.match(rest):
+            code = int(match[4], 16)
+            self.known.setdefault("vendor", int(match[1], 16))
+            self.known.setdefault("device", int(match[2], 16))
+            self.known.setdefault("header_type", int(match[3], 16))
+            self.known.setdefault("class_code", code >> 8)
+            self.known.setdefault("prog_if", code & 0xFF)
+        elif match := _REGISTER.fullmatch(rest):
+            self._register(int(match[1], 16), match[2])
+        elif match := _NAMED.fullmatch(rest):
+            self._first(0x30 if match[2] is None else 0x10 + 4 * int(match[2]), match[3])
+        elif match := _BRIDGE.match(rest):
+            secondary = int(match[1], 16)
+            bridge = Bridge(self.bdf.bus, secondary, int(match[2] or match[1], 16))
+            # The last word counts: the kernel renumbers what the firmware left wrong.
+            self.known["bridge"] = bridge
+        elif (match := _CHANGED.match(rest)) or (match := _CLAIM.match(rest)):
+            self._changed(match[1], rest)
+
+    def _register(self, offset: int, text: str) -> None:
+        # From 0x100 on these are the SR-IOV capability's, of virtual functions.
+        if (0x10 <= offset <= 0x24 and offset % 4 == 0) or offset in _ROM_REGISTERS:
+            self._first(offset, text)
+
+    def _first(self, offset: int, text: str) -> None:
+        index = (offset - 0x10) // 4
+        bar = _bar(index, text)
+        if bar is None:
+            return
+        if offset in _ROM_REGISTERS:
+            # A ROM without an address reads as its size mask: it seems to end at 4 GiB.
+            base = None if bar.end == 1 << 32 else bar.base
+            self.known.setdefault("rom", Rom(base, bar.size))
+        else:
+            self.firmware.setdefault(index, bar)
+            self.now.setdefault(index, bar)
+
+    def _changed(self, index: str | None, rest: str) -> None:
+        if len(self.problems) < _PROBLEM_LIMIT:
+            self.problems.append(f'boot log: "{rest[:160]}"')
+        assigned = re.search(r"\bassigned\b|\bset to\b", rest)
+        if index is None or index == "6" or not assigned:
+            return
+        bar = _bar(int(index), rest)
+        if bar is not None:
+            self.now[bar.index] = bar
+
+    def function(self, name: str) -> Function | None:
+        """Return the function; None where the log has only lines of no account about it."""
+        if not self.known and not self.firmware and not self.problems:
+            return None
+        values = dict(self.known)
+        if "vendor" in values or self.firmware:
+            values["firmware_bars"] = tuple(self.firmware[index] for index in sorted(self.firmware))
+        if values.get("header_type", 0) == 0 and "firmware_bars" in values:
+            values.setdefault("rom", None)
+        if "firmware_bars" in values:
+            values["bars"] = tuple(self.now[index] for index in sorted(self.now))
+        problems = tuple(dict.fromkeys(self.problems))
+        return Function(self.bdf, **values, problems=problems, provenance=dict.fromkeys(values, name))
+
+
+def _bar(index: int, text: str) -> Bar | None:
+    """Return the range in brackets as a BAR; None where there is none that is understood."""
+    match = _PLACE.search(text)
+    if match is None:
+        return None
+    kind, start, end, size, flags = match.groups()
+    if size is not None:
+        base, length = None, int(size, 16)
+    else:
+        base, length = int(start, 16) or None, int(end, 16) - int(start, 16) + 1
+    if length <= 0:
+        return None
+    if kind == "io":
+        return Bar(index, "io", base, length)
+    words = flags.split()
+    return Bar(index, "mem", base, length, 64 if "64bit" in words else 32, "pref" in words)

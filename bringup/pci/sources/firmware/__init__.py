@@ -1,0 +1,1 @@
+"""The firmware probe's report: frames, records, and the machine they describe."""

@@ -1,0 +1,1 @@
+"""What lspci prints, in its several forms."""

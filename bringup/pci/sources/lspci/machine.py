@@ -1,0 +1,140 @@
+"""The records of `lspci -vmmnnk`: ids, names, drivers and places; no BARs, interrupts or capabilities.
+
+Format: pciutils lspci(8), "Machine readable output". The address is `Slot` in `-vmm` and `Device` in `-vm`.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Iterator
+from functools import lru_cache
+from typing import Any
+
+from bringup.base.errors import UsageError
+from bringup.pci.model import Bdf, Function, Machine, SourceInfo
+from bringup.pci.sources.common import lines_of, told_elsewhere
+from bringup.pci.sources.lspci.text import MAX_BYTES
+
+KIND = "lspci-machine"
+
+_SNIFFED_BYTES = 64 << 10
+_SNIFFED_LINES = 5
+_MAX_LINE = 4096
+_MAX_PAIRS = 1 << 12
+_ADDRESS = re.compile(r"(?:Slot|Device):\t((?:[0-9a-f]{4,8}:)?[0-9a-f]{2}:[01][0-9a-f]\.[0-7])\s*")
+_ADDRESS_KEYS = ("Slot:", "Device:")
+# Bare digits are an id only alone (-n): a name may end in four digits.
+_ID = re.compile(r"(?:(.*) )?\[([0-9a-f]{4})\]|([0-9a-f]{4})")
+_HEX = re.compile(r"[0-9a-f]{1,2}")
+_DECIMAL = re.compile(r"-?\d{1,9}")
+_IDS = {
+    "Class": ("class_code", "class_name"),
+    "Vendor": ("vendor", "vendor_name"),
+    "Device": ("device", "device_name"),
+}
+_BYTES = {"Rev": "revision", "ProgIf": "prog_if"}
+_NUMBERS = {"NUMANode": "numa_node", "IOMMUGroup": "iommu_group"}
+_TEXTS = {"PhySlot": "slot", "Driver": "driver"}
+
+_Pairs = list[tuple[str, str]]
+
+
+def looks_like(data: bytes) -> bool:
+    """Whether this is lspci's machine readable text: a record's address is among its first lines."""
+    lines = data[:_SNIFFED_BYTES].decode("utf-8", "replace").splitlines()
+    first = [line for line in lines if line.strip()][:_SNIFFED_LINES]
+    return any(_ADDRESS.fullmatch(line[:_MAX_LINE]) for line in first)
+
+
+def parse(data: bytes, name: str = KIND) -> Machine:
+    """Return the machine that the records show; provenance is `name`.
+
+    Raises UsageError for a text without records, with two of one address, with a broken line, or too large.
+    """
+    if len(data) > MAX_BYTES:
+        raise UsageError(f"{name}: {len(data)} bytes are too many for the text of one machine")
+    functions: dict[Bdf, Function] = {}
+    for bdf, pairs in _records(data, name):
+        if bdf in functions:
+            raise UsageError(
+                f"{name}: two functions at {bdf.short}: this text holds more than one machine",
+                hint="keep one machine's listing in a file",
+            )
+        known = _known(pairs)
+        functions[bdf] = Function(bdf=bdf, provenance=dict.fromkeys(known, name), **known)
+    if not functions:
+        raise UsageError(f"{name}: no PCI function in this text", hint="write it with: lspci -vmmnnk")
+    return Machine(
+        functions=tuple(
+            sorted(told_elsewhere(functions.values(), "driver"), key=lambda function: function.bdf)
+        ),
+        sources=(SourceInfo(name, KIND, hashlib.sha256(data).hexdigest()),),
+    )
+
+
+def _records(data: bytes, name: str) -> Iterator[tuple[Bdf, _Pairs]]:
+    bdf: Bdf | None = None
+    pairs: _Pairs = []
+    for number, raw in enumerate(lines_of(data), 1):
+        if len(raw) > _MAX_LINE:
+            raise UsageError(f"{name}, line {number}: {len(raw)} characters are no line of lspci")
+        # An address begins with one of two words: most lines need no pattern.
+        address = _ADDRESS.fullmatch(raw) if raw.startswith(_ADDRESS_KEYS) else None
+        key, colon, value = raw.partition(":\t")
+        if address is not None or not raw.strip():
+            if bdf is not None:
+                yield bdf, pairs
+            bdf, pairs = (Bdf.parse(address[1]), []) if address is not None else (None, [])
+        elif bdf is not None and colon:
+            if len(pairs) == _MAX_PAIRS:
+                raise UsageError(f"{name}, line {number}: {bdf.short} has more lines than lspci writes")
+            pairs.append((key, value.strip()))
+        elif bdf is not None:
+            raise UsageError(
+                f'{name}, line {number}: not "key:<tab>value"', hint="write it with: lspci -vmmnnk"
+            )
+    if bdf is not None:
+        yield bdf, pairs
+
+
+def _known(pairs: _Pairs) -> dict[str, Any]:
+    known: dict[str, Any] = {}
+    for key, value in pairs:
+        if key in _IDS:
+            label, number = _split(value)
+            number_field, label_field = _IDS[key]
+            if number is not None:
+                known[number_field] = number
+            if label is not None:
+                known[label_field] = label
+        elif key in _BYTES and _HEX.fullmatch(value):
+            known[_BYTES[key]] = int(value, 16)
+        elif key in _NUMBERS and _DECIMAL.fullmatch(value):
+            known[_NUMBERS[key]] = int(value)
+        elif key in _TEXTS and value:
+            known[_TEXTS[key]] = value
+    modules = tuple(value for key, value in pairs if key == "Module" and value)
+    if modules:
+        known["modules"] = modules
+    known.update(_subsystem(dict(pairs)))
+    return known
+
+
+def _subsystem(values: dict[str, str]) -> dict[str, Any]:
+    vendor_name, vendor = _split(values.get("SVendor", ""))
+    device_name, device = _split(values.get("SDevice", ""))
+    known: dict[str, Any] = {}
+    if vendor is not None and device is not None:
+        known["subsystem"] = (vendor, device)
+    names = " ".join(part for part in (vendor_name, device_name) if part)
+    if names:
+        known["subsystem_name"] = names
+    return known
+
+
+@lru_cache(maxsize=4096)  # a machine has few makers and many functions of one kind
+def _split(value: str) -> tuple[str | None, int | None]:
+    """Return name and id of `Intel Corporation [8086]`; either may be missing."""
+    match = _ID.fullmatch(value)
+    return (value or None, None) if match is None else (match[1], int(match[2] or match[3], 16))

@@ -1,0 +1,237 @@
+"""One function's lines of `lspci -v`, `-vv` or `-vvv`, without its hex rows.
+
+What lspci leaves out means something only where it had the config space and was asked for detail: the
+`Control:` line (-vv) is the sign. Then a missing `(rev ..)` is revision 0, no `Region` line is no BAR,
+and a missing `Interrupt:` line is pin register 0 unless it is a bridge's (pciutils lspci.c).
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from bringup.pci.model import INTX_PINS, Bar, Bdf, Bridge, Capability, Function, Window
+from bringup.pci.sources.lspci.capability import read_capability
+from bringup.pci.sources.lspci.region import read_bus, read_region, read_rom, read_window
+
+_HEADER = re.compile(r"((?:[0-9a-f]{4,8}:)?[0-9a-f]{2}:[01][0-9a-f]\.[0-7]) (?!\")(\S[^\t]*)")
+_NUMERIC = re.compile(r"([0-9a-f]{4}): ([0-9a-f]{4}:[0-9a-f]{4})")
+_CLASS = re.compile(r"(.*?) ?\[([0-9a-f]{4})\]")
+_IDS = re.compile(r"(?:(.*) )?\[([0-9a-f]{4}):([0-9a-f]{4})\]")
+_BARE_IDS = re.compile(r"()([0-9a-f]{4}):([0-9a-f]{4})")
+_PROG_IF = re.compile(r"([0-9a-f]{2})(?: \[.*\])?\)")
+_REVISION = re.compile(r"([0-9a-f]{2})\)")
+_INTERRUPT = re.compile(r"Interrupt: pin ([A-Z?])(?: routed to IRQ (\d{1,9}))?")
+_FLAGS_IRQ = re.compile(r", IRQ (\d{1,9})\b")
+_SIGN = re.compile(r"([\w/]+)([+-])")
+_DECIMAL = re.compile(r"-?\d{1,9}")
+# More sentences about one function help nobody, and a hostile text could make millions.
+_MAX_PROBLEMS = 32
+# Bits 0 to 10 of the command register (PCI 3.0, 6.2.2), in lspci's words.
+_COMMAND = (
+    "I/O",
+    "Mem",
+    "BusMaster",
+    "SpecCycle",
+    "MemWINV",
+    "VGASnoop",
+    "ParErr",
+    "Stepping",
+    "SERR",
+    "FastB2B",
+    "DisINTx",
+)
+_TEXTS = {"Physical Slot:": "slot", "DeviceName:": "label", "Kernel driver in use:": "driver"}
+_NUMBERS = {"NUMA node:": "numa_node", "IOMMU group:": "iommu_group"}
+
+
+@dataclass(slots=True)
+class Record:
+    """The lines of one function: its header's rest, those below it with their tabs, its config bytes."""
+
+    bdf: Bdf
+    title: str
+    lines: list[str] = field(default_factory=list)
+    config: bytearray = field(default_factory=bytearray)
+
+
+@dataclass(slots=True)
+class _Draft:
+    """What the lines told so far."""
+
+    known: dict[str, Any] = field(default_factory=dict)
+    bars: list[Bar] = field(default_factory=list)
+    bridge: Bridge | None = None
+    windows: list[Window] | None = None
+    capabilities: list[Capability] | None = None
+    hidden: bool = False
+    detail: bool = False
+    has_list: bool | None = None
+    problems: list[str] = field(default_factory=list)
+
+
+def read_header(line: str) -> Record | None:
+    """Return a new record when the line starts a function, None otherwise."""
+    match = _HEADER.fullmatch(line)
+    if match is None or ": " not in match[2]:
+        return None
+    return Record(Bdf.parse(match[1]), match[2])
+
+
+def read_record(record: Record, source: str) -> Function:
+    """Return the function that the text of a record tells, each field's provenance being `source`."""
+    draft = _Draft()
+    _read_title(record.title, draft)
+    lines = record.lines
+    for index, line in enumerate(lines):
+        # Two tabs are inside a capability: a `Region` there is that of a virtual function.
+        if line.startswith("\t") and not line.startswith("\t\t"):
+            _read_line(line[1:], lines, index, draft)
+    _finish(draft)
+    known = draft.known
+    return Function(
+        bdf=record.bdf,
+        problems=tuple(draft.problems[:_MAX_PROBLEMS]),
+        provenance=dict.fromkeys(known, source),
+        **known,
+    )
+
+
+def _read_title(title: str, draft: _Draft) -> None:
+    title, draft.known["prog_if"] = _cut(title, " (prog-if ", _PROG_IF)
+    title, draft.known["revision"] = _cut(title, " (rev ", _REVISION)
+    draft.known = {name: value for name, value in draft.known.items() if value is not None}
+    numeric = _NUMERIC.fullmatch(title)
+    if numeric is not None:
+        draft.known["class_code"] = int(numeric[1], 16)
+        title = f"[{numeric[1]}]: [{numeric[2]}]"
+    kind, _, name = title.partition(": ")
+    coded = _CLASS.fullmatch(kind)
+    if coded is not None:
+        draft.known["class_code"] = int(coded[2], 16)
+    _keep(draft, "class_name", kind if coded is None else coded[1])
+    name, ids = _ids(name)
+    _keep(draft, "device_name", name)
+    if ids is not None:
+        draft.known["vendor"], draft.known["device"] = ids
+
+
+def _cut(title: str, mark: str, pattern: re.Pattern[str]) -> tuple[str, int | None]:
+    """Take `(rev ..)` or `(prog-if ..)` off the end; names hold brackets too, so only the end counts."""
+    head, found, tail = title.rpartition(mark)
+    match = pattern.fullmatch(tail) if found else None
+    return (title, None) if match is None else (head, int(match[1], 16))
+
+
+def _ids(text: str) -> tuple[str, tuple[int, int] | None]:
+    match = _IDS.fullmatch(text) or _BARE_IDS.fullmatch(text)
+    return (text, None) if match is None else (match[1] or "", (int(match[2], 16), int(match[3], 16)))
+
+
+def _keep(draft: _Draft, name: str, text: str) -> None:
+    if text:
+        draft.known[name] = text
+
+
+def _read_line(line: str, lines: Sequence[str], index: int, draft: _Draft) -> None:
+    if line.startswith("Capabilities:"):
+        _read_capability(line, lines, index, draft)
+    elif line.startswith("Region "):
+        bar = read_region(line)
+        if bar is None or any(known.index == bar.index for known in draft.bars):
+            draft.problems.append(f'lspci region not understood or told twice: "{line[:80]}"')
+        else:
+            draft.bars.append(bar)
+    elif line.startswith("!!!"):
+        draft.problems.append(f"lspci says: {line[3:80].strip()}")
+    elif " behind bridge: " in line:
+        draft.windows = draft.windows or []
+        window = read_window(line)
+        if window is not None:
+            draft.windows.append(window)
+    elif line.startswith("Bus: "):
+        draft.bridge = read_bus(line)
+    elif "Expansion ROM at " in line:
+        draft.known["rom"] = read_rom(line)
+    else:
+        _read_plain(line, draft)
+
+
+def _read_plain(line: str, draft: _Draft) -> None:
+    """Read the lines that are a key and its value."""
+    key, _, value = line.partition(":")
+    key, value, known = key + ":", value.strip(), draft.known
+    if key == "Control:":
+        signs = dict(_SIGN.findall(value))
+        known["command"] = sum(1 << bit for bit, name in enumerate(_COMMAND) if signs.get(name) == "+")
+        draft.detail = True
+    elif key == "Status:":
+        draft.has_list = True if "Cap+" in value else False if "Cap-" in value else None
+    elif key == "Subsystem:":
+        name, ids = _ids(value)
+        _keep(draft, "subsystem_name", name)
+        if ids is not None:
+            known["subsystem"] = ids
+    elif key == "Interrupt:":
+        _read_interrupt(line, draft)
+    elif key == "Flags:" and (match := _FLAGS_IRQ.search(value)):
+        known["irq"] = int(match[1])
+    elif key in _TEXTS:
+        _keep(draft, _TEXTS[key], value)
+    elif key in _NUMBERS and _DECIMAL.fullmatch(value):
+        known[_NUMBERS[key]] = int(value)
+    elif key == "Kernel modules:":
+        known["modules"] = tuple(name.strip() for name in value.split(",") if name.strip())
+
+
+def _read_interrupt(line: str, draft: _Draft) -> None:
+    match = _INTERRUPT.match(line)
+    if match is None or (match[1] not in INTX_PINS and match[1] != "?"):
+        draft.problems.append(f'lspci interrupt not understood: "{line[:80]}"')
+        # The line is there, so the pin register is not 0: what it is stays unknown.
+        draft.known["intx_pin"] = ...
+        return
+    draft.known["intx_pin"] = None if match[1] == "?" else match[1]
+    if match[2] is not None:
+        # 0 is Linux's word for none.
+        draft.known["irq"] = int(match[2]) or None
+
+
+def _read_capability(line: str, lines: Sequence[str], index: int, draft: _Draft) -> None:
+    if "<access denied>" in line:
+        draft.hidden = True
+        return
+    draft.capabilities = draft.capabilities or []
+    end = index + 1
+    while end < len(lines) and lines[end].startswith("\t\t"):
+        end += 1
+    found = read_capability(line, [detail.strip() for detail in lines[index + 1 : end]])
+    if found is None:
+        draft.problems.append(f'lspci capability not understood: "{line[:80]}"')
+    else:
+        draft.capabilities.append(found)
+
+
+def _finish(draft: _Draft) -> None:
+    """Add what several lines tell together, and what a detailed listing tells by leaving it out."""
+    known = draft.known
+    if draft.bridge is not None:
+        windows = None if draft.windows is None else tuple(draft.windows)
+        known["bridge"] = replace(draft.bridge, windows=windows)
+        if draft.windows is not None:
+            known["header_type"] = 1
+    if draft.detail:
+        known.setdefault("revision", 0)
+        known.setdefault("prog_if", 0)
+        # Old lspci never printed this line for bridges, whatever their pin register held.
+        if draft.bridge is None:
+            known.setdefault("intx_pin", None)
+        known.setdefault("rom", None)
+    if known.get("intx_pin") is ...:
+        del known["intx_pin"]
+    if draft.detail or draft.bars:
+        known["bars"] = tuple(sorted(draft.bars, key=lambda bar: bar.index))
+    if not draft.hidden and (draft.capabilities is not None or draft.has_list is False):
+        known["capabilities"] = tuple(draft.capabilities or ())

@@ -1,0 +1,1 @@
+"""What FreeBSD's pciconf prints."""

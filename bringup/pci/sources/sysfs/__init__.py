@@ -1,0 +1,1 @@
+"""PCI functions as Linux shows them in sysfs."""

@@ -1,0 +1,1 @@
+"""Who is behind whom, and which buses nobody is seen to lead to."""

@@ -1,0 +1,72 @@
+"""Board profiles: what is known of a model of board, from TOML files that a person can write by hand.
+
+    profile = load_profile("supermicro-e300-9d")
+    profile.serial.sol_port.value       # 0x2f8
+    profile.serial.sol_port.source      # where that is known from
+    profile.unconfirmed("bmc")          # what is only inferred
+
+The models live in `bringup.profile.model`; they are imported on first use, because listing names needs none.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from bringup.base.errors import ProfileError
+from bringup.base.firmware import Firmware
+from bringup.profile.files import find_profile, merged, profile_files, read_chain
+from bringup.profile.toml_lines import Document
+
+if TYPE_CHECKING:
+    from bringup.profile.model import Fact, Profile
+
+__all__ = ["Firmware", "Fact", "Profile", "load_profile", "profile_names"]
+
+
+def profile_names(folders: Sequence[Path] = ()) -> list[str]:
+    """Return the names of all profiles, those of a lab's own `folders` included."""
+    return list(profile_files(folders))
+
+
+def load_profile(name_or_path: str | Path, folders: Sequence[Path] = ()) -> Profile:
+    """Read, merge and check a profile; raises ProfileError with FILE:LINE of what is wrong.
+
+    `folders` are searched before the profiles that this tool brings along.
+    """
+    from bringup.profile.check import validate
+    from bringup.profile.model import Profile
+
+    path = find_profile(name_or_path, folders)
+    chain = read_chain(path, folders)
+    for document in chain:
+        if "name" in document.data:
+            raise ProfileError(
+                f"{document.place(('name',))}: unknown key `name` in the top of the file",
+                hint="a profile is named by its file; use `title` for people",
+            )
+    profile = validate(Profile, {**merged(chain), "name": path.stem}, chain)
+    _check_sources(profile, chain)
+    return profile
+
+
+def _check_sources(profile: Profile, chain: Sequence[Document]) -> None:
+    from bringup.profile.check import did_you_mean, place_of
+
+    for path, fact in profile.facts():
+        if fact.source_key not in profile.sources:
+            place = place_of(chain, (*path, "source"))
+            meant = did_you_mean(fact.source_key, list(profile.sources))
+            raise ProfileError(
+                f"{place}: the source `{fact.source_key}` is not in [sources]{meant}",
+                hint="add it to [sources] with a sentence on where this can be read",
+            )
+
+
+def __getattr__(name: str) -> Any:
+    if name in ("Fact", "Profile"):
+        from bringup.profile import model as profile_model
+
+        return getattr(profile_model, name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

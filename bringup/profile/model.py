@@ -1,0 +1,326 @@
+"""What a board profile holds, as pydantic models; boards/*.toml is the same shape in TOML.
+
+Every fact carries a grade and a source. HIGH: read in a machine's own output, a shipped configuration or
+source code for exactly this item. MED: read for a sibling, or in one secondary source. INF: inferred, to be
+verified on the board. A fact that nobody has observed is absent (None), never zero. Units are part of
+names.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Annotated, Any, Generic, Literal, TypeVar
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from bringup.base.stage import Stage
+from bringup.profile.kinds import (
+    Baud,
+    Bdf,
+    Byte,
+    FirmwareName,
+    IoPort,
+    Many,
+    PciId,
+    Seconds,
+    Text,
+)
+from bringup.profile.toml_lines import KeyPath, dotted
+
+Grade = Literal["HIGH", "MED", "INF"]
+T = TypeVar("T")
+
+
+class _Model(BaseModel):
+    model_config = ConfigDict(strict=True, extra="forbid", frozen=True, allow_inf_nan=False)
+
+
+class Sourced(_Model):
+    """Anything that says how well it is known; `source` begins with a key of the profile's `[sources]`."""
+
+    grade: Grade
+    source: Text
+
+    @property
+    def source_key(self) -> str:
+        """The key in `[sources]`: what stands before the first colon."""
+        return self.source.partition(":")[0].strip()
+
+
+class Fact(Sourced, Generic[T]):
+    """One value with its grade and source."""
+
+    value: T
+
+
+class Identity(_Model):
+    """How a unit of this model names itself (SMBIOS types 1, 2 and 4)."""
+
+    manufacturer: Fact[Text]
+    system_product: Fact[Text]
+    baseboard_product: Fact[Text]
+    subsystem: Fact[PciId] | None = None
+    cpu: Fact[Text]
+    cpu_threads: Fact[Annotated[int, Field(ge=1, le=1024)]]
+
+
+class Serial(_Model):
+    """The serial port that Serial-over-LAN reaches."""
+
+    sol_port: Fact[IoPort]
+    sol_irq: Fact[Byte]
+    baud: Fact[Baud]
+    linux_console: Fact[Text]
+
+
+class BootFlags(_Model):
+    """The five data bytes of boot option parameter 5 (IPMI 2.0 28.13, table 28-14)."""
+
+    bios_network_once: Fact[Many[Byte]]
+    bios_network_persistent: Fact[Many[Byte]]
+    uefi_network_once: Fact[Many[Byte]]
+    uefi_network_persistent: Fact[Many[Byte]]
+    uefi_setup_once: Fact[Many[Byte]]
+
+    @model_validator(mode="after")
+    def _five_bytes(self) -> BootFlags:
+        for name in type(self).model_fields:
+            if len(getattr(self, name).value) != 5:
+                raise ValueError(f"`{name}` has {len(getattr(self, name).value)} bytes, expected 5")
+        return self
+
+
+class Bmc(_Model):
+    """The baseboard management controller and what it needs to be treated like."""
+
+    manufacturer_id: Fact[Annotated[int, Field(ge=0, lt=1 << 20)]]
+    kcs_port: Fact[IoPort]
+    lan_channel: Fact[Annotated[int, Field(ge=0, le=15)]]
+    admin_user_id: Fact[Annotated[int, Field(ge=1, le=63)]]
+    cipher_order: Fact[Many[Byte]]
+    min_command_spacing_s: Fact[Annotated[float, Field(ge=0, le=60)]]
+    boot_flag_expiry_s: Fact[Seconds]
+    stop_boot_flag_expiry: Fact[Many[Byte]]
+    uefi_disk_selector: Fact[Byte]
+    boot_flags: BootFlags
+
+
+class FirmwareRoutes(_Model):
+    """Which ways of starting the board has, and which one is taken when nobody says."""
+
+    supported: Fact[Many[FirmwareName]]
+    default: Fact[FirmwareName]
+
+    @model_validator(mode="after")
+    def _default_is_supported(self) -> FirmwareRoutes:
+        if self.default.value not in self.supported.value:
+            raise ValueError(f'`default` is "{self.default.value}", which `supported` does not list')
+        return self
+
+
+class NetbootPort(Sourced):
+    """A port that was seen to offer network boot, and under which firmware."""
+
+    port: Text
+    firmware: Many[FirmwareName]
+
+
+class Netboot(_Model):
+    """Network boot; an empty `ports` means not observed, not impossible."""
+
+    client_architectures: Fact[Many[Annotated[int, Field(ge=0, le=0xFFFF)]]]
+    ports: Many[NetbootPort]
+
+
+class Bar(_Model):
+    """One base address register: its slot (0 to 5), kind and size."""
+
+    index: Annotated[int, Field(ge=0, le=5)]
+    kind: Literal["memory", "memory64", "io"]
+    size_bytes: Annotated[int, Field(ge=4)]
+
+    @model_validator(mode="after")
+    def _size_is_power_of_two(self) -> Bar:
+        if self.size_bytes & (self.size_bytes - 1):
+            raise ValueError(f"`size_bytes` is {self.size_bytes}, expected a power of two (PCI 3.0 6.2.5.1)")
+        return self
+
+
+class Nic(_Model):
+    """One Ethernet function. Match it by `id` and `subsystem`; `seen_at` moves with cards and settings."""
+
+    name: Text
+    model: Text
+    driver: Text | None = None
+    optional: bool = False
+    id: Fact[PciId]
+    subsystem: Fact[PciId] | None = None
+    smbios_name: Fact[Text] | None = None
+    seen_at: Fact[Many[Bdf]] | None = None
+    bars: Fact[Many[Bar]] | None = None
+    intx_pin: Fact[Literal["A", "B", "C", "D"]] | None = None
+    ioapic_pin: Fact[Annotated[int, Field(ge=0, le=239)]] | None = None
+
+
+class Interrupts(_Model):
+    """How a passed-through function's INTx is written in the VM's configuration.
+
+    `root_port_rule` is the IOAPIC pin at which INTA arrives as a root port sees it; INTB to INTD follow.
+    Below the root port each bridge turns the pin by the number of the device behind it (PCI-to-PCI Bridge
+    1.2, 9.1).
+    """
+
+    ioapic: Fact[Annotated[int, Field(ge=0, le=15)]]
+    level_trig: Fact[Annotated[int, Field(ge=0, le=1)]]
+    active_low: Fact[Annotated[int, Field(ge=0, le=1)]]
+    root_port_rule: Fact[Annotated[int, Field(ge=0, le=236)]] | None = None
+
+
+class ExpectedFunctions(Sourced):
+    """Functions that every unit of this model shows; anything else is another board or a broken capture."""
+
+    id: PciId
+    what: Text
+    count: Annotated[int, Field(ge=1, le=256)]
+
+
+class Pci(_Model):
+    """What a complete capture of this model holds."""
+
+    functions_seen: Fact[Annotated[int, Field(ge=1, le=65536)]] | None = None
+    expected: Many[ExpectedFunctions]
+
+
+class Hypervisor(_Model):
+    """Limits of the seL4 VMM that this board comes near to."""
+
+    pci_max_devices: Fact[Annotated[int, Field(ge=1)]]
+    bar_limit_bytes: Fact[Annotated[int, Field(ge=1)]]
+
+
+class StageTime(Sourced):
+    """Time from the stage before to this one: usual, and when it counts as stalled (both in seconds)."""
+
+    expected_s: Seconds
+    timeout_s: Seconds
+
+    @model_validator(mode="after")
+    def _timeout_is_longer(self) -> StageTime:
+        if self.timeout_s <= self.expected_s:
+            raise ValueError(
+                f"`timeout_s` ({self.timeout_s:g}) must be greater than `expected_s` ({self.expected_s:g})"
+            )
+        return self
+
+
+class StageTimes(_Model):
+    """One entry per stage, in the order of a boot."""
+
+    model_config = ConfigDict(alias_generator=lambda name: name.replace("_", "-"))
+
+    power: StageTime
+    firmware: StageTime
+    dhcp: StageTime
+    loader: StageTime
+    kernel_image: StageTime
+    modules: StageTime
+    kernel: StageTime
+    user_space: StageTime
+    vmm: StageTime
+    guest: StageTime
+    login: StageTime
+
+    def of(self, stage: Stage) -> StageTime:
+        """Return the times of one stage."""
+        times = getattr(self, stage.value.replace("-", "_"))
+        assert isinstance(times, StageTime)  # noqa: S101  # every Stage is a field
+        return times
+
+
+class BiosSetting(_Model):
+    """One setting by its exact menu and name; `default` is None where it was not read."""
+
+    menu: Text
+    name: Text
+    wanted: Text
+    default: Text | None = None
+    why: Text
+
+
+class Bios(_Model):
+    """Settings to check; `read_on` says which board and BIOS version the names come from."""
+
+    read_on: Fact[Text]
+    settings: Many[BiosSetting]
+    lan_settings: Many[BiosSetting]
+
+
+class Profile(_Model):
+    """Facts about one model of board."""
+
+    name: Text
+    title: Text
+    summary: Text
+    virtual: bool = False
+    notes: Many[Text] = ()
+    sources: dict[str, Text]
+    identity: Identity
+    serial: Serial
+    bmc: Bmc
+    firmware: FirmwareRoutes
+    netboot: Netboot
+    nics: Many[Nic]
+    interrupts: Interrupts
+    pci: Pci
+    hypervisor: Hypervisor
+    stages: StageTimes
+    bios: Bios
+
+    @model_validator(mode="after")
+    def _nic_names_differ(self) -> Profile:
+        names = [nic.name for nic in self.nics]
+        for name in names:
+            if names.count(name) > 1:
+                raise ValueError(f'two entries of `nics` have the name "{name}"')
+        return self
+
+    def facts(self) -> Iterator[tuple[KeyPath, Sourced]]:
+        """Yield every fact with its path as it is written in TOML."""
+        yield from _facts(self, ())
+
+    def unconfirmed(self, *sections: str) -> tuple[str, ...]:
+        """Name what in these sections (default: all) is only inferred, grade INF, as `path = value`.
+
+        A section is a dotted path such as `bmc` or `stages.firmware`. Whoever acts on facts passes the
+        sections used, so that no inference is acted on silently.
+        """
+        wanted = [tuple(section.split(".")) for section in sections]
+        return tuple(
+            f"{dotted(path)} = {_shown_value(fact)}"
+            for path, fact in self.facts()
+            if fact.grade == "INF" and (not wanted or any(path[: len(part)] == part for part in wanted))
+        )
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the profile as plain JSON data, keys as in TOML."""
+        return self.model_dump(mode="json", by_alias=True)
+
+
+def _facts(value: Any, path: KeyPath) -> Iterator[tuple[KeyPath, Sourced]]:
+    if isinstance(value, Sourced):
+        yield path, value
+    elif isinstance(value, BaseModel):
+        for name, field in type(value).model_fields.items():
+            yield from _facts(getattr(value, name), (*path, field.alias or name))
+    elif isinstance(value, tuple):
+        for position, element in enumerate(value):
+            yield from _facts(element, (*path, position))
+
+
+def _shown_value(fact: Sourced) -> str:
+    if isinstance(fact, StageTime):
+        return f"{fact.expected_s:g} s, at most {fact.timeout_s:g} s"
+    if isinstance(fact, Fact):
+        value = fact.value
+        return str(list(value)) if isinstance(value, tuple) else str(value)
+    return ", ".join(f"{key} {value}" for key, value in fact.model_dump(exclude={"grade", "source"}).items())

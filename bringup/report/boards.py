@@ -1,0 +1,196 @@
+"""A board and its profile as text for a technician: what holds, how well it is known, what to check."""
+
+from __future__ import annotations
+
+import textwrap
+from collections.abc import Callable, Iterator
+from typing import Any
+
+from bringup.base.stage import BOOT_STAGES
+from bringup.lab.inventory import Board
+from bringup.profile.model import Bar, BiosSetting, Fact, Nic, Profile
+from bringup.report.run import size
+from bringup.report.style import emphasis, table
+
+_WIDTH = 118
+_LABEL = 10
+_UNKNOWN = "not observed"
+_NIC_HEADERS = ("name", "id", "subsystem", "seen at", "BARs", "INTx", "IOAPIC pin")
+_GRADES = (
+    "[MED] read for a sibling or second-hand; [INF] inferred, verify it on your unit; "
+    "unmarked: read for exactly this model"
+)
+_BAR_KIND = {"memory": "", "memory64": " 64-bit", "io": " I/O"}
+
+
+def board_lines(board: Board) -> Iterator[str]:
+    """Yield how this lab reaches a board."""
+    yield _line("board", emphasis(board.name))
+    if board.twin:
+        yield _line("", "virtual: `bringup boot` starts it, `bringup twin up` leaves it up")
+    if board.bmc:
+        bmc = board.bmc
+        login = f"{bmc.user}, password from {bmc.password_from}"
+        yield _line("BMC", f"{bmc.address} port {bmc.port}, user {login}")
+    if board.macs:
+        others = [mac for mac in board.macs if mac != board.boot_mac]
+        yield _line(
+            "boots", f"from {board.boot_mac}" + (f"; also its own: {', '.join(others)}" if others else "")
+        )
+    if board.network:
+        network = board.network
+        given = f", the board gets {network.board_address}" if network.board_address else ""
+        yield _line("network", f"{network.interface}, {network.mode}, this host {network.address}{given}")
+    rate = f", {board.baud} baud" if board.baud else ""
+    yield _line("console", ("Serial-over-LAN" if board.serial == "sol" else board.serial) + rate)
+    yield ""
+
+
+def profile_lines(profile: Profile) -> Iterator[str]:
+    """Yield a profile: identity, console, BMC, boot, NICs, times, settings to check, notes and sources."""
+    yield _line("profile", f"{emphasis(profile.name)}  {profile.title}")
+    yield from _wrapped("", profile.summary)
+    yield from _hardware(profile)
+    yield from _booting(profile)
+    yield from _section("NICs", table(_NIC_HEADERS, _nics(profile)))
+    yield from _section("times", table(["stage", "usual", "at most", "source"], _times(profile)))
+    yield from _settings(profile)
+    yield ""
+    for note in profile.notes:
+        yield from _wrapped("note", note)
+    yield ""
+    used = {fact.source_key for _, fact in profile.facts()}
+    for key, text in profile.sources.items():
+        if key in used:
+            yield from _wrapped("source", f"{key}: {text}")
+    yield from _wrapped("grades", _GRADES)
+
+
+def _hardware(profile: Profile) -> Iterator[str]:
+    who, serial, bmc = profile.identity, profile.serial, profile.bmc
+    yield _line(
+        "identity",
+        f"{_show(who.manufacturer)} {_show(who.system_product)}, baseboard {_show(who.baseboard_product)}",
+    )
+    yield _line("", f"{_show(who.cpu)}; threads: {_show(who.cpu_threads)}; subsystem {_show(who.subsystem)}")
+    yield _line(
+        "console",
+        f"Serial-over-LAN on I/O port {_show(serial.sol_port, hex)}, IRQ {_show(serial.sol_irq)}, "
+        f"{_show(serial.baud)} baud, Linux {_show(serial.linux_console)}",
+    )
+    yield _line(
+        "BMC",
+        f"manufacturer {_show(bmc.manufacturer_id)}, KCS at {_show(bmc.kcs_port, hex)}, LAN channel "
+        f"{_show(bmc.lan_channel)}, administrator is user {_show(bmc.admin_user_id)}",
+    )
+    yield _line(
+        "",
+        f"cipher suites in order {_show(bmc.cipher_order, _listed)}, at least "
+        f"{_show(bmc.min_command_spacing_s, _seconds)} between commands",
+    )
+    yield _line(
+        "",
+        f"boot override expires after {_show(bmc.boot_flag_expiry_s, _seconds)} unless stopped first: raw "
+        f"{_show(bmc.stop_boot_flag_expiry, _raw)}; "
+        f"UEFI disk is selector {_show(bmc.uefi_disk_selector, hex)}",
+    )
+
+
+def _booting(profile: Profile) -> Iterator[str]:
+    routes, ports = profile.firmware, profile.netboot.ports
+    yield _line("firmware", f"{_show(routes.supported, _listed)}; default {_show(routes.default)}")
+    offered = "; ".join(f"{entry.port} ({_listed(entry.firmware)})" for entry in ports)
+    yield _line("netboot", offered or f"which ports can: {_UNKNOWN}")
+    pci, limits, interrupts = profile.pci, profile.hypervisor, profile.interrupts
+    expected = ", ".join(f"{entry.count}x {entry.id} {entry.what}" for entry in pci.expected)
+    yield from _wrapped("PCI", f"functions seen: {_show(pci.functions_seen)}; every unit has {expected}")
+    yield from _wrapped(
+        "VMM limits",
+        f"{_show(limits.pci_max_devices)} PCI functions, BARs below {_show(limits.bar_limit_bytes, size)}; "
+        f"INTx entries: ioapic {_show(interrupts.ioapic)}, level_trig {_show(interrupts.level_trig)}, "
+        f"active_low {_show(interrupts.active_low)}",
+    )
+
+
+def _nics(profile: Profile) -> list[list[str]]:
+    return [
+        [
+            nic.name + (" (optional)" if nic.optional else ""),
+            _show(nic.id),
+            _show(nic.subsystem),
+            _show(nic.seen_at, _listed),
+            _show(nic.bars, _bars),
+            _show(nic.intx_pin),
+            _pin(nic, profile),
+        ]
+        for nic in profile.nics
+    ]
+
+
+def _pin(nic: Nic, profile: Profile) -> str:
+    return _show(nic.ioapic_pin, lambda pin: f"{profile.interrupts.ioapic.value}/{pin}")
+
+
+def _times(profile: Profile) -> list[list[str]]:
+    rows = []
+    for stage in BOOT_STAGES:
+        time = profile.stages.of(stage)
+        rows.append(
+            [str(stage), _seconds(time.expected_s), _seconds(time.timeout_s) + _mark(time.grade), time.source]
+        )
+    return rows
+
+
+def _settings(profile: Profile) -> Iterator[str]:
+    bios = profile.bios
+    settings: list[BiosSetting] = [*bios.settings, *bios.lan_settings]
+    if not settings:
+        return
+    yield ""
+    yield _line("BIOS", f"settings to check (names read on {_show(bios.read_on)})")
+    menu = ""
+    for setting in settings:
+        if setting.menu != menu:
+            menu = setting.menu
+            yield f"  {menu}"
+        yield f"    {setting.name} = {emphasis(setting.wanted)}"
+        yield f"        {setting.why} (default: {setting.default or _UNKNOWN})"
+
+
+def _show(fact: Fact[Any] | None, form: Callable[[Any], str] = str) -> str:
+    return _UNKNOWN if fact is None else form(fact.value) + _mark(fact.grade)
+
+
+def _mark(grade: str) -> str:
+    return "" if grade == "HIGH" else f" [{grade}]"
+
+
+def _listed(values: tuple[Any, ...]) -> str:
+    return ", ".join(str(value) for value in values)
+
+
+def _raw(values: tuple[int, ...]) -> str:
+    return " ".join(f"0x{value:02x}" for value in values)
+
+
+def _bars(bars: tuple[Bar, ...]) -> str:
+    return ", ".join(f"{bar.index}: {size(bar.size_bytes)}{_BAR_KIND[bar.kind]}" for bar in bars)
+
+
+def _seconds(value: float) -> str:
+    return f"{value:g} s"
+
+
+def _section(label: str, body: str) -> Iterator[str]:
+    yield ""
+    yield label
+    yield from (f"  {line}" for line in body.splitlines())
+
+
+def _line(label: str, text: str) -> str:
+    return f"{label:<{_LABEL}}  {text}"
+
+
+def _wrapped(label: str, text: str) -> Iterator[str]:
+    for number, part in enumerate(textwrap.wrap(text, _WIDTH - _LABEL - 2, break_on_hyphens=False)):
+        yield _line(label if number == 0 else "", part)

@@ -1,0 +1,202 @@
+"""What a person sees while a board boots: one line per thing that happened, and what is awaited now."""
+
+from __future__ import annotations
+
+import time
+from types import TracebackType
+from typing import TYPE_CHECKING, Any
+
+from bringup.base.events import Event
+from bringup.base.stage import Stage
+from bringup.boot.plan import Plan
+from bringup.report.run import image_line, size
+from bringup.report.style import glyph, is_terminal, plain, say
+
+if TYPE_CHECKING:
+    from rich.live import Live
+    from rich.spinner import Spinner
+
+_REFRESH_S = 0.2
+
+
+class BootView:
+    """Listens to a run's events; on a terminal the last line shows what is awaited and for how long."""
+
+    def __init__(self, plan: Plan, *, quiet: bool, usual_s: float | None) -> None:
+        self._plan = plan
+        self._quiet = quiet
+        self._usual_s = usual_s
+        self._origin_s = time.monotonic()
+        self._live: Live | None = None
+        self._spinner: Spinner | None = None
+        self._awaited = "starting"
+        self._since_s = self._origin_s
+        self._told_stages: set[str] = set()
+        self._told_failure = False
+        self._refreshed_s = 0.0
+
+    def __enter__(self) -> BootView:
+        if self._quiet:
+            return self
+        say(f"image     {image_line(self._plan.image)}")
+        if is_terminal():
+            from rich.console import Console
+            from rich.live import Live
+            from rich.spinner import Spinner
+
+            # Not redirected: what else asks stderr whether it is a terminal must get a true answer.
+            self._spinner = Spinner("dots")
+            self._live = Live(
+                self._spinner,
+                console=Console(stderr=True),
+                redirect_stderr=False,
+                redirect_stdout=False,
+                transient=True,
+            )
+            self._live.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._live is not None:
+            self._live.stop()
+
+    def __call__(self, event: Event) -> None:
+        """Show one event, if it is one that people need."""
+        if self._quiet:
+            return
+        line = self._line(event)
+        if line is not None:
+            mark, name, text = line
+            self._print(f"{event.at_s - self._origin_s:6.1f} s  {glyph(mark)} {name:<10}  {text}")
+        if event.kind == "run.step" and event.data["state"] == "begin" and event.data["step"] != "watch":
+            self._await(event.text, event.at_s)
+        elif event.kind == "run.waiting":
+            self._await(_waiting_text(event), event.at_s)
+        elif event.kind in ("http.progress", "tftp.progress", "console.upload_progress"):
+            self._awaited = _transfer_text(event)
+        if self._spinner is not None and event.at_s - self._refreshed_s >= _REFRESH_S:
+            self._refreshed_s = event.at_s
+            self._spinner.update(text=self._waiting(event.at_s))
+
+    def _line(self, event: Event) -> tuple[str, str, str] | None:
+        show = _LINES.get(event.kind)
+        return None if show is None else show(self, event)
+
+    def _await(self, what: str, since_s: float) -> None:
+        self._awaited, self._since_s = what, since_s
+
+    def _waiting(self, now_s: float) -> str:
+        elapsed_s = now_s - self._origin_s
+        whole = (
+            f"{elapsed_s:.0f} s"
+            if self._usual_s is None
+            else f"{elapsed_s:.0f} of usually {self._usual_s:.0f} s"
+        )
+        return f"{self._awaited}  {now_s - self._since_s:.0f} s     boot {whole}"
+
+    def _print(self, text: str) -> None:
+        if self._live is None:
+            say(text)
+        else:
+            from rich.text import Text
+
+            self._live.console.print(Text.from_ansi(plain(text)), soft_wrap=True)
+
+    # One small function per kind of event that people read.
+
+    def _stage(self, event: Event) -> tuple[str, str, str] | None:
+        name = event.data["stage"]
+        vm = event.data.get("vm")
+        key = f"{name}/{vm}" if vm is not None else name
+        if name is None or key in self._told_stages or Stage(name) in _SHOWN_BY_SERVERS:
+            return None
+        self._told_stages.add(key)
+        label = _STAGE_LABEL.get(name, name)
+        which = "" if vm is None else f"VM {vm}: "
+        return "ok", label, f'{which}"{event.text.strip()[:90]}"'
+
+    def _power(self, event: Event) -> tuple[str, str, str]:
+        return "ok", "power", event.text
+
+    def _failure(self, event: Event) -> tuple[str, str, str] | None:
+        # What only says that something went wrong before adds nothing to a line that says what.
+        if self._told_failure and event.data.get("generic"):
+            return None
+        self._told_failure = True
+        return "bad", "board", event.text.strip()
+
+    def _override(self, event: Event) -> tuple[str, str, str] | None:
+        return ("ok", "override", event.text) if event.data.get("device") != "none" else None
+
+    def _served(self, event: Event) -> tuple[str, str, str] | None:
+        role = event.data.get("role", "other")
+        label = _ROLE_LABEL.get(role)
+        if label is None:
+            return None
+        count, seconds = event.data["bytes"], event.data["seconds"]
+        protocol = event.source.upper()
+        rate = ""
+        if count >= 1 << 20 and seconds > 0:
+            rate = f"  {count / seconds / (1 << 20):.0f} MiB/s"
+        return "ok", label, f"{size(count)} by {protocol}{rate}"
+
+    def _dhcp(self, event: Event) -> tuple[str, str, str] | None:
+        key = f"dhcp/{event.data.get('file')}"
+        if key in self._told_stages:
+            return None
+        self._told_stages.add(key)
+        return "ok", "dhcp", event.text
+
+
+def _waiting_text(event: Event) -> str:
+    expected_s, timeout_s = event.data["expected_s"], event.data["timeout_s"]
+    if timeout_s is None:
+        return event.text
+    return f"{event.text} (expected {expected_s:.0f} s, at most {timeout_s:.0f} s)"
+
+
+def _transfer_text(event: Event) -> str:
+    sent, total = event.data["sent"], event.data.get("size")
+    what = event.data.get("role") or "file"
+    if event.data.get("unit") == "frames":
+        return f"{what} {sent} frames" if not total else f"{what} {sent} of {total} frames"
+    if not total:
+        return f"{what} {size(sent)}"
+    return f"{what} {size(sent)} of {size(total)}, {100 * sent // total} %"
+
+
+_SHOWN_BY_SERVERS = {Stage.POWER, Stage.DHCP, Stage.KERNEL_IMAGE, Stage.MODULES}
+_STAGE_LABEL = {"user-space": "user space", "kernel": "started"}
+_ROLE_LABEL = {"loader": "loader", "kernel": "kernel", "module": "module", "initrd": "initrd"}
+
+
+def _plain(label: str, mark: str = "ok") -> Any:
+    return lambda _view, event: (mark, label, event.text)
+
+
+_LINES: dict[str, Any] = {
+    "console.attached": _plain("console"),
+    "console.lost": _plain("console", "bad"),
+    "console.gap": _plain("console", "bad"),
+    "console.stage": BootView._stage,
+    "console.failure": BootView._failure,
+    "override.read": BootView._override,
+    "override.left": _plain("override", "bad"),
+    "power.state": BootView._power,
+    "dhcp.ack": BootView._dhcp,
+    "dhcp.reply": BootView._dhcp,
+    "tftp.done": BootView._served,
+    "http.done": BootView._served,
+    "tftp.error": _plain("tftp", "bad"),
+    "http.error": _plain("http", "bad"),
+    "twin.up": _plain("twin"),
+    "power.found": _plain("board"),
+    "power.left": _plain("power", "bad"),
+    "console.probe": _plain("ramdisk"),
+    "console.report": _plain("report"),
+    "console.report_lost": _plain("report", "bad"),
+    "http.upload": _plain("capture"),
+    "console.upload": _plain("capture"),
+}

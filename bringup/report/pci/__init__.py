@@ -1,0 +1,1 @@
+"""A machine and its findings as text, tree and picture."""

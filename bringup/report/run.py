@@ -1,0 +1,128 @@
+"""A run folder as text: the answer first, evidence next, the way on last."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from bringup.boot.folders import RunFolder
+from bringup.console.log import read_log
+
+_FAULT = {
+    "ok": "",
+    "lab": "fault: lab, exit 10",
+    "image": "fault: image, exit 11",
+    "profile": "fault: profile or configuration, exit 12",
+    "tool": "fault: this tool, exit 1",
+    "interrupted": "interrupted, exit 130",
+}
+
+
+def size(count: int) -> str:
+    """Return a number of bytes in the unit that a person would choose."""
+    amount = float(count)
+    for unit in ("B", "KiB", "MiB", "GiB"):
+        if amount < 1024 or unit == "GiB":
+            return f"{amount:.0f} {unit}" if unit == "B" or amount >= 10 else f"{amount:.1f} {unit}"
+        amount /= 1024
+    raise AssertionError("unreachable")
+
+
+def image_line(image: Mapping[str, Any]) -> str:
+    """Return the image in one line: what it is, sizes, first digits of the hash."""
+    kernel = image["kernel"]
+    modules = image["modules"]
+    headers = image.get("headers") or image["kind"]
+    parts = [f"{image['title']}  kernel {size(kernel['size'])} {headers}"]
+    if modules:
+        total = sum(module["size"] for module in modules)
+        word = "module" if len(modules) == 1 else "modules"
+        parts.append(f"{len(modules)} {word} {size(total)}")
+    return ", ".join(parts) + f"     sha256 {kernel['sha256'][:8]}…"
+
+
+def verdict_lines(verdict: Mapping[str, Any], *, usual_s: float | None = None) -> Iterator[str]:
+    """Yield how a boot ended: cause, reached and missing, evidence, what to do, the run."""
+    board, run = verdict["board"], verdict["run"]
+    if verdict["verdict"] == "ok":
+        usually = f" (usually {usual_s:.1f} s)" if usual_s is not None else ""
+        further = "" if verdict["stage"] == verdict["until"] else f", then went on to {verdict['stage']}"
+        yield f"ok  {board} reached {verdict['until']} in {_seconds(verdict)}{usually}{further}     run {run}"
+        return
+    yield f"{verdict['cause']}     ({_FAULT.get(verdict['verdict'], verdict['verdict'])})"
+    reached = verdict["stage"] or "nothing"
+    if verdict["missing"]:
+        yield f"reached   {reached:<20}missing   {verdict['missing']}"
+    else:
+        yield f"reached   {reached}, then failed"
+    if verdict.get("seen"):
+        yield f"seen      {verdict['seen']}"
+    label = "do"
+    for number, item in enumerate(verdict.get("causes", ()), start=1):
+        count = f"{number}. " if len(verdict["causes"]) > 1 else ""
+        cause = f"{item['cause']}: " if item["cause"] else ""
+        yield f"{label:<8}  {count}{cause}{item['fix']}"
+        label = ""
+    yield f"run       bringup runs show {run}"
+
+
+def plan_lines(plan: Mapping[str, Any]) -> Iterator[str]:
+    """Yield a plan as text: what would happen, in order, with how long each step takes and may take."""
+    until = plan["until"] if plan["vms"] is None else f"{plan['until']} of {plan['vms']} VMs"
+    firmware = str(plan["firmware"]).upper()
+    yield f"plan      boot {plan['board']} ({plan['profile']}) under {firmware} until {until}"
+    yield f"image     {image_line(plan['image'])}"
+    for step in plan["steps"]:
+        yield f"{step['expected_s']:6.1f} s  {step['title']}     (at most {step['timeout_s']:.0f} s)"
+        for key, value in step["detail"].items():
+            yield f"            {key.replace('_', ' ')}: {value}"
+        if step["name"] == "watch":
+            for limit in plan["limits"]:
+                times = f"usually {limit['expected_s']:.0f} s, at most {limit['timeout_s']:.0f} s"
+                yield f"            {limit['stage']}: {times}"
+    if plan["unconfirmed"]:
+        yield "not confirmed on this board, inferred:"
+    for text in plan["unconfirmed"]:
+        yield f"            {text}"
+    for text in plan["cautions"]:
+        yield f"careful   {text}"
+    yield "nothing was touched"
+
+
+def run_report(run: RunFolder) -> str:
+    """Return one run as a page of text; a run that was killed says so."""
+    plan = run.read_json("plan.json") or {}
+    verdict = run.read_json("verdict.json")
+    lines = [f"run       {run.run_id}     {run.path}"]
+    if plan:
+        firmware = str(plan["firmware"]).upper()
+        how = f"{firmware}, loader {plan['loader']}, until {plan['until']}"
+        lines.append(f"board     {plan['board']} ({plan['profile']}), {how}")
+        lines.append(f"image     {image_line(plan['image'])}")
+    if verdict is None:
+        lines.append(
+            "no verdict: this run still goes on, or was killed; what it saw is in events and console log"
+        )
+        return "\n".join(lines)
+    for stage in verdict.get("stages", ()):
+        at = "      -" if stage["at_s"] is None else f"{stage['at_s']:6.1f} s"
+        lines.append(f"{at}  {stage['name']:<12}  {stage['evidence']}")
+    lines += verdict_lines(verdict)
+    return "\n".join(lines)
+
+
+def event_lines(run: RunFolder) -> Iterator[str]:
+    """Yield the recorded events as text."""
+    for event in run.events():
+        yield f"{event.at_s:9.3f} s  {event.source:<8} {event.kind:<18} {event.text}"
+
+
+def console_lines(run: RunFolder) -> Iterator[str]:
+    """Yield the console log, each line with its time in the run."""
+    for at_s, line in read_log(run.path):
+        yield f"{'-':>9}    {line}" if at_s is None else f"{at_s:9.3f} s  {line}"
+
+
+def _seconds(verdict: Mapping[str, Any]) -> str:
+    at_s = verdict.get("at_s")
+    return "an unknown time" if at_s is None else f"{at_s:.1f} s"

@@ -1,0 +1,1 @@
+"""What cannot work, and why: one module per topic, asked by everybody."""

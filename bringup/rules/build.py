@@ -1,0 +1,233 @@
+"""What the build was configured with: C45 to C48, and throughput (F6, F7)."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+from bringup.base.finding import Finding, Gap, Rule
+from bringup.camkes.app.model import Place, Setting
+from bringup.camkes.vms.vmm import COM_PORTS
+from bringup.rules.context import BUILD, PROFILE, Context
+
+Found = Iterator[Finding | Gap]
+
+C45 = Rule(
+    "C45",
+    "the native console is the serial port that Serial-over-LAN reaches",
+    "util_libs LibPlatSupportX86ConsoleDevice; seL4 console_port and debug_port",
+)
+C46 = Rule("C46", "the kernel prints", "camkes-vm RELEASE=ON switches KernelPrinting off")
+C47 = Rule(
+    "C47",
+    "the firmware leaves x2APIC off for an xAPIC kernel",
+    "seL4 KernelLAPICMode: x2APIC enabled in BIOS",
+)
+C48 = Rule(
+    "C48", "the build makes one kernel and one root task", "seL4 boot_sys.c: Expect at least one boot module"
+)
+F6 = Rule(
+    "F6", "VMs exchange data at full speed", "seL4_projects_libs#114: 150 Mbit/s without, 1.2 Gbit/s with"
+)
+F7 = Rule(
+    "F7",
+    "the queues between VMs match in size",
+    "camkes-vm Init/src/virtio_net_vswitch.c; camkes/virtqueue: 128 byte blocks, 256 of them",
+)
+
+_KERNEL = re.compile(r"kernel-(x86_64|ia32)-pc99")
+_ROOT_TASK = re.compile(r".+-image-(x86_64|ia32)-pc99")
+_QUEUE = re.compile(r"ether_(\d{1,4})_(send|recv)_shmem_size", re.ASCII)
+_BLOCK = 128
+_QUEUE_LENGTH = 256
+_FULL_FRAME = 1514
+
+
+def console_matches(context: Context) -> Found:
+    """C45; the kernel's own ports are on its command line, where a boot puts them."""
+    if not context.vms:
+        return
+    if context.build is None or context.profile is None:
+        needs = [need for need, have in ((BUILD, context.build), (PROFILE, context.profile)) if have is None]
+        yield C45.gap("whether the console is the one that SOL reaches", " and ".join(needs))
+        return
+    wanted = context.profile.serial.sol_port.value
+    name = next((com for com, port in COM_PORTS.items() if port == wanted), f"{wanted:#x}")
+    console = context.console
+    if console is None:
+        yield C45.gap("LibPlatSupportX86ConsoleDevice is not in the build", f"{BUILD} of an x86 build")
+    elif console != name:
+        yield C45.error(
+            "console-silent",
+            None,
+            None,
+            f"the build prints to {console}, and Serial-over-LAN of {context.profile.name} reaches {name}",
+            f"build with -DLibPlatSupportX86ConsoleDevice={name}, and start the kernel with "
+            f"console_port={wanted:#x} debug_port={wanted:#x}",
+            f"LibPlatSupportX86ConsoleDevice={console}",
+            f"SOL at {wanted:#x}: {context.profile.serial.sol_port.source}",
+        )
+
+
+def kernel_prints(context: Context) -> Found:
+    """C46."""
+    if not context.vms:
+        return
+    if context.build is None:
+        yield C46.gap("RELEASE", BUILD)
+    elif context.build.flag("RELEASE"):
+        yield C46.warning(
+            "kernel-silent",
+            None,
+            None,
+            "a RELEASE build: the kernel prints nothing, and a boot shows no stage between loader and VMM",
+            "for bring-up, build with -DRELEASE=OFF",
+            "RELEASE=ON",
+        )
+
+
+def xapic(context: Context) -> Found:
+    """C47."""
+    if not context.vms:
+        return
+    mode = context.build.text("KernelLAPICMode") if context.build else None
+    if mode == "X2APIC":
+        return
+    x2apic = context.assessment.machine.platform.x2apic if context.assessment else None
+    if x2apic is None:
+        yield C47.gap(
+            "whether the firmware switches x2APIC on", context.capture_with("the board's processor")
+        )
+    elif x2apic and context.build is None:
+        yield C47.gap("KernelLAPICMode (default XAPIC)", BUILD)
+    if x2apic:
+        tell = C47.error if context.build else C47.warning
+        yield tell(
+            "x2apic-on",
+            None,
+            None,
+            "the firmware switches x2APIC on, and a kernel for xAPIC (the default) refuses to start",
+            "BIOS: Advanced > CPU Configuration > Extended APIC = Disable, or build with "
+            "-DKernelLAPICMode=X2APIC",
+            f"KernelLAPICMode={mode or 'XAPIC (default)'}",
+        )
+
+
+def boot_set(context: Context) -> Found:
+    """C48: by the names in `images/`; `bringup boot --image` looks into the files."""
+    if not context.vms:
+        return
+    images = context.build.images if context.build else None
+    if images is None:
+        needs = BUILD if context.build is None else f"{BUILD} that has been built"
+        yield C48.gap("the boot set; `bringup boot --image` checks it in any case", needs)
+        return
+    kernels = [name for name in images if _KERNEL.fullmatch(name)]
+    tasks = [name for name in images if _ROOT_TASK.fullmatch(name)]
+    if len(kernels) != 1 or len(tasks) != 1 or kernels[0].split("-")[1:] != tasks[0].split("-")[-2:]:
+        yield C48.error(
+            "boot-set",
+            None,
+            None,
+            "the images folder holds "
+            + (", ".join([*kernels, *tasks][:6]) or "neither kernel nor root task"),
+            "one kernel-x86_64-pc99 and one capdl-loader-image-x86_64-pc99 of one build: run ninja",
+        )
+
+
+def translation_vspace(context: Context) -> Found:
+    """F6."""
+    if not _queues(context):
+        return
+    if context.build is None:
+        yield F6.gap("LibSel4VMUseTranslationVspace", BUILD)
+    elif not context.build.translation_vspace:
+        yield F6.note(
+            "slow-copies",
+            None,
+            None,
+            "VMs exchange frames at an eighth of the speed that a translation vspace gives",
+            "seL4_projects_libs#114, then build with -DLibSel4VMUseTranslationVspace=ON",
+            "LibSel4VMUseTranslationVspace "
+            + ("is not in the build" if context.build.translation_vspace is None else "OFF"),
+        )
+
+
+def _queues(context: Context) -> dict[tuple[str, str, str], Setting]:
+    """Return the sizes of shared memory by (VM, peer, direction)."""
+    queues = {}
+    for vm in context.vms:
+        for name, setting in vm.settings.items():
+            match = _QUEUE.fullmatch(name)
+            if match is not None and isinstance(setting.value, int):
+                queues[vm.name, f"vm{match[1]}", match[2]] = setting
+    return queues
+
+
+def queues_match(context: Context) -> Found:
+    """F7: both ends of a queue have one size, and it holds the queue's blocks."""
+    queues = _queues(context)
+    lengths = [
+        (int(setting.value), setting.place)
+        for setting in context.application.settings
+        if setting.applied and setting.attribute == "queue_length" and isinstance(setting.value, int)
+    ]
+    length, place = max(lengths, default=(_QUEUE_LENGTH, None), key=lambda pair: pair[0])
+    for (vm, peer, direction), setting in queues.items():
+        if direction != "send":
+            continue
+        size = setting.value
+        other = queues.get((peer, vm, "recv"))
+        if other is not None and other.value != size:
+            yield F7.error(
+                "queue-ends-differ",
+                other.place,
+                peer,
+                f"{vm} sends to {peer} through {_int(size)} bytes, and {peer} receives through "
+                f"{_int(other.value)}",
+                f"write the same size in {setting.instance}.{setting.attribute} and "
+                f"{other.instance}.{other.attribute}",
+                f"{setting.place}",
+            )
+        if isinstance(size, int) and 0 <= length < 1 << 32 and size < length * _BLOCK:
+            yield _queue_small(vm, setting, size, length, place)
+    yield from _stock(queues, length)
+
+
+def _queue_small(vm: str, setting: Setting, size: int, length: int, place: Place | None) -> Finding:
+    return F7.warning(
+        "queue-small",
+        setting.place,
+        vm,
+        f"{setting.instance}.{setting.attribute} is {size}, and {length} blocks of {_BLOCK} bytes need "
+        f"{length * _BLOCK}",
+        f"{setting.instance}.{setting.attribute} = {length * _BLOCK};",
+        f"queue_length {length}" + (f" at {place}" if place else " (default)"),
+    )
+
+
+def _stock(queues: dict[tuple[str, str, str], Setting], length: int) -> Found:
+    stock = [setting for setting in queues.values() if setting.value == _QUEUE_LENGTH * _BLOCK]
+    if stock and length <= _QUEUE_LENGTH:
+        held = _QUEUE_LENGTH * _BLOCK // (-(-_FULL_FRAME // _BLOCK) * _BLOCK)
+        yield F7.note(
+            "queue-stock",
+            stock[0].place,
+            None,
+            f"the queues between VMs hold {held} full frames; more are dropped with an error",
+            "for throughput: 32 times the shared memory (1048576) and a queue_length of 8192",
+        )
+
+
+def _int(value: object) -> str:
+    return str(value) if isinstance(value, int) and abs(value) < 1 << 64 else "?"
+
+
+CHECKS = (
+    (C45, console_matches),
+    (C46, kernel_prints),
+    (C47, xapic),
+    (C48, boot_set),
+    (F6, translation_vspace),
+    (F7, queues_match),
+)

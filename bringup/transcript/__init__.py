@@ -1,0 +1,1 @@
+"""What a console's text proves, live and recorded alike."""

@@ -1,0 +1,1 @@
+"""Every failure that a console can tell of: data only."""

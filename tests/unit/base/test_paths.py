@@ -1,0 +1,51 @@
+"""Folders whose content is trusted are one's own, and lock files are never reached through a link."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+from bringup.base import paths
+from bringup.base.errors import BmcBusyError, LabError
+from bringup.lab import lease
+from bringup.lab.lease import Lease
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a folder away")
+def test_a_folder_of_somebody_else_is_refused(home: Path) -> None:
+    (home / "run").mkdir(parents=True)
+    os.chown(home / "run", 65534, 65534)
+    with pytest.raises(LabError, match="not a folder of yours"):
+        paths.runtime_dir()
+
+
+def test_a_link_in_the_folders_place_is_refused(home: Path, tmp_path: Path) -> None:
+    home.mkdir()
+    (home / "run").symlink_to(tmp_path)
+    with pytest.raises(LabError, match="not a folder of yours"):
+        paths.runtime_dir()
+
+
+def test_a_lock_is_not_taken_through_a_link(tmp_path: Path) -> None:
+    victim = tmp_path / "victim"
+    victim.write_text("precious")
+    (tmp_path / "lock").symlink_to(victim)
+    with pytest.raises(OSError, match="symbolic links"):
+        paths.open_lock(tmp_path / "lock")
+    assert victim.read_text() == "precious"
+
+
+def test_a_real_board_has_one_lease_whatever_it_is_called(
+    home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    locks = tmp_path / "locks"
+    locks.mkdir()
+    monkeypatch.setattr(lease, "_HOST_LOCKS", locks)
+    with Lease("e300", "boot", bmc="10.0.0.17:623"):
+        monkeypatch.setenv("BRINGUP_HOME", str(tmp_path / "another"))
+        with pytest.raises(BmcBusyError, match="boot"):
+            Lease("rack1", "boot", bmc="10.0.0.17:623").__enter__()
+        with Lease("rack2", "boot", bmc="10.0.0.18:623"):
+            pass

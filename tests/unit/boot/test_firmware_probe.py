@@ -1,0 +1,63 @@
+"""The firmware probe as an image: how it is booted, and what is not waited for."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from bringup.base.errors import ImageError
+from bringup.base.firmware import Firmware
+from bringup.base.stage import Stage
+from bringup.boot.plan import BootRequest
+from bringup.boot.preflight import Prepared, prepare
+from bringup.image.firmware_probe import firmware_probe
+from bringup.lab.inventory import load_lab
+from bringup.pci.sources.firmware.frames import BANNER
+from bringup.probe import firmware_report
+from bringup.transcript.stages import StageReader
+
+pytestmark = pytest.mark.usefixtures("home")
+
+
+@pytest.fixture
+def built() -> Path:
+    try:
+        return firmware_probe()
+    except ImageError as error:
+        pytest.skip(f"{error.message}: {error.hint}")
+
+
+def ready(in_folder: Path, built: Path, firmware: Firmware, until: Stage | None = Stage.CAPTURE) -> Prepared:
+    request = BootRequest(firmware=firmware, until=until)
+    return prepare(load_lab(in_folder), "e300", [built], request, append=firmware_report.WORDS)
+
+
+@pytest.mark.parametrize(("firmware", "loader"), [(Firmware.BIOS, "ipxe"), (Firmware.UEFI, "grub")])
+def test_it_goes_the_way_of_a_kernel_and_speaks_on_sol(
+    in_folder: Path, built: Path, firmware: Firmware, loader: str
+) -> None:
+    boot = ready(in_folder, built, firmware)
+    assert boot.plan.loader == loader
+    assert boot.image.title == "firmware probe (not seL4)"
+    assert boot.image.kernel_args == "console_port=0x2f8 debug_port=0x2f8 wait=60 after=halt"
+    assert boot.upload_path is None
+    assert boot.plan.cautions == ()
+    assert boot.watch.reports
+
+
+def test_no_user_space_is_expected_of_it(in_folder: Path, built: Path) -> None:
+    boot = ready(in_folder, built, Firmware.BIOS)
+    stages = [limit.stage for limit in boot.plan.limits]
+    assert stages[-2:] == [Stage.KERNEL, Stage.CAPTURE]
+    assert boot.plan.limits[-1].timeout_s == firmware_report.TIMEOUT_S
+    assert not [text for text in boot.plan.unconfirmed if "user-space" in text]
+    assert ready(in_folder, built, Firmware.BIOS, until=None).plan.until is Stage.KERNEL
+
+
+def test_its_first_words_start_the_kernel_stage_and_an_exception_ends_it() -> None:
+    reader = StageReader()
+    sightings = reader.feed(b"\r\n" + BANNER + b"\r\n", 1.0)
+    assert [(s.kind, s.stage) for s in sightings] == [("stage", Stage.KERNEL)]
+    told = reader.feed(b"bringup firmware probe: exception 13 at 0x101234\r\n", 2.0)
+    assert [s.failure.code for s in told if s.failure] == ["firmware-probe-exception"]

@@ -1,0 +1,522 @@
+"""Lists of events and the verdicts they must come to."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from string import Formatter
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from bringup.base.errors import AuthenticationError, InterruptedRunError, UsageError
+from bringup.base.events import Event, Source
+from bringup.base.firmware import Firmware
+from bringup.base.stage import Stage
+from bringup.boot.causes import TABLE
+from bringup.boot.verdict import Progress, Verdict, WatchRequest
+from bringup.transcript.failures.table import FAILURES, GARBAGE
+
+MAC = "ac:1f:6b:0e:30:17"
+LIMITS = {
+    Stage.POWER: 10.0,
+    Stage.FIRMWARE: 60.0,
+    Stage.DHCP: 30.0,
+    Stage.LOADER: 20.0,
+    Stage.KERNEL_IMAGE: 15.0,
+    Stage.MODULES: 15.0,
+    Stage.KERNEL: 12.0,
+    Stage.USER_SPACE: 25.0,
+    Stage.VMM: 40.0,
+    Stage.GUEST: 41.0,
+    Stage.LOGIN: 42.0,
+}
+BIOS = WatchRequest(Firmware.BIOS, macs=(MAC,), limits=LIMITS)
+TWO_VMS = replace(BIOS, until=Stage.LOGIN, vms=2)
+
+
+def event(at_s: float, source: Source, kind: str, text: str = "", **data: Any) -> Event:
+    return Event(source, kind, text, data, at_s)
+
+
+def on(at_s: float) -> Event:
+    return event(at_s, "power", "power.state", "off → on, confirmed", state="on")
+
+
+def off(at_s: float) -> Event:
+    return event(at_s, "power", "power.state", state="off")
+
+
+def said(at_s: float, stage: Stage, marker: str = "m", line: int = 1, vm: int | None = None) -> Event:
+    return event(at_s, "console", "console.stage", marker, stage=str(stage), marker=marker, line=line, vm=vm)
+
+
+def failed(at_s: float, text: str, line: int = 41) -> Event:
+    row = next(row for row in (*FAILURES, GARBAGE) if row.text == text)
+    return event(at_s, "console", "console.failure", text, code=row.code, marker=text, line=line, vm=None)
+
+
+def dhcp(at_s: float, name: str, mac: str = MAC, **data: Any) -> Event:
+    return event(at_s, "dhcp", f"dhcp.{name}", mac=mac, **data)
+
+
+def http(at_s: float, name: str, path: str, role: str) -> Event:
+    return event(at_s, "http", f"http.{name}", path=path, role=role)
+
+
+def tftp(at_s: float, name: str, path: str, **data: Any) -> Event:
+    return event(at_s, "tftp", f"tftp.{name}", path=path, **data)
+
+
+SERVED = [
+    off(0.5),
+    on(1.0),
+    dhcp(3.0, "discover", arch=0, vendor_class="PXEClient:Arch:00000"),
+    dhcp(3.1, "offer"),
+    dhcp(3.2, "request"),
+    dhcp(3.3, "ack", file="core.0"),
+    tftp(3.4, "start", "core.0"),
+    tftp(4.0, "done", "core.0", role="loader"),
+    http(4.1, "start", "/kernel", "kernel"),
+    http(4.2, "done", "/kernel", "kernel"),
+    http(4.3, "start", "/root", "module"),
+    http(6.0, "done", "/root", "module"),
+]
+BANNER = "Boot config: disable_iommu = "
+STARTED = [*SERVED, said(6.5, Stage.KERNEL, BANNER, 20)]
+GOOD = [*STARTED, said(7.0, Stage.USER_SPACE, "Booting all finished, dropped to user space", 41)]
+VMS = [
+    *GOOD,
+    said(8.0, Stage.VMM, "e820", 50, 0),
+    said(8.1, Stage.VMM, "e820", 51, 1),
+    said(9.0, Stage.GUEST, "Linux version 6.1", 60, 0),
+    said(9.1, Stage.GUEST, "Linux version 6.1", 61, 1),
+]
+
+
+def progress(events: list[Event], request: WatchRequest = BIOS) -> Progress:
+    result = Progress(request, origin_s=0.0)
+    for item in events:
+        result.feed(item)
+    return result
+
+
+def decide(events: list[Event], request: WatchRequest = BIOS) -> tuple[Verdict, float]:
+    """Let time pass from deadline to deadline until there is a verdict; return it and when."""
+    boot = progress(events, request)
+    now_s = events[-1].at_s
+    for _ in range(20):
+        verdict = boot.decide(now_s)
+        if verdict is not None:
+            return verdict, now_s
+        deadline_s = boot.next_deadline_s
+        assert deadline_s is not None, "waits for ever"
+        assert deadline_s > now_s, "asks to be called again at once"
+        now_s = deadline_s
+    raise AssertionError("no verdict")
+
+
+def test_good_boot() -> None:
+    verdict, now_s = decide(GOOD)
+    assert (verdict.kind, verdict.exit_code, verdict.stage, verdict.missing) == (
+        "ok",
+        0,
+        Stage.USER_SPACE,
+        None,
+    )
+    assert (verdict.at_s, now_s) == (7.0, 7.5)
+    assert [(r.stage, r.at_s) for r in verdict.stages] == [
+        (Stage.POWER, 1.0),
+        (Stage.FIRMWARE, 3.0),
+        (Stage.DHCP, 3.3),
+        (Stage.LOADER, 4.0),
+        (Stage.KERNEL_IMAGE, 4.2),
+        (Stage.MODULES, 6.0),
+        (Stage.KERNEL, 6.5),
+        (Stage.USER_SPACE, 7.0),
+    ]
+    assert verdict.stages[-1].evidence == 'console line 41: "Booting all finished, dropped to user space"'
+
+
+def test_times_count_from_the_run() -> None:
+    boot = Progress(BIOS, origin_s=1000.0)
+    for item in GOOD:
+        boot.feed(replace(item, at_s=item.at_s + 1000.0))
+    verdict = boot.decide(1010.0)
+    assert verdict is not None
+    assert verdict.at_s == 7.0
+    assert verdict.stages[0].at_s == 1.0
+
+
+def test_json_has_the_agreed_keys() -> None:
+    body = json.loads(json.dumps(decide([*STARTED, failed(6.6, "vt-x: not supported")])[0].to_dict()))
+    assert body["verdict"] == "image"
+    assert (body["stage"], body["missing"], body["code"], body["exit_code"]) == (
+        "kernel",
+        "user-space",
+        "vtx",
+        11,
+    )
+    assert body["seen"] == 'console line 41: "vt-x: not supported"'
+    assert body["cause"] == "the kernel needs VT-x and this CPU shows none"
+    assert body["causes"][0]["fix"].startswith("BIOS: Advanced > CPU Configuration")
+    assert body["stages"][0] == {"name": "power", "at_s": 1.0, "evidence": "off → on, confirmed"}
+
+
+def test_vms_are_awaited_one_by_one() -> None:
+    one = [*VMS, said(10.0, Stage.LOGIN, "login:", 70, 1)]
+    verdict, _ = decide(one, TWO_VMS)
+    assert (verdict.code, verdict.stage, verdict.missing) == ("no-login", Stage.GUEST, Stage.LOGIN)
+    assert verdict.cause.startswith("1 of 2 VMs reached a login prompt")
+    same = [*one, said(10.5, Stage.LOGIN, "login:", 71, 1)]
+    assert decide(same, TWO_VMS)[0].code == "no-login"
+    both = [*one, said(11.0, Stage.LOGIN, "login:", 72, 0)]
+    verdict, now_s = decide(both, TWO_VMS)
+    assert (verdict.kind, verdict.at_s, now_s) == ("ok", 11.0, 11.5)
+
+
+def test_release_image_prints_no_kernel_lines() -> None:
+    request = replace(BIOS, until=Stage.USER_SPACE, vms=1, prints=False)
+    boot = [*SERVED, said(9.0, Stage.VMM, "Final e820 map is:", 5, 0)]
+    verdict, _ = decide(boot, request)
+    assert verdict.kind == "ok"
+    inferred = {r.stage: r for r in verdict.stages}[Stage.USER_SPACE]
+    assert (inferred.at_s, inferred.evidence) == (None, "inferred from vmm")
+    silent, now_s = decide(SERVED, request)
+    assert (silent.code, silent.kind) == ("nothing-printed", "image")
+    assert now_s == 6.0 + LIMITS[Stage.KERNEL] + LIMITS[Stage.USER_SPACE]
+
+
+def test_bare_linux_has_no_vms() -> None:
+    request = replace(BIOS, kind="linux", until=Stage.LOGIN, modules=1)
+    linux = [
+        *SERVED[:-2],
+        http(5.0, "done", "/initrd", "initrd"),
+        said(6.5, Stage.KERNEL, "Linux version 6.1"),
+        said(8.0, Stage.LOGIN, "debian login:"),
+    ]
+    verdict, _ = decide(linux, request)
+    assert verdict.kind == "ok"
+    assert Stage.VMM not in {r.stage for r in verdict.stages}
+
+
+STALLS: list[tuple[str, list[Event], WatchRequest, str, str, Stage, float]] = [
+    ("power", [off(0.5)], BIOS, "no-power", "lab", Stage.POWER, 10.0),
+    ("nothing", SERVED[:2], BIOS, "no-sign-of-life", "lab", Stage.FIRMWARE, 91.0),
+    ("bios text only", [*SERVED[:2], said(5.0, Stage.FIRMWARE)], BIOS, "no-dhcp", "lab", Stage.DHCP, 35.0),
+    ("bytes only", [on(1.0), event(4.0, "console", "console.activity", bytes=9)], BIOS, "no-dhcp", "lab",
+     Stage.FIRMWARE, 91.0),
+    ("unanswered", SERVED[:3], BIOS, "dhcp-unanswered", "lab", Stage.DHCP, 33.0),
+    ("not taken", SERVED[:4], BIOS, "dhcp-not-taken", "lab", Stage.DHCP, 33.0),
+    ("other arch", [on(1.0), dhcp(3.0, "discover", arch=7), dhcp(3.1, "ignored")], BIOS, "dhcp-ignored",
+     "profile", Stage.DHCP, 33.0),
+    ("no loader", SERVED[:6], BIOS, "loader-not-fetched", "lab", Stage.LOADER, 23.3),
+    ("loader stalls", SERVED[:7], BIOS, "loader-stalled", "lab", Stage.LOADER, 23.4),
+    ("no kernel", SERVED[:8], BIOS, "kernel-not-fetched", "lab", Stage.KERNEL_IMAGE, 19.0),
+    ("kernel stalls", SERVED[:9], BIOS, "transfer-stalled", "lab", Stage.KERNEL_IMAGE, 19.1),
+    ("no module", SERVED[:10], BIOS, "module-not-fetched", "lab", Stage.MODULES, 19.2),
+    ("module stalls", [*SERVED[:11], http(9.0, "progress", "/root", "module")], BIOS, "transfer-stalled",
+     "lab", Stage.MODULES, 24.0),
+    ("console silent", SERVED, BIOS, "console-silent", "profile", Stage.KERNEL, 18.0),
+    ("kernel silent", [*SERVED[:4], said(3.15, Stage.FIRMWARE), *SERVED[4:]], BIOS, "kernel-silent",
+     "profile", Stage.KERNEL, 18.0),
+    ("console lost", [*SERVED, event(6.1, "console", "console.lost", reason="x")], BIOS, "console-lost",
+     "lab", Stage.KERNEL, 18.0),
+    ("kernel hangs", STARTED, BIOS, "kernel-hangs", "image", Stage.USER_SPACE, 31.5),
+    ("no vmm", GOOD, TWO_VMS, "no-vmm", "image", Stage.VMM, 47.0),
+    ("no guest", VMS[:-2], TWO_VMS, "no-guest", "image", Stage.GUEST, 49.0),
+    ("no login", VMS, TWO_VMS, "no-login", "image", Stage.LOGIN, 51.0),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("events", "request_", "code", "kind", "missing", "now_s"),
+    [row[1:] for row in STALLS],
+    ids=[r[0] for r in STALLS],
+)
+def test_silence(
+    events: list[Event], request_: WatchRequest, code: str, kind: str, missing: Stage, now_s: float
+) -> None:
+    verdict, decided_s = decide(events, request_)
+    assert (verdict.code, verdict.kind, verdict.missing) == (code, kind, missing)
+    assert decided_s == pytest.approx(now_s)
+    assert 1 <= len(verdict.causes) <= 3
+    assert "{" not in verdict.cause
+
+
+def test_regained_console_is_not_lost() -> None:
+    gap = [event(6.1, "console", "console.lost"), event(7.0, "console", "console.gap", seconds=0.9)]
+    assert decide([*SERVED, *gap])[0].code == "console-silent"
+
+
+def test_sentences_name_board_and_seconds() -> None:
+    verdict, _ = decide([*SERVED[:2], said(5.0, Stage.FIRMWARE)])
+    assert verdict.cause == f"no DHCP request from {MAC} within 34 s of power-on"
+    other = dhcp(6.0, "ignored", mac="02:00:00:00:00:01")
+    verdict, _ = decide([*SERVED[:2], said(5.0, Stage.FIRMWARE), other])
+    assert verdict.causes[0][0] == "02:00:00:00:00:01 asked instead"
+    assert decide([on(1.0), dhcp(3.0, "discover", arch=7), dhcp(3.1, "ignored")])[0].cause.endswith(
+        "as architecture 7, and this boot serves BIOS"
+    )
+
+
+FATAL: list[tuple[str, list[Event], str, str, str]] = [
+    ("cause before the general line",
+     [failed(6.6, "vt-x: feature locked"), failed(6.61, "boot_sys failed for some reason :(", 42),
+      failed(6.62, "halting...", 44)], "vtx-locked", "profile", "feature locked"),
+    ("general line first",
+     [failed(6.6, "halting..."), failed(6.8, "seL4 failed assertion '", 45)],
+     "kernel-assertion", "image", "line 45"),
+    ("only the general line", [failed(6.6, "halting...")], "halted", "image", "halting..."),
+    ("a harmless failure just before",
+     [failed(6.6, "Invalid IOAPIC pin"), failed(6.7, "halting...")], "no-irq", "profile", "IOAPIC"),
+    ("a harmless failure long before",
+     [failed(6.6, "disabling IOMMU support"), failed(12.0, "halting...")], "halted", "image", "halting"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("failures", "code", "kind", "seen"), [r[1:] for r in FATAL], ids=[r[0] for r in FATAL]
+)
+def test_failure_on_the_console(failures: list[Event], code: str, kind: str, seen: str) -> None:
+    verdict, now_s = decide([*STARTED, *failures])
+    assert (verdict.code, verdict.kind) == (code, kind)
+    assert verdict.seen is not None
+    assert seen in verdict.seen
+    assert now_s <= failures[-1].at_s + 0.5
+
+
+def test_user_space_that_dies_at_once_has_not_arrived() -> None:
+    verdict, now_s = decide([*GOOD, failed(7.3, "Caught cap fault in")])
+    assert (verdict.code, verdict.stage, now_s) == ("cap-fault", Stage.USER_SPACE, 7.8)
+    late = progress(GOOD)
+    verdict = late.decide(7.5)
+    assert verdict is not None
+    assert verdict.kind == "ok"
+
+
+def test_harmless_failure_does_not_end_a_boot_and_explains_a_stall() -> None:
+    harmless = [*STARTED, failed(6.6, "disabling IOMMU support", 12)]
+    assert decide([*harmless, *GOOD[-1:]])[0].kind == "ok"
+    verdict, _ = decide(harmless)
+    assert verdict.code == "kernel-hangs"
+    assert verdict.seen == 'console line 12: "disabling IOMMU support"'
+    assert verdict.causes[0][0].startswith("the firmware's DMAR table")
+
+
+def test_firmware_that_gives_up_is_judged_by_what_is_missing() -> None:
+    verdict, now_s = decide([*SERVED[:3], failed(20.0, "No bootable device.", 9)])
+    assert (verdict.code, verdict.kind, verdict.missing) == ("dhcp-unanswered", "lab", Stage.DHCP)
+    assert (verdict.seen, now_s) == ('console line 9: "No bootable device."', 25.0)
+    again = [*SERVED[:3], failed(3.05, "No bootable device."), *GOOD[3:]]
+    assert decide(again)[0].kind == "ok"
+
+
+def test_garbage_is_no_matter_until_the_kernel_should_speak() -> None:
+    noise = failed(2.0, GARBAGE.text)
+    assert decide([on(1.0), noise, *GOOD[2:]])[0].kind == "ok"
+    verdict, now_s = decide([on(1.0), noise, *SERVED[2:]])
+    assert (verdict.code, verdict.kind, now_s) == ("garbage", "profile", 9.0)
+    verdict, now_s = decide([*STARTED, failed(6.8, GARBAGE.text)])
+    assert (verdict.code, now_s) == ("garbage", 9.8)
+
+
+REBOOTS = {
+    "firmware text": said(8.0, Stage.FIRMWARE, "SeaBIOS (version "),
+    "loader text": said(8.0, Stage.LOADER, "Welcome to GRUB!"),
+    "kernel banner": said(8.0, Stage.KERNEL, BANNER, 90),
+    "network boot": dhcp(8.0, "discover", arch=0, vendor_class="PXEClient:Arch:00000"),
+}
+
+
+@pytest.mark.parametrize("again", REBOOTS.values(), ids=REBOOTS.keys())
+def test_reboot_is_told_at_once(again: Event) -> None:
+    verdict, now_s = decide([*STARTED, again])
+    assert (verdict.code, verdict.kind, verdict.stage, now_s) == ("reboot-loop", "image", Stage.KERNEL, 8.0)
+
+
+def test_reboot_without_a_word_from_the_kernel() -> None:
+    assert decide([*SERVED, REBOOTS["network boot"]])[0].code == "reboot-loop"
+
+
+def test_crash_says_more_than_the_reboot_it_ends_in() -> None:
+    crash = failed(7.9, "seL4 failed assertion '")
+    assert decide([*STARTED, crash, REBOOTS["firmware text"]])[0].code == "kernel-assertion"
+
+
+def test_what_asks_for_an_address_later_is_no_reboot() -> None:
+    for later in (dhcp(8.0, "discover", vendor_class="udhcp 1.36"), dhcp(8.0, "discover")):
+        assert decide([*STARTED, later])[0].code == "kernel-hangs"
+    chain = [*SERVED[:8], dhcp(4.05, "discover", arch=0), *GOOD[8:]]
+    assert decide(chain)[0].kind == "ok"
+
+
+def test_what_was_before_power_off_counts_for_nothing() -> None:
+    old = [
+        on(0.1),
+        said(0.2, Stage.KERNEL, BANNER),
+        said(0.3, Stage.LOGIN, "old login:"),
+        failed(0.4, "halting..."),
+    ]
+    verdict, _ = decide([*old, *GOOD])
+    assert verdict.kind == "ok"
+    assert verdict.stages[0].at_s == 1.0
+    reset = event(0.6, "power", "power.action", action="reset")
+    assert decide([*old, reset, *GOOD[2:]])[0].kind == "ok"
+    switched_on = event(0.6, "power", "power.action", action="on")
+    assert decide([*old[1:], switched_on, *GOOD[1:]])[0].kind == "ok"
+
+
+def test_disk_that_boots_instead_is_not_our_image() -> None:
+    disk = [on(1.0), said(2.0, Stage.FIRMWARE), said(5.0, Stage.KERNEL, "Linux version 5.10"),
+            said(5.2, Stage.USER_SPACE, "Run /init as init process")]  # fmt: skip
+    verdict, now_s = decide(disk)
+    assert (verdict.code, verdict.kind, now_s) == ("booted-elsewhere", "lab", 6.0)
+    late = [*GOOD[:8], said(6.5, Stage.KERNEL, BANNER), said(6.6, Stage.USER_SPACE), *SERVED[8:]]
+    assert decide(late)[0].kind == "ok"
+
+
+def test_servers_that_end_are_this_tools_fault() -> None:
+    verdict, _ = decide([*SERVED[:9], event(4.15, "run", "run.servers_lost", reason="x")])
+    assert (verdict.code, verdict.kind, verdict.exit_code) == ("servers-lost", "tool", 1)
+    assert decide([*GOOD, event(7.1, "run", "run.servers_lost")])[0].kind == "ok"
+
+
+def test_errors_become_verdicts_of_their_fault() -> None:
+    boot = progress(SERVED[:3])
+    verdict = boot.failed(AuthenticationError("the BMC refused the user", hint="check lab.toml"), 4.0)
+    assert (verdict.kind, verdict.exit_code, verdict.code) == ("lab", 10, "authentication")
+    assert (verdict.stage, verdict.missing, verdict.at_s) == (Stage.FIRMWARE, Stage.DHCP, 4.0)
+    assert verdict.causes == (("", "check lab.toml"),)
+    assert boot.failed(InterruptedRunError("x"), 4.0).exit_code == 130
+    assert boot.failed(UsageError("x"), 4.0).exit_code == 2
+
+
+def test_without_limits_silence_proves_nothing() -> None:
+    boot = progress(STARTED, replace(BIOS, limits={}))
+    assert boot.next_deadline_s is None
+    assert boot.decide(1e9) is None
+
+
+PROBE = replace(BIOS, until=Stage.CAPTURE, kind="linux", limits={**LIMITS, Stage.CAPTURE: 100.0})
+RAMDISK = [
+    *SERVED,
+    said(6.5, Stage.KERNEL, "Linux version 6.1", 20),
+    said(9.0, Stage.USER_SPACE, "bringup probe: started", 400),
+    event(10.0, "console", "console.probe", "drivers loaded"),
+]
+FINISHED = event(30.0, "console", "console.probe", "finished")
+BY_HTTP = event(14.0, "http", "http.upload", "the capture, 31417 bytes by HTTP", bytes=31417)
+
+
+@pytest.mark.parametrize(
+    "arrival",
+    [BY_HTTP, event(40.0, "console", "console.upload", "the capture, 31417 bytes over the console")],
+)
+def test_a_probe_is_done_when_its_capture_has_come(arrival: Event) -> None:
+    troubled = [*RAMDISK, failed(11.0, "bringup probe: trouble: no link on", 410), FINISHED]
+    # The ramdisk's last word may be read before the capture's arrival is told, or after it.
+    for events in (
+        [*RAMDISK, arrival],
+        [*troubled, replace(arrival, at_s=31.0)],
+        [*RAMDISK, arrival, FINISHED],
+    ):
+        verdict, _ = decide(events, PROBE)
+        assert (verdict.kind, verdict.stage) == ("ok", Stage.CAPTURE)
+        assert verdict.stages[-1].evidence == arrival.text
+
+
+def test_a_boot_does_not_wait_for_a_capture() -> None:
+    verdict, _ = decide(GOOD)
+    assert Stage.CAPTURE not in [reached.stage for reached in verdict.stages]
+    assert decide(VMS, replace(TWO_VMS, limits={**LIMITS, Stage.CAPTURE: 1.0}))[0].missing is Stage.LOGIN
+
+
+def test_a_ramdisk_that_finished_without_its_capture_says_why() -> None:
+    trouble = failed(20.0, "bringup probe: trouble: no address by DHCP", 500)
+    verdict, now_s = decide([*RAMDISK, trouble, FINISHED], PROBE)
+    assert (verdict.kind, verdict.code, verdict.missing) == ("lab", "capture-incomplete", Stage.CAPTURE)
+    assert verdict.seen == 'console line 500: "bringup probe: trouble: no address by DHCP"'
+    assert verdict.causes[0][1] == "spanning tree: portfast on this port"
+    assert now_s == 33.0
+
+
+def test_a_silent_ramdisk_is_overdue_after_its_last_word() -> None:
+    verdict, now_s = decide(RAMDISK, PROBE)
+    assert (verdict.kind, verdict.code, now_s) == ("lab", "no-capture", 110.0)
+    assert "within 100 s" in verdict.cause
+    working = event(50.0, "console", "console.upload_progress", sent=1000, size=30000)
+    assert decide([*RAMDISK, working], PROBE)[1] == 150.0
+
+
+def test_a_capture_that_could_not_be_made_ends_the_wait() -> None:
+    verdict, now_s = decide(
+        [*RAMDISK, failed(12.0, "bringup probe: trouble: the capture failed", 500)], PROBE
+    )
+    assert (verdict.code, now_s) == ("probe-collecting", 12.5)
+
+
+REPORT = replace(BIOS, until=Stage.CAPTURE, modules=0, reports=True, limits={**LIMITS, Stage.CAPTURE: 100.0})
+BEGAN = event(7.0, "console", "console.report", "its report begins")
+
+
+def test_the_firmware_probe_has_no_user_space_to_wait_for() -> None:
+    loaded = [*SERVED, said(6.5, Stage.KERNEL, "bringup firmware probe, not seL4", 20)]
+    whole = event(9.0, "console", "console.upload", "the firmware's view, 157 frames over the console")
+    verdict, _ = decide([*loaded, BEGAN, whole], REPORT)
+    assert (verdict.kind, verdict.stage) == ("ok", Stage.CAPTURE)
+    assert Stage.USER_SPACE not in [reached.stage for reached in verdict.stages]
+    verdict, now_s = decide(loaded, REPORT)
+    assert (verdict.kind, verdict.code, verdict.missing, now_s) == ("lab", "no-report", Stage.CAPTURE, 106.5)
+    assert "within 100 s" in verdict.cause
+
+
+def test_frames_prove_that_the_probe_runs_whatever_was_lost_before_them() -> None:
+    verdict, now_s = decide([*SERVED, BEGAN], REPORT)
+    assert (verdict.code, now_s) == ("no-report", 107.0)
+    assert Stage.KERNEL in [reached.stage for reached in verdict.stages]
+    more = event(60.0, "console", "console.upload_progress", sent=100, size=157, role="report", unit="frames")
+    assert decide([*SERVED, BEGAN, more], REPORT)[1] == 160.0
+
+
+def test_a_report_that_is_given_up_says_what_is_missing() -> None:
+    text = "150 of 157 frames came, frames 12, 15-20 are missing; asked 41 times in vain"
+    lost = event(30.0, "console", "console.report_lost", text)
+    verdict, now_s = decide([*SERVED, BEGAN, lost], REPORT)
+    assert (verdict.kind, verdict.code, now_s) == ("lab", "report-incomplete", 30.0)
+    assert verdict.cause == f"the firmware probe's report did not come whole: {text}"
+    assert len(verdict.causes) == 3
+
+
+def test_table_is_complete_and_its_sentences_can_be_filled() -> None:
+    names = {"who", "waited", "since_power", "arch", "firmware", "some", "all", "lost"}
+    for code, row in TABLE.items():
+        assert {name for _, name, _, _ in Formatter().parse(row.cause) if name} <= names, code
+        assert 1 <= len(row.causes) <= 3
+        assert all(cause and fix for cause, fix in row.causes)
+    assert {row[3] for row in STALLS} | {
+        "nothing-printed", "booted-elsewhere", "reboot-loop", "servers-lost",
+        "no-capture", "capture-incomplete", "no-report", "report-incomplete",
+    } == set(TABLE)  # fmt: skip
+
+
+EVENTS = st.lists(
+    st.sampled_from([*VMS, *REBOOTS.values(), off(5.0), failed(3.0, "halting...")]), max_size=30
+)
+
+
+@settings(max_examples=200, deadline=None)
+@given(EVENTS, st.sampled_from([BIOS, TWO_VMS, replace(BIOS, modules=0), replace(BIOS, netboot=False)]))
+def test_any_order_of_events_gives_a_verdict_or_waits(events: list[Event], request_: WatchRequest) -> None:
+    boot = progress(events, request_)
+    verdict = boot.decide(1e6)
+    assert verdict is not None
+    json.dumps(verdict.to_dict())
+    order = [reached.stage.order for reached in verdict.stages]
+    assert order == sorted(order)
+    assert (verdict.missing is None) or verdict.stage is None or verdict.stage < verdict.missing
+    deadline_s = boot.next_deadline_s
+    assert deadline_s is not None
+    assert boot.decide(deadline_s) is not None

@@ -1,0 +1,480 @@
+"""`bringup camkes overlay | update | migrate` and the drift gate of `boot`, as a person meets them."""
+
+from __future__ import annotations
+
+import json
+import os
+import stat
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner, Result
+
+from bringup.base.errors import BringupError, ProfileError
+from bringup.boot.drift import check_drift, find_overlays
+from bringup.camkes.app.load import load_application
+from bringup.camkes.assign.in_use import vms_of
+from bringup.cli import root
+from bringup.lab import captures
+from bringup.lab.inventory import Board
+from bringup.report.camkes import folded
+from tests import places
+
+GOLDEN = places.GOLDEN / "camkes"
+RECORDED = places.SHARED / "data" / "pci"
+APP = (GOLDEN / "zmq.camkes").read_text().replace("import <std_connector.camkes>;\n", "")
+BY_HAND = (GOLDEN / "by-hand.camkes").read_text().replace("import <std_connector.camkes>;\n", "")
+TWO = ("--assign", "vm0=17:00.0", "--assign", "vm2=17:00.1")
+HAND = ("--profile", "supermicro-e300-9d", "--assign", "vm0=17:00.0")
+
+pytestmark = pytest.mark.usefixtures("home")
+
+
+def listing(bus: int = 0x17, bar0: int = 0xC5B00000, port: int = 0x7060) -> str:
+    """Return what pciconf would say of two ports of an I350 and one of an X722 in place of theirs."""
+    kind = "class=0x020000 card=0x11d11734 chip=0x15218086 rev=0x01 hdr=0x00"
+    text = ""
+    for number in (0, 1):
+        text += f"igb{number}@pci0:{bus}:0:{number}:\t{kind}\n"
+        for offset, what, base, size in (
+            ("10", "Memory", bar0 - number * 0x100000, 0x100000),
+            ("18", "I/O Port", port - number * 32, 32),
+            ("1c", "Memory", 0xC5E0C000 - number * 0x4000, 0x4000),
+        ):
+            text += f"    bar   [{offset}] = type {what}, range 32, base {base:#x}, size {size}, enabled\n"
+    return text
+
+
+@pytest.fixture
+def here(in_folder: Path) -> Path:
+    (in_folder / "zmq.camkes").write_text(APP)
+    (in_folder / "hand.camkes").write_text(BY_HAND)
+    (in_folder / "pciconf.txt").write_text(listing())
+    (in_folder / "e300").mkdir()
+    return in_folder
+
+
+def invoke(words: Sequence[str]) -> Result:
+    # As `main` runs it: what the command returns is the exit code.
+    return CliRunner().invoke(root, words, standalone_mode=False)
+
+
+def run(*words: str) -> Result:
+    return invoke(["camkes", *words])
+
+
+def overlay(*words: str, capture: str = "pciconf.txt") -> Result:
+    profile = ("--profile", "supermicro-e300-9d")
+    return run("overlay", "zmq.camkes", "--capture", capture, *profile, *words)
+
+
+def told(result: Result) -> BringupError:
+    assert isinstance(result.exception, BringupError), (result.exception, result.output)
+    return result.exception
+
+
+# overlay
+
+
+def test_an_overlay_is_written_told_and_checked(here: Path) -> None:
+    result = overlay(*TWO, "-o", "e300/passthrough.camkes")
+    assert (result.return_value, result.stdout) == (0, ""), result.output
+    lines = result.stderr.splitlines()
+    assert lines[:3] == [
+        "vm0  17:00.0  ports 7060-707f  BARs 0, 3  pin 0/16 → guest IRQ 10",
+        "vm2  17:00.1  ports 7040-705f  BARs 0, 3  pin 0/17 → guest IRQ 11",
+        lines[2],
+    ]
+    assert lines[2].startswith("wrote e300/passthrough.camkes (checks clean: 48 constraints, 0 errors, ")
+    assert lines[-1].startswith("build with   -DPLATFORM=e300 ")
+    assert any(line.startswith("  warning C16  e300/passthrough.camkes:") for line in lines)
+    written = here / "e300" / "passthrough.camkes"
+    assert '#include "../zmq.camkes"' in written.read_text()
+    assert stat.S_IMODE(written.stat().st_mode) == 0o644
+    assert sorted(path.name for path in written.parent.iterdir()) == ["passthrough.camkes"]
+    whole = vms_of(load_application(written))
+    assert [(vm.name, device.bdf and device.bdf.short) for vm in whole.values() for device in vm.devices] == [
+        ("vm0", "17:00.0"),
+        ("vm2", "17:00.1"),
+    ]
+
+
+def test_the_same_input_leaves_the_same_bytes_untouched(here: Path) -> None:
+    overlay(*TWO, "-o", "e300/passthrough.camkes")
+    written = here / "e300" / "passthrough.camkes"
+    before = (written.read_bytes(), written.stat().st_mtime_ns, written.stat().st_ino)
+    result = overlay(*TWO, "-o", "e300/passthrough.camkes")
+    assert (written.read_bytes(), written.stat().st_mtime_ns, written.stat().st_ino) == before
+    assert "unchanged e300/passthrough.camkes" in result.stderr
+    assert "PLATFORM" not in overlay(*TWO, "-o", "beside.camkes").stderr
+    (here / "pciconf.txt").write_text(listing(port=0x5060))
+    overlay(*TWO, "-o", "e300/passthrough.camkes")
+    assert '"start":0x5060, "end":0x5080' in written.read_text()
+
+
+def test_the_text_goes_to_stdout_and_json_has_it_too(here: Path) -> None:
+    result = overlay(*TWO)
+    assert result.return_value == 0 and result.stdout.startswith("// Generated by `bringup camkes overlay`")
+    body = json.loads(overlay(*TWO, "--json").stdout)
+    assert body["text"] == result.stdout and body["exit_code"] == 0
+    assert [(d["vm"], d["pin"]["pin"], d["dest"]) for d in body["devices"]] == [
+        ("vm0", 16, 10),
+        ("vm2", 17, 11),
+    ]
+    assert body["devices"][0]["ports"] == [{"start": "0x7060", "end": "0x7080", "bar": 2}]
+    assert not list(here.glob(".*"))
+
+
+def test_ram_and_pools_come_with_it_when_asked_for(here: Path) -> None:
+    result = overlay("--assign", "vm0=17:00.0", "--pools")
+    assert "vm0.simple_untyped" in result.stdout and "vm0.heap_size = 0x2000000;" in result.stdout
+    assert "guest_ram_mb" not in result.stdout
+    assert "zmq.camkes:" in told(overlay("--assign", "vm0=17:00.0", "--guest-ram", "512")).message
+    assert "vm0.heap_size" in overlay("--assign", "vm0=17:00.0", "--guest-ram", "1024").stdout
+
+
+def test_a_board_stands_for_its_latest_capture(here: Path) -> None:
+    captures.add("e300", here / "pciconf.txt")
+    result = overlay(*TWO, capture="e300")
+    assert '"board":"e300"' in result.stdout
+    (here / "zmq.camkes").write_text(APP)
+    assert told(overlay(*TWO, capture="nobody")).exit_code == 2
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "says"),
+    [
+        (("--assign", "vm0"), 2, "not VM=DEVICE"),
+        (("--assign", "vm9=17:00.0"), 2, "no VM vm9"),
+        (("--assign", "vm0=17:00.7"), 12, "17:00.7 is not in the capture"),
+        (("--assign", "vm0=17:00.0", "--assign", "vm1=17:00.0"), 12, "assigned to vm0 and to vm1"),
+        (("--assign", "vm0=17:00.0", "-D", "BROKEN"), 2, "zmq.camkes:"),
+        (("--assign", "vm0=17:00.0", "-D", "GONE"), 2, "gone.h"),
+    ],
+)
+def test_bad_input_is_one_sentence_and_nothing_is_written(
+    here: Path, words: tuple[str, ...], code: int, says: str
+) -> None:
+    extra = '#ifdef BROKEN\nassembly {\n#endif\n#ifdef GONE\n#include "gone.h"\n#endif\n'
+    (here / "zmq.camkes").write_text(APP + extra)
+    before = sorted(here.rglob("*"))
+    error = told(overlay(*words, "-o", "e300/passthrough.camkes"))
+    assert error.exit_code == code and says in error.message
+    assert sorted(here.rglob("*")) == before
+
+
+def test_bytes_that_are_no_utf8_are_kept(here: Path) -> None:
+    device = (
+        b'vm0.pci_devices = [{"name":"\xe9th", "bus":0x17, "dev":0, "fun":0, "irq":"\xff", "memory":[]}];'
+    )
+    (here / "zmq.camkes").write_bytes(
+        APP.encode().replace(b"vm0.guest_ram_mb", device + b" vm0.guest_ram_mb")
+    )
+    assert "already sets vm0.pci_devices" in told(overlay(*TWO)).message
+    (here / "zmq.camkes").write_bytes(
+        APP.encode().replace(b"vm0.guest_ram_mb", device.replace(b'"memory":[]', b"""
+        "memory":[{"paddr":0xc5b00000, "size":0x100000, "page_bits":12},
+        {"paddr":0xc5e0c000, "size":0x4000, "page_bits":12}]""") + b" vm0.guest_ram_mb")
+    )  # fmt: skip
+    assert b'"name":"\xff", "ioapic":0' in overlay(*TWO).stdout_bytes
+    assert overlay(*TWO, "-o", "e300/p.camkes").return_value == 0
+    assert b'"name":"\xff", "ioapic":0' in (here / "e300" / "p.camkes").read_bytes()
+
+
+def test_what_was_accepted_does_not_fail_the_check_that_follows(here: Path) -> None:
+    # 200 functions before the two ports.
+    kind = "class=0x088000 card=0x00000000 chip=0x20248086 rev=0x04 hdr=0x00"
+    fill = "".join(f"none{n}@pci0:0:{n >> 3}:{n & 7}:\t{kind}\n" for n in range(200))
+    (here / "pciconf.txt").write_text(fill + listing())
+    one = ("--assign", "vm0=17:00.0", "-o", "e300/p.camkes")
+    assert "once that is done: --accept beyond-pci-table" in str(told(overlay(*one)).hint)
+    result = overlay(*one, "--accept", "beyond-pci-table")
+    assert result.return_value == 0 and "warning C14" in result.stderr, result.output
+    (here / "build").mkdir()
+    (here / "build" / "CMakeCache.txt").write_text("libpci_SOURCE_DIR:STATIC=" + str(here / "libpci") + "\n")
+    (here / "libpci" / "include" / "pci").mkdir(parents=True)
+    (here / "libpci" / "include" / "pci" / "pci.h").write_text("#define PCI_MAX_DEVICES 128\n")
+    built = overlay(*one, "--accept", "beyond-pci-table", "--build-dir", "build")
+    assert built.return_value == 12 and "error C14" in built.stderr
+
+
+def test_sentences_are_broken_at_words_on_a_terminal_only() -> None:
+    line = "  do    write " + "word " * 30
+    assert list(folded([line, "short"], None)) == [line, "short"]
+    lines = list(folded([line, "short"], 60))
+    assert max(map(len, lines)) <= 60 and lines[1].startswith("        word") and lines[-1] == "short"
+    assert list(folded(["x" * 200], 60)) == ["x" * 200]
+
+
+def test_what_is_not_ours_is_not_overwritten(here: Path) -> None:
+    assert "is the application itself" in told(overlay(*TWO, "-o", "zmq.camkes")).message
+    assert "was not generated by bringup" in told(overlay(*TWO, "-o", "hand.camkes")).message
+    assert "is a folder" in told(overlay(*TWO, "-o", "e300")).message
+    assert "there is no folder" in told(overlay(*TWO, "-o", "x/y/z.camkes")).message
+    assert (here / "hand.camkes").read_text() == BY_HAND
+
+
+def test_a_platforms_folder_is_made_and_none_is_left_by_a_refusal(here: Path) -> None:
+    assert overlay(*TWO, "-o", "board2/p.camkes").return_value == 0
+    assert '#include "../zmq.camkes"' in (here / "board2" / "p.camkes").read_text()
+    assert overlay("--assign", "vm9=17:00.0", "-o", "board3/p.camkes").exception is not None
+    (here / "zmq.camkes").write_text((here / "zmq.camkes").read_text() + "\nassembly {\n")
+    assert overlay(*TWO, "-o", "board3/p.camkes").exception is not None
+    assert not (here / "board3").exists()
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may write anywhere")
+def test_a_folder_that_cannot_be_written_is_told(here: Path) -> None:
+    (here / "e300").chmod(0o500)
+    assert "cannot write e300/p.camkes" in told(overlay(*TWO, "-o", "e300/p.camkes")).message
+
+
+def test_a_recorded_e300_9d_gives_the_working_configuration(here: Path) -> None:
+    capture = RECORDED / "pciconf-SYS-E300-9D-FEFC14ABAD.txt"
+    if not capture.exists():
+        pytest.skip("the recorded machine is not here")
+    result = run("overlay", "zmq.camkes", "--capture", str(capture), *TWO, "-o", "e300/passthrough.camkes")
+    assert result.return_value == 0, result.output
+    vms = vms_of(load_application(here / "e300" / "passthrough.camkes"))
+    assert [
+        (i.ioapic, i.source, i.level_trig, i.active_low, i.dest) for vm in vms.values() for i in vm.irqs
+    ] == [
+        (0, 16, 0, 1, 10),
+        (0, 17, 0, 1, 11),
+    ]
+    assert [(p.start, p.end) for vm in vms.values() for p in vm.ports] == [(0x7060, 0x7080), (0x7040, 0x7060)]
+    memory = [
+        (part.base, part.size) for vm in vms.values() for device in vm.devices for part in device.memory
+    ]
+    assert memory == [
+        (0xC5A00000, 0x100000),
+        (0xC5E0C000, 0x4000),
+        (0xC5900000, 0x100000),
+        (0xC5E08000, 0x4000),
+    ]
+    # The X722 stands beyond the VMM's table, and has to be taken on knowingly.
+    refused = run("overlay", "zmq.camkes", "--capture", str(capture), "--assign", "vm1=X722 #1")
+    assert told(refused).exit_code == 12 and "--accept beyond-pci-table" in (told(refused).hint or "")
+    shared = run("overlay", "zmq.camkes", "--capture", str(capture), "--assign", "vm0=17:00.3", "--assign",
+                 "vm1=b5:00.0", "--accept", "beyond-pci-table")  # fmt: skip
+    assert "share IOAPIC pin 0/19" in told(shared).message
+
+
+# update
+
+
+def update(*words: str) -> Result:
+    return run("update", "hand.camkes", "--capture", "pciconf.txt", *HAND, *words)
+
+
+def test_update_shows_checks_writes_and_keeps_the_old_one(here: Path) -> None:
+    hand = here / "hand.camkes"
+    hand.chmod(0o640)
+    stale = update("--check")
+    assert stale.return_value == 1 and "hand.camkes is stale" in stale.stderr
+    diff = update("--diff")
+    assert diff.stdout.startswith("--- hand.camkes\n+++ hand.camkes (updated)\n@@")
+    assert hand.read_text() == BY_HAND and not list(here.glob("*.bak*"))
+    written = update()
+    assert "wrote hand.camkes, the old one is hand.camkes.bak" in written.stderr
+    assert (here / "hand.camkes.bak").read_text() == BY_HAND
+    assert stat.S_IMODE(hand.stat().st_mode) == 0o640
+    current = update("--check")
+    assert current.return_value == 0 and "hand.camkes is current" in current.stderr
+    assert update("--diff").stdout == ""
+    once = hand.read_text()
+    (here / "pciconf.txt").write_text(listing(port=0x5060))
+    assert update().return_value == written.return_value == 0
+    assert (here / "hand.camkes.bak").read_text() == BY_HAND
+    assert (here / "hand.camkes.bak2").read_text() == once
+
+
+def test_what_writes_nothing_needs_no_writable_folder(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (here / "old.camkes").write_bytes((GOLDEN / "old.camkes").read_bytes())
+
+    def read_only(*_: object, **__: object) -> None:
+        raise OSError(30, "Read-only file system")
+
+    monkeypatch.setattr(tempfile, "mkstemp", read_only)
+    assert update("--check").return_value == 1 and update("--diff").stdout
+    assert run("migrate", "old.camkes", "--diff").stdout
+    assert overlay(*TWO).stdout.startswith("// Generated")
+    assert "cannot write hand.camkes: read-only file system" in told(update()).message
+
+
+def test_update_does_not_overwrite_what_was_changed_meanwhile(
+    here: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def edit(*_: object, **__: object) -> None:
+        (here / "hand.camkes").write_text("theirs")
+
+    monkeypatch.setattr("bringup.camkes.write.update.prove", edit)
+    assert "hand.camkes was changed by somebody else" in told(update()).message
+    assert (here / "hand.camkes").read_text() == "theirs" and not list(here.glob("*.bak"))
+
+
+def test_update_goes_through_a_link_and_elsewhere_when_asked(here: Path) -> None:
+    (here / "real").mkdir()
+    (here / "hand.camkes").rename(here / "real" / "hand.camkes")
+    (here / "hand.camkes").symlink_to("real/hand.camkes")
+    elsewhere = update("-o", "new.camkes")
+    assert "wrote new.camkes" in elsewhere.stderr and not list(here.rglob("*.bak"))
+    assert (here / "real" / "hand.camkes").read_text() == BY_HAND
+    update()
+    assert (here / "hand.camkes").is_symlink()
+    assert (here / "real" / "hand.camkes").read_text() == (here / "new.camkes").read_text() != BY_HAND
+    assert (here / "real" / "hand.camkes.bak").read_text() == BY_HAND
+
+
+def test_update_refuses_a_condition_with_its_lines_and_writes_nothing(here: Path) -> None:
+    text = BY_HAND.replace("vm0.iospace_domain = 0x22;", "\n#ifndef X\nvm0.iospace_domain = 0;\n#endif\n")
+    (here / "hand.camkes").write_text(text)
+    error = told(update())
+    assert error.exit_code == 12 and "line 31 under #ifndef X in line 30" in error.message
+    assert (here / "hand.camkes").read_text() == text and not list(here.glob("*.bak"))
+
+
+def test_update_as_json(here: Path) -> None:
+    body = json.loads(update("--diff", "--json").stdout)
+    assert body["stale"] is True and body["backup"] is None and body["diff"].startswith("--- hand.camkes")
+    assert told(update("--diff", "-o", "x.camkes")).exit_code == 2
+
+
+# migrate
+
+
+def test_migrate_shows_writes_and_is_done_once(here: Path) -> None:
+    old = here / "old.camkes"
+    old.write_bytes((GOLDEN / "old.camkes").read_bytes())
+    assert run("migrate", "old.camkes", "--check").return_value == 1
+    assert "+\t\tvm0.vm_irqs = [" in run("migrate", "old.camkes", "--diff").stdout
+    result = run("migrate", "old.camkes")
+    assert result.return_value == 0 and "the old one is old.camkes.bak" in result.stderr
+    assert old.read_bytes() == (GOLDEN / "old-migrated.camkes").read_bytes()
+    again = run("migrate", "old.camkes", "--check")
+    assert again.return_value == 0 and "old.camkes is today's already" in again.stderr
+    assert json.loads(run("migrate", "old.camkes", "--json").stdout)["done"] == []
+    assert told(run("migrate", "gone.camkes")).exit_code == 2
+    os.mkfifo(here / "pipe.camkes")
+    assert "is not a file" in told(run("migrate", "pipe.camkes")).message
+
+
+# The drift gate.
+
+BOARD = Board("e300", "supermicro-e300-9d")
+
+
+def made_for_board(here: Path) -> Path:
+    captures.add("e300", here / "pciconf.txt")
+    made = overlay(*TWO, "-o", "e300/passthrough.camkes", capture="e300")
+    assert made.return_value == 0, made.output
+    return here / "e300" / "passthrough.camkes"
+
+
+def move(here: Path, **changes: int) -> None:
+    (here / "pciconf.txt").write_text(listing(**changes))
+    captures.add("e300", here / "pciconf.txt")
+
+
+def test_the_board_it_was_made_for_may_boot(here: Path) -> None:
+    assert check_drift(BOARD, [], config=made_for_board(here)) == ()
+
+
+def test_a_board_that_drifted_is_refused_and_what_moved_is_named(here: Path) -> None:
+    config = made_for_board(here)
+    move(here, bar0=0xC6B00000)
+    with pytest.raises(ProfileError) as refused:
+        check_drift(BOARD, [], config=config)
+    assert refused.value.exit_code == 12
+    assert "17:00.0 BAR 0 was at 0xc5b00000, now at 0xc6b00000" in refused.value.message
+    assert "17:00.1 BAR 0 was at 0xc5a00000, now at 0xc6a00000" in refused.value.message
+    notes = check_drift(BOARD, [], config=config, allow=True)
+    assert notes[0].startswith("e300 is not what ") and notes[0].endswith("(--allow-drift)")
+    move(here, bus=0x65)
+    with pytest.raises(ProfileError, match=r"17:00\.0 was 8086:1521, now at 65:00\.0"):
+        check_drift(BOARD, [], config=config)
+
+
+def test_a_check_says_what_moved_since_the_file_was_made(here: Path) -> None:
+    config = made_for_board(here)
+    clean = run("check", str(config), "--capture", "e300")
+    assert clean.return_value == 0, clean.output
+    move(here, bus=0x65)
+    found = json.loads(run("check", str(config), "--capture", "e300", "--json").stdout)["findings"]
+    moved = [(f["code"], f["slug"], f["message"]) for f in found if f["code"] == "F8"]
+    assert moved == [
+        ("F8", "drift-moved", "17:00.0 was 8086:1521, now at 65:00.0"),
+        ("F8", "drift-moved", "17:00.1 was 8086:1521, now at 65:00.1"),
+    ]
+
+
+def test_without_a_capture_there_is_a_note(here: Path) -> None:
+    overlay(*TWO, "-o", "e300/passthrough.camkes")
+    (note,) = check_drift(BOARD, [], config=here / "e300" / "passthrough.camkes")
+    assert note.startswith("there is no capture of e300 yet") and note.endswith("bringup probe-pci e300")
+
+
+def test_a_file_by_hand_is_compared_too(here: Path) -> None:
+    update()
+    captures.add("e300", here / "pciconf.txt")
+    assert check_drift(BOARD, [], config=here / "hand.camkes") == ()
+    move(here, bus=0x65)
+    with pytest.raises(ProfileError, match=r"17:00\.0 is not there any more"):
+        check_drift(BOARD, [], config=here / "hand.camkes")
+
+
+@pytest.mark.parametrize("build_in", ["build", "build/images"])
+def test_the_overlay_is_found_by_the_image(here: Path, build_in: str) -> None:
+    made_for_board(here)
+    source = here / "projects" / "vm-examples" / "apps" / "x86" / "zmq" / "e300"
+    source.mkdir(parents=True)
+    (here / "e300" / "passthrough.camkes").rename(source / "passthrough.camkes")
+    (source / "other.camkes").write_text(BY_HAND)
+    images = here / "build" / "images"
+    images.mkdir(parents=True)
+    cache = f"CAMKES_VM_APP:STRING=zmq\nCMAKE_HOME_DIRECTORY:INTERNAL={here}\nPLATFORM:STRING=e300\n"
+    (here / "build" / "CMakeCache.txt").write_text(cache)
+    found = find_overlays([here / build_in])
+    assert [Path(claims.file).name for claims in found.claims] == ["passthrough.camkes"] and not found.notes
+    assert check_drift(BOARD, [here / build_in]) == ()
+    move(here, port=0x5060)
+    with pytest.raises(ProfileError, match="BAR 2 was at 0x7060, now at 0x5060"):
+        check_drift(BOARD, [here / build_in])
+
+
+def test_overlays_of_other_boards_do_not_stop_this_one(here: Path) -> None:
+    config = made_for_board(here)
+    text = config.read_text()
+    build = here / "build"
+    build.mkdir()
+    for name in ("a", "b"):
+        (build / f"{name}.camkes").write_text(text.replace('"board":"e300"', f'"board":"{name}"'))
+    move(here, bus=0x65)
+    (note,) = check_drift(BOARD, [build])
+    assert "2 overlays belong to this image and none is for e300" in note
+    (build / "c.camkes").write_text(text)
+    with pytest.raises(ProfileError, match=r"c\.camkes was made for"):
+        check_drift(BOARD, [build])
+
+
+def test_damaged_facts_beside_an_image_are_a_note_and_named_ones_a_refusal(here: Path) -> None:
+    config = made_for_board(here)
+    config.write_text(config.read_text().replace('"schema":1', '"schema":'))
+    (note,) = check_drift(BOARD, [config.parent])
+    assert note.endswith(":6: the facts that bringup wrote here are damaged")
+    with pytest.raises(ProfileError, match="damaged"):
+        check_drift(BOARD, [], config=config)
+
+
+def test_the_boot_command_refuses_before_power_and_can_be_overridden(here: Path) -> None:
+    config = made_for_board(here)
+    words = ["boot", "e300", "--dry-run", "--config", str(config)]
+    move(here, bus=0x65)
+    refused = invoke(words)
+    assert told(refused).exit_code == 12 and "now at 65:00.0" in told(refused).message
+    allowed = invoke([*words, "--allow-drift"])
+    assert allowed.return_value == 0 and "careful   e300 is not what" in allowed.output
+    assert told(invoke(["boot", "e300", "x", "--image", "y"])).exit_code == 2
+    assert told(invoke(["boot", "e300", "--config", "gone", "--dry-run"])).exit_code == 2

@@ -1,0 +1,257 @@
+"""lab.toml: what it may say, how mistakes in it are told, and which file counts."""
+
+from __future__ import annotations
+
+import json
+import os
+import traceback
+from pathlib import Path
+
+import pytest
+
+from bringup.base.errors import LabError, ProfileError, UsageError
+from bringup.lab.inventory import Bmc, Lab, Network, load_lab
+
+BMC = 'bmc = { address = "10.0.0.17", user = "ADMIN", password = { env = "E300_PASSWORD" } }\n'
+ENV = '{ env = "E300_PASSWORD" }'
+MACS = 'macs = ["ac:1f:6b:0e:30:16", "AC-1F-6B-0E-30-17"]\n'
+BOARD = '[boards.e300-1]\nprofile = "supermicro-e300-9d"\n' + MACS + BMC
+NETWORK = '[boards.e300-1.network]\ninterface = "enp3s0"\nmode = "own-segment"\naddress = "192.168.77.1/24"\n'
+OWN = NETWORK + 'board_address = "192.168.77.30"\n'
+
+pytestmark = pytest.mark.usefixtures("home")
+
+
+def lab_of(folder: Path, text: str) -> Lab:
+    (folder / "lab.toml").write_text(text)
+    return load_lab(folder / "lab.toml")
+
+
+def test_without_a_lab_file_the_board_is_the_twin(in_folder: Path) -> None:
+    lab = load_lab()
+    assert lab.is_builtin
+    board = lab.board("e300")
+    assert (board.twin, board.bmc, board.network, board.serial) == (True, None, None, "sol")
+    assert board.profile.virtual
+
+
+def test_a_whole_lab_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    text = '[lab]\nruns = "runs"\n' + BOARD + 'boot_mac = "ac:1f:6b:0e:30:17"\nbaud = 9600\n' + OWN
+    lab = lab_of(tmp_path, text + "[boards.virtual]\ntwin = true\n")
+    assert not lab.is_builtin
+    assert lab.runs_folder == tmp_path / "runs"
+    board = lab.board("e300-1")
+    assert board.macs == ("ac:1f:6b:0e:30:16", "ac:1f:6b:0e:30:17")
+    assert (board.boot_mac, board.baud, board.serial, board.power) == (
+        "ac:1f:6b:0e:30:17",
+        9600,
+        "sol",
+        "ipmi",
+    )
+    assert isinstance(board.bmc, Bmc)
+    assert (board.bmc.address, board.bmc.port, board.bmc.user) == ("10.0.0.17", 623, "ADMIN")
+    assert board.network == Network("enp3s0", "own-segment", "192.168.77.1/24", "192.168.77.30")
+    assert board.profile.serial.sol_port.value == 0x2F8
+    assert lab.board("virtual").profile_name == "twin-e300-9d"
+    monkeypatch.setenv("E300_PASSWORD", "hunter2-Zx")
+    assert board.bmc.password.reveal() == "hunter2-Zx"
+    assert "hunter2" not in repr(lab) + json.dumps(board.to_dict())
+    assert board.to_dict()["bmc"]["password_from"] == "environment variable E300_PASSWORD"
+
+
+def test_the_first_mac_boots_unless_said(tmp_path: Path) -> None:
+    assert lab_of(tmp_path, BOARD).board("e300-1").boot_mac == "ac:1f:6b:0e:30:16"
+
+
+@pytest.mark.parametrize("reference", ['{ file = "secret" }', '{ command = ["cat", "SECRET"] }'])
+def test_passwords_by_file_and_command(tmp_path: Path, reference: str) -> None:
+    secret = tmp_path / "secret"
+    secret.write_text("hunter2-Zx\n")
+    secret.chmod(0o600)
+    reference = reference.replace("SECRET", str(secret))
+    lab = lab_of(tmp_path, BOARD.replace(ENV, reference))
+    bmc = lab.board("e300-1").bmc
+    assert bmc is not None
+    assert bmc.password.reveal() == "hunter2-Zx"
+
+
+def test_a_password_that_cannot_be_had_is_told_when_used(tmp_path: Path) -> None:
+    bmc = lab_of(tmp_path, BOARD).board("e300-1").bmc
+    assert bmc is not None
+    with pytest.raises(LabError, match="E300_PASSWORD"):
+        bmc.password.reveal()
+
+
+B = "`boards.e300-1"
+PLAIN = "a password does not belong into this file; write password = "
+
+
+@pytest.mark.parametrize(
+    ("text", "line", "sentence"),
+    [
+        ("", 1, "the top of the file has no `boards`"),
+        ("boards = {}\n", 1, "`boards`: expected at least one entry"),
+        ("[board.x]\n", 1, "unknown key `board` in the top of the file; did you mean `boards`?"),
+        ('[boards."a/b"]\ntwin = true\n', 1, '`boards.a/b` is "a/b" (a text): a board\'s name is at most 32'),
+        (BOARD + "macz = 1\n", 5, "unknown key `macz` in [boards.e300-1]; did you mean `macs`?"),
+        (BOARD.replace(BMC, ""), 1, B + "`: a board that is not a twin needs `bmc`"),
+        (BOARD.replace(MACS, ""), 1, B + "`: a board that is not a twin needs `macs`"),
+        (BOARD.replace("-9d", "-9x"), 2, 'there is no profile "supermicro-e300-9x"; did you mean'),
+        (BOARD.replace("supermicro-e300-9d", "./x.toml"), 2, "there is no profile file "),
+        (BOARD.replace("0e:30:16", "0e:30"), 3, B + '.macs[0]` is "ac:1f:6b:0e:30" (a text): expected a MAC'),
+        (
+            BOARD.replace("AC-1F", "AD-1F"),
+            3,
+            B + '.macs[1]` is "AD-1F-6B-0E-30-17" (a text): this is a multicast',
+        ),
+        (BOARD.replace("0E-30-17", "0E-30-16"), 1, B + "`: `macs` has the same address twice"),
+        (BOARD + 'boot_mac = "00:00:00:00:00:01"', 1, B + "`: `boot_mac` is not one of `macs`"),
+        (BOARD + 'serial = "COM1"\n', 5, B + '.serial` is "COM1" (a text): expected "sol", a device'),
+        (BOARD + 'power = "redfish"\n', 5, B + '.power` is "redfish" (a text): expected one of "ipmi"'),
+        (BOARD + "baud = 1\n", 5, B + ".baud` is 1: expected at least 300"),
+        (
+            BOARD.replace('user = "ADMIN"', f'user = "{"x" * 17}"'),
+            4,
+            B + '.bmc.user` is "xxxxxxxxxxxxxxxxx" (a text): expected at most 16 characters',
+        ),
+        (BOARD.replace('user = "ADMIN", ', ""), 4, "[boards.e300-1.bmc] has no `user`"),
+        (
+            BOARD.replace("10.0.0.17", "10.0.0.17; rm"),
+            4,
+            B + '.bmc.address` is "10.0.0.17; rm" (a text): expected a host',
+        ),
+        (BOARD.replace('"ADMIN"', '"ADMIN", port = 0'), 4, B + ".bmc.port` is 0: expected at least 1"),
+        (BOARD.replace(ENV, "{ }"), 4, B + ".bmc.password`: expected exactly one of env"),
+        (
+            BOARD.replace("{ env =", '{ file = "x", env ='),
+            4,
+            B + ".bmc.password`: expected exactly one of env",
+        ),
+        (BOARD + NETWORK, 5, B + ".network`: `board_address` is needed on an own segment"),
+        (
+            BOARD + OWN.replace("77.30", "78.30"),
+            5,
+            B + ".network`: `board_address` 192.168.78.30 is not a free address of",
+        ),
+        (
+            BOARD + OWN.replace("77.30", "77.1"),
+            5,
+            B + ".network`: `board_address` 192.168.77.1 is not a free address of",
+        ),
+        (BOARD + OWN.replace("77.30", "77.255"), 5, B + ".network`: `board_address` 192.168.77.255 is not"),
+        (
+            BOARD + OWN.replace("own-segment", "proxy"),
+            5,
+            B + ".network`: `board_address` has no effect in proxy mode",
+        ),
+        (
+            BOARD + OWN.replace("own-segment", "dhcp"),
+            7,
+            B + '.network.mode` is "dhcp" (a text): expected one of "own-segment" or "proxy"',
+        ),
+        (
+            BOARD + OWN.replace(".1/24", ".1"),
+            8,
+            B + '.network.address` is "192.168.77.1" (a text): expected an IPv4',
+        ),
+        (
+            BOARD + OWN.replace("enp3s0", "en p3;"),
+            6,
+            B + '.network.interface` is "en p3;" (a text): expected the name',
+        ),
+        ("[boards.v]\ntwin = true\n" + MACS, 1, "`boards.v`: `macs` does not go with `twin = true`"),
+        (BOARD + BOARD.replace("e300-1", "e300-2"), 7, "ac:1f:6b:0e:30:16 is a MAC of e300-1 already"),
+        ("[boards.x]\n[boards.x]\n", 2, "not valid TOML: cannot declare"),
+    ],
+)
+def test_mistakes_are_told_by_line(tmp_path: Path, text: str, line: int, sentence: str) -> None:
+    with pytest.raises(ProfileError) as caught:
+        lab_of(tmp_path, text)
+    assert caught.value.message.startswith(f"{tmp_path / 'lab.toml'}:{line}: {sentence}")
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        BOARD.replace(ENV, '"hunter2-Zx"'),
+        BOARD.replace(ENV, '{ value = "hunter2-Zx" }'),
+        BOARD.replace(ENV, '["hunter2-Zx"]'),
+        BOARD.replace('env = "E300_PASSWORD"', 'command = "echo hunter2-Zx"'),
+        BOARD.replace('env = "E300_PASSWORD"', 'env = "", file = "hunter2-Zx"'),
+        BOARD.replace("password", "passwort").replace('{ env = "E300_PASSWORD" }', '"hunter2-Zx"'),
+        BOARD.replace(BMC, 'bmc = "ADMIN:hunter2-Zx@10.0.0.17"\n'),
+        BOARD + 'bmc.password = "hunter2-Zx"\n',
+    ],
+)
+def test_a_plain_password_is_refused_and_never_quoted(tmp_path: Path, wrong: str) -> None:
+    with pytest.raises(ProfileError) as caught:
+        lab_of(tmp_path, wrong)
+    shown = "".join(traceback.format_exception(caught.value)) + repr(caught.value.hint)
+    assert "hunter2" not in shown
+    assert f"{tmp_path / 'lab.toml'}:" in caught.value.message
+
+
+def test_a_plain_password_is_told_what_to_write(tmp_path: Path) -> None:
+    with pytest.raises(ProfileError) as caught:
+        lab_of(tmp_path, BOARD.replace(ENV, '"hunter2-Zx"'))
+    assert caught.value.message.startswith(
+        f"{tmp_path / 'lab.toml'}:4: `boards.e300-1.bmc.password`: {PLAIN}{{ env = "
+    )
+
+
+def test_an_unknown_board_names_the_near_one(tmp_path: Path) -> None:
+    lab = lab_of(tmp_path, BOARD)
+    with pytest.raises(UsageError) as caught:
+        lab.board("e300-2")
+    assert "no board e300-2 in this lab" in caught.value.message
+    assert "did you mean e300-1?" in caught.value.message
+    assert caught.value.hint == "boards: e300-1"
+
+
+def test_the_lab_file_is_looked_for_upwards(in_folder: Path, tmp_path: Path) -> None:
+    (tmp_path / "lab.toml").write_text(BOARD)
+    assert load_lab().file == tmp_path / "lab.toml"
+    (in_folder / "lab.toml").write_text(BOARD.replace("e300-1", "near"))
+    assert list(load_lab().boards) == ["near"]
+    assert list(load_lab(tmp_path).boards) == ["e300-1"]
+
+
+def test_the_variable_comes_before_the_folder(
+    in_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (in_folder / "lab.toml").write_text(BOARD)
+    other = tmp_path / "other.toml"
+    other.write_text(BOARD.replace("e300-1", "other"))
+    monkeypatch.setenv("BRINGUP_LAB", str(other))
+    assert list(load_lab().boards) == ["other"]
+    assert list(load_lab(in_folder / "lab.toml").boards) == ["e300-1"]
+    monkeypatch.setenv("BRINGUP_LAB", str(tmp_path / "none.toml"))
+    with pytest.raises(UsageError, match=r"there is no lab file .*none\.toml"):
+        load_lab()
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a file away")
+def test_a_strangers_lab_file_counts_only_when_asked_for(
+    in_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "lab.toml"
+    path.write_text(BOARD)
+    os.chown(path, 12345, 12345)
+    with pytest.raises(UsageError) as caught:
+        load_lab()
+    assert "belongs to another user (id 12345)" in caught.value.message
+    assert caught.value.hint == f"if you trust it: --lab {path}"
+    assert "e300-1" in load_lab(path).boards
+    monkeypatch.setenv("SUDO_UID", "12345")
+    assert "e300-1" in load_lab().boards
+
+
+def test_a_labs_own_profiles(tmp_path: Path) -> None:
+    (tmp_path / "boards").mkdir()
+    (tmp_path / "boards" / "ours.toml").write_text('extends = "supermicro-e300-9d"\ntitle = "Ours"\n')
+    (tmp_path / "theirs.toml").write_text('extends = "ours"\nsummary = "Theirs"\n')
+    lab = lab_of(tmp_path, BOARD.replace("supermicro-e300-9d", "ours"))
+    assert lab.board("e300-1").profile.title == "Ours"
+    lab = lab_of(tmp_path, BOARD.replace("supermicro-e300-9d", "./theirs.toml"))
+    theirs = lab.board("e300-1").profile
+    assert (theirs.title, theirs.summary) == ("Ours", "Theirs")

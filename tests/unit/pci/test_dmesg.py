@@ -1,0 +1,145 @@
+"""Boot logs: three wordings of BAR lines, what the firmware left, what the kernel changed, prefixes."""
+
+from __future__ import annotations
+
+import quopri
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from bringup.base.errors import BringupError, UsageError
+from bringup.pci.model import Bar, Bridge, Function, IoApic, Rom, SourceOverride
+from bringup.pci.sources.dmesg import addresses as dmesg
+
+CLASSIC = """\
+Linux version 5.10.0-30-amd64 (x@y)
+DMI: Supermicro SYS-E300-9D/X11SDV-4C-TLN2F, BIOS 2.1 02/29/2024
+x2apic: enabled by BIOS, switching to x2apic ops
+IOAPIC[0]: apic_id 8, version 32, address 0xfec00000, GSI 0-23
+IOAPIC[1]: apic_id 9, version 32, address 0xfec01000, GSI 24-31
+ACPI: INT_SRC_OVR (bus 0 bus_irq 0 global_irq 2 dfl dfl)
+ACPI: INT_SRC_OVR (bus 0 bus_irq 9 global_irq 9 high level)
+DMAR: RMRR base: 0x0000006f2f1000 end: 0x0000006f300fff
+pci 0000:b4:03.0: [8086:37c5] type 01 class 0x060400
+pci 0000:b4:03.0: PCI bridge to [bus b5]
+pci 0000:b5:00.0: [8086:37d2] type 00 class 0x020000
+pci 0000:b5:00.0: reg 0x10: [mem 0xfa000000-0xfaffffff 64bit pref]
+pci 0000:b5:00.0: reg 0x1c: [mem 0xfb008000-0xfb00ffff 64bit pref]
+pci 0000:b5:00.0: reg 0x30: [mem 0xfff80000-0xffffffff pref]
+pci 0000:b5:00.0: reg 0x184: [mem 0x00000000-0x0000ffff 64bit pref]
+pci 0000:b5:00.0: VF(n) BAR0 space: [mem 0x00000000-0x003fffff 64bit pref] (contains BAR0 for 64 VFs)
+pci 0000:17:00.0: [8086:1521] type 00 class 0x020000
+pci 0000:17:00.0: reg 0x10: [mem 0xc5b00000-0xc5bfffff]
+pci 0000:17:00.0: reg 0x18: [io  0x7060-0x707f]
+pci 0000:b5:00.0: BAR 0: assigned [mem 0x38c000000000-0x38c000ffffff 64bit pref]
+pci 0000:b5:00.0: BAR 7: no space for [mem size 0x00400000 64bit pref]
+"""
+_TODAY = (
+    ("reg 0x10: ", "BAR 0 "),
+    ("reg 0x1c: ", "BAR 3 "),
+    ("reg 0x18: ", "BAR 2 "),
+    ("reg 0x30: ", "ROM "),
+    ("reg 0x184: [mem 0x00000000-0x0000ffff 64bit pref]", "VF BAR 0 [mem 0x0-0xffff 64bit pref]"),
+    (
+        "BAR 0: assigned [mem 0x38c000000000-0x38c000ffffff 64bit pref]",
+        "BAR 0 [mem 0x38c000000000-0x38c000ffffff 64bit pref]: assigned",
+    ),
+)
+
+
+def today(text: str) -> str:
+    for old, new in _TODAY:
+        text = text.replace(old, new)
+    return text
+
+
+def ancient(text: str) -> str:
+    return text.replace("reg 0x", "reg ")
+
+
+def find(data: bytes, place: str) -> Function:
+    return next(f for f in dmesg.parse(data, "log").functions if f.bdf.short == place)
+
+
+@pytest.mark.parametrize("wording", [ancient, str, today], ids=["ancient", "classic", "today"])
+def test_the_first_line_of_a_bar_is_the_firmware_s(wording: object) -> None:
+    assert callable(wording)
+    function = find(wording(CLASSIC).encode(), "b5:00.0")
+    firmware = (
+        Bar(0, "mem", 0xFA000000, 1 << 24, 64, True),
+        Bar(3, "mem", 0xFB008000, 1 << 15, 64, True),
+    )
+    assert function.firmware_bars == firmware
+    # The kernel moved it above 4 GiB later, and that is told.
+    assert function.bars == (Bar(0, "mem", 0x38C000000000, 1 << 24, 64, True), firmware[1])
+    assert len(function.problems) == 1 and "assigned" in function.problems[0]
+    assert (function.vendor, function.device, function.class_code) == (0x8086, 0x37D2, 0x0200)
+    # A ROM that seems to end at 4 GiB shows its size mask, not an address.
+    assert function.rom == Rom(None, 1 << 19)
+
+
+def test_ports_and_bridges() -> None:
+    card = find(CLASSIC.encode(), "17:00.0")
+    assert card.firmware_bars == (Bar(0, "mem", 0xC5B00000, 1 << 20), Bar(2, "io", 0x7060, 32))
+    assert card.observed("rom") and card.rom is None
+    bridge = find(CLASSIC.encode(), "b4:03.0")
+    assert (bridge.header_type, bridge.bridge) == (1, Bridge(0xB4, 0xB5, 0xB5))
+
+
+def test_an_unset_bar_has_no_address() -> None:
+    text = "pci 0000:17:00.0: BAR 1 [mem size 0x00020000]\n"
+    assert find(text.encode(), "17:00.0").firmware_bars == (Bar(1, "mem", None, 1 << 17),)
+
+
+def test_what_the_machine_s_lines_tell() -> None:
+    machine = dmesg.parse(CLASSIC.encode())
+    assert machine.acpi.madt is not None
+    assert machine.acpi.madt.ioapics == (
+        IoApic(0, 8, 0xFEC00000, 0, 24),
+        IoApic(1, 9, 0xFEC01000, 24, 8),
+    )
+    assert machine.acpi.madt.overrides == (SourceOverride(0, 2, 0), SourceOverride(9, 9, 0b1101))
+    assert machine.identity is not None and machine.identity.baseboard == "X11SDV-4C-TLN2F"
+    assert (machine.platform.x2apic, machine.platform.firmware) == (True, "bios")
+    # Without the devices it is for, an RMRR must not read as a table that names none.
+    assert machine.acpi.dmar is None
+    assert machine.missing[0].what == "devices of the RMRR 0x6f2f1000 to 0x6f300fff"
+
+
+@pytest.mark.parametrize(
+    "prefix", ["[    0.512345] ", "Nov 23 10:15:02 host kernel: ", "> > [ 0.5] ", "<6>", "\x1b[32m[ 0.5] "]
+)
+@pytest.mark.parametrize("ending", ["\n", "\r\n"])
+def test_prefixes_do_not_matter(prefix: str, ending: str) -> None:
+    text = "".join(f"{prefix}{line}{ending}" for line in CLASSIC.splitlines())
+    assert dmesg.looks_like(text.encode())
+    plain, prefixed = dmesg.parse(CLASSIC.encode(), "x"), dmesg.parse(text.encode(), "x")
+    assert prefixed.functions == plain.functions
+
+
+def test_a_mail_s_quoted_printable_is_undone() -> None:
+    text = CLASSIC.replace("(x@y)", "root=/dev/sda1")
+    quoted = quopri.encodestring(text.encode())
+    assert b"=3D" in quoted and b"=\n" in quoted
+    assert dmesg.parse(quoted, "x").functions == dmesg.parse(CLASSIC.encode(), "x").functions
+
+
+@pytest.mark.parametrize("data", [b"", b"\xff\xd8\xff\xe0", b"[ 1.0] usb 1-1: new device\n"])
+def test_what_is_no_boot_log_is_refused(data: bytes) -> None:
+    assert not dmesg.looks_like(data)
+    with pytest.raises(UsageError, match="no line about a PCI function"):
+        dmesg.parse(data)
+
+
+@settings(max_examples=200, deadline=2000)
+@given(st.data())
+def test_damaged_logs_end_in_a_machine_or_a_sentence(data: st.DataObject) -> None:
+    text = bytearray(data.draw(st.sampled_from((CLASSIC, today(CLASSIC)))).encode())
+    for _ in range(data.draw(st.integers(0, 8))):
+        at = data.draw(st.integers(0, len(text) - 1))
+        text[at : at + data.draw(st.integers(0, 20))] = data.draw(st.binary(max_size=12))
+    try:
+        assert dmesg.parse(bytes(text)).functions
+    except BringupError as error:
+        assert error.message

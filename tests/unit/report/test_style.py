@@ -1,0 +1,130 @@
+"""How text reaches a terminal: colours only where wanted, control characters never."""
+
+from __future__ import annotations
+
+import io
+import subprocess
+import sys
+from contextlib import redirect_stderr
+
+import pytest
+
+from bringup.base.errors import LabError
+from bringup.report.style import emphasis, glyph, say, show_error, table
+
+UNREACHABLE = LabError("no answer", hint="check the cable")
+
+
+class Screen(io.TextIOWrapper):
+    """A stderr that may claim to be a terminal."""
+
+    def __init__(self, encoding: str = "utf-8", terminal: bool = True) -> None:
+        self._written = io.BytesIO()
+        self._terminal = terminal
+        super().__init__(self._written, encoding=encoding, errors="backslashreplace")
+
+    def isatty(self) -> bool:
+        return self._terminal
+
+    @property
+    def shown(self) -> str:
+        self.flush()
+        return self._written.getvalue().decode(self.encoding)
+
+
+@pytest.fixture(autouse=True)
+def _plain_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("NO_COLOR", raising=False)
+    monkeypatch.setenv("TERM", "xterm")
+
+
+def test_colours_on_a_terminal() -> None:
+    with redirect_stderr(Screen()) as screen:
+        say(f"{glyph('ok')} power")
+    assert screen.shown == "\x1b[32m●\x1b[0m power\x1b[0m\n"
+
+
+@pytest.mark.parametrize(("variable", "value"), [("NO_COLOR", "1"), ("TERM", "dumb")])
+def test_no_colours_where_not_wanted(monkeypatch: pytest.MonkeyPatch, variable: str, value: str) -> None:
+    monkeypatch.setenv(variable, value)
+    with redirect_stderr(Screen()) as screen:
+        say(f"{glyph('bad')} {emphasis('x')} \x1b[31mred\x1b[0m")
+    assert screen.shown == "✖ x red\n"
+
+
+def test_plain_glyphs_where_the_encoding_has_no_others() -> None:
+    with redirect_stderr(Screen("ascii", terminal=False)) as screen:
+        say(f"{glyph('ok')}{glyph('bad')}{glyph('idle')} é")
+    assert screen.shown == "*xo \\xe9\n"
+
+
+def test_control_characters_do_not_reach_the_terminal() -> None:
+    with redirect_stderr(Screen()) as screen:
+        say("a\x1b]52;c;aGk=\x07b\x1b[2Jc\x9b6n\rd\x00\te")
+    assert screen.shown == "a?]52;c;aGk=?b?[2Jc?6n?d?\te\n"
+
+
+def test_text_that_turns_writing_round_does_not_reach_the_terminal() -> None:
+    with redirect_stderr(Screen()) as screen:
+        say("a\u202eb\u2066c\u2028d")
+    assert screen.shown == "a?b?c?d\n"
+
+
+def test_our_own_signs_have_a_form_in_ascii() -> None:
+    with redirect_stderr(Screen("ascii", terminal=False)) as screen:
+        say("a long na… 1 → 2")
+    assert screen.shown == "a long na... 1 -> 2\n"
+
+
+def test_a_sentence_is_one_line_whatever_it_quotes() -> None:
+    with redirect_stderr(Screen(terminal=False)) as screen:
+        show_error(LabError("no file a\nb"), as_json=False)
+    assert screen.shown == "✖ lab: no file a b  (exit 10)\n"
+
+
+@pytest.mark.parametrize(
+    ("redirection", "code", "told"),
+    [
+        (">&-", 10, "✖ lab: cannot write to standard output: it is closed  (exit 10)\n"),
+        (">/dev/full", 10, "✖ lab: cannot write to standard output: no space left on device  (exit 10)\n"),
+        ("2>&-", 0, ""),
+        ("2>/dev/full", 0, ""),
+    ],
+)
+def test_output_that_cannot_be_written_is_a_sentence(redirection: str, code: int, told: str) -> None:
+    shell = f'"$0" -m bringup boards --json {redirection}'
+    done = subprocess.run(
+        ["sh", "-c", shell, sys.executable], capture_output=True, text=True, timeout=60, check=False
+    )
+    assert (done.returncode, done.stderr) == (code, told)
+
+
+def test_an_error_is_told_in_words_where_its_json_cannot_be_written() -> None:
+    shell = '"$0" -m bringup pci diff no-such-1 no-such-2 --json >&-'
+    done = subprocess.run(
+        ["sh", "-c", shell, sys.executable], capture_output=True, text=True, timeout=60, check=False
+    )
+    assert done.returncode == 2
+    assert done.stderr.startswith("✖ usage: no-such-1 is neither")
+
+
+def test_a_table_is_aligned_whatever_its_colours() -> None:
+    with redirect_stderr(Screen()) as screen:
+        say(table(["name", "n"], [[emphasis("ab"), "1"], ["abcdef", "2\x1b[H2"]]))
+    for code in ("\x1b[1m", "\x1b[2m", "\x1b[0m"):
+        assert code in screen.shown
+    plain = screen.shown.replace("\x1b[1m", "").replace("\x1b[2m", "").replace("\x1b[0m", "")
+    assert plain.splitlines() == ["name    n", "ab      1", "abcdef  2?[H2"]
+
+
+def test_errors_carry_their_next_step(capsys: pytest.CaptureFixture[str]) -> None:
+    show_error(UNREACHABLE, as_json=False)
+    told = capsys.readouterr()
+    assert told.out == ""
+    assert told.err == "✖ lab: no answer  (exit 10)\ndo        check the cable\n"
+    show_error(UNREACHABLE, as_json=True)
+    told = capsys.readouterr()
+    assert (
+        told.out == '{"verdict": "lab", "exit_code": 10, "cause": "no answer", "hint": "check the cable"}\n'
+    )
+    assert told.err == ""

@@ -1,0 +1,547 @@
+"""Every rule: a smallest configuration that breaks it, and one that just passes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Any
+
+import pytest
+
+from bringup.pci.model import Bar, Bdf, Drhd, IoApic, Madt, Platform, Rom
+from bringup.rules.check import RULES
+from tests.unit.camkes.passthrough import function
+from tests.unit.rules.world import World, irq, rmrr, setting, world
+
+Change = Callable[[World], None]
+
+
+@dataclass(frozen=True)
+class Case:
+    """`broken` yields the finding `slug` of `code` and its severity; after `passing` the rule is kept."""
+
+    code: str
+    slug: str
+    severity: str
+    broken: Change
+    passing: Change = lambda w: None
+
+    @property
+    def id(self) -> str:
+        return f"{self.code}-{self.slug}"
+
+
+def irq0(**values: Any) -> Change:
+    def change(w: World) -> None:
+        w.vm0["vm_irqs"][0].update(values)
+
+    return change
+
+
+def port0(**values: Any) -> Change:
+    return lambda w: w.vm0["vm_ioports"][0].update(values)
+
+
+def memory0(number: int = 0, **values: Any) -> Change:
+    return lambda w: w.vm0["pci_devices"][0]["memory"][number].update(values)
+
+
+def device0(**values: Any) -> Change:
+    return lambda w: w.vm0["pci_devices"][0].update(values)
+
+
+def vm0(**values: Any) -> Change:
+    return lambda w: w.vm0.update(values)
+
+
+def option(name: str, value: str) -> Change:
+    return lambda w: w.options.update({name: value})
+
+
+def all_of(*changes: Change) -> Change:
+    def change(w: World) -> None:
+        for each in changes:
+            each(w)
+
+    return change
+
+
+def without(attribute: str) -> Change:
+    return lambda w: w.vm0.pop(attribute)
+
+
+def observed(**fields: Any) -> Change:
+    return lambda w: w.change("17:00.0", **fields)
+
+
+def two(*changes: Change) -> Change:
+    return all_of(World.two_devices, *changes)
+
+
+def bars(*made: Bar) -> Change:
+    return observed(bars=made)
+
+
+def with_dmar(**fields: Any) -> Change:
+    def change(w: World) -> None:
+        assert w.dmar is not None
+        w.dmar = replace(w.dmar, **fields)
+
+    return change
+
+
+def more_functions(count: int) -> Change:
+    def change(w: World) -> None:
+        w.pci_max_devices = 128
+        for number in range(count):
+            bdf = f"{number // 32:02x}:{number % 32:02x}.0"
+            w.functions[bdf] = function(bdf, header_type=0)
+
+    return change
+
+
+def swap_pin(w: World) -> None:
+    w.vm1["vm_irqs"] = [irq(16, 10)]
+
+
+BAR0 = Bar(0, "mem", 0xC5B00000, 0x100000)
+IO = Bar(2, "io", 0x7060, 32)
+BAR3 = Bar(3, "mem", 0xC5E0C000, 0x4000)
+SMALL = {"paddr": 0xC5E0C000, "size": 0x1000, "page_bits": 12}
+QUEUES = {
+    "vm0.ether_1_send_shmem_size": 65536,
+    "vm1.ether_0_recv_shmem_size": 65536,
+    "topology_conn.queue_length": 512,
+}
+
+
+def small_bar(base: int) -> Change:
+    return all_of(bars(BAR0, IO, replace(BAR3, base=base, size=0x100)), memory0(1, **SMALL))
+
+
+def neighbour(w: World) -> None:
+    w.functions["00:1f.0"] = function("00:1f.0", header_type=0, bars=(Bar(0, "mem", 0xC5E0C800, 0x100),))
+
+
+def queues(**changed: Any) -> Change:
+    return lambda w: w.others.update({**QUEUES, **{k.replace("__", "."): v for k, v in changed.items()}})
+
+
+CASES = (
+    Case("C1", "irq-no-ioapic", "error", lambda w: w.vm0["vm_irqs"][0].pop("ioapic")),
+    Case(
+        "C2",
+        "ioapic-not-recorded",
+        "error",
+        all_of(irq0(ioapic=1), lambda w: setattr(w, "madt", None)),
+        all_of(irq0(ioapic=0), option("KernelMaxNumIOAPIC", "1")),
+    ),
+    Case("C2", "ioapic-absent", "error", all_of(irq0(ioapic=1), option("KernelMaxNumIOAPIC", "5"))),
+    Case(
+        "C2",
+        "ioapic-unproven",
+        "warning",
+        all_of(
+            irq0(ioapic=1),
+            option("KernelMaxNumIOAPIC", "5"),
+            lambda w: setattr(
+                w, "madt", Madt((IoApic(0, 8, 0xFEC00000, 0, 24), IoApic(1, 9, 0xFEC01000, 24, 8)))
+            ),
+        ),
+    ),
+    Case("C2", "ioapic-negative", "error", irq0(ioapic=-1)),
+    Case("C3", "pin-absent", "error", irq0(source=24), irq0(source=23)),
+    Case("C3", "pin-absent", "error", irq0(source=-1), irq0(source=0)),
+    Case("C4", "pin-twice", "error", two(swap_pin), two()),
+    Case("C4", "pin-twice", "error", irq0(source=3), irq0(source=4)),
+    Case(
+        "C4",
+        "pin-shared",
+        "error",
+        two(lambda w: w.pins.update({"17:00.1": (16, "known")})),
+        two(lambda w: w.pins.update({"17:00.1": (18, "known")})),
+    ),
+    Case("C4", "pin-shared", "warning", two(lambda w: w.pins.update({"17:00.1": (16, "inferred")})), two()),
+    Case("C5", "irq-dest-range", "error", irq0(dest=16), irq0(dest=15)),
+    Case("C5", "irq-dest-range", "error", irq0(dest=-1), irq0(dest=0)),
+    Case("C6", "irq-dest-twice", "error", two(lambda w: w.vm1["vm_irqs"][0].update(dest=11)), two()),
+    Case(
+        "C6",
+        "irq-dest-twice",
+        "error",
+        irq0(dest=3),
+        all_of(irq0(dest=3), option("LibPlatSupportX86ConsoleDevice", "com1")),
+    ),
+    *(
+        Case("C7", "irq-dest-taken", "error", irq0(dest=dest), irq0(dest=dest + 1))
+        for dest in (0, 2, 4, 9, 13)
+    ),
+    *(Case("C7", "irq-dest-taken", "error", irq0(dest=dest), irq0(dest=5)) for dest in (6, 7, 8)),
+    Case(
+        "C7", "irq-dest-taken", "error", all_of(irq0(dest=10), vm0(socket_layout=[{"cid": 3}])), irq0(dest=10)
+    ),
+    Case("C7", "irq-dest-taken", "error", all_of(irq0(dest=12), vm0(dp1_id=1, dp1_size=4096)), irq0(dest=11)),
+    Case("C7", "irq-dest-events", "warning", irq0(dest=12), irq0(dest=14)),
+    Case("C8", "level-triggered", "warning", irq0(level_trig=1), irq0(level_trig=0)),
+    Case("C8", "trigger-range", "error", irq0(level_trig=2)),
+    Case("C8", "trigger-range", "error", irq0(active_low=-1)),
+    Case("C8", "active-high", "warning", irq0(active_low=0)),
+    Case("C9", "irq-name-unknown", "error", device0(irq="eth"), device0(irq="eth_irq")),
+    Case("C9", "irq-name-twice", "error", lambda w: w.vm0["vm_irqs"].append(irq(18, 5))),
+    Case("C9", "irq-unused", "note", lambda w: w.vm0["vm_irqs"].append({**irq(18, 5), "name": "other"})),
+    Case("C10", "no-intx", "error", observed(intx_pin=None), observed(intx_pin="D")),
+    Case("C10", "virtual-function", "error", observed(physical_function=Bdf.parse("17:00.1"))),
+    Case(
+        "C11",
+        "irqs-before-events",
+        "error",
+        all_of(vm0(dp1_id=1, dp1_size=1, vm_irqs=[irq(16 + n, 11) for n in range(13)])),
+        all_of(vm0(dp1_id=1, dp1_size=1, vm_irqs=[irq(16 + n, 11) for n in range(12)])),
+    ),
+    Case("C11", "irqs-before-events", "warning", vm0(vm_irqs=[irq(16 + n, 11) for n in range(13)])),
+    Case("C12", "function-twice", "error", two(lambda w: w.vm1["pci_devices"][0].update(fun=0)), two()),
+    Case("C13", "bridge", "error", observed(header_type=1), observed(header_type=0)),
+    Case("C14", "function-absent", "error", device0(bus=0x18), device0(bus=0x17)),
+    Case("C14", "beyond-table", "error", more_functions(128), more_functions(127)),
+    Case("C15", "no-such-address", "error", device0(bus=256), device0(bus=255)),
+    Case("C15", "no-such-address", "error", device0(dev=32), device0(dev=31)),
+    Case("C15", "no-such-address", "error", device0(fun=8), device0(fun=7)),
+    Case(
+        "C15",
+        "too-many-devices",
+        "error",
+        vm0(init_cons=[{"init": f"make_{n}"} for n in range(30)]),
+        vm0(init_cons=[{"init": f"make_{n}"} for n in range(29)]),
+    ),
+    Case("C16", "later-scan", "warning", two()),
+    Case("C17", "bar-unlisted", "error", lambda w: w.vm0["pci_devices"][0]["memory"].pop()),
+    Case("C17", "bar-cut", "error", memory0(0, size=0xFF000), memory0(0, size=0x100000)),
+    Case("C17", "bar-cut", "error", memory0(0, paddr=0xC5B01000, size=0xFF000)),
+    Case("C17", "bar-moved", "error", memory0(0, paddr=0xC5700000)),
+    Case("C17", "bar-of-other", "error", memory0(0, paddr=0xC5A00000)),
+    Case(
+        "C17",
+        "memory-no-bar",
+        "warning",
+        lambda w: w.vm0["pci_devices"][0]["memory"].append(
+            {"paddr": 0xC6000000, "size": 4096, "page_bits": 12}
+        ),
+    ),
+    Case("C18", "page-bits", "error", memory0(0, page_bits=21), memory0(0, page_bits=12)),
+    Case("C19", "memory-unaligned", "error", memory0(0, paddr=0xC5B00800), memory0(0, paddr=0xC5B00000)),
+    Case("C19", "memory-unaligned", "error", memory0(0, size=0x800), memory0(0, size=0x1000)),
+    Case("C19", "memory-empty", "error", memory0(0, size=0)),
+    Case("C20", "bar-size", "error", bars(replace(BAR0, size=0x180000), IO, BAR3), bars(BAR0, IO, BAR3)),
+    Case(
+        "C20",
+        "size-doubtful",
+        "warning",
+        all_of(memory0(0, size=0x180000), lambda w: setattr(w, "captured", False)),
+        lambda w: setattr(w, "captured", False),
+    ),
+    Case(
+        "C21",
+        "bar-above-4g",
+        "error",
+        bars(replace(BAR0, base=0xFFF00000, size=0x200000), IO, BAR3),
+        bars(replace(BAR0, base=0xFFF00000), IO, BAR3),
+    ),
+    Case("C21", "bar-unassigned", "error", bars(replace(BAR0, base=0), IO, BAR3)),
+    Case("C21", "memory-above-4g", "error", memory0(0, paddr=0xFFF01000), memory0(0, paddr=0xFFF00000)),
+    Case("C21", "memory-at-zero", "error", memory0(0, paddr=0)),
+    Case(
+        "C22",
+        "rom-listed",
+        "warning",
+        all_of(
+            observed(rom=Rom(0xC5C00000, 0x80000)),
+            lambda w: w.vm0["pci_devices"][0]["memory"].append(
+                {"paddr": 0xC5C00000, "size": 0x80000, "page_bits": 12}
+            ),
+        ),
+        observed(rom=Rom(0xC5C00000, 0x80000)),
+    ),
+    Case("C23", "small-bar-offset", "error", small_bar(0xC5E0C100), small_bar(0xC5E0C000)),
+    Case("C23", "page-shared", "warning", all_of(small_bar(0xC5E0C000), neighbour), small_bar(0xC5E0C000)),
+    Case(
+        "C24",
+        "page-twice",
+        "error",
+        two(lambda w: w.vm1["pci_devices"][0]["memory"][1].update(paddr=0xC5E0F000)),
+        two(lambda w: w.vm1["pci_devices"][0]["memory"][1].update(paddr=0xC5E10000)),
+    ),
+    Case("C25", "window-full", "error", vm0(guest_ram_mb=2303), vm0(guest_ram_mb=2302)),
+    Case("C25", "no-ram", "error", vm0(guest_ram_mb=0), vm0(guest_ram_mb=1)),
+    Case("C26", "bar-renumbered", "warning", bars(replace(BAR0, index=1), IO, BAR3), bars(BAR0, IO, BAR3)),
+    Case(
+        "C27",
+        "far-inside",
+        "warning",
+        memory0(0, paddr=0x80000000 + 0x20001000),
+        memory0(0, paddr=0x80000000 + 0x20000000),
+    ),
+    Case("C28", "io-bar-uncovered", "error", without("vm_ioports")),
+    Case("C28", "io-bar-cut", "error", port0(end=0x7078), port0(end=0x7080)),
+    Case("C28", "io-bar-cut", "error", port0(start=0x7064), port0(start=0x7060)),
+    Case("C28", "inclusive-end", "error", port0(end=0x707F), port0(end=0x7080)),
+    Case(
+        "C29",
+        "ports-twice",
+        "error",
+        two(lambda w: w.vm1["vm_ioports"][0].update(end=0x7061)),
+        two(lambda w: w.vm1["vm_ioports"][0].update(end=0x7060)),
+    ),
+    *(
+        Case(
+            "C30",
+            "emulated-port",
+            "error",
+            port0(start=broken[0], end=broken[1]),
+            port0(start=kept[0], end=kept[1]),
+        )
+        for broken, kept in (
+            ((0x3F0, 0x3F9), (0x3F0, 0x3F8)),
+            ((0x3FF, 0x401), (0x400, 0x401)),
+            ((0x43, 0x44), (0x44, 0x45)),
+            ((0x71, 0x73), (0x72, 0x73)),
+            ((0xCFF, 0xD00), (0xD00, 0xD08)),
+            ((0x1F, 0x21), (0x1F, 0x20)),
+            ((0xA1, 0xA2), (0xA2, 0xA4)),
+            ((0x4D1, 0x4D2), (0x4D2, 0x4D4)),
+        )
+    ),
+    Case(
+        "C30",
+        "emulated-port",
+        "error",
+        all_of(vm0(init_cons=[{"init": "make_virtio_net"}]), port0(start=0x93E0, end=0x9400)),
+        all_of(vm0(init_cons=[{"init": "make_virtio_net"}]), port0(start=0x9400, end=0x9420)),
+    ),
+    Case("C30", "emulated-port", "warning", port0(start=0x9000, end=0x9020), port0(start=0x9400, end=0x9420)),
+    Case("C31", "port-range", "error", port0(start=0xFFF0, end=0x10001), port0(start=0xFFF0, end=0x10000)),
+    Case("C31", "port-range", "error", port0(start=0x7060, end=0x7060), port0(start=0x7060, end=0x7061)),
+    Case("C31", "port-range", "error", port0(start=-1, end=0x7060), port0(start=0, end=0x7060)),
+    Case("C32", "iospace-missing", "error", without("pci_devices_iospace"), vm0(pci_devices_iospace=7)),
+    Case(
+        "C32",
+        "iospace-missing",
+        "error",
+        vm0(pci_devices_iospace=0),
+        all_of(vm0(pci_devices_iospace=0), option("CAmkESVMGuestDMAIommu", "OFF")),
+    ),
+    Case("C33", "domain-range", "error", vm0(iospace_domain=0), vm0(iospace_domain=1)),
+    Case("C33", "domain-range", "error", vm0(iospace_domain=0x10000), vm0(iospace_domain=0xFFFF)),
+    Case(
+        "C33",
+        "domain-range",
+        "error",
+        all_of(with_dmar(rmrrs=(rmrr("00:14.0"),) * 16), vm0(iospace_domain=15)),
+        all_of(with_dmar(rmrrs=(rmrr("00:14.0"),) * 16), vm0(iospace_domain=17)),
+    ),
+    Case("C33", "domain-twice", "error", two(vm0(iospace_domain=0x10)), two()),
+    Case("C33", "domain-twice", "warning", vm0(iospace_domain=0x10)),
+    Case("C33", "domain-missing", "error", without("iospace_domain")),
+    Case(
+        "C34",
+        "rmrr-behind-bridge",
+        "error",
+        with_dmar(rmrrs=(rmrr("00:14.0", hops=2),)),
+        with_dmar(rmrrs=(rmrr("00:14.0", hops=1),)),
+    ),
+    Case("C34", "rmrr-scope", "error", with_dmar(rmrrs=(rmrr("00:14.0", kind=2),))),
+    Case(
+        "C34",
+        "rmrr-above-4g",
+        "error",
+        with_dmar(rmrrs=(rmrr("00:14.0", 0xFFFFF000, 0x100000FFF),)),
+        with_dmar(rmrrs=(rmrr("00:14.0", 0xFFFFF000, 0xFFFFFFFF),)),
+    ),
+    Case(
+        "C34",
+        "too-many-rmrrs",
+        "error",
+        all_of(with_dmar(rmrrs=(rmrr("00:14.0"),) * 33), vm0(iospace_domain=0x40)),
+        all_of(with_dmar(rmrrs=(rmrr("00:14.0"),) * 32), vm0(iospace_domain=0x40)),
+    ),
+    Case(
+        "C34",
+        "iommu-above-4g",
+        "error",
+        with_dmar(drhds=(Drhd(0, 0x100000000, True, ()),)),
+        with_dmar(drhds=(Drhd(0, 0xFFFFF000, True, ()),)),
+    ),
+    Case(
+        "C34",
+        "too-many-iommus",
+        "error",
+        all_of(option("KernelSel4Arch", "ia32"), with_dmar(drhds=(Drhd(0, 0xFBFFC000, False, ()),) * 15)),
+        all_of(option("KernelSel4Arch", "ia32"), with_dmar(drhds=(Drhd(0, 0xFBFFC000, False, ()),) * 14)),
+    ),
+    Case(
+        "C35",
+        "rmrr-in-guest",
+        "error",
+        with_dmar(rmrrs=(rmrr("17:00.0"),)),
+        all_of(with_dmar(rmrrs=(rmrr("17:00.0"),)), vm0(exclude_paddr=[[0x0E000000, 0x1000]])),
+    ),
+    Case(
+        "C35",
+        "rmrr-in-guest",
+        "error",
+        all_of(with_dmar(rmrrs=(rmrr("17:00.0"),)), vm0(exclude_paddr=[[0x0E000000, 0xFFF]])),
+        with_dmar(rmrrs=(rmrr("17:00.1"),)),
+    ),
+    Case(
+        "C36",
+        "hole-in-window",
+        "error",
+        vm0(exclude_paddr=[[0x10002000, 0x1001]]),
+        vm0(exclude_paddr=[[0x10002000, 0x1000]]),
+    ),
+    Case(
+        "C36",
+        "hole-in-window",
+        "error",
+        vm0(exclude_paddr=[[0x9FFFFFFF, 1]]),
+        vm0(exclude_paddr=[[0xA0000000, 1]]),
+    ),
+    Case("C37", "pools-small", "warning", vm0(simple_untyped26_pool=19, simple_untyped25_pool=1)),
+    Case("C37", "pools-small", "warning", vm0(guest_ram_mb=1025), vm0(guest_ram_mb=1024)),
+    Case("C38", "pool-size", "error", vm0(simple_untyped3_pool=1), vm0(simple_untyped4_pool=1)),
+    Case("C38", "pool-size", "error", vm0(simple_untyped48_pool=1), vm0(simple_untyped47_pool=0)),
+    Case(
+        "C38",
+        "pool-size",
+        "error",
+        lambda w: w.others.update({"fserv.simple_untyped50_pool": 1}),
+        lambda w: w.others.update({"fserv.simple_untyped12_pool": 1}),
+    ),
+    Case("C39", "cnode-small", "error", vm0(cnode_size_bits=19), vm0(cnode_size_bits=20)),
+    Case("C39", "cnode-small", "error", vm0(cnode_size_bits=1 << 40)),
+    Case(
+        "C40",
+        "board-too-small",
+        "error",
+        lambda w: setattr(
+            w, "platform", Platform(memory_bytes=(2560 + 128 + 64 + 62 << 20) - 1, x2apic=False)
+        ),
+        lambda w: setattr(w, "platform", Platform(memory_bytes=2560 + 128 + 64 + 62 << 20, x2apic=False)),
+    ),
+    Case("C41", "guest-huge", "warning", vm0(guest_ram_mb=4000), vm0(guest_ram_mb=3999)),
+    Case("C42", "unknown-attribute", "error", vm0(heap_sze=4096), vm0(heap_size=4096)),
+    Case("C42", "unknown-attribute", "error", vm0(untyped23_pool=1), vm0(simple_untyped23_pool=1)),
+    Case("C42", "unknown-attribute", "error", vm0(dp1_size=1), vm0(dp1_size=1, dp1_id=1)),
+    Case(
+        "C42",
+        "unknown-instance",
+        "error",
+        lambda w: w.others.update({"vm2.guest_ram_mb": 128}),
+        lambda w: w.others.update({"fserv.heap_size": 4096, "topology_conn.anything": 1}),
+    ),
+    Case("C42", "unknown-instance", "error", lambda w: w.others.update({"fsrv.heap_size": 4096})),
+    Case("C43", "set-twice", "error", lambda w: w.more.append(setting("vm0.heap_size", 4096, 99))),
+    Case(
+        "C44",
+        "msi-on",
+        "warning",
+        vm0(kernel_cmdline="root=/dev/mem pci=noaer"),
+        vm0(kernel_cmdline="pci=noaer,nomsi"),
+    ),
+    Case("C44", "msi-on", "warning", without("kernel_cmdline")),
+    Case(
+        "C45",
+        "console-silent",
+        "error",
+        option("LibPlatSupportX86ConsoleDevice", "com1"),
+        option("LibPlatSupportX86ConsoleDevice", "com2"),
+    ),
+    Case("C46", "kernel-silent", "warning", option("RELEASE", "ON"), option("RELEASE", "OFF")),
+    Case(
+        "C47",
+        "x2apic-on",
+        "error",
+        lambda w: setattr(w, "platform", replace(w.platform, x2apic=True)),
+        all_of(
+            lambda w: setattr(w, "platform", replace(w.platform, x2apic=True)),
+            option("KernelLAPICMode", "X2APIC"),
+        ),
+    ),
+    Case(
+        "C48",
+        "boot-set",
+        "error",
+        lambda w: w.images and w.images.pop("kernel-x86_64-pc99"),
+    ),
+    Case(
+        "C48",
+        "boot-set",
+        "error",
+        lambda w: setattr(w, "images", {"kernel-ia32-pc99": 1, "capdl-loader-image-x86_64-pc99": 1}),
+        lambda w: setattr(w, "images", {"kernel-ia32-pc99": 1, "capdl-loader-image-ia32-pc99": 1, "x": 1}),
+    ),
+    Case("F1", "source-copied", "error", irq0(source=11), irq0(source=16)),
+    Case("F1", "source-differs", "error", irq0(source=17), irq0(source=16)),
+    Case(
+        "F1",
+        "source-differs",
+        "warning",
+        all_of(irq0(source=17), lambda w: w.pins.update({"17:00.0": (16, "inferred")})),
+        lambda w: w.pins.update({"17:00.0": (16, "inferred")}),
+    ),
+    Case("F2", "shorthand", "error", vm0(vm_irqs=[16, 11])),
+    Case("F3", "old-spelling", "error", lambda w: w.others.update({"vm0_config.ioports": []})),
+    Case("F4", "not-applied", "error", lambda w: w.more.append(setting("vm0.priority", 1, applied=False))),
+    Case(
+        "F5",
+        "guest-console",
+        "warning",
+        vm0(kernel_cmdline="console=ttyS1,115200n0 pci=nomsi"),
+        vm0(kernel_cmdline="console=ttyS0,115200n8 pci=nomsi"),
+    ),
+    Case(
+        "F6",
+        "slow-copies",
+        "note",
+        all_of(queues(), option("LibSel4VMUseTranslationVspace", "OFF")),
+        queues(),
+    ),
+    Case("F7", "queue-ends-differ", "error", queues(vm1__ether_0_recv_shmem_size=32768), queues()),
+    Case("F7", "queue-small", "warning", queues(topology_conn__queue_length=513), queues()),
+    Case(
+        "F7",
+        "queue-stock",
+        "note",
+        lambda w: w.others.update({"vm0.ether_1_send_shmem_size": 32768}),
+        queues(),
+    ),
+)
+
+
+@pytest.mark.parametrize("case", CASES, ids=lambda case: case.id)
+def test_what_breaks_a_rule_is_found(case: Case) -> None:
+    w = world()
+    case.broken(w)
+    found = w.found(case.code)
+    assert case.slug in found, sorted(found)
+    finding = found[case.slug]
+    assert finding.severity == case.severity
+    assert finding.message and finding.fix and finding.source
+
+
+@pytest.mark.parametrize("case", CASES, ids=lambda case: case.id)
+def test_what_just_keeps_a_rule_is_not(case: Case) -> None:
+    w = world()
+    case.passing(w)
+    assert case.slug not in w.found(case.code)
+
+
+def test_every_rule_has_a_case() -> None:
+    assert {case.code for case in CASES} == {rule.code for rule in RULES}
+    assert [rule.code for rule in RULES[:48]] == [f"C{number}" for number in range(1, 49)]
+
+
+def test_the_world_itself_is_clean_and_wholly_checked() -> None:
+    report = world().report()
+    assert report.findings == ()
+    assert report.gaps == ()
+    assert len(report.constraints) == 48
