@@ -6,7 +6,8 @@ usage, 10 the lab, 11 the image, 12 the profile or configuration, 130 interrupte
 
 from __future__ import annotations
 
-from typing import ClassVar
+from collections.abc import Mapping
+from typing import Any, ClassVar
 
 
 class BringupError(Exception):
@@ -22,6 +23,26 @@ class BringupError(Exception):
         super().__init__(message)
         self.message = message
         self.hint = hint
+
+    @property
+    def code(self) -> str:
+        """The public word for this kind of error: a row of `CODES`, its own or its nearest base's."""
+        return next(_CODE_OF[kind] for kind in type(self).__mro__ if kind in _CODE_OF)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the error as JSON data, whole, for another process."""
+        return {"code": self.code, "message": self.message, "hint": self.hint}
+
+    @staticmethod
+    def from_dict(body: Mapping[str, Any]) -> BringupError:
+        """Return the error that `to_dict` wrote, of the same kind; raises ValueError for anything else."""
+        try:
+            kind, message, hint = CODES[body["code"]], body["message"], body["hint"]
+        except (KeyError, TypeError):
+            raise ValueError("not an error of this tool") from None
+        if not isinstance(message, str) or not isinstance(hint, str | None):
+            raise ValueError("not an error of this tool")
+        return kind(message, hint=hint)
 
 
 class UsageError(BringupError):
@@ -75,6 +96,10 @@ class BmcBusyError(LabError):
     """The BMC answered that it is busy, or somebody else holds the console."""
 
 
+class ConsoleHeldError(BmcBusyError):
+    """Somebody else, who is known to be somebody else, has the console."""
+
+
 class ConsoleLostError(LabError):
     """A console that was operational stopped being so."""
 
@@ -89,3 +114,36 @@ class NamespaceError(LabError):
 
 class MissingProgramError(LabError):
     """A program from the distribution is not installed; the hint names the package."""
+
+
+class OutputError(LabError):
+    """What was asked for cannot be written: standard output is closed, or its disk is full."""
+
+
+CODES: Mapping[str, type[BringupError]] = {
+    "bringup": BringupError,
+    "usage": UsageError,
+    "lab": LabError,
+    "image": ImageError,
+    "profile": ProfileError,
+    "interrupted-run": InterruptedRunError,
+    "authentication": AuthenticationError,
+    "cipher": CipherError,
+    "bmc-timeout": BmcTimeoutError,
+    "bmc-busy": BmcBusyError,
+    "console-held": ConsoleHeldError,
+    "console-lost": ConsoleLostError,
+    "port-busy": PortBusyError,
+    "namespace": NamespaceError,
+    "missing-program": MissingProgramError,
+    "output": OutputError,
+}
+"""The kinds of errors by their public words, which verdicts and other processes know them by."""
+
+_CODE_OF = {kind: code for code, kind in CODES.items()}
+
+FAULTS: Mapping[str, type[BringupError]] = {
+    kind.fault: kind
+    for kind in (BringupError, UsageError, LabError, ImageError, ProfileError, InterruptedRunError)
+}
+"""Whose fault it is -> the kind of error that says so and nothing more."""

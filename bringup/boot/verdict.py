@@ -5,12 +5,11 @@ A stage with evidence proves every stage before it; silence is evidence too, onc
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from bringup.base.errors import BringupError, ImageError, LabError, ProfileError
+from bringup.base.errors import FAULTS, BringupError
 from bringup.base.events import Event
 from bringup.base.firmware import Firmware
 from bringup.base.stage import Stage
@@ -26,7 +25,7 @@ _SERVED_GRACE_S = 1.0
 _CAPTURE_GRACE_S = 3.0
 _RELATED_S = 5.0
 _CAUSES_MAX = 3
-_EXIT_CODES = {"ok": 0, "tool": 1, **{e.fault: e.exit_code for e in (LabError, ImageError, ProfileError)}}
+_EXIT_CODES = {"ok": 0, **{fault: kind.exit_code for fault, kind in FAULTS.items()}}
 _SILENT_AFTER_KERNEL = {
     Stage.CAPTURE: "no-capture",
     Stage.VMM: "no-vmm",
@@ -259,9 +258,8 @@ class Progress:
 
     def failed(self, error: BringupError, now_s: float) -> Verdict:
         """Return the verdict of a run that an error ended."""
-        code = re.sub(r"(?<!^)(?=[A-Z])", "-", type(error).__name__.removesuffix("Error")).lower()
         causes: Causes = (("", error.hint),) if error.hint else ()
-        return self._verdict(error.fault, code, error.message, now_s, causes, exit_code=error.exit_code)
+        return self._verdict(error.fault, error.code, error.message, now_s, causes)
 
     def _ok(self) -> Verdict:
         return self._verdict("ok", "ok", f"reached {self._request.until}", self._done_s(), ())
@@ -362,11 +360,10 @@ class Progress:
         causes: Causes,
         *,
         seen: str | None = None,
-        exit_code: int | None = None,
     ) -> Verdict:
         return Verdict(
             kind=kind,
-            exit_code=_EXIT_CODES[kind] if exit_code is None else exit_code,
+            exit_code=_EXIT_CODES[kind],
             code=code,
             stage=self._boot.furthest,
             missing=self.awaited,

@@ -4,12 +4,6 @@ from __future__ import annotations
 
 from typing import Protocol
 
-from bringup.base.errors import BmcBusyError
-
-
-class ConsoleHeldError(BmcBusyError):
-    """Somebody else, who is known to be somebody else, has the console."""
-
 
 class Console(Protocol):
     """A board's console. `read` and `write` may be called from different threads, one each."""

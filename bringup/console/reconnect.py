@@ -11,9 +11,16 @@ import time
 from concurrent.futures import Future
 from concurrent.futures import TimeoutError as FutureTimeoutError
 
-from bringup.base.errors import AuthenticationError, BmcTimeoutError, CipherError, ConsoleLostError, LabError
+from bringup.base.errors import (
+    AuthenticationError,
+    BmcTimeoutError,
+    CipherError,
+    ConsoleHeldError,
+    ConsoleLostError,
+    LabError,
+)
 from bringup.base.events import Emit, Event
-from bringup.console.base import Console, ConsoleHeldError
+from bringup.console.base import Console
 
 GIVE_UP_AFTER_S = 600.0
 # Mostly short tries: a first packet goes out at least every 2 s, so a BMC that is back is noticed; a patient

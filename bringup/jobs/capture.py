@@ -8,14 +8,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from bringup.base.errors import (
-    BringupError,
-    ImageError,
-    InterruptedRunError,
-    LabError,
-    ProfileError,
-    UsageError,
-)
+from bringup.base.errors import FAULTS, BringupError, InterruptedRunError, LabError
 from bringup.base.firmware import Firmware
 from bringup.base.stage import Stage
 from bringup.lab import captures
@@ -31,9 +24,6 @@ Probe = Literal["firmware", "linux"]
 BOTH: tuple[Probe, ...] = ("firmware", "linux")
 TITLES: Mapping[Probe, str] = {"firmware": "the firmware probe", "linux": "the Linux probe"}
 
-_BY_FAULT: dict[str, type[BringupError]] = {
-    kind.fault: kind for kind in (UsageError, LabError, ImageError, ProfileError, InterruptedRunError)
-}
 _CONSOLE_LOG = "console.log"
 
 
@@ -60,7 +50,7 @@ class _Attempt:
         verdict = self.verdict
         if verdict["verdict"] == "ok":
             return None
-        kind = _BY_FAULT.get(verdict["verdict"], BringupError)
+        kind = FAULTS.get(verdict["verdict"], BringupError)
         fixes = [item["fix"] for item in verdict["causes"]][:1]
         if self.has_part:
             fixes.append(f"what came: bringup probe-pci --from {self.folder / _CONSOLE_LOG}")

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from contextlib import suppress
 from typing import Any, Literal, TextIO
 
-from bringup.base.errors import BringupError, LabError
+from bringup.base.errors import BringupError, OutputError
 
 Mark = Literal["ok", "bad", "idle", "note"]
 
@@ -35,10 +35,6 @@ _RESET = "\x1b[0m"
 
 class NobodyListensError(Exception):
     """The reader of our output went away; click would make a failure of it (exit 1)."""
-
-
-class OutputError(LabError):
-    """What was asked for cannot be written: standard output is closed, or its disk is full."""
 
 
 def is_terminal() -> bool:

@@ -15,10 +15,6 @@ from bringup.base.errors import BringupError
 REPLY_TIMEOUT_S = 5.0
 
 
-class QmpError(BringupError):
-    """QEMU refused a command or did not answer."""
-
-
 class Qmp:
     """One monitor connection: `execute` from any thread; events go to `on_event` from the reader thread."""
 
@@ -32,16 +28,16 @@ class Qmp:
         self.execute("qmp_capabilities")
 
     def execute(self, command: str, **arguments: Any) -> Any:
-        """Run a command and return its result; raises QmpError when QEMU refuses or is gone."""
+        """Run a command and return its result; raises BringupError when QEMU refuses or is gone."""
         request = json.dumps({"execute": command, "arguments": arguments}).encode() + b"\n"
         with self._lock:
             try:
                 self._connection.sendall(request)
                 reply = self._replies.get(timeout=REPLY_TIMEOUT_S)
             except (OSError, Empty) as error:
-                raise QmpError(f"QEMU does not answer on its monitor ({command})") from error
+                raise BringupError(f"QEMU does not answer on its monitor ({command})") from error
         if "error" in reply:
-            raise QmpError(f"QEMU refused {command}: {reply['error'].get('desc', 'no reason')}")
+            raise BringupError(f"QEMU refused {command}: {reply['error'].get('desc', 'no reason')}")
         return reply.get("return")
 
     def _read(self) -> None:

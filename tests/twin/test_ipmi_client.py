@@ -20,11 +20,11 @@ from bringup.base.errors import (
     BmcBusyError,
     BmcTimeoutError,
     CipherError,
+    ConsoleHeldError,
     ConsoleLostError,
     LabError,
 )
 from bringup.base.events import Event
-from bringup.console.base import ConsoleHeldError
 from bringup.console.reconnect import ReconnectingConsole
 from bringup.console.sol.console import SolConsole
 from bringup.ipmi.client import BmcAddress, IpmiClient

@@ -16,8 +16,7 @@ from collections.abc import Callable
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from bringup.base.errors import BmcBusyError, ConsoleLostError, LabError
-from bringup.console.base import ConsoleHeldError
+from bringup.base.errors import BmcBusyError, ConsoleHeldError, ConsoleLostError, LabError
 from bringup.console.sol.protocol import HEADER_BYTES, SolProtocol
 from bringup.ipmi.client import REQUEST_TIMEOUT_S, Answer, IpmiClient, pump
 from bringup.ipmi.errors import refusal

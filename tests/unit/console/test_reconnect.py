@@ -8,9 +8,15 @@ from collections.abc import Callable
 
 import pytest
 
-from bringup.base.errors import AuthenticationError, BmcBusyError, BmcTimeoutError, ConsoleLostError, LabError
+from bringup.base.errors import (
+    AuthenticationError,
+    BmcBusyError,
+    BmcTimeoutError,
+    ConsoleHeldError,
+    ConsoleLostError,
+    LabError,
+)
 from bringup.base.events import Event
-from bringup.console.base import ConsoleHeldError
 from bringup.console.reconnect import ReconnectingConsole
 
 
