@@ -3,6 +3,8 @@
 In texts, `{who}` is the board's MAC, `{waited}` the seconds without progress, `{since_power}` those since
 power-on, `{arch}` the client architecture (DHCP option 93), `{firmware}` the firmware the boot was planned
 for, `{some}` of `{all}` VMs have logged in, and `{lost}` is what of the firmware probe's report did not come.
+What to do may name advice of the board's profile (`{advice:vt-x}`, see `bringup.profile.advice`) and the
+`{console_port}`.
 """
 
 from __future__ import annotations
@@ -26,7 +28,7 @@ class Row:
 
 _OPTION_ROM = (
     "LAN option ROM off for this port",
-    "BIOS: PCIe/PCI/PnP Configuration > Onboard LAN1 Option ROM = PXE",
+    "{advice:network-boot}",
 )
 _CABLE = ("cable in another port", "plug it into the port that `bringup boards show` names")
 _SPANNING_TREE = ("switch port learns for 30 s", "spanning tree: portfast on this port")
@@ -34,12 +36,12 @@ _OVERRIDE = (
     "the boot override was not taken",
     "bringup runs show --events: was it read back? else set the boot order",
 )
-_REDIRECTION = ("console redirection is off", "BIOS: Serial Port Console Redirection > SOL = Checked")
+_REDIRECTION = ("console redirection is off", "{advice:sol-console}")
 _FIREWALL = ("a firewall on this host", "open UDP 67, 69, 4011, the ephemeral ports and TCP of the HTTP port")
 _OTHER_SERVER = ("another DHCP server answered", "use an own segment, or take the board off that network")
 _WRONG_PORT = (
-    "kernel and SOL use different ports",
-    "console_port=0x2f8 debug_port=0x2f8 on the kernel command line",
+    "kernel and console use different ports",
+    "console_port={console_port} debug_port={console_port} on the kernel command line",
 )
 _RELEASE = ("a RELEASE image prints nothing from the kernel", "build with RELEASE=OFF, or --until vmm")
 _CHECKSUM = ("checksum offload on a bridge or veth", "ethtool -K IF tx off on both ends")
@@ -62,7 +64,7 @@ TABLE: Mapping[str, Row] = {
             _OPTION_ROM,
             (
                 "POST stopped",
-                'look at the screen or POST code; Boot Feature > Wait For "F1" If Error = Disabled',
+                "look at the screen or POST code; {advice:post-errors}",
             ),
         ),
     ),
@@ -75,11 +77,11 @@ TABLE: Mapping[str, Row] = {
         "profile",
         "{who} asks for a network boot as architecture {arch}, and this boot serves {firmware}",
         (
-            ("the BIOS boots the other way", "BIOS: Boot > Boot mode select = Legacy or UEFI, as planned"),
+            ("the board boots the other way", "{advice:boot-mode}"),
             ("the plan is for the other firmware", "--firmware bios or --firmware uefi"),
             (
                 "UEFI HTTP boot comes first",
-                "BIOS: Network Stack Configuration > Ipv4 HTTP Support = Disabled",
+                "{advice:http-boot}",
             ),
         ),
     ),
@@ -224,7 +226,7 @@ TABLE: Mapping[str, Row] = {
         (
             (
                 "the capDL loader still creates objects",
-                "device memory above 4 GiB takes very long: Above 4G Decoding",
+                "device memory above 4 GiB takes very long; {advice:above-4g}",
             ),
             ("a component of the image crashed", "build with debug output; look at the last console lines"),
         ),
@@ -260,7 +262,7 @@ TABLE: Mapping[str, Row] = {
         "the board started over after the kernel began",
         (
             ("the kernel crashed into a reset", "look at the last console lines before the restart"),
-            ("a watchdog fired", "BIOS: Boot Feature > Watch Dog Function = Disabled"),
+            ("a watchdog fired", "{advice:watchdog}"),
             ("somebody reset it", "ipmitool sel list"),
         ),
     ),

@@ -219,6 +219,7 @@ def _watch(
         reports=image.is_firmware_probe,
         macs=segment.macs,
         limits={stage: _times(profile, stage, image)[1] for stage in Stage},
+        words=profile.words(),
     )
 
 

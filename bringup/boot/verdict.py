@@ -15,6 +15,7 @@ from bringup.base.firmware import Firmware
 from bringup.base.stage import Stage
 from bringup.boot.causes import TABLE, Causes
 from bringup.boot.evidence import BootEvidence, SeenFailure, StageReached, Witness
+from bringup.profile.advice import BoardWords
 from bringup.transcript.failures.boot import GARBAGE
 
 SETTLE_S = 0.5
@@ -44,7 +45,7 @@ class WatchRequest:
     enough). `prints`: the kernel prints (False for RELEASE images). `reports`: the image is the firmware
     probe, which has no user space and reports over the console. `limits` are the seconds a stage may take
     after the one before it; a stage without one may take for ever. `macs` are the board's, the one it boots
-    from first.
+    from first. `words` are what causes say of this board's settings and console.
     """
 
     firmware: Firmware
@@ -57,6 +58,7 @@ class WatchRequest:
     netboot: bool = True
     macs: tuple[str, ...] = ()
     limits: Mapping[Stage, float] = field(default_factory=dict)
+    words: BoardWords = field(default_factory=BoardWords)
 
 
 @dataclass(frozen=True, slots=True)
@@ -283,7 +285,7 @@ class Progress:
             return self._stalled(fatal.at_s, fatal.seen)
         fault = self._telling(fatal)
         failure = fault.failure
-        causes = ((failure.why, failure.fix),)
+        causes = (self._filled(failure.why, failure.fix),)
         return self._verdict(failure.fault, failure.code, failure.cause, fault.at_s, causes, seen=fault.seen)
 
     def _telling(self, fatal: SeenFailure) -> SeenFailure:
@@ -340,9 +342,14 @@ class Progress:
             all=self._logins_wanted,
             lost=self._boot.report_lost[1] if self._boot.report_lost else "",
         )
-        told = {(hint.failure.why, hint.failure.fix): None for hint in hints or ()}
-        causes = (*told, *self._strangers(code), *row.causes)[:_CAUSES_MAX]
+        told = {self._filled(hint.failure.why, hint.failure.fix): None for hint in hints or ()}
+        usual = (self._filled(*cause) for cause in row.causes)
+        causes = (*told, *self._strangers(code), *usual)[:_CAUSES_MAX]
         return self._verdict(row.fault, code, cause, at_s, causes, seen=seen)
+
+    def _filled(self, why: str, fix: str) -> tuple[str, str]:
+        """Return a cause with the board's own words in it."""
+        return why, self._request.words.fill(fix)
 
     def _strangers(self, code: str) -> Causes:
         strangers = self._boot.strangers

@@ -14,6 +14,7 @@ from typing import Annotated, Any, Generic, Literal, TypeVar
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from bringup.base.stage import Stage
+from bringup.profile.advice import NEUTRAL, BoardWords, Topic
 from bringup.profile.kinds import (
     Baud,
     Bdf,
@@ -238,13 +239,17 @@ class StageTimes(_Model):
 
 
 class BiosSetting(_Model):
-    """One setting by its exact menu and name; `default` is None where it was not read."""
+    """One setting by its exact menu and name; `default` is None where it was not read.
+
+    `advice` says by topic (`bringup.profile.advice`) what to set it to when a boot or a check asks for that.
+    """
 
     menu: Text
     name: Text
     wanted: Text
     default: Text | None = None
     why: Text
+    advice: dict[Topic, Text] = Field(default_factory=dict)
 
 
 class Bios(_Model):
@@ -253,6 +258,28 @@ class Bios(_Model):
     read_on: Fact[Text]
     settings: Many[BiosSetting]
     lan_settings: Many[BiosSetting]
+
+    @model_validator(mode="after")
+    def _topics_differ(self) -> Bios:
+        told: dict[str, str] = {}
+        for setting in (*self.settings, *self.lan_settings):
+            for topic in setting.advice:
+                if topic in told:
+                    raise ValueError(f'"{told[topic]}" and "{setting.name}" both have advice on "{topic}"')
+                told[topic] = setting.name
+        return self
+
+    def sentences(self) -> dict[Topic, str]:
+        """Return the advice on every topic that a setting has words for."""
+        return {
+            topic: f"BIOS: {setting.menu} > {setting.name} = {value}"
+            for setting in (*self.settings, *self.lan_settings)
+            for topic, value in setting.advice.items()
+        }
+
+    def advice(self, topic: Topic) -> str:
+        """Return which setting to change for `topic`, in neutral words where none is known to have it."""
+        return self.sentences().get(topic) or NEUTRAL[topic]
 
 
 class Profile(_Model):
@@ -300,6 +327,11 @@ class Profile(_Model):
             for path, fact in self.facts()
             if fact.grade == "INF" and (not wanted or any(path[: len(part)] == part for part in wanted))
         )
+
+    def words(self, console_port: int | None = None) -> BoardWords:
+        """Return what texts say of this board; `console_port` where the console is not on the SOL port."""
+        port = self.serial.sol_port.value if console_port is None else console_port
+        return BoardWords(self.bios.sentences(), port)
 
     def to_dict(self) -> dict[str, Any]:
         """Return the profile as plain JSON data, keys as in TOML."""

@@ -37,7 +37,8 @@ class Marker:
 class Failure:
     """A text that means something failed.
 
-    `cause` is a sentence for the verdict, `why` the usual reason behind it in a few words, `fix` what to do.
+    `cause` is a sentence for the verdict, `why` the usual reason behind it in a few words, `fix` what to do,
+    with `{advice:TOPIC}` where a board's profile knows the words (`bringup.profile.advice`).
     `fatal`: the boot ends `grace_s` later. `generic`: says only that something failed, so that any other
     failure near it is the better cause. `recovers`: forgotten when the boot goes on to a further stage.
     `gives_up`: the firmware or loader stopped trying, and the first missing stage says why.
@@ -83,11 +84,11 @@ MARKERS: tuple[Marker, ...] = (
     *_group("firmware", Stage.FIRMWARE, "EDK2 NetworkPkg/UefiPxeBcDxe, recorded with OVMF",
             ">>Start PXE over IPv4", ">>Start PXE over IPv6", ">>Start HTTP Boot over IPv4",
             "BdsDxe: loading Boot", "BdsDxe: starting Boot", "BdsDxe: failed to load Boot"),
-    *_group("firmware", Stage.FIRMWARE, "AMI Aptio on Supermicro X11 as users report it, not recorded",
+    *_group("firmware", Stage.FIRMWARE, "AMI Aptio as users report it, not recorded",
             "DXE--Ready to Boot", "DXE--BIOS PCI Bus Enumeration", "PEI--Intel MRC Execution",
             ">>Checking Media Presence", ">>Media Present", "Press <DEL> to run Setup",
             "Press <F12> to boot from PXE", "American Megatrends, Inc. Copyright"),
-    *_group("firmware", Stage.FIRMWARE, "Intel Boot Agent (legacy option ROM of the I350 and X722)",
+    *_group("firmware", Stage.FIRMWARE, "Intel Boot Agent (legacy option ROM)",
             "Initializing Intel(R) Boot Agent", "Intel(R) Boot Agent GE", "Intel(R) Boot Agent XE",
             "CLIENT MAC ADDR:"),
     *_group("loader", Stage.LOADER, "GRUB grub-core/kern/main.c, recorded with OVMF",

@@ -1,13 +1,14 @@
 """Failures of firmware, loader and seL4 kernel: data only.
 
-Each row: code, whose fault, text; the cause; the usual reason; what to do; source of the text.
+Each row: code, whose fault, text; the cause; the usual reason; what to do; source of the text. What to do
+may name advice of the board's profile: `{advice:vt-x}` (`bringup.profile.advice`).
 """
 
 from __future__ import annotations
 
 from bringup.transcript.markers import Failure
 
-_VTX_FIX = "BIOS: Advanced > CPU Configuration > Intel Virtualization Technology = Enable"
+_VTX_FIX = "{advice:vt-x}"
 _BOOT_SYS = "seL4 src/arch/x86/kernel/boot_sys.c"
 _PXE_ROM = "Intel PXE 2.1 option ROM"
 
@@ -73,7 +74,7 @@ LOADER = (
     Failure("loader-refuses", "image", "Exec format error",
             "the loader does not know the format of the image",
             "multiboot through iPXE under UEFI",
-            "--loader grub, or boot the board as BIOS",
+            "--loader grub, or --firmware bios",
             "iPXE ipxe.org/2e0080, ipxe#577", recovers=True, grace_s=20.0),
     Failure("loader-kernel", "lab", "bringup: loading kernel failed",
             "the loader could not load the kernel",
@@ -151,22 +152,22 @@ KERNEL = (
     Failure("no-acpi", "image", "BIOS: No ACPI support detected",
             "the kernel found no ACPI tables",
             "multiboot 1 under UEFI: the tables are not in BIOS memory (seL4#178)",
-            "boot with multiboot 2, or set Boot mode select = Legacy",
+            "boot with multiboot 2, or with --firmware bios ({advice:legacy-boot})",
             "seL4 acpi.c"),
     Failure("no-ioapic", "profile", "No IOAPICs detected",
             "the kernel found no IOAPIC",
             "the MADT lists none",
-            "check the BIOS's ACPI settings",
+            "check the ACPI settings of the firmware setup",
             _BOOT_SYS),
     Failure("x2apic", "profile", "x2APIC enabled in BIOS but kernel does not support that",
             "the firmware enabled x2APIC and this kernel has only xAPIC",
-            "Extended APIC is on",
-            "BIOS: Advanced > CPU Configuration > Extended APIC = Disable",
+            "x2APIC is on",
+            "{advice:x2apic}",
             "seL4 src/arch/x86/kernel/xapic.c"),
     Failure("apic", "profile", "APIC: Enabled bit not set",
             "the local APIC is off",
             "the firmware left it disabled",
-            "load the BIOS defaults",
+            "load the defaults of the firmware setup",
             "seL4 src/arch/x86/kernel/apic.c"),
     Failure("no-memory", "image", "ERROR: no free memory region is big enough for root server",
             "no memory region holds the root task",
@@ -181,7 +182,7 @@ KERNEL = (
     Failure("iommu-off", "profile", "disabling IOMMU support",
             "the kernel switched every IOMMU off",
             "the firmware's DMAR table holds something seL4 cannot use",
-            "BIOS: Legacy USB Support = Disabled often removes the RMRR; the line names the table entry",
+            "{advice:legacy-usb}, which often removes the RMRR; the line names the table entry",
             "seL4 src/plat/pc99/machine/acpi.c", fatal=False),
     Failure("iommu-fault", "image", "IOMMU: DMA read page fault from",
             "a device read memory that it was not given",
@@ -221,7 +222,7 @@ KERNEL = (
     Failure("no-timer", "image", "Failed to setup the timers",
             "the root task found no timer",
             "user-level code looks for ACPI in BIOS memory, which UEFI does not fill",
-            "boot as BIOS (Boot mode select = Legacy)",
+            "boot with --firmware bios ({advice:legacy-boot})",
             "sel4test-driver src/main.c"),
     Failure("halted", "image", "halting...",
             "the kernel halted",
@@ -256,7 +257,7 @@ GARBAGE = Failure(
     "",
     "the console shows bytes that are not text",
     "the line speed differs from the board's",
-    "set the SOL and serial speed to the profile's baud in BMC, BIOS and image",
+    "set the SOL and serial speed to the profile's baud in BMC, firmware setup and image",
     "share of non-text bytes",
     recovers=True,
     grace_s=3.0,

@@ -1,13 +1,14 @@
 """Failures of root task, VMM, guests and Linux: data only.
 
-Each row: code, whose fault, text; the cause; the usual reason; what to do; source of the text.
+Each row: code, whose fault, text; the cause; the usual reason; what to do; source of the text. What to do
+may name advice of the board's profile: `{advice:vt-d}` (`bringup.profile.advice`).
 """
 
 from __future__ import annotations
 
 from bringup.transcript.markers import Failure
 
-_VTD_FIX = "BIOS: Intel(R) VT for Directed I/O (VT-d) = Enable; set vmN.pci_devices_iospace"
+_VTD_FIX = "{advice:vt-d}; set vmN.pci_devices_iospace"
 _CAPDL = "capdl-loader-app src/main.c"
 _POOL = "raise the vmN.simple_untypedN_pool counts, or lower guest_ram_mb"
 _INTX = "give each (ioapic, source) pin to one VM, and set level_trig = 0 with active_low = 1"
@@ -90,7 +91,7 @@ VMM = (
     Failure("pci-bar", "profile", "PCI bar is not power of 2 size",
             "a BAR has a size that no BAR has",
             "a 64-bit BAR above 4 GiB",
-            "BIOS: Above 4G Decoding = Disabled",
+            "{advice:above-4g}",
             _VMM_SOURCE),
     Failure("pci-ioport", "profile", "Failed to get io port from simple for range",
             "an I/O BAR is not given to its VM",

@@ -17,6 +17,8 @@ from bringup.base.firmware import Firmware
 from bringup.base.stage import Stage
 from bringup.boot.causes import TABLE
 from bringup.boot.verdict import Progress, Verdict, WatchRequest
+from bringup.profile.advice import BoardWords
+from bringup.profile.load import load_profile
 from bringup.transcript.failures.table import FAILURES, GARBAGE
 
 MAC = "ac:1f:6b:0e:30:17"
@@ -151,7 +153,10 @@ def test_times_count_from_the_run() -> None:
 
 
 def test_json_has_the_agreed_keys() -> None:
-    body = json.loads(json.dumps(decide([*STARTED, failed(6.6, "vt-x: not supported")])[0].to_dict()))
+    request = replace(BIOS, words=load_profile("supermicro-e300-9d").words())
+    body = json.loads(
+        json.dumps(decide([*STARTED, failed(6.6, "vt-x: not supported")], request)[0].to_dict())
+    )
     assert body["verdict"] == "image"
     assert (body["stage"], body["missing"], body["code"], body["exit_code"]) == (
         "kernel",
@@ -163,6 +168,21 @@ def test_json_has_the_agreed_keys() -> None:
     assert body["cause"] == "the kernel needs VT-x and this CPU shows none"
     assert body["causes"][0]["fix"].startswith("BIOS: Advanced > CPU Configuration")
     assert body["stages"][0] == {"name": "power", "at_s": 1.0, "evidence": "off → on, confirmed"}
+
+
+def test_causes_have_the_words_of_the_board_that_boots() -> None:
+    silent = SERVED
+    nobodys, _ = decide(silent)
+    assert "console_port=PORT debug_port=PORT on the kernel command line" in told(nobodys)
+    request = replace(BIOS, words=BoardWords({"sol-console": "menu > SOL = On"}, 0x3F8))
+    board, _ = decide(silent, request)
+    assert "console_port=0x3f8 debug_port=0x3f8 on the kernel command line" in told(board)
+    assert "menu > SOL = On" in told(board)
+    assert "firmware setup: switch on console redirection to Serial-over-LAN" in told(nobodys)
+
+
+def told(verdict: Verdict) -> list[str]:
+    return [fix for _, fix in verdict.causes]
 
 
 def test_vms_are_awaited_one_by_one() -> None:
@@ -495,7 +515,7 @@ def test_table_is_complete_and_its_sentences_can_be_filled() -> None:
     for code, row in TABLE.items():
         assert {name for _, name, _, _ in Formatter().parse(row.cause) if name} <= names, code
         assert 1 <= len(row.causes) <= 3
-        assert all(cause and fix for cause, fix in row.causes)
+        assert all(cause and BoardWords().fill(fix) for cause, fix in row.causes)
     assert {row[3] for row in STALLS} | {
         "nothing-printed", "booted-elsewhere", "reboot-loop", "servers-lost",
         "no-capture", "capture-incomplete", "no-report", "report-incomplete",
