@@ -80,23 +80,23 @@ def main() -> None:
     except click.ClickException as mistake:
         code = _tell_mistake(mistake)
     except BringupError as error:
-        from bringup.report.style import show_error
+        from bringup.report.output import show_error
 
         show_error(error, as_json="--json" in sys.argv[1:])
         code = error.exit_code
     except (KeyboardInterrupt, click.Abort):
-        click.echo("interrupted", err=True)
+        from bringup.report.output import say
+
+        say("interrupted")
         code = 130
     except Exception as error:  # noqa: BLE001  # a person gets a sentence; the rest goes to a file
-        from bringup.report.style import NobodyListensError
-
-        code = _nobody_listens() if isinstance(error, NobodyListensError) else _tell_bug(error)
+        code = _tell_bug(error)
     sys.exit(code)
 
 
 def _tell_mistake(mistake: click.ClickException) -> int:
     if "--json" in sys.argv[1:]:
-        from bringup.report.style import show_error
+        from bringup.report.output import show_error
 
         show_error(UsageError(mistake.format_message()), as_json=True)
     else:
@@ -104,21 +104,12 @@ def _tell_mistake(mistake: click.ClickException) -> int:
     return mistake.exit_code
 
 
-def _nobody_listens() -> int:
-    # The reader of our output went away (`bringup runs 2>&1 | head`): nobody is left to tell, and what Python
-    # still holds back must not meet the broken pipe again when the process ends.
-    nowhere = os.open(os.devnull, os.O_WRONLY)
-    for stream in (1, 2):
-        os.dup2(nowhere, stream)
-    return 0
-
-
 def _tell_bug(error: Exception) -> int:
     import time
     import traceback
 
     from bringup.base.paths import state_dir
-    from bringup.report.style import show_error
+    from bringup.report.output import show_error
 
     text = "".join(traceback.format_exception(error))
     try:

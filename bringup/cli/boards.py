@@ -14,7 +14,8 @@ from bringup.lab.inventory import Board, Lab
 from bringup.profile.files import profile_files, title_of
 from bringup.profile.load import load_profile
 from bringup.profile.toml_lines import shown_path
-from bringup.report.style import emit_json, say, table
+from bringup.report.output import answer, emit_json
+from bringup.report.style import table
 
 _JSON = click.option("--json", "as_json", is_flag=True, help="One JSON object on stdout.")
 
@@ -51,13 +52,15 @@ def command(ctx: click.Context, as_json: bool) -> None:
         emit_json({"lab": lab.file and str(lab.file), "boards": boards, "profiles": profiles})
         return
     if lab.file is None:
-        say("no lab.toml here: the board e300 is the twin, a virtual SYS-E300-9D")
+        answer("no lab.toml here: the board e300 is the twin, a virtual SYS-E300-9D")
     else:
-        say(f"lab  {shown_path(lab.file)}")
-    say()
-    say(table(["board", "profile", "BMC", "console", "boots from"], [_row(b) for b in lab.boards.values()]))
-    say()
-    say(table(["profile", "what it is"], [[p["name"] or "", p["title"] or "?"] for p in profiles]))
+        answer(f"lab  {shown_path(lab.file)}")
+    answer("")
+    answer(
+        table(["board", "profile", "BMC", "console", "boots from"], [_row(b) for b in lab.boards.values()])
+    )
+    answer("")
+    answer(table(["profile", "what it is"], [[p["name"] or "", p["title"] or "?"] for p in profiles]))
 
 
 @command.command("show")
@@ -84,10 +87,7 @@ def show(ctx: click.Context, name: str, as_json: bool) -> None:
         return
     from bringup.report.boards import board_lines, profile_lines
 
-    for line in board_lines(board) if board is not None else ():
-        say(line)
-    for line in profile_lines(profile):
-        say(line)
+    answer(*(board_lines(board) if board is not None else ()), *profile_lines(profile))
 
 
 def _lab(ctx: click.Context) -> Lab:

@@ -14,7 +14,7 @@ from bringup.base.firmware import Firmware
 from bringup.base.stage import BOOT_STAGES, Stage
 from bringup.cli.complete import board_names
 from bringup.cli.context import Context
-from bringup.report.style import emit_json, say
+from bringup.report.output import answer, emit_json, say
 
 _STAGES = [str(stage) for stage in BOOT_STAGES]
 
@@ -124,8 +124,7 @@ def command(ctx: click.Context, /, as_json: bool, dry_run: bool, **options: Any)
     if as_json:
         emit_json(verdict)
     else:
-        for line in verdict_lines(verdict, usual_s=usual_s):
-            say(line)
+        answer(*verdict_lines(verdict, usual_s=usual_s))
     return int(verdict["exit_code"])
 
 
@@ -148,5 +147,4 @@ def _print_plan(plan: dict[str, Any], as_json: bool) -> None:
         return
     from bringup.report.run import plan_lines
 
-    for line in plan_lines(plan):
-        say(line)
+    answer(*plan_lines(plan))

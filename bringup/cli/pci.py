@@ -7,7 +7,7 @@ import click
 from bringup.base.errors import UsageError
 from bringup.cli.capture_arg import complete_capture, find_capture
 from bringup.cli.context import Context
-from bringup.report.style import emit_json, say
+from bringup.report.output import answer, emit_json
 
 _DIFFERS = 12
 
@@ -53,8 +53,7 @@ def diff(ctx: click.Context, a: str, b: str, as_json: bool, check: bool) -> int:
         emit_json(diff_json(found, first, second))
     else:
         from bringup.report.pci.diff import diff_lines
-        from bringup.report.screen import can_show, screen_width
+        from bringup.report.screen import screen_width
 
-        for line in diff_lines(found, width=screen_width(), arrow="→" if can_show("→") else "->"):
-            say(line)
+        answer(*diff_lines(found, width=screen_width()))
     return _DIFFERS if check and found.matters else 0

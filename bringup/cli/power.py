@@ -6,7 +6,8 @@ import click
 
 from bringup.cli.complete import board_names
 from bringup.cli.context import Context
-from bringup.report.style import emit_json, glyph, say
+from bringup.report.output import answer, emit_json
+from bringup.report.style import glyph
 
 _ACTIONS = ["status", "on", "off", "soft", "cycle", "reset"]
 
@@ -44,7 +45,7 @@ def command(ctx: click.Context, board: str, action: str, as_json: bool) -> None:
                 emit_json({"board": board, "state": str(state)})
             else:
                 mark = glyph("ok" if state is actions.ON else "idle")
-                say(f"{mark} {board} is {state}  ({power.describe()})")
+                answer(f"{mark} {board} is {state}  ({power.describe()})")
             return
         act = {
             "on": actions.ensure_on,
@@ -59,4 +60,4 @@ def command(ctx: click.Context, board: str, action: str, as_json: bool) -> None:
     if as_json:
         emit_json({"board": board, **result.to_dict()})
     else:
-        say(f"{glyph('ok')} {board}: {result}")
+        answer(f"{glyph('ok')} {board}: {result}")

@@ -13,7 +13,8 @@ from bringup.base.errors import BringupError, UsageError
 from bringup.base.firmware import Firmware
 from bringup.cli.complete import board_names
 from bringup.cli.context import Context
-from bringup.report.style import emit_json, emit_text, glyph, say
+from bringup.report.output import answer, emit, emit_json, say
+from bringup.report.style import glyph
 
 if TYPE_CHECKING:
     from bringup.pci.assessment import Assessment
@@ -90,7 +91,7 @@ def command(ctx: click.Context, /, **options: Any) -> int:
     if options["collector"]:
         from bringup.probe.collector import collector_script
 
-        emit_text(collector_script())
+        emit(collector_script())
         return 0
     context = ctx.find_object(Context) or Context(lab_file=None)
     assessment, why_no_profile = _assessed(context, options)
@@ -200,25 +201,20 @@ def _named_profile(context: Context, options: dict[str, Any]) -> Profile | None:
 
 
 def _show(assessment: Assessment, options: dict[str, Any], why_no_profile: str) -> None:
-    from bringup.report.screen import can_show, screen_width
+    from bringup.report.screen import screen_width
 
     width = screen_width()
     if options["tree"]:
         from bringup.report.pci.text import headline
-        from bringup.report.pci.tree import ASCII, BOXES, tree_lines
+        from bringup.report.pci.tree import tree_lines
 
-        lines = BOXES if can_show("├─└│·") else ASCII
-        for line in headline(assessment, width, why_no_profile):
-            say(line)
-        for line in tree_lines(assessment, width=width, everything=options["everything"], lines=lines):
-            say(line)
+        answer(*headline(assessment, width, why_no_profile))
+        answer(*tree_lines(assessment, width=width, everything=options["everything"]))
         return
     from bringup.report.pci.text import View, report_lines
 
-    dot = "·" if can_show("·") else "|"
-    view = View(width, options["everything"], options["verbose"], dot, why_no_profile)
-    for line in report_lines(assessment, view):
-        say(line)
+    view = View(width, options["everything"], options["verbose"], why_no_profile)
+    answer(*report_lines(assessment, view))
 
 
 def _draw(assessment: Assessment, path: Path, *, quiet: bool) -> None:

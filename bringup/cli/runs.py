@@ -9,7 +9,8 @@ from click.shell_completion import CompletionItem
 
 from bringup.boot.folders import RunFolder, default_runs_folder, find_run, list_runs
 from bringup.cli.context import Context
-from bringup.report.style import emit_json, say, table
+from bringup.report.output import answer, emit_json
+from bringup.report.style import table
 
 _SHOWN = 20
 
@@ -54,9 +55,9 @@ def command(ctx: click.Context, as_json: bool, show_all: bool) -> None:
         emit_json({"runs": rows, "folder": str(parent)})
         return
     if not rows:
-        say(f"no runs in {parent} yet; try: bringup boot e300")
+        answer(f"no runs in {parent} yet; try: bringup boot e300")
         return
-    say(
+    answer(
         table(
             ["run", "board", "verdict", "stage", "seconds", "cause"],
             [
@@ -94,13 +95,11 @@ def show(ctx: click.Context, run_id: str | None, as_json: bool, events: bool, co
         return
     from bringup.report.run import console_lines, event_lines, run_report
 
-    say(run_report(run))
+    answer(run_report(run))
     if events:
-        for line in event_lines(run):
-            say(line)
+        answer(*event_lines(run))
     if console:
-        for line in console_lines(run):
-            say(line)
+        answer(*console_lines(run))
 
 
 def _whole(run: RunFolder, *, with_events: bool) -> dict[str, Any]:

@@ -12,7 +12,7 @@ import click
 from bringup.base.errors import LabError, UsageError
 from bringup.cli.context import Context
 from bringup.lab.lease import Lease
-from bringup.report.style import emit_json, say
+from bringup.report.output import answer, emit_json
 from bringup.twin import client
 from bringup.twin.info import TwinInfo, twin_folder
 from bringup.twin.machine import VARIANTS, Variant
@@ -77,9 +77,9 @@ def up(name: str, port: int, memory_mib: int, variant: Variant, as_json: bool) -
     if as_json:
         emit_json(describe(name, info))
         return
-    say(f"the twin {_called(name, info)} is up: BMC at {info.bmc_address} port {info.bmc_port}, board off")
-    say(f"try    {ipmitool(info)} chassis power status")
-    say(f"end    {_command('down', name)}")
+    answer(f"the twin {_called(name, info)} is up: BMC at {info.bmc_address} port {info.bmc_port}, board off")
+    answer(f"try    {ipmitool(info)} chassis power status")
+    answer(f"end    {_command('down', name)}")
 
 
 @command.command()
@@ -98,7 +98,7 @@ def down(name: str, force: bool, as_json: bool) -> None:
     if as_json:
         emit_json({"twin": name, "up": False, "was_up": was_up})
     else:
-        say(f"the twin {name} is down" if was_up else f"the twin {name} was not up")
+        answer(f"the twin {name} is down" if was_up else f"the twin {name} was not up")
 
 
 @command.command()
@@ -116,14 +116,14 @@ def status(name: str, as_json: bool) -> None:
         emit_json(describe(name, info))
         return
     if info is None:
-        say(f"the twin {name} is not up; start it with: {_command('up', name)}")
+        answer(f"the twin {name} is not up; start it with: {_command('up', name)}")
         return
-    say(f"the twin {_called(name, info)} is up (process {info.pid})")
+    answer(f"the twin {_called(name, info)} is up (process {info.pid})")
     where = f"{info.bmc_address} port {info.bmc_port}"
-    say(f"BMC      {where}, user {info.user}, password in {info.password_file}")
-    say(f"network  {BRIDGE} {SERVER_ADDRESS} in a namespace of its own; the board gets {BOARD_ADDRESS}")
-    say(f"NIC      17:00.0 {info.boot_mac} boots from the network")
-    say(f"try      {ipmitool(info)} chassis power status")
+    answer(f"BMC      {where}, user {info.user}, password in {info.password_file}")
+    answer(f"network  {BRIDGE} {SERVER_ADDRESS} in a namespace of its own; the board gets {BOARD_ADDRESS}")
+    answer(f"NIC      17:00.0 {info.boot_mac} boots from the network")
+    answer(f"try      {ipmitool(info)} chassis power status")
 
 
 @command.command(context_settings={"ignore_unknown_options": True})
@@ -163,7 +163,7 @@ def monitor(name: str, words: tuple[str, ...], as_json: bool) -> None:
     if as_json:
         emit_json({"twin": name, "command": " ".join(words), "text": text})
     else:
-        click.echo(text.replace("\r\n", "\n"), nl=False)
+        answer(*text.splitlines())
 
 
 def _called(name: str, info: TwinInfo) -> str:

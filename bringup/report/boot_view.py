@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import time
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
@@ -9,8 +10,10 @@ from typing import TYPE_CHECKING, Any
 from bringup.base.events import Event
 from bringup.base.stage import Stage
 from bringup.boot.plan import Plan
+from bringup.report.output import say
 from bringup.report.run import image_line, size
-from bringup.report.style import glyph, is_terminal, plain, say
+from bringup.report.screen import fitted, is_terminal
+from bringup.report.style import Mark, glyph
 
 if TYPE_CHECKING:
     from rich.live import Live
@@ -39,7 +42,7 @@ class BootView:
         if self._quiet:
             return self
         say(f"image     {image_line(self._plan.image)}")
-        if is_terminal():
+        if is_terminal(sys.stderr):
             from rich.console import Console
             from rich.live import Live
             from rich.spinner import Spinner
@@ -75,12 +78,12 @@ class BootView:
         elif event.kind == "run.waiting":
             self._await(_waiting_text(event), event.at_s)
         elif event.kind in ("http.progress", "tftp.progress", "console.upload_progress"):
-            self._awaited = _transfer_text(event)
+            self._awaited = transfer_text(event)
         if self._spinner is not None and event.at_s - self._refreshed_s >= _REFRESH_S:
             self._refreshed_s = event.at_s
             self._spinner.update(text=self._waiting(event.at_s))
 
-    def _line(self, event: Event) -> tuple[str, str, str] | None:
+    def _line(self, event: Event) -> tuple[Mark, str, str] | None:
         show = _LINES.get(event.kind)
         return None if show is None else show(self, event)
 
@@ -102,11 +105,11 @@ class BootView:
         else:
             from rich.text import Text
 
-            self._live.console.print(Text.from_ansi(plain(text)), soft_wrap=True)
+            self._live.console.print(Text.from_ansi(fitted(text, sys.stderr)), soft_wrap=True)
 
     # One small function per kind of event that people read.
 
-    def _stage(self, event: Event) -> tuple[str, str, str] | None:
+    def _stage(self, event: Event) -> tuple[Mark, str, str] | None:
         name = event.data["stage"]
         vm = event.data.get("vm")
         key = f"{name}/{vm}" if vm is not None else name
@@ -117,20 +120,20 @@ class BootView:
         which = "" if vm is None else f"VM {vm}: "
         return "ok", label, f'{which}"{event.text.strip()[:90]}"'
 
-    def _power(self, event: Event) -> tuple[str, str, str]:
+    def _power(self, event: Event) -> tuple[Mark, str, str]:
         return "ok", "power", event.text
 
-    def _failure(self, event: Event) -> tuple[str, str, str] | None:
+    def _failure(self, event: Event) -> tuple[Mark, str, str] | None:
         # What only says that something went wrong before adds nothing to a line that says what.
         if self._told_failure and event.data.get("generic"):
             return None
         self._told_failure = True
         return "bad", "board", event.text.strip()
 
-    def _override(self, event: Event) -> tuple[str, str, str] | None:
+    def _override(self, event: Event) -> tuple[Mark, str, str] | None:
         return ("ok", "override", event.text) if event.data.get("device") != "none" else None
 
-    def _served(self, event: Event) -> tuple[str, str, str] | None:
+    def _served(self, event: Event) -> tuple[Mark, str, str] | None:
         role = event.data.get("role", "other")
         label = _ROLE_LABEL.get(role)
         if label is None:
@@ -142,7 +145,7 @@ class BootView:
             rate = f"  {count / seconds / (1 << 20):.0f} MiB/s"
         return "ok", label, f"{size(count)} by {protocol}{rate}"
 
-    def _dhcp(self, event: Event) -> tuple[str, str, str] | None:
+    def _dhcp(self, event: Event) -> tuple[Mark, str, str] | None:
         key = f"dhcp/{event.data.get('file')}"
         if key in self._told_stages:
             return None
@@ -157,7 +160,8 @@ def _waiting_text(event: Event) -> str:
     return f"{event.text} (expected {expected_s:.0f} s, at most {timeout_s:.0f} s)"
 
 
-def _transfer_text(event: Event) -> str:
+def transfer_text(event: Event) -> str:
+    """Return how far a transfer came: of which file, how much of how much."""
     sent, total = event.data["sent"], event.data.get("size")
     what = event.data.get("role") or "file"
     if event.data.get("unit") == "frames":
@@ -172,7 +176,7 @@ _STAGE_LABEL = {"user-space": "user space", "kernel": "started"}
 _ROLE_LABEL = {"loader": "loader", "kernel": "kernel", "module": "module", "initrd": "initrd"}
 
 
-def _plain(label: str, mark: str = "ok") -> Any:
+def _plain(label: str, mark: Mark = "ok") -> Any:
     return lambda _view, event: (mark, label, event.text)
 
 

@@ -1,38 +1,56 @@
-"""What the screen that people's text goes to can hold: its columns, and which characters."""
+"""What the terminal, file or pipe behind a stream can hold: columns, colours, which characters."""
 
 from __future__ import annotations
 
 import os
 import sys
+from typing import TextIO
 
-from bringup.report.style import is_terminal
+from bringup.report.style import colourless, ends_plain, harmless
 
 _NARROWEST, _WIDEST = 60, 200
 # Files and pipes: as wide as a page of this tool's other reports.
 _PAGE = 118
+# What stands for our own signs where the encoding has no such character.
+_IN_ASCII = str.maketrans(
+    {"●": "*", "✖": "x", "○": "o", "…": "...", "→": "->", "·": ";", "├": "|", "└": "`", "│": "|", "─": "-"}
+)
+
+
+def is_terminal(stream: TextIO | None) -> bool:
+    """Return whether a stream goes to a terminal that can redraw a line; None is a closed one."""
+    return stream is not None and stream.isatty() and os.environ.get("TERM") != "dumb"
+
+
+def wants_colour(stream: TextIO | None) -> bool:
+    """Return whether colours are shown: on a terminal, unless NO_COLOR is set (no-color.org)."""
+    return is_terminal(stream) and not os.environ.get("NO_COLOR")
+
+
+def fitted(text: str, stream: TextIO) -> str:
+    """Return `text` as `stream` can show it; control characters in it are shown as `?`."""
+    text = harmless(text)
+    text = ends_plain(text) if wants_colour(stream) else colourless(text)
+    encoding = stream.encoding or "ascii"
+    try:
+        text.encode(encoding)
+    except UnicodeEncodeError:
+        return text.translate(_IN_ASCII).encode(encoding, "backslashreplace").decode(encoding)
+    return text
 
 
 def screen_width() -> int:
-    """Return the columns to write for: $COLUMNS, else the terminal's, else a page; within reason."""
+    """Return the columns to write answers for: $COLUMNS, else the terminal's, else a page; within reason."""
     given = os.environ.get("COLUMNS", "")
     if given.isascii() and given.isdigit() and 0 < len(given) < 6 and int(given):
         return max(_NARROWEST, min(int(given), _WIDEST))
     try:
-        columns = os.get_terminal_size(sys.stderr.fileno()).columns
-    except (AttributeError, OSError, ValueError):  # no stderr, or no terminal
+        columns = os.get_terminal_size(sys.stdout.fileno()).columns
+    except (AttributeError, OSError, ValueError):  # no stdout, or no terminal
         return _PAGE
     return max(_NARROWEST, min(columns or _PAGE, _WIDEST))
 
 
 def fold_width() -> int | None:
     """Return the columns to break long sentences at; None where a program reads them, line by line."""
-    return screen_width() if is_terminal() else None
-
-
-def can_show(characters: str) -> bool:
-    """Return whether the encoding of people's text has these characters."""
-    try:
-        characters.encode((sys.stderr and sys.stderr.encoding) or "ascii")
-    except (UnicodeEncodeError, LookupError):
-        return False
-    return True
+    return screen_width() if is_terminal(sys.stdout) else None

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from bringup.base.errors import UsageError
 from bringup.base.whole_file import write_whole
-from bringup.report.style import emit_text
+from bringup.report.output import emit
 
 STANDARD_OUTPUT = Path("-")
 
@@ -18,7 +18,7 @@ def write_named(path: Path, text: str) -> None:
     cannot be written.
     """
     if path == STANDARD_OUTPUT:
-        emit_text(text)
+        emit(text)
     elif path.exists() and not path.is_file():
         try:
             path.write_text(text, encoding="utf-8")

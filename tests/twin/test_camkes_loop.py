@@ -58,5 +58,5 @@ def test_a_nic_that_moved_is_found_out_before_power(cli: Cli) -> None:
         "--assign", "vm0=slot7f0", "--assign", "vm0=lan1",
     )  # fmt: skip
     assert remade.code == 0, remade.err
-    assert "b7:00.0" in remade.err
+    assert "b7:00.0" in remade.out
     assert cli("boot", "e300", "--config", OVERLAY, "--dry-run").code == 0

@@ -9,8 +9,9 @@ import click
 from bringup.base.errors import ProfileError
 from bringup.cli.camkes.facts import read_facts
 from bringup.cli.context import Context
+from bringup.report.output import answer, emit_json
 from bringup.report.screen import fold_width
-from bringup.report.style import emit_json, glyph, say
+from bringup.report.style import glyph
 
 
 @click.command("check")
@@ -76,9 +77,9 @@ def command(
         emit_json(report_json(report, exit_code=exit_code, inputs=inputs))
         return exit_code
     code = f"  (exit {exit_code})" if failed else ""
-    say(f"{glyph('bad' if failed else 'ok')} {count_line(report)}{code}")
+    answer(f"{glyph('bad' if failed else 'ok')} {count_line(report)}{code}")
     if loaded.missing_includes:
-        say(f"not read: {', '.join(loaded.missing_includes)} (what is checked is a part of the application)")
-    for line in folded(report_lines(report, verbose=verbose), fold_width()):
-        say(line)
+        unread = ", ".join(loaded.missing_includes)
+        answer(f"not read: {unread} (what is checked is a part of the application)")
+    answer(*folded(report_lines(report, verbose=verbose), fold_width()))
     return exit_code

@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 from bringup.cli.camkes.update import unified
-from bringup.report.style import emit_json, say
+from bringup.report.output import answer, emit, emit_json, say
 
 
 @click.command("migrate")
@@ -66,13 +66,12 @@ def command(
         emit_json({**body, "done": migrated.done, "notes": migrated.notes, "backup": backup and str(backup)})
         return exit_code
     if diff:
-        click.echo(text, nl=False)
-    for line in migrated.done:
-        say(line)
-    for note in migrated.notes:
-        say(f"careful   {note}")
+        emit(text)
+    # A diff may be on its way to `patch`: the words are beside it then.
+    tell = say if diff else answer
+    tell(*migrated.done, *(f"careful   {note}" for note in migrated.notes))
     if new == data:
-        say(f"{application} is today's already")
+        tell(f"{application} is today's already")
     elif backup is not None:
-        say(f"wrote {application}, the old one is {backup.name}")
+        tell(f"wrote {application}, the old one is {backup.name}")
     return exit_code

@@ -21,8 +21,8 @@ from bringup.cli.camkes.assign import (
     grant_lines,
     grants_json,
 )
+from bringup.report.output import answer, emit, emit_json, say
 from bringup.report.screen import fold_width
-from bringup.report.style import emit_json, say
 
 if TYPE_CHECKING:
     from bringup.base.finding import Report
@@ -68,7 +68,7 @@ def command(
         emit_json({**body, "text": text})
         return exit_code
     if output is None:
-        click.echo(data, nl=False)
+        emit(data)
     _tell(given, application, output, report, current)
     return exit_code
 
@@ -124,16 +124,16 @@ def _folder_for(output: Path) -> Iterator[None]:
 def _tell(given: Assigned, application: Path, output: Path | None, report: Report, current: bool) -> None:
     from bringup.report.camkes import count_line, folded
 
-    for line in folded(grant_lines(given.passthrough), fold_width(), 10):
-        say(line)
+    # Where the generated text itself is the answer, the words are beside it.
+    tell = say if output is None else answer
+    tell(*folded(grant_lines(given.passthrough), fold_width(), 10))
     if output is not None:
-        say(f"{'unchanged' if current else 'wrote'} {output} ({count_line(report)})")
+        tell(f"{'unchanged' if current else 'wrote'} {output} ({count_line(report)})")
     else:
-        say(count_line(report))
-    for line in folded(finding_lines(report), fold_width(), 6):
-        say(line)
+        tell(count_line(report))
+    tell(*folded(finding_lines(report), fold_width(), 6))
     if output is not None and report.clean:
         folder = output.resolve().parent
         # A folder per platform below the application's, as in camkes-vm-examples#90.
         platform = f"-DPLATFORM={folder.name} and " if folder.parent == application.resolve().parent else ""
-        say(f"build with   {platform}this file as the application's .camkes")
+        tell(f"build with   {platform}this file as the application's .camkes")

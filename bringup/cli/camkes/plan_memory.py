@@ -8,7 +8,7 @@ import click
 
 from bringup.base.errors import UsageError
 from bringup.cli.context import Context
-from bringup.report.style import emit_json, say
+from bringup.report.output import answer, emit_json
 
 _BYTES = re.compile(r"(0x[0-9a-f]{1,12}|[0-9]{1,15})(?:([kmg])i?b?)?", re.IGNORECASE | re.ASCII)
 _SCALES = {"k": 10, "m": 20, "g": 30}
@@ -75,8 +75,7 @@ def command(
     if as_json:
         emit_json(plan_json(plan))
         return 0
-    for line in plan_lines(plan):
-        say(line)
+    answer(*plan_lines(plan))
     return 0
 
 

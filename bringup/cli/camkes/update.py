@@ -17,8 +17,8 @@ from bringup.cli.camkes.assign import (
     grant_lines,
     grants_json,
 )
+from bringup.report.output import answer, emit, emit_json, say
 from bringup.report.screen import fold_width
-from bringup.report.style import emit_json, say
 
 
 @click.command("update")
@@ -83,12 +83,13 @@ def command(
         body |= {"devices": grants_json(given.passthrough), "findings": findings_json(report)}
         emit_json({**body, "cautions": list(given.passthrough.cautions)})
         return exit_code
-    click.echo(shown, nl=False)
-    for line in folded(grant_lines(given.passthrough), fold_width(), 10):
-        say(line)
-    say(f"{_outcome(target, stale, diff or check, backup)} ({count_line(report)})")
-    for line in folded(finding_lines(report), fold_width(), 6):
-        say(line)
+    if diff:
+        emit(shown)
+    # A diff may be on its way to `patch`: the words are beside it then.
+    tell = say if diff else answer
+    tell(*folded(grant_lines(given.passthrough), fold_width(), 10))
+    tell(f"{_outcome(target, stale, diff or check, backup)} ({count_line(report)})")
+    tell(*folded(finding_lines(report), fold_width(), 6))
     return exit_code
 
 

@@ -6,7 +6,8 @@ import textwrap
 from collections.abc import Iterator
 
 from bringup.pci.diff.compare import Diff, Item
-from bringup.report.pci.words import Tint, bdf_list, clean, paint
+from bringup.report.pci.words import bdf_list, clean
+from bringup.report.style import Tint, paint
 
 _HEADINGS: dict[str, tuple[str, Tint]] = {
     "moved": ("moved", "warn"),
@@ -18,7 +19,7 @@ _MATTERS = "a VM's configuration made for the one does not fit the other where i
 _DOES_NOT = "nothing here touches a VM's configuration: addresses, BARs and pins are the same"
 
 
-def diff_lines(diff: Diff, *, width: int = 118, arrow: str = "→") -> Iterator[str]:
+def diff_lines(diff: Diff, *, width: int = 118) -> Iterator[str]:
     """Yield the differences, then what was counted only, then what one capture alone told."""
     if not diff.items:
         yield "no difference" + (" but numbers that change by themselves" if diff.numbers else "")
@@ -30,7 +31,7 @@ def diff_lines(diff: Diff, *, width: int = 118, arrow: str = "→") -> Iterator[
             kind = items[0].kind
             yield paint(*_HEADINGS[kind])
         yield from textwrap.wrap(
-            _text(items, arrow), width, initial_indent="  ", subsequent_indent="    ", break_on_hyphens=False
+            _text(items), width, initial_indent="  ", subsequent_indent="    ", break_on_hyphens=False
         )
     if diff.items:
         yield ""
@@ -48,16 +49,16 @@ def _alike(items: tuple[Item, ...]) -> list[list[Item]]:
     return list(groups.values())
 
 
-def _text(items: list[Item], arrow: str) -> str:
+def _text(items: list[Item]) -> str:
     item = items[0]
     name = clean(item.name, 60)
     if item.kind == "moved" and item.before and item.after:
-        return f"{item.before.short} {arrow} {item.after.short}  {name}"
+        return f"{item.before.short} → {item.after.short}  {name}"
     where = bdf_list(bdf for each in items if (bdf := each.after or each.before))
     if item.kind in ("added", "removed"):
         return f"{where}  {name}"
     old, new = (clean(each, 80) if each is not None else "none" for each in (item.old, item.new))
-    what = f"{item.what}: {old} {arrow} {new}"
+    what = f"{item.what}: {old} → {new}"
     return f"{where}  {name}  {what}" if where else f"machine  {what}"
 
 

@@ -8,7 +8,8 @@ from collections.abc import Iterable, Iterator
 from bringup.pci.assessment import Assessment, Finding
 from bringup.pci.export.machine import sorted_findings
 from bringup.pci.model import Bdf
-from bringup.report.pci.words import Tint, bdf_list, clean, paint
+from bringup.report.pci.words import bdf_list, clean
+from bringup.report.style import Tint, paint
 
 _HEADINGS: dict[str, tuple[str, Tint]] = {
     "error": ("needs a change", "bad"),

@@ -10,7 +10,6 @@ from bringup.pci.assessment import Assessment, PinCandidate
 from bringup.pci.model import Function, Machine, SourceInfo
 from bringup.report.pci.findings import finding_lines
 from bringup.report.pci.words import (
-    Tint,
     bars_texts,
     bdf_list,
     bridge_text,
@@ -18,12 +17,12 @@ from bringup.report.pci.words import (
     clean,
     ids,
     intx_text,
-    paint,
     pin_text,
     short_name,
     verdict_text,
     word_tint,
 )
+from bringup.report.style import Tint, paint
 
 _NAME, _LONG_NAME = 18, 32
 _GAP = "  "
@@ -43,7 +42,7 @@ _ANOTHER_BOARD = frozenset({"profile-board", "profile-functions-missing"})
 
 @dataclass(frozen=True, slots=True)
 class View:
-    """How to show a machine: columns of the terminal, what else is wanted, which separator can be encoded.
+    """How to show a machine: columns of the terminal, and what else is wanted.
 
     `why_no_profile` is the sentence to give where the machine was judged without a profile.
     """
@@ -51,7 +50,6 @@ class View:
     width: int = 118
     everything: bool = False
     verbose: bool = False
-    dot: str = "·"
     why_no_profile: str = ""
 
     @property
@@ -188,7 +186,7 @@ def _details(
 
 def _table(rows: Sequence[_Row], view: View) -> Iterator[str]:
     heads = [max(cells(row.head[i]) for row in rows) for i in range(4)]
-    bars = max(cells(_joined(row.bars, view)) for row in rows)
+    bars = max(cells(_joined(row.bars)) for row in rows)
     pins = max(10, *(cells(row.pin) for row in rows))
     room = view.width - sum(heads) - bars - pins - 6 * len(_GAP)
     longest = max(cells(row.word) for row in rows)
@@ -199,7 +197,7 @@ def _table(rows: Sequence[_Row], view: View) -> Iterator[str]:
     lead = _GAP.join(" " * width for width in heads)
     yield paint(f"{lead}{_GAP}{'BARs':<{bars}}{_GAP}{'IOAPIC pin':<{pins}}{_GAP}for a VM", "faint")
     for row in rows:
-        fixed = [*map(_pad, row.head, heads), _pad(_joined(row.bars, view), bars), _pad(row.pin, pins)]
+        fixed = [*map(_pad, row.head, heads), _pad(_joined(row.bars), bars), _pad(row.pin, pins)]
         words = textwrap.wrap(row.word, room) or [""]
         yield _GAP.join([*fixed, paint(words[0], row.tint)]).rstrip()
         indent = " " * (view.width - room)
@@ -218,7 +216,7 @@ def _tall(row: _Row, heads: Sequence[int], pins: int, view: View) -> Iterator[st
             yield _INDENT + paint(line.strip(), row.tint)
     line = ""
     for bar in row.bars:
-        longer = f"{line} {view.dot} {bar}" if line else bar
+        longer = f"{line} · {bar}" if line else bar
         if line and cells(_INDENT + longer) > view.width:
             yield _INDENT + line
             longer = bar
@@ -240,8 +238,8 @@ def _wrapped(text: str, width: int, indent: str) -> list[str]:
     )
 
 
-def _joined(bars: Sequence[str], view: View) -> str:
-    return f" {view.dot} ".join(bars) or "none"
+def _joined(bars: Sequence[str]) -> str:
+    return " · ".join(bars) or "none"
 
 
 def _pad(text: str, width: int) -> str:

@@ -11,39 +11,24 @@ from bringup.pci.model import Bridge, Function
 from bringup.pci.topology.buses import Buses, BusKey
 from bringup.report.pci.groups import Group, group_name, grouped
 from bringup.report.pci.words import (
-    Tint,
     bdf_list,
     bridge_text,
     cells,
     clean,
     intx_text,
-    paint,
     pin_text,
     verdict_text,
     word_tint,
 )
+from bringup.report.style import Tint, paint
+
+_BRANCH, _LAST, _THROUGH, _BELOW_LAST = "├─ ", "└─ ", "│  ", "   "
 
 
-@dataclass(frozen=True, slots=True)
-class Lines:
-    """What a tree is drawn with."""
-
-    branch: str = "├─ "
-    last: str = "└─ "
-    through: str = "│  "
-    dot: str = "·"
-
-
-BOXES = Lines()
-ASCII = Lines("|- ", "`- ", "|  ", ";")
-
-
-def tree_lines(
-    assessment: Assessment, *, width: int = 118, everything: bool = False, lines: Lines = BOXES
-) -> Iterator[str]:
+def tree_lines(assessment: Assessment, *, width: int = 118, everything: bool = False) -> Iterator[str]:
     """Yield the tree; the dull functions of a device take one line unless `everything` is wanted."""
     buses = Buses.of(assessment.machine.functions)
-    tree = _Tree(assessment, buses, width, everything, lines)
+    tree = _Tree(assessment, buses, width, everything)
     for key in buses.roots:
         yield paint(_root_title(key, buses), "bold")
         yield from tree.members(buses.on[key], "")
@@ -62,18 +47,17 @@ class _Tree:
     buses: Buses
     width: int
     everything: bool
-    lines: Lines
 
     def members(self, functions: tuple[Function, ...], lead: str) -> Iterator[str]:
         """Yield the functions of one bus, each followed by what is behind it."""
         groups = grouped(functions, single=self.everything)
         for number, group in enumerate(groups, start=1):
             end = number == len(groups)
-            below = lead + ("   " if end else self.lines.through)
+            below = lead + (_BELOW_LAST if end else _THROUGH)
             behind = self.buses.behind(group[0])
-            yield from self._entry(group, lead + (self.lines.last if end else self.lines.branch), below)
+            yield from self._entry(group, lead + (_LAST if end else _BRANCH), below)
             if (bridge := group[0].bridge) is not None:
-                yield from self._windows(bridge, below + (self.lines.through if behind else "   "))
+                yield from self._windows(bridge, below + (_THROUGH if behind else _BELOW_LAST))
             yield from self.members(behind, below)
 
     def _entry(self, group: Group, lead: str, below: str) -> Iterator[str]:
@@ -100,7 +84,7 @@ class _Tree:
         if not bridge.windows:
             return
         shown = (f"{w.kind} {w.base:x}-{w.limit:x}" for w in bridge.windows)
-        text = f"forwards {f' {self.lines.dot} '.join(shown)}"
+        text = f"forwards {' · '.join(shown)}"
         yield from self._wrapped(text, "faint", lead, lead)
 
     def _wrapped(self, text: str, tint: Tint | None, lead: str, below: str) -> Iterator[str]:

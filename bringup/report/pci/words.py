@@ -9,10 +9,10 @@ import re
 import unicodedata
 from collections.abc import Iterable, Sequence
 from itertools import groupby
-from typing import Literal
 
 from bringup.pci.assessment import Passability, PinCandidate
 from bringup.pci.model import Bar, Bdf, Bridge, Function
+from bringup.report.style import Tint
 
 UNKNOWN = "not observed"
 
@@ -27,14 +27,7 @@ _VENDOR = re.compile(
 )
 _SPACES = re.compile(r" {2,}")
 
-Tint = Literal["good", "warn", "bad", "faint", "bold"]
-_TINTS: dict[str, str] = {"good": "32", "warn": "33", "bad": "31", "faint": "2", "bold": "1"}
 _WORD_TINTS: dict[str, Tint] = {"passable": "good", "needs-change": "warn", "not-passable": "bad"}
-
-
-def paint(text: str, tint: Tint | None) -> str:
-    """Return `text` in a colour; `bringup.report.style.say` takes colours out where they are not wanted."""
-    return f"\x1b[{_TINTS[tint]}m{text}\x1b[0m" if tint and text else text
 
 
 def word_tint(judged: Passability | None) -> Tint:

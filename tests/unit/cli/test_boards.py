@@ -1,4 +1,4 @@
-"""`bringup boards`: people's text on stderr, one JSON object on stdout, and quick enough to ask often."""
+"""`bringup boards`: the answer on stdout, as text or as one JSON object, and quick enough to ask often."""
 
 from __future__ import annotations
 
@@ -52,11 +52,11 @@ def process(*words: str, **environment: str) -> subprocess.CompletedProcess[str]
 
 def test_the_list_without_a_lab(in_folder: Path) -> None:
     result = run("boards")
-    assert (result.exit_code, result.stdout) == (0, "")
-    assert result.stderr.startswith("no lab.toml here: the board e300 is the twin")
-    assert re.search(r"^e300 +twin-e300-9d +virtual", result.stderr, re.MULTILINE)
+    assert (result.exit_code, result.stderr) == (0, "")
+    assert result.stdout.startswith("no lab.toml here: the board e300 is the twin")
+    assert re.search(r"^e300 +twin-e300-9d +virtual", result.stdout, re.MULTILINE)
     assert re.search(
-        r"^supermicro-e300-9d-8cn8tp +SuperMicro SYS-E300-9D-8CN8TP$", result.stderr, re.MULTILINE
+        r"^supermicro-e300-9d-8cn8tp +SuperMicro SYS-E300-9D-8CN8TP$", result.stdout, re.MULTILINE
     )
 
 
@@ -66,7 +66,7 @@ def test_the_list_of_a_lab(in_folder: Path) -> None:
     (in_folder / "boards" / "ours.toml").write_text(
         'extends = "supermicro-e300-9d"\ntitle = "Ours"\n[serial]\n'
     )
-    shown = run("boards").stderr
+    shown = run("boards").stdout
     assert shown.startswith("lab  lab.toml\n")
     assert "10.0.0.17:623" in shown
     assert "ac:1f:6b:0e:30:16 on enp3s0 (own-segment)" in shown
@@ -86,7 +86,7 @@ def test_the_list_as_json(in_folder: Path) -> None:
 def test_a_board_is_explained(in_folder: Path) -> None:
     (in_folder / "lab.toml").write_text(LAB)
     result = run("boards", "show", "e300-1")
-    assert (result.exit_code, result.stdout) == (0, "")
+    assert (result.exit_code, result.stderr) == (0, "")
     for line in (
         r"BMC +10\.0\.0\.17 port 623, user ADMIN, password from environment variable E300_PASSWORD",
         r"boots +from ac:1f:6b:0e:30:16; also its own: ac:1f:6b:0e:30:17",
@@ -101,7 +101,7 @@ def test_a_board_is_explained(in_folder: Path) -> None:
         r"    Redirection COM Port = SOL",
         r"source +pr-90: seL4/camkes-vm-examples#90.*",
     ):
-        assert re.search(f"^{line}$", result.stderr, re.MULTILINE), line
+        assert re.search(f"^{line}$", result.stdout, re.MULTILINE), line
 
 
 @pytest.mark.parametrize(
@@ -110,7 +110,7 @@ def test_a_board_is_explained(in_folder: Path) -> None:
 def test_each_is_shown_as_text_and_json(name: str) -> None:
     shown = run("boards", "show", name)
     assert shown.exit_code == 0
-    assert max(len(line) for line in shown.stderr.splitlines()) < 200
+    assert max(len(line) for line in shown.stdout.splitlines()) < 200
     result = run("boards", "show", name, "--json")
     body = json.loads(result.stdout)
     assert result.stderr == ""
@@ -121,7 +121,7 @@ def test_each_is_shown_as_text_and_json(name: str) -> None:
 
 
 def test_the_siblings_ports_and_quickassist() -> None:
-    shown = run("boards", "show", "supermicro-e300-9d-8cn8tp").stderr
+    shown = run("boards", "show", "supermicro-e300-9d-8cn8tp").stdout
     assert re.search(r"^netboot +LAN1 \(bios, uefi\); LAN2 to LAN8 \(uefi\)$", shown, re.MULTILINE)
     assert "2x 8086:37c8 QuickAssist (QAT)" in shown
 

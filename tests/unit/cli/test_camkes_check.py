@@ -157,13 +157,13 @@ def test_mistakes_are_told_with_line_and_fix(application: Path) -> None:
     change(application, '"ioapic":0, ', "")
     result = process("camkes", "check", application, "-I", application.parent)
     assert result.returncode == ProfileError.exit_code
-    assert result.stdout == ""
-    assert "checks failed: 48 constraints, 2 errors, 0 warnings" in result.stderr
-    assert "passthrough.camkes:12" in result.stderr
-    assert 'do    add "ioapic":0' in result.stderr
-    assert 'do    write "end":0x7080' in result.stderr
-    assert "not checked: needs --capture:" in result.stderr
-    assert "\n  from  " not in result.stderr
+    assert result.stderr == ""
+    assert "checks failed: 48 constraints, 2 errors, 0 warnings" in result.stdout
+    assert "passthrough.camkes:12" in result.stdout
+    assert 'do    add "ioapic":0' in result.stdout
+    assert 'do    write "end":0x7080' in result.stdout
+    assert "not checked: needs --capture:" in result.stdout
+    assert "\n  from  " not in result.stdout
 
 
 def test_verbose_tells_where_a_rule_is_from_and_every_gap(application: Path) -> None:
@@ -244,7 +244,7 @@ def test_an_unknown_profile_is_exit_12(application: Path) -> None:
 def test_a_missing_include_can_be_passed_over_and_is_told(application: Path) -> None:
     result = process("camkes", "check", application, "--allow-missing")
     assert result.returncode == 0, result.stderr
-    assert "not read: vm.h" in result.stderr
+    assert "not read: vm.h" in result.stdout
 
 
 def test_vms_are_read_from_text(application: Path) -> None:
@@ -271,7 +271,7 @@ def test_neither_rich_nor_pydantic_is_imported_for_a_plain_check(application: Pa
         check=True,
         timeout=60,
     )
-    assert result.stdout.strip() == "[]"
+    assert result.stdout.splitlines()[-1] == "[]"
 
 
 # plan-memory

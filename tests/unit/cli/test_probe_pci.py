@@ -39,21 +39,21 @@ def listing(in_folder: Path) -> str:
     return "lspci.txt"
 
 
-def test_the_report_goes_to_people(listing: str) -> None:
+def test_the_report_is_the_answer(listing: str) -> None:
     done = process("probe-pci", "--from", listing, COLUMNS="120")
-    assert (done.returncode, done.stdout) == (0, "")
-    assert "\x1b" not in done.stderr
-    row = next(line for line in done.stderr.splitlines() if line.startswith("17:00.0"))
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "\x1b" not in done.stdout
+    row = next(line for line in done.stdout.splitlines() if line.startswith("17:00.0"))
     assert "I350" in row and "8086:1521" in row and "INTA" in row
-    assert "0 c5b00000 1M" in done.stderr and "2 io 7060 32" in done.stderr
-    assert max(map(len, done.stderr.splitlines())) <= 120
+    assert "0 c5b00000 1M" in done.stdout and "2 io 7060 32" in done.stdout
+    assert max(map(len, done.stdout.splitlines())) <= 120
 
 
 @pytest.mark.parametrize("width", ["80", "1", "x", "99999"])
 def test_any_width(listing: str, width: str) -> None:
     done = process("probe-pci", "--from", listing, "--all", "-v", COLUMNS=width)
     assert done.returncode == 0
-    assert max(map(len, done.stderr.splitlines())) <= (80 if width == "80" else 200)
+    assert max(map(len, done.stdout.splitlines())) <= (80 if width == "80" else 200)
 
 
 def test_the_object_goes_to_programs(listing: str) -> None:
@@ -84,10 +84,10 @@ def test_a_named_profile_brings_its_pins(listing: str) -> None:
 
 def test_the_tree_in_two_encodings(listing: str) -> None:
     done = process("probe-pci", "--from", listing, "--tree")
-    assert "└─ 17:00.0  I350" in done.stderr
+    assert "└─ 17:00.0  I350" in done.stdout
     done = process("probe-pci", "--from", listing, "--tree", PYTHONIOENCODING="ascii")
-    assert done.stderr.isascii()
-    assert "`- 17:00.0  I350" in done.stderr
+    assert done.stdout.isascii()
+    assert "`- 17:00.0  I350" in done.stdout
 
 
 def test_a_picture_is_written_whole(listing: str, in_folder: Path) -> None:
@@ -235,15 +235,15 @@ def test_two_machines_in_one(listing: str, in_folder: Path) -> None:
 def test_standard_input_is_compared_and_read_once(listing: str) -> None:
     shell = f'"$0" -m bringup pci diff - {listing} <{listing}'
     done = subprocess.run(["sh", "-c", shell, sys.executable], capture_output=True, text=True, timeout=30)
-    assert (done.returncode, done.stderr) == (0, "no difference\n")
+    assert (done.returncode, done.stdout, done.stderr) == (0, "no difference\n", "")
     assert "named twice" in sentence(process("pci", "diff", "-", "-"), 2)
 
 
 def test_two_captures_compared(listing: str, in_folder: Path) -> None:
     (in_folder / "moved.txt").write_text(LISTING.replace("17:00.0", "18:00.0").replace("=17", "=18"))
     done = process("pci", "diff", listing, "moved.txt")
-    assert (done.returncode, done.stdout) == (0, "")
-    assert done.stderr.startswith("moved\n  17:00.0 → 18:00.0  8086:1521")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout.startswith("moved\n  17:00.0 → 18:00.0  8086:1521")
     assert process("pci", "diff", listing, "moved.txt", "--check").returncode == 12
     assert process("pci", "diff", listing, listing, "--check").returncode == 0
     body = json.loads(process("pci", "diff", listing, "moved.txt", "--json").stdout)
@@ -251,7 +251,7 @@ def test_two_captures_compared(listing: str, in_folder: Path) -> None:
     assert body["items"][0]["before"] == "0000:17:00.0"
     assert body["items"][0]["after"] == "0000:18:00.0"
     done = process("pci", "diff", listing, "moved.txt", PYTHONIOENCODING="ascii")
-    assert "17:00.0 -> 18:00.0" in done.stderr
+    assert "17:00.0 -> 18:00.0" in done.stdout
 
 
 def test_a_board_stands_for_its_latest_capture(listing: str, in_folder: Path) -> None:
@@ -259,7 +259,7 @@ def test_a_board_stands_for_its_latest_capture(listing: str, in_folder: Path) ->
     assert "there is no capture of e300 yet" in told
     captures.add("e300", in_folder / listing)
     done = process("pci", "diff", "e300", listing)
-    assert (done.returncode, done.stderr) == (0, "no difference\n")
+    assert (done.returncode, done.stdout, done.stderr) == (0, "no difference\n", "")
     (in_folder / "e300").mkdir()  # a folder of the board's name does not hide the board
     assert process("pci", "diff", "e300", listing).returncode == 0
     assert "e300" in sentence(process("pci", "diff", "./e300", listing), 2)

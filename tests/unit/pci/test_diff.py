@@ -348,7 +348,7 @@ def test_golden_text() -> None:
     )
     diff = differences(before, after)
     check_golden("diff-80.txt", text(diff_lines(diff, width=80)))
-    shown = text(diff_lines(replace(diff, items=(evil_item(),)), width=80, arrow="->"))
+    shown = text(diff_lines(replace(diff, items=(evil_item(),)), width=80))
     assert shown.replace("\n", "").isprintable()
     assert max(map(len, shown.splitlines())) <= 80
 

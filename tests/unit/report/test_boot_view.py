@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from contextlib import redirect_stderr
+
 import pytest
 
 from bringup.base.events import Event
 from bringup.base.firmware import Firmware
 from bringup.base.stage import Stage
 from bringup.boot.plan import Plan
-from bringup.report import boot_view
-from bringup.report.boot_view import BootView
+from bringup.report.boot_view import BootView, transfer_text
+from tests.doubles.screen import Screen
 
 IMAGE = {
     "title": "an image",
@@ -21,59 +23,62 @@ IMAGE = {
 PLAN = Plan("e300", "twin-e300-9d", True, Firmware.BIOS, "ipxe", Stage.USER_SPACE, None, IMAGE, (), ())
 
 
-def shown(capsys: pytest.CaptureFixture[str], *events: Event, quiet: bool = False) -> str:
-    with BootView(PLAN, quiet=quiet, usual_s=None) as view:
+def shown(*events: Event, quiet: bool = False, terminal: bool = False) -> str:
+    with (
+        redirect_stderr(Screen(terminal=terminal)) as screen,
+        BootView(PLAN, quiet=quiet, usual_s=None) as view,
+    ):
         for event in events:
             view(event)
-    return capsys.readouterr().err
+    return screen.shown
 
 
 @pytest.mark.parametrize("terminal", [True, False])
 def test_what_a_board_or_stranger_wrote_cannot_steer_the_terminal(
-    terminal: bool, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+    terminal: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(boot_view, "is_terminal", lambda: terminal)
+    monkeypatch.setenv("TERM", "xterm")
     hostile = "/\x1b]0;PWNED\x07\x1b[8;10;10t\x9b2J refused (404)"
-    text = shown(capsys, Event("http", "http.error", hostile))
+    text = shown(Event("http", "http.error", hostile), terminal=terminal)
     assert "refused (404)" in text
     for sequence in ("\x1b]", "\x07", "\x1b[8", "\x9b"):
         assert sequence not in text
 
 
-def test_each_stage_is_told_once_and_each_vm_by_itself(capsys: pytest.CaptureFixture[str]) -> None:
+def test_each_stage_is_told_once_and_each_vm_by_itself() -> None:
     def stage(name: str, vm: int | None = None) -> Event:
         return Event("console", "console.stage", f"text of {name}", {"stage": name, "vm": vm})
 
-    text = shown(capsys, stage("kernel"), stage("kernel"), stage("login", 0), stage("login", 1))
+    text = shown(stage("kernel"), stage("kernel"), stage("login", 0), stage("login", 1))
     assert text.count("text of kernel") == 1
     assert 'VM 0: "text of login"' in text
     assert 'VM 1: "text of login"' in text
 
 
-def test_a_line_that_only_says_something_went_wrong_adds_nothing(capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_line_that_only_says_something_went_wrong_adds_nothing() -> None:
     telling = Event(
         "console", "console.failure", "vt-x: feature locked", {"code": "vtx-locked", "generic": False}
     )
     generic = Event("console", "console.failure", "halting...", {"code": "halted", "generic": True})
-    assert "halting" not in shown(capsys, telling, generic)
-    assert "halting" in shown(capsys, generic)
+    assert "halting" not in shown(telling, generic)
+    assert "halting" in shown(generic)
 
 
-def test_served_files_carry_size_and_rate(capsys: pytest.CaptureFixture[str]) -> None:
+def test_served_files_carry_size_and_rate() -> None:
     data = {"path": "/m", "bytes": 64 << 20, "seconds": 2.0, "role": "module"}
-    text = shown(capsys, Event("http", "http.done", "", data))
+    text = shown(Event("http", "http.done", "", data))
     assert "module" in text
     assert "64 MiB by HTTP  32 MiB/s" in text
 
 
-def test_quiet_is_quiet(capsys: pytest.CaptureFixture[str]) -> None:
-    assert shown(capsys, Event("http", "http.error", "x"), quiet=True) == ""
+def test_quiet_is_quiet() -> None:
+    assert shown(Event("http", "http.error", "x"), quiet=True) == ""
 
 
 def test_a_report_is_counted_in_frames() -> None:
     def text(size: int | None) -> str:
         data = {"role": "report", "sent": 120, "size": size, "unit": "frames"}
-        return boot_view._transfer_text(Event("console", "console.upload_progress", "", data))
+        return transfer_text(Event("console", "console.upload_progress", "", data))
 
     assert text(157) == "report 120 of 157 frames"
     assert text(None) == "report 120 frames"

@@ -1,35 +1,19 @@
-"""How text reaches a terminal: colours only where wanted, control characters never."""
+"""How text reaches a terminal or a pipe: colours only where wanted, control characters never."""
 
 from __future__ import annotations
 
-import io
 import subprocess
 import sys
-from contextlib import redirect_stderr
+from contextlib import redirect_stderr, redirect_stdout
 
 import pytest
 
 from bringup.base.errors import LabError
-from bringup.report.style import emphasis, glyph, say, show_error, table
+from bringup.report.output import answer, say, show_error
+from bringup.report.style import emphasis, glyph, table
+from tests.doubles.screen import Screen
 
 UNREACHABLE = LabError("no answer", hint="check the cable")
-
-
-class Screen(io.TextIOWrapper):
-    """A stderr that may claim to be a terminal."""
-
-    def __init__(self, encoding: str = "utf-8", terminal: bool = True) -> None:
-        self._written = io.BytesIO()
-        self._terminal = terminal
-        super().__init__(self._written, encoding=encoding, errors="backslashreplace")
-
-    def isatty(self) -> bool:
-        return self._terminal
-
-    @property
-    def shown(self) -> str:
-        self.flush()
-        return self._written.getvalue().decode(self.encoding)
 
 
 @pytest.fixture(autouse=True)
@@ -82,6 +66,32 @@ def test_a_sentence_is_one_line_whatever_it_quotes() -> None:
     assert screen.shown == "✖ lab: no file a b  (exit 10)\n"
 
 
+def test_each_stream_has_its_own_colours_and_signs() -> None:
+    with redirect_stdout(Screen("ascii", terminal=False)) as piped, redirect_stderr(Screen()) as screen:
+        answer(f"{glyph('ok')} 1 → 2", emphasis("é"))
+        say(f"{glyph('idle')} noted")
+    assert piped.shown == "* 1 -> 2\n\\xe9\n"
+    assert screen.shown == "\x1b[2m○\x1b[0m noted\x1b[0m\n"
+
+
+def test_control_characters_do_not_reach_an_answers_reader() -> None:
+    with redirect_stdout(Screen(terminal=False)) as piped:
+        answer("a\x1b[2Jb\udcff")
+    assert piped.shown == "a?[2Jb\\udcff\n"
+
+
+@pytest.mark.parametrize("streams", ["|", "2>&1 |"])
+@pytest.mark.parametrize(("words", "code"), [("boards", 0), ("runs --json", 0), ("boards show e3000", 2)])
+def test_a_reader_who_leaves_ends_nothing(streams: str, words: str, code: int) -> None:
+    # The reader is gone before anything is written: `head -1` would leave at a moment of its own.
+    shell = f'{{ sleep 1; "$0" -m bringup {words}; echo $? >&3; }} {streams} true'
+    done = subprocess.run(
+        ["bash", "-c", f"exec 3>&1; {shell}", sys.executable], capture_output=True, text=True, timeout=60
+    )
+    assert done.stdout == f"{code}\n"
+    assert done.stderr.count("\n") == (1 if code and streams == "|" else 0) * 2
+
+
 @pytest.mark.parametrize(
     ("redirection", "code", "told"),
     [
@@ -91,8 +101,11 @@ def test_a_sentence_is_one_line_whatever_it_quotes() -> None:
         ("2>/dev/full", 0, ""),
     ],
 )
-def test_output_that_cannot_be_written_is_a_sentence(redirection: str, code: int, told: str) -> None:
-    shell = f'"$0" -m bringup boards --json {redirection}'
+@pytest.mark.parametrize("words", ["", "--json"])
+def test_output_that_cannot_be_written_is_a_sentence(
+    words: str, redirection: str, code: int, told: str
+) -> None:
+    shell = f'"$0" -m bringup boards {words} {redirection}'
     done = subprocess.run(
         ["sh", "-c", shell, sys.executable], capture_output=True, text=True, timeout=60, check=False
     )

@@ -1,0 +1,92 @@
+"""How the command line writes: what was asked for on stdout, progress, notes and errors on stderr.
+
+Whoever closes the far end of a stream (`bringup runs | head -1`) has read enough: what follows goes nowhere,
+and the command ends as it would have.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from contextlib import suppress
+from typing import Any, TextIO
+
+from bringup.base.errors import BringupError, OutputError
+from bringup.report.screen import fitted
+from bringup.report.style import faint, glyph
+
+
+def answer(*lines: str) -> None:
+    """Write lines of what was asked for, on stdout; raises OutputError when they cannot be written."""
+    for line in lines:
+        stream = _standard_output()
+        _write(stream, _line(line, stream))
+
+
+def say(*lines: str) -> None:
+    """Write lines of progress, notes or errors, on stderr.
+
+    Without a stderr (`2>&-`), or with its disk full, nobody can be told; the exit code still tells.
+    """
+    for line in lines:
+        if sys.stderr is not None:
+            with suppress(OutputError):
+                _write(sys.stderr, _line(line, sys.stderr))
+
+
+def emit_json(body: Any) -> None:
+    """Write one JSON value as one line on stdout; what JSON cannot hold is written as its text."""
+    emit(json.dumps(body, default=str) + "\n")
+
+
+def emit(content: str | bytes) -> None:
+    """Write a file's content on stdout as it is, text as UTF-8; raises OutputError when it cannot."""
+    data = content.encode("utf-8", "surrogateescape") if isinstance(content, str) else content
+    _write(_standard_output(), data)
+
+
+def show_error(error: BringupError, *, as_json: bool) -> None:
+    """Tell a failure: whose fault, what, and what to do; with `as_json` one object on stdout instead."""
+    if as_json and not isinstance(error, OutputError):
+        told = {"verdict": error.fault, "exit_code": error.exit_code}
+        # Where the object cannot be written, the sentence still tells.
+        with suppress(OutputError):
+            emit_json({**told, "cause": error.message, "hint": error.hint})
+            return
+    # One sentence is one line, also when it quotes a name with a line end in it.
+    message = " ".join(error.message.splitlines())
+    say(f"{glyph('bad')} {error.fault}: {message}  {faint(f'(exit {error.exit_code})')}")
+    if error.hint:
+        say(f"do        {error.hint}")
+
+
+def _standard_output() -> TextIO:
+    # Python has no stream for a descriptor that was closed before it started (`>&-`).
+    if sys.stdout is None:
+        raise OutputError("cannot write to standard output: it is closed")
+    return sys.stdout
+
+
+def _line(text: str, stream: TextIO) -> bytes:
+    return (fitted(text, stream) + "\n").encode(stream.encoding or "ascii")
+
+
+def _write(stream: TextIO, data: bytes) -> None:
+    try:
+        stream.flush()
+        stream.buffer.write(data)
+        stream.buffer.flush()
+    except BrokenPipeError:
+        _give_up_on(stream)
+    except OSError as error:
+        _give_up_on(stream)
+        reason = (error.strerror or "it failed").lower()
+        raise OutputError(f"cannot write to standard output: {reason}") from None
+
+
+def _give_up_on(stream: TextIO) -> None:
+    """Send what a stream still holds back, and all that follows, to nowhere: it cannot be written."""
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, stream.fileno())
+    os.close(nowhere)
