@@ -27,7 +27,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from bringup.base.errors import ProfileError, UsageError
 from bringup.lab.secret import Secret, from_command, from_environment, from_file, from_keyring
 from bringup.profile.files import find_profile
-from bringup.profile.toml_lines import Document, KeyPath, read_toml, shown_path
+from bringup.profile.toml_lines import KeyPath, TomlDocument, read_toml, shown_path
 
 if TYPE_CHECKING:
     from bringup.lab.file import BmcTable, BoardTable, LabFile
@@ -41,7 +41,7 @@ BUILTIN_PROFILE = "twin-e300-9d"
 
 
 @dataclass(frozen=True)
-class Bmc:
+class BmcAccess:
     """Where a board's BMC is and who logs in; `password_from` names the reference for people."""
 
     address: str
@@ -74,7 +74,7 @@ class Board:
     name: str
     profile_name: str
     twin: bool = False
-    bmc: Bmc | None = None
+    bmc: BmcAccess | None = None
     macs: tuple[str, ...] = ()
     boot_mac: str | None = None
     serial: str = "sol"
@@ -209,7 +209,7 @@ def _read_lab(path: Path) -> Lab:
     return Lab(boards, path.absolute(), runs, profile_folders)
 
 
-def _check_macs(content: LabFile, document: Document) -> None:
+def _check_macs(content: LabFile, document: TomlDocument) -> None:
     owner: dict[str, str] = {}
     for name, table in content.boards.items():
         for mac in table.macs:
@@ -222,7 +222,7 @@ def _check_macs(content: LabFile, document: Document) -> None:
 
 
 def _profile_reference(
-    table: BoardTable, folders: tuple[Path, ...], document: Document, where: KeyPath
+    table: BoardTable, folders: tuple[Path, ...], document: TomlDocument, where: KeyPath
 ) -> str:
     name = table.profile_name
     if "/" in name or name.endswith(".toml"):
@@ -255,7 +255,7 @@ def _board(
     )
 
 
-def _bmc(table: BmcTable, folder: Path) -> Bmc:
+def _bmc(table: BmcTable, folder: Path) -> BmcAccess:
     reference = table.password
     if reference.env is not None:
         variable = reference.env
@@ -270,4 +270,4 @@ def _bmc(table: BmcTable, folder: Path) -> Bmc:
     else:
         service = str(reference.keyring)
         password, source = Secret(lambda: from_keyring(service, table.user)), f"keyring, service {service}"
-    return Bmc(table.address, table.port, table.user, password, source)
+    return BmcAccess(table.address, table.port, table.user, password, source)

@@ -13,7 +13,7 @@ from bringup.power.ipmi import IpmiPower
 
 if TYPE_CHECKING:
     from bringup.lab.inventory import Board
-    from bringup.profile.model import Bmc
+    from bringup.profile.model import BmcFacts
 
 
 def bmc_address(board: Board) -> BmcAddress:
@@ -44,7 +44,7 @@ def _ignore(_event: Event) -> None:
     return
 
 
-def _quirks(bmc: Bmc) -> BootQuirks:
+def _quirks(bmc: BmcFacts) -> BootQuirks:
     known = bmc.boot_flags
     flags = {
         BootOverride("network"): known.bios_network_once,

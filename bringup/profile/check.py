@@ -15,7 +15,7 @@ from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
 from bringup.base.errors import ProfileError
-from bringup.profile.toml_lines import Document, KeyPath, dotted
+from bringup.profile.toml_lines import KeyPath, TomlDocument, dotted
 
 M = TypeVar("M", bound=BaseModel)
 
@@ -44,7 +44,7 @@ _BOUNDS = {
 }
 
 
-def validate(model: type[M], data: Mapping[str, Any], documents: Sequence[Document]) -> M:
+def validate(model: type[M], data: Mapping[str, Any], documents: Sequence[TomlDocument]) -> M:
     """Return `data` as `model`; raises ProfileError naming the place of what is wrong.
 
     `documents` are the files that `data` was merged from, the nearest first: a mistake is told where the
@@ -63,12 +63,12 @@ def validate(model: type[M], data: Mapping[str, Any], documents: Sequence[Docume
     raise ProfileError(message, hint=hint)
 
 
-def place_of(documents: Sequence[Document], path: KeyPath) -> str:
+def place_of(documents: Sequence[TomlDocument], path: KeyPath) -> str:
     """Return FILE:LINE of `path` in the nearest file that has it, or of the nearest table around it."""
     return _owner(documents, path).place(path)
 
 
-def _owner(documents: Sequence[Document], path: KeyPath) -> Document:
+def _owner(documents: Sequence[TomlDocument], path: KeyPath) -> TomlDocument:
     while path:
         for document in documents:
             if document.line_of(path) is not None:
@@ -87,7 +87,7 @@ def did_you_mean(wrong: str, known: Sequence[str]) -> str:
 
 
 def _tell(
-    error: ErrorDetails, model: type[BaseModel], documents: Sequence[Document]
+    error: ErrorDetails, model: type[BaseModel], documents: Sequence[TomlDocument]
 ) -> tuple[str, str | None]:
     path = tuple(part for part in error["loc"] if part != "[key]")
     table, key = path[:-1], str(path[-1]) if path else ""

@@ -16,7 +16,7 @@ from typing import Any
 
 from bringup.base.assets import asset
 from bringup.base.errors import ProfileError
-from bringup.profile.toml_lines import Document, read_toml, shown_path
+from bringup.profile.toml_lines import TomlDocument, read_toml, shown_path
 
 _NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,63}", re.ASCII)
 _DEPTH_MAX = 8
@@ -62,7 +62,7 @@ def title_of(path: Path) -> str | None:
     return title if isinstance(title, str) else None
 
 
-def read_chain(path: Path, folders: Sequence[Path] = ()) -> list[Document]:
+def read_chain(path: Path, folders: Sequence[Path] = ()) -> list[TomlDocument]:
     """Return the file and what it extends, nearest first; ProfileError for a cycle or a missing base."""
     chain = [_read(path)]
     while (base := _base_of(chain[-1])) is not None:
@@ -87,7 +87,7 @@ def read_chain(path: Path, folders: Sequence[Path] = ()) -> list[Document]:
     return chain
 
 
-def merged(chain: Sequence[Document]) -> dict[str, Any]:
+def merged(chain: Sequence[TomlDocument]) -> dict[str, Any]:
     """Return the data of a chain (nearest first) as one table, without `extends`."""
     data: dict[str, Any] = {}
     for document in reversed(chain):
@@ -96,14 +96,14 @@ def merged(chain: Sequence[Document]) -> dict[str, Any]:
     return data
 
 
-def _read(path: Path) -> Document:
+def _read(path: Path) -> TomlDocument:
     try:
         return read_toml(path)
     except FileNotFoundError:
         raise ProfileError(f"there is no profile file {shown_path(path)}") from None
 
 
-def _base_of(document: Document) -> str | None:
+def _base_of(document: TomlDocument) -> str | None:
     base = document.data.get("extends")
     if base is None or (isinstance(base, str) and _NAME.fullmatch(base)):
         return base

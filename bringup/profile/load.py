@@ -5,24 +5,21 @@
     profile.serial.sol_port.source      # where that is known from
     profile.unconfirmed("bmc")          # what is only inferred
 
-The models live in `bringup.profile.model`; they are imported on first use, because listing names needs none.
+The models (`bringup.profile.model`, on pydantic) are imported on first use: listing names needs none.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from bringup.base.errors import ProfileError
-from bringup.base.firmware import Firmware
 from bringup.profile.files import find_profile, merged, profile_files, read_chain
-from bringup.profile.toml_lines import Document
+from bringup.profile.toml_lines import TomlDocument
 
 if TYPE_CHECKING:
-    from bringup.profile.model import Fact, Profile
-
-__all__ = ["Firmware", "Fact", "Profile", "load_profile", "profile_names"]
+    from bringup.profile.model import Profile
 
 
 def profile_names(folders: Sequence[Path] = ()) -> list[str]:
@@ -51,7 +48,7 @@ def load_profile(name_or_path: str | Path, folders: Sequence[Path] = ()) -> Prof
     return profile
 
 
-def _check_sources(profile: Profile, chain: Sequence[Document]) -> None:
+def _check_sources(profile: Profile, chain: Sequence[TomlDocument]) -> None:
     from bringup.profile.check import did_you_mean, place_of
 
     for path, fact in profile.facts():
@@ -62,11 +59,3 @@ def _check_sources(profile: Profile, chain: Sequence[Document]) -> None:
                 f"{place}: the source `{fact.source_key}` is not in [sources]{meant}",
                 hint="add it to [sources] with a sentence on where this can be read",
             )
-
-
-def __getattr__(name: str) -> Any:
-    if name in ("Fact", "Profile"):
-        from bringup.profile import model as profile_model
-
-        return getattr(profile_model, name)
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -54,7 +54,7 @@ class Fact(Sourced, Generic[T]):
     value: T
 
 
-class Identity(_Model):
+class BoardIdentity(_Model):
     """How a unit of this model names itself (SMBIOS types 1, 2 and 4)."""
 
     manufacturer: Fact[Text]
@@ -74,7 +74,7 @@ class Serial(_Model):
     linux_console: Fact[Text]
 
 
-class BootFlags(_Model):
+class BootFlagBytes(_Model):
     """The five data bytes of boot option parameter 5 (IPMI 2.0 28.13, table 28-14)."""
 
     bios_network_once: Fact[Many[Byte]]
@@ -84,14 +84,14 @@ class BootFlags(_Model):
     uefi_setup_once: Fact[Many[Byte]]
 
     @model_validator(mode="after")
-    def _five_bytes(self) -> BootFlags:
+    def _five_bytes(self) -> BootFlagBytes:
         for name in type(self).model_fields:
             if len(getattr(self, name).value) != 5:
                 raise ValueError(f"`{name}` has {len(getattr(self, name).value)} bytes, expected 5")
         return self
 
 
-class Bmc(_Model):
+class BmcFacts(_Model):
     """The baseboard management controller and what it needs to be treated like."""
 
     manufacturer_id: Fact[Annotated[int, Field(ge=0, lt=1 << 20)]]
@@ -103,7 +103,7 @@ class Bmc(_Model):
     boot_flag_expiry_s: Fact[Seconds]
     stop_boot_flag_expiry: Fact[Many[Byte]]
     uefi_disk_selector: Fact[Byte]
-    boot_flags: BootFlags
+    boot_flags: BootFlagBytes
 
 
 class FirmwareRoutes(_Model):
@@ -133,7 +133,7 @@ class Netboot(_Model):
     ports: Many[NetbootPort]
 
 
-class Bar(_Model):
+class ExpectedBar(_Model):
     """One base address register: its slot (0 to 5), kind and size."""
 
     index: Annotated[int, Field(ge=0, le=5)]
@@ -141,13 +141,13 @@ class Bar(_Model):
     size_bytes: Annotated[int, Field(ge=4)]
 
     @model_validator(mode="after")
-    def _size_is_power_of_two(self) -> Bar:
+    def _size_is_power_of_two(self) -> ExpectedBar:
         if self.size_bytes & (self.size_bytes - 1):
             raise ValueError(f"`size_bytes` is {self.size_bytes}, expected a power of two (PCI 3.0 6.2.5.1)")
         return self
 
 
-class Nic(_Model):
+class ExpectedNic(_Model):
     """One Ethernet function. Match it by `id` and `subsystem`; `seen_at` moves with cards and settings."""
 
     name: Text
@@ -158,7 +158,7 @@ class Nic(_Model):
     subsystem: Fact[PciId] | None = None
     smbios_name: Fact[Text] | None = None
     seen_at: Fact[Many[Bdf]] | None = None
-    bars: Fact[Many[Bar]] | None = None
+    bars: Fact[Many[ExpectedBar]] | None = None
     intx_pin: Fact[Literal["A", "B", "C", "D"]] | None = None
     ioapic_pin: Fact[Annotated[int, Field(ge=0, le=239)]] | None = None
 
@@ -291,12 +291,12 @@ class Profile(_Model):
     virtual: bool = False
     notes: Many[Text] = ()
     sources: dict[str, Text]
-    identity: Identity
+    identity: BoardIdentity
     serial: Serial
-    bmc: Bmc
+    bmc: BmcFacts
     firmware: FirmwareRoutes
     netboot: Netboot
-    nics: Many[Nic]
+    nics: Many[ExpectedNic]
     interrupts: Interrupts
     pci: Pci
     hypervisor: Hypervisor

@@ -32,7 +32,7 @@ _STRING = re.compile(
 
 
 @dataclass(frozen=True)
-class Document:
+class TomlDocument:
     """One TOML file: how to name it to people, its text and its data."""
 
     path: Path
@@ -75,7 +75,7 @@ def dotted(path: KeyPath) -> str:
     return text
 
 
-def read_toml(path: Path) -> Document:
+def read_toml(path: Path) -> TomlDocument:
     """Read and parse one file; raises ProfileError (syntax: FILE:LINE), or FileNotFoundError."""
     shown = shown_path(path)
     try:
@@ -96,7 +96,7 @@ def read_toml(path: Path) -> Document:
     except UnicodeDecodeError as error:
         line = raw[: error.start].count(b"\n") + 1
         raise ProfileError(f"{shown}:{line}: not UTF-8 text (byte 0x{raw[error.start]:02x})") from None
-    return Document(path, text, _parse(text, shown))
+    return TomlDocument(path, text, _parse(text, shown))
 
 
 def _parse(text: str, shown: str) -> dict[str, Any]:

@@ -8,7 +8,7 @@ from typing import Any
 
 from bringup.base.stage import BOOT_STAGES
 from bringup.lab.inventory import Board
-from bringup.profile.model import Bar, BiosSetting, Fact, Nic, Profile
+from bringup.profile.model import BiosSetting, ExpectedBar, ExpectedNic, Fact, Profile
 from bringup.report.run import size
 from bringup.report.style import emphasis, table
 
@@ -127,7 +127,7 @@ def _nics(profile: Profile) -> list[list[str]]:
     ]
 
 
-def _pin(nic: Nic, profile: Profile) -> str:
+def _pin(nic: ExpectedNic, profile: Profile) -> str:
     return _show(nic.ioapic_pin, lambda pin: f"{profile.interrupts.ioapic.value}/{pin}")
 
 
@@ -173,7 +173,7 @@ def _raw(values: tuple[int, ...]) -> str:
     return " ".join(f"0x{value:02x}" for value in values)
 
 
-def _bars(bars: tuple[Bar, ...]) -> str:
+def _bars(bars: tuple[ExpectedBar, ...]) -> str:
     return ", ".join(f"{bar.index}: {size(bar.size_bytes)}{_BAR_KIND[bar.kind]}" for bar in bars)
 
 

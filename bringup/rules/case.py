@@ -20,7 +20,7 @@ from bringup.pci.pins.beliefs import pin_candidates, sharing
 from bringup.pci.topology.above import Topology
 
 if TYPE_CHECKING:
-    from bringup.profile.model import Nic, Profile
+    from bringup.profile.model import ExpectedNic, Profile
 
 # Stock seL4 libraries, where no profile says otherwise (util_libs libpci, PCI_MAX_DEVICES; C14, C21).
 PCI_MAX_DEVICES = 128
@@ -64,7 +64,7 @@ class Case:
 
     machine: Machine
     profile: Profile | None
-    nics: Mapping[Bdf, Nic]
+    nics: Mapping[Bdf, ExpectedNic]
     pins: Mapping[Bdf, tuple[PinCandidate, ...]]
     sharing: Mapping[Bdf, tuple[Bdf, ...]]
     subjects: tuple[Function, ...]

@@ -14,7 +14,7 @@ from bringup.pci.assessment import Assessment
 from bringup.pci.model import Bdf, Function
 
 if TYPE_CHECKING:
-    from bringup.profile.model import Nic, Profile
+    from bringup.profile.model import ExpectedNic, Profile
 
 CAPTURE = "--capture"
 BUILD = "--build-dir"
@@ -55,7 +55,7 @@ class Context:
             if function is not None:
                 yield vm, device, function
 
-    def nic(self, bdf: Bdf | None) -> Nic | None:
+    def nic(self, bdf: Bdf | None) -> ExpectedNic | None:
         """Return the port that the profile has seen at this address."""
         if self.profile is None or bdf is None:
             return None

@@ -13,7 +13,7 @@ from bringup.rules.case import Case, Judged, named
 from bringup.rules.iommu import dmar_is_absent
 
 if TYPE_CHECKING:
-    from bringup.profile.model import Nic, Profile
+    from bringup.profile.model import ExpectedNic, Profile
 
 _NOTED_MAX = 8
 
@@ -132,7 +132,7 @@ def _count(case: Case, profile: Profile) -> Iterator[Judged]:
         )
 
 
-def _port(function: Function, nic: Nic) -> Iterator[Judged]:
+def _port(function: Function, nic: ExpectedNic) -> Iterator[Judged]:
     places = seen_at(nic)
     if places and function.bdf not in places:
         yield _about(

@@ -27,7 +27,7 @@ _STOP_TIMEOUT_S = 5.0
 _SERIAL_CHUNK = 4096
 
 
-class BootFlags(Protocol):
+class RequestedBoot(Protocol):
     """What the chassis asks the BMC's boot flags for at every power-on self-test."""
 
     @property
@@ -39,10 +39,10 @@ class BootFlags(Protocol):
         """Whether the override asks for a UEFI boot."""
 
 
-class Bmc(Protocol):
+class AttachedBmc(Protocol):
     """What the chassis needs of the BMC."""
 
-    def take_boot_flags(self) -> BootFlags:
+    def take_boot_flags(self) -> RequestedBoot:
         """Return the flags that hold for this boot; flags set for once are spent."""
 
     def serial_output(self, data: bytes) -> object:
@@ -76,14 +76,14 @@ class Chassis:
         self._default_firmware = default_firmware
         self._report = report
         self._variant = variant
-        self._bmc: Bmc | None = None
+        self._bmc: AttachedBmc | None = None
         self._machine: _Machine | None = None
         self._swap = threading.Lock()
         self._jobs: Queue[Callable[[], None] | None] = Queue()
         self._worker = threading.Thread(target=self._work, name="chassis", daemon=True)
         prepare_firmware_files(folder)
 
-    def start(self, bmc: Bmc) -> None:
+    def start(self, bmc: AttachedBmc) -> None:
         """Begin to take commands; the board stays off until it is told."""
         self._bmc = bmc
         self._worker.start()
@@ -183,7 +183,7 @@ class Chassis:
                 self._machine.close()
             self._machine = self._new_machine(self._bmc)
 
-    def _new_machine(self, bmc: Bmc) -> _Machine:
+    def _new_machine(self, bmc: AttachedBmc) -> _Machine:
         flags = bmc.take_boot_flags()
         firmware = self._firmware_for(flags)
         return _Machine(self, bmc, firmware, BootOrder(network=flags.device == "network"))
@@ -193,7 +193,7 @@ class Chassis:
         if machine is not None and machine.alive():
             machine.qmp.execute(command, **arguments)
 
-    def _firmware_for(self, flags: BootFlags) -> Firmware:
+    def _firmware_for(self, flags: RequestedBoot) -> Firmware:
         if flags.device == "none":
             return self._default_firmware
         return Firmware.UEFI if flags.uefi else Firmware.BIOS
@@ -207,7 +207,7 @@ class Chassis:
 class _Machine:
     """One QEMU process from power-on to power-off, with its three lines."""
 
-    def __init__(self, chassis: Chassis, bmc: Bmc, firmware: Firmware, order: BootOrder) -> None:
+    def __init__(self, chassis: Chassis, bmc: AttachedBmc, firmware: Firmware, order: BootOrder) -> None:
         sol, sol_far = socket.socketpair()
         monitor, monitor_far = socket.socketpair()
         kcs, kcs_far = _waiting_connection()
@@ -250,7 +250,7 @@ class _Machine:
         except OSError:
             return  # the board was switched off under our hands
 
-    def _read_serial(self, bmc: Bmc) -> None:
+    def _read_serial(self, bmc: AttachedBmc) -> None:
         while True:
             try:
                 data = self._sol.recv(_SERIAL_CHUNK)

@@ -36,7 +36,7 @@ _OVMF = (
 
 
 @dataclass(frozen=True, slots=True)
-class Nic:
+class TwinNic:
     """One Ethernet function: QEMU id, its port, function number, MAC, and whether it has a cable."""
 
     name: str
@@ -47,12 +47,12 @@ class Nic:
 
 
 NICS = (
-    Nic("slot7f0", "rp16a", 0, BOOT_MAC, cabled=True),
-    Nic("slot7f1", "rp16a", 1, "52:54:00:0e:30:11", cabled=False),
-    Nic("slot7f2", "rp16a", 2, "52:54:00:0e:30:12", cabled=False),
-    Nic("slot7f3", "rp16a", 3, "52:54:00:0e:30:13", cabled=False),
-    Nic("lan1", "swdn3", 0, "52:54:00:0e:30:01", cabled=True),
-    Nic("lan2", "swdn3", 1, "52:54:00:0e:30:02", cabled=False),
+    TwinNic("slot7f0", "rp16a", 0, BOOT_MAC, cabled=True),
+    TwinNic("slot7f1", "rp16a", 1, "52:54:00:0e:30:11", cabled=False),
+    TwinNic("slot7f2", "rp16a", 2, "52:54:00:0e:30:12", cabled=False),
+    TwinNic("slot7f3", "rp16a", 3, "52:54:00:0e:30:13", cabled=False),
+    TwinNic("lan1", "swdn3", 0, "52:54:00:0e:30:01", cabled=True),
+    TwinNic("lan2", "swdn3", 1, "52:54:00:0e:30:02", cabled=False),
 )
 
 
@@ -208,7 +208,7 @@ def _nics(firmware: Firmware, order: BootOrder, wiring: Wiring) -> list[str]:
     return arguments
 
 
-def _nic_model(nic: Nic, firmware: Firmware) -> str:
+def _nic_model(nic: TwinNic, firmware: Firmware) -> str:
     if nic.name != BOOT_NIC:
         return "e1000e,romfile="
     if firmware is Firmware.BIOS:

@@ -14,7 +14,7 @@ from difflib import get_close_matches
 from bringup.base.errors import ProfileError, UsageError
 from bringup.pci.match.ports import ids_of, match_nics, seen_at
 from bringup.pci.model import Bdf, Function, Machine
-from bringup.profile.model import Nic, Profile
+from bringup.profile.model import ExpectedNic, Profile
 
 _VM = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,63}")
 _MAC = re.compile(r"[0-9a-fA-F]{2}(?:[:-][0-9a-fA-F]{2}){5}")
@@ -100,7 +100,7 @@ def _moved(bdf: Bdf, machine: Machine, profile: Profile | None) -> Function | No
     return like[0] if len(like) == 1 else None
 
 
-def _ports(machine: Machine, profile: Profile | None) -> dict[Bdf, Nic]:
+def _ports(machine: Machine, profile: Profile | None) -> dict[Bdf, ExpectedNic]:
     return match_nics(machine.functions, profile) if profile else {}
 
 
@@ -135,7 +135,7 @@ def _by_name(name: str, machine: Machine, profile: Profile | None) -> Function:
     )
 
 
-def _names(nics: Iterable[Nic]) -> list[str]:
+def _names(nics: Iterable[ExpectedNic]) -> list[str]:
     names = [name for nic in nics for name in (nic.name, nic.smbios_name and nic.smbios_name.value) if name]
     return list(dict.fromkeys(names))
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from bringup.pci.model import Bdf, Function
 
 if TYPE_CHECKING:
-    from bringup.profile.model import Nic, Profile
+    from bringup.profile.model import ExpectedNic, Profile
 
 
 def ids_of(function: Function) -> str | None:
@@ -27,16 +27,16 @@ def subsystem_of(function: Function) -> str | None:
     return None if function.subsystem is None else "{:04x}:{:04x}".format(*function.subsystem)
 
 
-def seen_at(nic: Nic) -> tuple[Bdf, ...]:
+def seen_at(nic: ExpectedNic) -> tuple[Bdf, ...]:
     """Return the addresses at which the profile's sources saw a port."""
     return () if nic.seen_at is None else tuple(Bdf.parse(text) for text in nic.seen_at.value)
 
 
-def match_nics(functions: Iterable[Function], profile: Profile) -> dict[Bdf, Nic]:
+def match_nics(functions: Iterable[Function], profile: Profile) -> dict[Bdf, ExpectedNic]:
     """Return which port of the profile each function is; what fits two ports or none is left out."""
     free = {function.bdf: function for function in functions}
-    found: dict[Bdf, Nic] = {}
-    left: list[Nic] = []
+    found: dict[Bdf, ExpectedNic] = {}
+    left: list[ExpectedNic] = []
     for nic in profile.nics:
         here = [bdf for bdf in seen_at(nic) if bdf in free and _is_kind(free[bdf], nic)]
         if len(here) == 1:
@@ -57,7 +57,7 @@ def match_nics(functions: Iterable[Function], profile: Profile) -> dict[Bdf, Nic
     return found
 
 
-def _is_kind(function: Function, nic: Nic) -> bool:
+def _is_kind(function: Function, nic: ExpectedNic) -> bool:
     if ids_of(function) != nic.id.value:
         return False
     subsystem = subsystem_of(function)

@@ -25,7 +25,7 @@ from bringup.pci.pins.linux import lines_of
 from bringup.pci.topology.buses import Buses
 
 if TYPE_CHECKING:
-    from bringup.profile.model import Nic, Profile, Sourced
+    from bringup.profile.model import ExpectedNic, Profile, Sourced
 
 PINS_OF_PCI = 4
 _SHARING_MAX = 128
@@ -71,7 +71,9 @@ def sharing(candidates: Mapping[Bdf, tuple[PinCandidate, ...]]) -> dict[Bdf, tup
     }
 
 
-def intx_pin(function: Function, nic: Nic | None, profile: Profile | None) -> tuple[IntxPin, str] | None:
+def intx_pin(
+    function: Function, nic: ExpectedNic | None, profile: Profile | None
+) -> tuple[IntxPin, str] | None:
     """Return the INTx pin and who says so: the machine, else the profile's fact about that port."""
     if function.observed("intx_pin"):
         return None if function.intx_pin is None else (function.intx_pin, function.provenance["intx_pin"])
@@ -93,7 +95,7 @@ class _View:
     """A machine with what is looked up again and again."""
 
     functions: Mapping[Bdf, Function]
-    nics: Mapping[Bdf, Nic]
+    nics: Mapping[Bdf, ExpectedNic]
     buses: Buses
     machine: Machine
     profile: Profile | None

@@ -9,13 +9,13 @@ from bringup.twin.bmc.request import (
     MAX_USERS,
     PRESENT_CHANNEL,
     SYSTEM_CHANNEL,
+    BmcSession,
     Code,
     Command,
     NetFn,
     Privilege,
     RefusedError,
     Request,
-    Session,
     Shared,
     Table,
     require_lan_channel,
@@ -55,7 +55,7 @@ def _cipher_suites(request: Request, bmc: Shared) -> bytes:
     return bytes([channel]) + records[index * _RECORD_SLICE : (index + 1) * _RECORD_SLICE]
 
 
-def _session_of(request: Request) -> Session:
+def _session_of(request: Request) -> BmcSession:
     if request.session is None:  # the board's own interface has no sessions
         raise RefusedError(Code.NOT_IN_PRESENT_STATE)
     return request.session

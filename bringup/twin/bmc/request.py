@@ -55,7 +55,7 @@ class RefusedError(Exception):
         self.code = code
 
 
-class Chassis(Protocol):
+class WatchedBoard(Protocol):
     """The board a BMC watches over. Every method returns quickly: commands wait for it."""
 
     def is_on(self) -> bool:
@@ -86,7 +86,7 @@ class Chassis(Protocol):
         """Hold that UART's line low for longer than a character."""
 
 
-class Session(Protocol):
+class BmcSession(Protocol):
     """A logged-in session, as far as commands look at it or change it."""
 
     managed_id: bytes
@@ -106,10 +106,10 @@ class Sol(Protocol):
     """The one Serial-over-LAN payload instance."""
 
     @property
-    def owner(self) -> Session | None:
+    def owner(self) -> BmcSession | None:
         """The session that holds the console."""
 
-    def activate(self, session: Session) -> None:
+    def activate(self, session: BmcSession) -> None:
         """Give the console to `session`."""
 
     def deactivate(self) -> None:
@@ -117,7 +117,7 @@ class Sol(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class Identity:
+class LanIdentity:
     """What the BMC says of its own LAN interface."""
 
     address: str
@@ -130,12 +130,12 @@ class Shared:
     """Everything commands work on, the same for every caller."""
 
     state: BmcState
-    chassis: Chassis
-    identity: Identity
+    chassis: WatchedBoard
+    identity: LanIdentity
     users: Mapping[str, Privilege]
     suites: Sequence[int]
     sol: Sol
-    sessions: Callable[[], Sequence[Session]]
+    sessions: Callable[[], Sequence[BmcSession]]
 
     def user_name(self, number: int) -> str | None:
         """Return the name of user `number`; as on the board, user 1 is anonymous and people start at 2."""
@@ -151,7 +151,7 @@ class Request:
     command: int
     data: bytes
     privilege: Privilege = Privilege.ADMINISTRATOR
-    session: Session | None = None
+    session: BmcSession | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -23,12 +23,12 @@ from bringup.twin.bmc.commands import execute
 from bringup.twin.bmc.kcs import KcsPort
 from bringup.twin.bmc.lan import LanServer
 from bringup.twin.bmc.rakp import Account
-from bringup.twin.bmc.request import Chassis, Identity, Privilege, Request, Response, Shared
+from bringup.twin.bmc.request import LanIdentity, Privilege, Request, Response, Shared, WatchedBoard
 from bringup.twin.bmc.sel import SensorType, event_record
-from bringup.twin.bmc.sol import SolConsole
+from bringup.twin.bmc.sol import SolPayload
 from bringup.twin.bmc.state import BmcState
 
-__all__ = ["BootFlags", "Chassis", "Intercept", "VirtualBmc"]
+__all__ = ["BootFlags", "WatchedBoard", "Intercept", "VirtualBmc"]
 
 _LONGEST_WAIT_S = 0.25
 _VENDOR_OUI = bytes([0xAC, 0x1F, 0x6B])
@@ -50,7 +50,7 @@ class VirtualBmc:
 
     def __init__(
         self,
-        chassis: Chassis,
+        chassis: WatchedBoard,
         users: Mapping[str, tuple[str, str]],
         state_file: Path | None,
         address: str = "127.0.0.1",
@@ -71,7 +71,7 @@ class VirtualBmc:
         self._waker.setblocking(False)
         self._wake_far.setblocking(False)
         self._new_machines: queue.SimpleQueue[KcsPort] = queue.SimpleQueue()
-        self._sol = SolConsole(chassis.write_serial, chassis.send_break, wake=self._wake, now=time.monotonic)
+        self._sol = SolPayload(chassis.write_serial, chassis.send_break, wake=self._wake, now=time.monotonic)
         accounts = [
             Account(name, secret, Privilege[level.upper()]) for name, (secret, level) in users.items()
         ]
@@ -79,7 +79,7 @@ class VirtualBmc:
         self._shared = Shared(
             state=self._state,
             chassis=chassis,
-            identity=Identity(address, self._lan.port, _VENDOR_OUI + self._state.guid.bytes[-3:]),
+            identity=LanIdentity(address, self._lan.port, _VENDOR_OUI + self._state.guid.bytes[-3:]),
             users={account.name: account.limit for account in accounts},
             suites=tuple(suites),
             sol=self._sol,

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from queue import Full, Queue
 
 from bringup.twin.bmc.access import SOL_PAYLOAD_SIZE
-from bringup.twin.bmc.request import Session
+from bringup.twin.bmc.request import BmcSession
 
 RETRY_INTERVAL_S = 0.5
 TRIES = 8
@@ -36,7 +36,7 @@ class _Under:
     due_at: float
 
 
-class SolConsole:
+class SolPayload:
     """The SOL payload instance. `output` may be called from any thread, the rest from the BMC's thread."""
 
     def __init__(
@@ -49,7 +49,7 @@ class SolConsole:
     ) -> None:
         self._wake = wake
         self._now = now
-        self._session: Session | None = None
+        self._session: BmcSession | None = None
         self._collected = bytearray()
         self._changed = threading.Condition()
         self._under: _Under | None = None
@@ -60,7 +60,7 @@ class SolConsole:
         self._uart = _UartInput(write_serial, send_break)
 
     @property
-    def owner(self) -> Session | None:
+    def owner(self) -> BmcSession | None:
         """The session that holds the console."""
         return self._session
 
@@ -69,7 +69,7 @@ class SolConsole:
         self._reset(None)
         self._uart.close()
 
-    def activate(self, session: Session) -> None:
+    def activate(self, session: BmcSession) -> None:
         """Give the console to `session`, starting from sequence number 1."""
         self._reset(session)
 
@@ -79,7 +79,7 @@ class SolConsole:
             self._session.send_sol(bytes([0, self._heard_sequence, 0, _NACK | _DEACTIVATED]))
         self._reset(None)
 
-    def session_ended(self, session: Session) -> None:
+    def session_ended(self, session: BmcSession) -> None:
         """Free the console when its owner is gone."""
         if self._session is session:
             self._reset(None)
@@ -99,7 +99,7 @@ class SolConsole:
         self._wake()
         return True
 
-    def received(self, session: Session, payload: bytes) -> None:
+    def received(self, session: BmcSession, payload: bytes) -> None:
         """Handle a SOL payload of `session`: typed bytes, an acknowledgement, or both."""
         if session is not self._session or len(payload) < 4:
             return
@@ -145,7 +145,7 @@ class SolConsole:
     def _listening(self) -> bool:
         return self._session is not None and not self._silent
 
-    def _reset(self, session: Session | None) -> None:
+    def _reset(self, session: BmcSession | None) -> None:
         with self._changed:
             self._session = session
             self._collected.clear()
@@ -174,7 +174,7 @@ class SolConsole:
         pause = RETRY_INTERVAL_S if refused or not count else 0.0
         self._under = _Under(self._sequence, rest, 0, self._now() + pause)
 
-    def _typed(self, session: Session, sequence: int, data: bytes, operation: int) -> None:
+    def _typed(self, session: BmcSession, sequence: int, data: bytes, operation: int) -> None:
         fresh = data
         if sequence == self._heard_sequence:
             fresh = data[self._heard_count :]  # a repetition; it may carry more than before

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bringup.console.sol.protocol import RETRY_AFTER_S, SolProtocol
-from bringup.twin.bmc.sol import SolConsole as BmcSide
+from bringup.twin.bmc.sol import SolPayload as BmcSide
 
 
 class Bench:

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from bringup.base.errors import LabError, ProfileError, UsageError
-from bringup.lab.inventory import Bmc, Lab, Network, load_lab
+from bringup.lab.inventory import BmcAccess, Lab, Network, load_lab
 
 BMC = 'bmc = { address = "10.0.0.17", user = "ADMIN", password = { env = "E300_PASSWORD" } }\n'
 ENV = '{ env = "E300_PASSWORD" }'
@@ -48,7 +48,7 @@ def test_a_whole_lab_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> No
         "sol",
         "ipmi",
     )
-    assert isinstance(board.bmc, Bmc)
+    assert isinstance(board.bmc, BmcAccess)
     assert (board.bmc.address, board.bmc.port, board.bmc.user) == ("10.0.0.17", 623, "ADMIN")
     assert board.network == Network("enp3s0", "own-segment", "192.168.77.1/24", "192.168.77.30")
     assert board.profile.serial.sol_port.value == 0x2F8

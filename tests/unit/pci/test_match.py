@@ -13,7 +13,8 @@ from bringup.base.errors import ProfileError
 from bringup.pci.match.board import BoardSigns, board_signs, choose, profile_and_reason, profile_of
 from bringup.pci.match.ports import match_nics
 from bringup.pci.model import Bdf, Function, Identity, Machine
-from bringup.profile.load import Profile, load_profile, profile_names
+from bringup.profile.load import load_profile, profile_names
+from bringup.profile.model import Profile
 from tests.unit.camkes.passthrough import function, i350, x722
 
 E300 = load_profile("supermicro-e300-9d")

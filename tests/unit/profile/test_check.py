@@ -14,7 +14,7 @@ from bringup.base.errors import ProfileError
 from bringup.lab.file import LabFile
 from bringup.profile.check import validate
 from bringup.profile.model import Profile
-from bringup.profile.toml_lines import Document
+from bringup.profile.toml_lines import TomlDocument
 
 KEYS = st.sampled_from(
     [
@@ -56,7 +56,7 @@ DATA = st.dictionaries(
 @settings(max_examples=150, deadline=None)
 @given(data=DATA)
 def test_any_data_gives_a_model_or_one_sentence(model: type[BaseModel], data: dict[str, Any]) -> None:
-    document = Document(Path("x.toml"), "", data)
+    document = TomlDocument(Path("x.toml"), "", data)
     try:
         validate(model, data, [document])
     except ProfileError as error:
@@ -67,7 +67,7 @@ def test_any_data_gives_a_model_or_one_sentence(model: type[BaseModel], data: di
 def test_many_mistakes_are_counted_not_listed() -> None:
     data = {f"k{number}": 1 for number in range(50)}
     with pytest.raises(ProfileError) as caught:
-        validate(LabFile, data, [Document(Path("x.toml"), "", data)])
+        validate(LabFile, data, [TomlDocument(Path("x.toml"), "", data)])
     assert caught.value.hint is not None
     assert "50 more: " in caught.value.hint  # 49 other unknown keys, and `boards` is missing
     assert len(caught.value.hint) < 500

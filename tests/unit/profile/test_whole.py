@@ -14,7 +14,8 @@ from bringup.base.errors import ProfileError
 from bringup.base.firmware import Firmware
 from bringup.base.stage import Stage
 from bringup.profile.files import find_profile, title_of
-from bringup.profile.load import Profile, load_profile, profile_names
+from bringup.profile.load import load_profile, profile_names
+from bringup.profile.model import Profile
 from bringup.twin import machine
 from tests import places
 

@@ -27,7 +27,8 @@ from bringup.pci.model import (
     Rmrr,
     Scope,
 )
-from bringup.profile.load import Profile, load_profile
+from bringup.profile.load import load_profile
+from bringup.profile.model import Profile
 from bringup.rules.check import check
 from tests.unit.camkes.passthrough import i350, x722
 

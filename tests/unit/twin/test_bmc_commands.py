@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from bringup.twin.bmc.boot import BootFlags, BootOptions
 from bringup.twin.bmc.commands import COMMANDS, execute
-from bringup.twin.bmc.request import Code, Identity, Privilege, Request, Response, Session, Shared
+from bringup.twin.bmc.request import BmcSession, Code, LanIdentity, Privilege, Request, Response, Shared
 from bringup.twin.bmc.sdr import REPOSITORY, SENSORS
 from bringup.twin.bmc.sel import CAPACITY, event_record
 from bringup.twin.bmc.state import BmcState
@@ -62,9 +62,9 @@ class LoggedIn:
 
 @dataclass
 class Console:
-    owner: Session | None = None
+    owner: BmcSession | None = None
 
-    def activate(self, session: Session) -> None:
+    def activate(self, session: BmcSession) -> None:
         self.owner = session
 
     def deactivate(self) -> None:
@@ -95,7 +95,7 @@ def bench_of(file: Path | None = None, clock: Clock | None = None) -> Bench:
     shared = Shared(
         state=BmcState.load(file, clock),
         chassis=board,
-        identity=Identity("127.0.0.1", 6230, bytes(6)),
+        identity=LanIdentity("127.0.0.1", 6230, bytes(6)),
         users={"admin": Privilege.ADMINISTRATOR, "guest": Privilege.USER},
         suites=(3, 17),
         sol=Console(),

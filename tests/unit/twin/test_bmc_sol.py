@@ -10,7 +10,7 @@ from collections.abc import Iterator
 import pytest
 
 from bringup.twin.bmc.request import Privilege
-from bringup.twin.bmc.sol import COLLECT_LIMIT, RETRY_INTERVAL_S, TRIES, SolConsole
+from bringup.twin.bmc.sol import COLLECT_LIMIT, RETRY_INTERVAL_S, TRIES, SolPayload
 
 
 class Listener:
@@ -33,7 +33,7 @@ class SolBench:
     def __init__(self) -> None:
         self.now = 0.0
         self.typed: queue.Queue[bytes] = queue.Queue()
-        self.sol = SolConsole(
+        self.sol = SolPayload(
             self.typed.put, lambda: self.typed.put(b"<break>"), wake=lambda: None, now=lambda: self.now
         )
         self.listener = Listener()
@@ -117,7 +117,7 @@ def test_a_break_keeps_its_place_between_the_bytes(sol: SolBench) -> None:
 
 def test_a_uart_that_does_not_read_is_reported_as_no_room() -> None:
     blocked = threading.Event()
-    console = SolConsole(lambda _: blocked.wait(5), lambda: None, wake=lambda: None, now=lambda: 0.0)
+    console = SolPayload(lambda _: blocked.wait(5), lambda: None, wake=lambda: None, now=lambda: 0.0)
     listener = Listener()
     console.activate(listener)
     for number in range(100):
