@@ -1,29 +1,77 @@
-"""Where a board stands while it is booted: its network segment, and the twin's process if it is one."""
+"""Where a board stands while it is worked on: the ways to its power, its console and its network."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
+from typing import Protocol
 
 from bringup.base.errors import ProfileError
 from bringup.base.events import Emit, Event
+from bringup.console.base import Console
 from bringup.lab.inventory import Board
 from bringup.netboot.prepare import Segment
+from bringup.netboot.spec import ServeSpec
+from bringup.power.base import Drivers, Person
 from bringup.twin.machine import BOOT_MAC
 from bringup.twin.network import BOARD_ADDRESS, BRIDGE, SERVER_ADDRESS
 
 
-@dataclass(frozen=True, slots=True)
-class Site:
-    """A board that can be reached now; `enter` runs a program in its network.
+class Place(Protocol):
+    """A board that can be reached now. Nothing is sent before what is returned is used."""
 
-    `exists` says whether there is still a board: a twin can be ended, a real one cannot.
+    def exists(self) -> bool:
+        """Return whether there is still a board: a twin can be ended, a real one cannot."""
+        ...
+
+    def drivers(self, emit: Emit) -> Drivers:
+        """Return what switches the board; the caller closes it."""
+        ...
+
+    def console(self, emit: Emit, *, steal: bool) -> Console:
+        """Return the board's console, not attached yet."""
+        ...
+
+    def serve(self, spec: ServeSpec, emit: Emit) -> AbstractContextManager[object]:
+        """Return a context in which the board's network boot is served."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class BoardPlace:
+    """The place of a board of the lab; `enter` is the command prefix that runs a program in its network.
+
+    `person` is whom a power driver may ask to lend a hand; `tied`: a twin that ends with whoever reached it.
     """
 
     board: Board
     enter: Sequence[str] = ()
-    exists: Callable[[], bool] = lambda: True
+    alive: Callable[[], bool] = lambda: True
+    person: Person | None = None
+    tied: bool = False
+
+    def exists(self) -> bool:
+        """Return whether the twin's process lives; a real board always does."""
+        return self.alive()
+
+    def drivers(self, emit: Emit) -> Drivers:
+        """Return the drivers that the lab file names."""
+        from bringup.power.open import open_drivers
+
+        return open_drivers(self.board, emit, self.person)
+
+    def console(self, emit: Emit, *, steal: bool) -> Console:
+        """Return Serial-over-LAN, or the serial line that the lab file names."""
+        from bringup.console.open import open_console
+
+        return open_console(self.board, emit, steal=steal)
+
+    def serve(self, spec: ServeSpec, emit: Emit) -> AbstractContextManager[object]:
+        """Return DHCP, TFTP and HTTP in the board's network."""
+        from bringup.netboot.server import NetbootServer
+
+        return NetbootServer(spec, emit, self.enter)
 
 
 def segment_of(board: Board) -> Segment:
@@ -54,10 +102,10 @@ def segment_of(board: Board) -> Segment:
 
 
 @contextmanager
-def open_site(board: Board, emit: Emit, *, keep_twin: bool) -> Iterator[Site]:
+def reach(board: Board, emit: Emit, *, keep_twin: bool, person: Person | None = None) -> Iterator[BoardPlace]:
     """Make the board reachable: a twin that is not up is started, and ended again unless it is to be kept."""
     if not board.twin:
-        yield Site(board)
+        yield BoardPlace(board, person=person)
         return
     from bringup.twin.client import StartedTwin, TwinRequest, running
 
@@ -65,11 +113,11 @@ def open_site(board: Board, emit: Emit, *, keep_twin: bool) -> Iterator[Site]:
     if info is not None:
         emit(Event("twin", "twin.up", f"already up, BMC at {info.bmc_address} port {info.bmc_port}"))
         try:
-            yield Site(board, info.namespace.enter, info.alive)
+            yield BoardPlace(board, info.namespace.enter, info.alive)
         finally:
             running(board.name)  # clears away what is left of a twin that was killed meanwhile
         return
     with StartedTwin(TwinRequest(board.name, tied=not keep_twin)) as twin:
         where = f"BMC at {twin.info.bmc_address} port {twin.info.bmc_port}"
         emit(Event("twin", "twin.up", f"started, {where}", {"tied": not keep_twin}))
-        yield Site(board, twin.info.namespace.enter, twin.info.alive)
+        yield BoardPlace(board, twin.info.namespace.enter, twin.info.alive, tied=not keep_twin)

@@ -1,142 +1,136 @@
-"""From a person's request to a plan that can work, or a refusal before anything is touched."""
+"""From a person's request to a boot that can work, or a refusal before anything is touched."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, contextmanager
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from bringup.base.errors import ProfileError, UsageError
-from bringup.base.events import Emit
+from bringup.base.errors import ProfileError
 from bringup.base.firmware import Firmware
 from bringup.base.stage import BOOT_STAGES, Stage
-from bringup.boot.place import Site, open_site, segment_of
-from bringup.boot.plan import BootRequest, Plan, StageLimit, make_plan
+from bringup.boot.place import segment_of
+from bringup.boot.plan import Plan, StageLimit
+from bringup.boot.request import BootRequest
+from bringup.boot.step import Step, planned_steps
 from bringup.boot.verdict import WatchRequest
 from bringup.image.check import cautions, loaders_for, refuse
-from bringup.image.folder import find_image
 from bringup.image.model import BootFile as ImageFile
 from bringup.image.model import Image
-from bringup.lab.inventory import Board, Lab
+from bringup.lab.inventory import Board
 from bringup.netboot.loaders import SerialLine, choose_route
 from bringup.netboot.prepare import BootFile, BootImage, Segment, boot_set
 from bringup.netboot.prepare import prepare as prepare_files
-from bringup.probe import firmware_report, on_board
+from bringup.netboot.spec import Route, ServeSpec, Upload
 
 if TYPE_CHECKING:
     from bringup.profile.model import Profile
 
-_MIB = 1 << 20
+Times = tuple[float, float]
+"""The usual and the longest time of a stage after the one before it, in seconds."""
+
 _UART_UNITS = {0x3F8: 0, 0x2F8: 1, 0x3E8: 2, 0x2E8: 3}
 
 
 @dataclass(frozen=True)
 class Prepared:
-    """A boot that may begin: what it is, and how to make its parts when they are needed."""
+    """A boot that may begin: all that its steps are made from."""
 
-    plan: Plan
-    watch: WatchRequest
     board: Board
     profile: Profile
     image: Image
+    request: BootRequest
     segment: Segment
     serial: SerialLine
-    request: BootRequest
-    drift_notes: tuple[str, ...] = ()
-    # The secret path that a capture is sent to; in no plan, event or image.
-    upload_path: str | None = None
+    route: Route
+    watch: WatchRequest
+    limits: tuple[StageLimit, ...]
 
     @property
-    def profile_as_used(self) -> dict[str, Any]:
-        """The whole profile, as the run folder keeps it."""
-        return self.profile.to_dict()
+    def console_detail(self) -> Mapping[str, Any]:
+        """The console as a plan tells it."""
+        profile, serial = self.profile, self.board.serial
+        return {
+            "via": "Serial-over-LAN" if serial == "sol" else serial,
+            "baud": self.serial.baud,
+            "io_port": f"{profile.serial.sol_port.value:#x}",
+        }
 
-    def open_site(self, emit: Emit) -> AbstractContextManager[Site]:
-        """Make the board reachable for the time of a context."""
-        return open_site(self.board, emit, keep_twin=self.request.keep_twin)
+    def limit(self, stage: Stage) -> StageLimit:
+        """Return how long a stage of this boot may take."""
+        return next(limit for limit in self.limits if limit.stage == str(stage))
 
-    @contextmanager
-    def netboot(self, site: Site, emit: Emit, folder: Path) -> Iterator[None]:
-        """Serve the image for the time of a context; `folder` (in the run's own) takes the script."""
-        from bringup.netboot.server import NetbootServer
-
-        folder.mkdir(exist_ok=True)
-        image, upload = self.image, None
-        if self.upload_path is not None:
-            words = on_board.ramdisk_words(self.segment, self.upload_path, twin=self.plan.twin)
+    def spec(self, folder: Path, *, words: str = "", upload: Upload | None = None) -> ServeSpec:
+        """Write the loader's script into `folder` and return what is served; `words` go to the kernel."""
+        image = self.image
+        if words:
             image = replace(image, kernel_args=f"{image.kernel_args} {words}")
-            upload = on_board.upload_to(folder.parent, self.upload_path)
-        spec = prepare_files(
+        return prepare_files(
             boot_image(image),
             self.segment,
             folder,
-            firmware=self.plan.firmware,
-            loader=self.plan.loader,
+            firmware=self.watch.firmware,
+            loader=self.route.loader,
             serial=self.serial,
             upload=upload,
         )
-        with NetbootServer(spec, emit, site.enter):
-            yield
+
+    def plan(self, steps: Sequence[Step], *, until: str, notes: Sequence[str] = ()) -> Plan:
+        """Return the plan of a run with these steps."""
+        told = (f"{caution.message}: {caution.fix}" for caution in cautions(self.image, self._port))
+        return Plan(
+            board=self.board.name,
+            profile=self.profile.name,
+            twin=self.board.twin,
+            firmware=self.watch.firmware,
+            loader=self.route.loader,
+            until=until,
+            vms=self.watch.vms,
+            image=self.image.to_dict(),
+            steps=planned_steps(steps),
+            limits=self.limits,
+            unconfirmed=self._unconfirmed(),
+            cautions=(*told, *notes),
+        )
+
+    @property
+    def _port(self) -> int:
+        return self.profile.serial.sol_port.value
+
+    def _unconfirmed(self) -> tuple[str, ...]:
+        """Name every inferred fact that this boot acts on."""
+        known = {str(stage) for stage in BOOT_STAGES}
+        stages = [f"stages.{limit.stage}" for limit in self.limits if limit.stage in known]
+        return self.profile.unconfirmed("serial", "bmc", "firmware", *stages)
 
 
 def prepare(
-    lab: Lab,
-    board_name: str,
-    paths: Sequence[Path],
-    request: BootRequest,
-    *,
-    append: str = "",
-    module_mib: int = 1,
-    config: Path | None = None,
-    allow_drift: bool = False,
+    board: Board, image: Image, request: BootRequest, *, errand: Mapping[Stage, Times] | None = None
 ) -> Prepared:
-    """Return a boot that may begin; raises what forbids it: usage, image, profile or configuration.
+    """Return a boot of `image` that may begin; raises what forbids it: usage, image, profile, configuration.
 
-    `config` is the .camkes file the image was built from; where the board has drifted from what it was made
-    for, the boot is refused unless `allow_drift`. Reads files and nothing else: no process is started but cpp
-    for a `config` written by hand, no packet sent.
+    `errand` has the times of a stage that only this job knows. Reads files and nothing else: no process is
+    started, no packet sent.
     """
-    board = lab.board(board_name)
     profile = board.profile
     firmware = _firmware(profile, request.firmware)
     segment = segment_of(board)
-    port = profile.serial.sol_port.value
-    image = _image(board, paths, append, module_mib).with_serial(port, baud=_baud(board, profile))
+    port, baud = profile.serial.sol_port.value, board.baud or profile.serial.baud.value
+    image = image.with_serial(port, baud=baud)
     # What stops every loader first: it says more than "no loader for this".
     refuse(image, firmware, "auto")
     route = choose_route(firmware, boot_set(boot_image(image)), _loader(image, firmware, request.loader))
     refuse(image, firmware, route.loader)
-    watch = _watch(profile, image, request, firmware, segment)
-    # A capture is what tells of drift.
-    drift_notes = () if request.until is Stage.CAPTURE else _drift_notes(board, paths, config, allow_drift)
-    plan = make_plan(
-        board=board.name,
-        profile=profile.name,
-        twin=board.twin,
-        request=request,
-        image=image.to_dict(),
-        route=route,
-        segment=segment,
-        console=_console_detail(board, profile),
-        watch=watch,
-        limits=_limits(profile, image, watch),
-        unconfirmed=_unconfirmed(profile, watch),
-        cautions=(*(f"{caution.message}: {caution.fix}" for caution in cautions(image, port)), *drift_notes),
+    times = {stage: _times(profile, stage) for stage in BOOT_STAGES} | dict(errand or {})
+    watch = _watch(profile, image, request, firmware, segment, times)
+    limits = tuple(
+        StageLimit(str(stage), *times[stage])
+        for stage in Stage
+        if stage in times and stage <= watch.until and not (watch.reports and stage is Stage.USER_SPACE)
     )
-    serial = SerialLine(unit=_unit(port), baud=_baud(board, profile))
-    uploads = watch.until is Stage.CAPTURE and not watch.reports
-    upload_path = on_board.new_upload_path() if uploads else None
-    return Prepared(plan, watch, board, profile, image, segment, serial, request, drift_notes, upload_path)
-
-
-def _drift_notes(board: Board, paths: Sequence[Path], config: Path | None, allow: bool) -> tuple[str, ...]:
-    if config is None and not paths:
-        return ()  # the stand-in image: it was made for no machine
-    from bringup.boot.drift import check_drift
-
-    return check_drift(board, paths, config=config, allow=allow)
+    serial = SerialLine(unit=_unit(port), baud=baud)
+    return Prepared(board, profile, image, request, segment, serial, route, watch, limits)
 
 
 def boot_image(image: Image) -> BootImage:
@@ -153,19 +147,6 @@ def boot_image(image: Image) -> BootImage:
 
 def _boot_file(file: ImageFile, args: str) -> BootFile:
     return BootFile(file.path, file.size, args, file.sha256, file.changed_ns)
-
-
-def _image(board: Board, paths: Sequence[Path], append: str, module_mib: int) -> Image:
-    if paths:
-        return find_image(paths, append=append)
-    if not board.twin:
-        raise UsageError(
-            f"no image named for {board.name}, which is a real board",
-            hint=f"bringup boot {board.name} BUILD_FOLDER, or KERNEL MODULE",
-        )
-    from bringup.image.standin import standin_kernel, standin_module
-
-    return find_image([standin_kernel(), standin_module(module_mib * _MIB)], append=append)
 
 
 def _firmware(profile: Profile, wanted: Firmware | None) -> Firmware:
@@ -192,59 +173,29 @@ def _unit(port: int) -> int:
     return unit
 
 
-def _baud(board: Board, profile: Profile) -> int:
-    return board.baud or profile.serial.baud.value
-
-
-def _console_detail(board: Board, profile: Profile) -> Mapping[str, Any]:
-    return {
-        "via": "Serial-over-LAN" if board.serial == "sol" else board.serial,
-        "baud": _baud(board, profile),
-        "io_port": f"{profile.serial.sol_port.value:#x}",
-    }
-
-
 def _watch(
-    profile: Profile, image: Image, request: BootRequest, firmware: Firmware, segment: Segment
+    profile: Profile,
+    image: Image,
+    request: BootRequest,
+    firmware: Firmware,
+    segment: Segment,
+    times: Mapping[Stage, Times],
 ) -> WatchRequest:
     vms = request.vms if request.vms is not None else image.vms
     last = Stage.KERNEL if image.is_firmware_probe else Stage.USER_SPACE
-    until = request.until or (Stage.LOGIN if vms else last)
     return WatchRequest(
         firmware=firmware,
-        until=until,
+        until=request.until or (Stage.LOGIN if vms else last),
         kind=image.kind,
         modules=len(image.modules),
         vms=vms,
         reports=image.is_firmware_probe,
         macs=segment.macs,
-        limits={stage: _times(profile, stage, image)[1] for stage in Stage},
+        limits={stage: longest_s for stage, (_, longest_s) in times.items()},
         words=profile.words(),
     )
 
 
-def _unconfirmed(profile: Profile, watch: WatchRequest) -> tuple[str, ...]:
-    """Name every inferred fact that this boot acts on."""
-    stages = [f"stages.{stage}" for stage in _stages(watch) if stage is not Stage.CAPTURE]
-    return profile.unconfirmed("serial", "bmc", "firmware", *stages)
-
-
-def _stages(watch: WatchRequest) -> list[Stage]:
-    """Return the stages that this boot may go through, in order."""
-    stages = [*BOOT_STAGES, *([Stage.CAPTURE] if watch.until is Stage.CAPTURE else [])]
-    if watch.reports:
-        stages.remove(Stage.USER_SPACE)
-    return [stage for stage in stages if stage <= watch.until]
-
-
-def _limits(profile: Profile, image: Image, watch: WatchRequest) -> tuple[StageLimit, ...]:
-    return tuple(StageLimit(stage, *_times(profile, stage, image)) for stage in _stages(watch))
-
-
-def _times(profile: Profile, stage: Stage, image: Image) -> tuple[float, float]:
-    """Return the usual and the longest time to `stage`; that of the capture is the probe's own business."""
-    if stage is not Stage.CAPTURE:
-        times = profile.stages.of(stage)
-        return times.expected_s, times.timeout_s
-    source = firmware_report if image.is_firmware_probe else on_board
-    return source.EXPECTED_S, source.TIMEOUT_S
+def _times(profile: Profile, stage: Stage) -> Times:
+    times = profile.stages.of(stage)
+    return times.expected_s, times.timeout_s

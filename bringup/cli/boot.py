@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import signal
 from pathlib import Path
-from types import FrameType
 from typing import Any
 
 import click
@@ -73,12 +71,10 @@ def command(ctx: click.Context, /, as_json: bool, dry_run: bool, **options: Any)
       bringup boot e300 --image build/ --config apps/zmq/e300/passthrough.camkes
       bringup boot e300 xen.gz vmlinuz --append "loglvl=all" --until kernel
     """
-    from bringup.boot.engine import Run
-    from bringup.boot.folders import RunFolder, default_runs_folder, usual_duration_s
-    from bringup.boot.plan import BootRequest
-    from bringup.boot.preflight import prepare
-    from bringup.lab.lease import Lease
-    from bringup.report.boot_view import BootView
+    from bringup.boot.request import BootRequest
+    from bringup.jobs.boot import plan_boot
+    from bringup.report.boot_view import boot_display
+    from bringup.report.person import TerminalPerson
     from bringup.report.run import verdict_lines
 
     context = ctx.find_object(Context) or Context(lab_file=None)
@@ -91,7 +87,7 @@ def command(ctx: click.Context, /, as_json: bool, dry_run: bool, **options: Any)
         steal=options["steal"],
         keep_twin=options["keep"],
     )
-    prepared = prepare(
+    boot = plan_boot(
         lab,
         options["board"],
         _image_paths(options["image"], options["image_folder"]),
@@ -103,29 +99,21 @@ def command(ctx: click.Context, /, as_json: bool, dry_run: bool, **options: Any)
     )
     if lab.is_builtin and not as_json:
         say(
-            f"no lab.toml here: {prepared.plan.board} is the virtual SYS-E300-9D "
-            f"(see `bringup boards show {prepared.plan.board}`)"
+            f"no lab.toml here: {boot.plan.board} is the virtual SYS-E300-9D "
+            f"(see `bringup boards show {boot.plan.board}`)"
         )
-    for note in () if as_json or dry_run else prepared.drift_notes:
+    for note in () if as_json or dry_run else boot.drift:
         say(f"careful   {note}")
     if dry_run:
-        _print_plan(prepared.plan.to_dict(), as_json)
+        _print_plan(boot.plan.to_dict(), as_json)
         return 0
-    parent = lab.runs_folder or default_runs_folder()
-    plan = prepared.plan
-    usual_s = usual_duration_s(parent, plan.board, str(plan.until), plan.image["key"], plan.firmware)
-    signal.signal(signal.SIGTERM, interrupt)
-    signal.signal(signal.SIGHUP, interrupt)
-    board = prepared.board
-    bmc = None if board.bmc is None else f"{board.bmc.address}:{board.bmc.port}"
-    with Lease(plan.board, "boot", bmc=bmc), BootView(plan, quiet=as_json, usual_s=usual_s) as view:
-        run = Run(prepared, RunFolder.create(parent), [view])
-        verdict = run.verdict_dict(run.execute())
+    usual_s = boot.usual_s
+    ended = boot.run(None if as_json else boot_display, TerminalPerson())
     if as_json:
-        emit_json(verdict)
+        emit_json(ended.verdict)
     else:
-        answer(*verdict_lines(verdict, usual_s=usual_s))
-    return int(verdict["exit_code"])
+        answer(*verdict_lines(ended.verdict, usual_s=usual_s))
+    return ended.exit_code
 
 
 def _image_paths(paths: tuple[Path, ...], folder: Path | None) -> tuple[Path, ...]:
@@ -134,11 +122,6 @@ def _image_paths(paths: tuple[Path, ...], folder: Path | None) -> tuple[Path, ..
     if paths:
         raise UsageError(f"two images are named: {paths[0]} and --image {folder}", hint="name one")
     return (folder,)
-
-
-def interrupt(_number: int, _frame: FrameType | None) -> None:
-    """Handle a signal as Ctrl-C is handled."""
-    raise KeyboardInterrupt
 
 
 def _print_plan(plan: dict[str, Any], as_json: bool) -> None:

@@ -10,8 +10,6 @@ import click
 from bringup.cli.complete import board_names
 from bringup.cli.context import Context
 
-_ATTACH_TIMEOUT_S = 15.0
-
 
 @click.command()
 @click.argument("board", shell_complete=board_names)
@@ -21,6 +19,9 @@ _ATTACH_TIMEOUT_S = 15.0
     "--log", "log_file", type=click.Path(path_type=Path, dir_okay=False), help="Append, with times."
 )
 @click.option("--steal", is_flag=True, help="Take SOL from whoever has it; their console ends.")
+@click.option(
+    "--force", is_flag=True, help="Type even while somebody else works on the board; they are told."
+)
 @click.option("--escape", default="^]", show_default=True, metavar="KEY", help="The escape key.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON object per line on stdout.")
 @click.pass_context
@@ -31,6 +32,7 @@ def command(
     for_s: float | None,
     log_file: Path | None,
     steal: bool,
+    force: bool,
     escape: str,
     as_json: bool,
 ) -> None:
@@ -45,7 +47,6 @@ def command(
       bringup console e300 --listen --for 60 --log boot.log
       echo dmesg | bringup console e300
     """
-    from bringup.console.open import open_console
     from bringup.console.screen import ConsoleFile, JsonScreen, TextScreen
     from bringup.console.terminal import (
         Options,
@@ -54,24 +55,22 @@ def command(
         escape_name,
         parse_escape,
     )
+    from bringup.jobs.console import attached_console
 
     options = Options(escape=parse_escape(escape), listen=listen, for_s=for_s)
-    lab = (ctx.find_object(Context) or Context(lab_file=None)).lab()
+    unit = (ctx.find_object(Context) or Context(lab_file=None)).lab().board(board)
     log = None if log_file is None else ConsoleFile(log_file)
     screen: TextScreen | JsonScreen
     screen = JsonScreen(output=1, log=log) if as_json else TextScreen(output=1, notices=2, log=log)
-    console = open_console(lab.board(board), screen.tell, steal=steal)
-    with ended_by_signals():
-        try:
-            console.open(_ATTACH_TIMEOUT_S)
+    attached = attached_console(unit, screen.tell, listen=listen, steal=steal, force=force)
+    try:
+        with ended_by_signals(), attached as console, ended_by_signals():
             name = escape_name(options.escape)
             keys = None if sys.stdin is None else sys.stdin.fileno()
             leave = f"; {name} . leaves, {name} ? helps" if sys.stdin and sys.stdin.isatty() else ""
             screen.notice(f"{console.describe()}{leave}")
             TerminalSession(console, screen, options, keys).run()
-        finally:
-            # A SOL session that is not closed keeps the next person out.
-            console.close()
-            screen.close()
-            if log is not None:
-                log.close()
+    finally:
+        screen.close()
+        if log is not None:
+            log.close()

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING, cast
+
 import click
 
 from bringup.cli.complete import board_names
 from bringup.cli.context import Context
-from bringup.report.output import answer, emit_json
+from bringup.report.output import answer, emit_json, say
 from bringup.report.style import glyph
+
+if TYPE_CHECKING:
+    from bringup.jobs.power import PowerAction
 
 _ACTIONS = ["status", "on", "off", "soft", "cycle", "reset"]
 
@@ -15,9 +20,10 @@ _ACTIONS = ["status", "on", "off", "soft", "cycle", "reset"]
 @click.command()
 @click.argument("board", shell_complete=board_names)
 @click.argument("action", type=click.Choice(_ACTIONS), default="status")
+@click.option("--force", is_flag=True, help="Also while somebody else works on it; they are told.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON object on stdout.")
 @click.pass_context
-def command(ctx: click.Context, board: str, action: str, as_json: bool) -> None:
+def command(ctx: click.Context, board: str, action: str, force: bool, as_json: bool) -> None:
     """Ask for or change the power of BOARD. Acts only when two reads agree, and confirms what it did.
 
     \b
@@ -28,36 +34,28 @@ def command(ctx: click.Context, board: str, action: str, as_json: bool) -> None:
     cycle   off, a pause, on; a board that is off is switched on
     reset   hard reset of a board that is on
 
+    While somebody boots or probes the board, whatever changes its power is refused with their name.
+
     \b
     Example:
       bringup power e300
       bringup power e300 cycle
     """
-    from bringup.power import actions
-    from bringup.power.open import open_power
+    from bringup.jobs.power import power_state, switch_power
+    from bringup.report.person import TerminalPerson
 
-    lab = (ctx.find_object(Context) or Context(lab_file=None)).lab()
-    power = open_power(lab.board(board))
-    try:
-        if action == "status":
-            state = actions.confirmed_state(power)
-            if as_json:
-                emit_json({"board": board, "state": str(state)})
-            else:
-                mark = glyph("ok" if state is actions.ON else "idle")
-                answer(f"{mark} {board} is {state}  ({power.describe()})")
-            return
-        act = {
-            "on": actions.ensure_on,
-            "off": actions.ensure_off,
-            "soft": actions.soft_off,
-            "cycle": actions.cycle,
-            "reset": actions.reset,
-        }[action]
-        result = act(power, lambda _event: None)
-    finally:
-        power.close()
+    unit = (ctx.find_object(Context) or Context(lab_file=None)).lab().board(board)
+    if action == "status":
+        state, who = power_state(unit, TerminalPerson())
+        if as_json:
+            emit_json({"board": board, "state": str(state)})
+        else:
+            answer(f"{glyph('ok' if str(state) == 'on' else 'idle')} {board} is {state}  ({who})")
+        return
+    switched = switch_power(unit, cast("PowerAction", action), force=force, person=TerminalPerson())
     if as_json:
-        emit_json({"board": board, **result.to_dict()})
-    else:
-        answer(f"{glyph('ok')} {board}: {result}")
+        emit_json({"board": board, **switched.result.to_dict()})
+        return
+    if switched.passed_over is not None:
+        say(f"careful   {switched.passed_over} was working on {board}, and is told")
+    answer(f"{glyph('ok')} {board}: {switched.result}")

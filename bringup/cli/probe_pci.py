@@ -17,6 +17,7 @@ from bringup.report.output import answer, emit, emit_json, say
 from bringup.report.style import glyph
 
 if TYPE_CHECKING:
+    from bringup.jobs.capture.job import CaptureRequest, OnBoard
     from bringup.pci.assessment import Assessment
     from bringup.pci.model import Machine
     from bringup.profile.model import Profile
@@ -71,6 +72,7 @@ def _profile_names(ctx: click.Context, _parameter: click.Parameter, incomplete: 
 )
 @click.option("--restart", is_flag=True, help="BOARD: restart it even though it is on.")
 @click.option("--steal", is_flag=True, help="BOARD: take the console even if somebody else holds it.")
+@click.option("--dry-run", is_flag=True, help="BOARD: print what would be done and touch nothing.")
 @click.option("--keep", is_flag=True, help="BOARD: leave the twin up afterwards if this probe started it.")
 @click.pass_context
 def command(ctx: click.Context, /, **options: Any) -> int:
@@ -94,6 +96,8 @@ def command(ctx: click.Context, /, **options: Any) -> int:
         emit(collector_script())
         return 0
     context = ctx.find_object(Context) or Context(lab_file=None)
+    if options["dry_run"]:
+        return _dry_run(context, options)
     assessment, why_no_profile = _assessed(context, options)
     if options["svg"] is not None:
         _draw(assessment, options["svg"], quiet=options["as_json"])
@@ -124,7 +128,7 @@ def _check(options: dict[str, Any]) -> None:
             told, hint="give one of: BOARD, --from PATH, --local, --collector; see bringup probe-pci --help"
         )
     if not options["board"]:
-        for word in ("firmware_probe", "linux_probe", "firmware", "restart", "steal", "keep"):
+        for word in ("firmware_probe", "linux_probe", "firmware", "restart", "steal", "keep", "dry_run"):
             if options[word]:
                 option = f"--{word.replace('_', '-')}"
                 raise UsageError(f"{option} is about probing a board, and none is named", hint="name a BOARD")
@@ -165,30 +169,59 @@ def _machine(context: Context, options: dict[str, Any]) -> Machine:
 
 
 def _probed(context: Context, options: dict[str, Any]) -> Machine:
+    """Boot the probes on a board and return what they saw."""
+    from bringup.jobs.capture.job import plan_capture
+    from bringup.report.boot_view import boot_display
+    from bringup.report.person import TerminalPerson
+
+    planned = plan_capture(context.lab(), options["board"], _request(options))
+    probed = planned.run(None if options["as_json"] else boot_display, TerminalPerson())
+    return machine_of(probed, quiet=options["as_json"])
+
+
+def machine_of(probed: OnBoard, *, quiet: bool) -> Machine:
     """Return what the probes saw on a board; a probe that failed is told, and is `missing`."""
-    from bringup.jobs.capture import BOTH, TITLES, capture_on_board
+    from bringup.jobs.capture.probes import PROBES
     from bringup.pci.capture.open import open_capture
     from bringup.pci.model import Missing
 
-    probed = capture_on_board(
-        context.lab(),
-        options["board"],
-        as_json=options["as_json"],
+    missing = []
+    for probe, error in probed.failed.items():
+        if not quiet:
+            say(f"{glyph('bad')} {PROBES[probe].title} failed: {error.message}")
+            if error.hint:
+                say(f"do        {error.hint}")
+        missing.append(Missing(PROBES[probe].title, error.message))
+    machine = open_capture([probed.path])
+    return replace(machine, missing=(*machine.missing, *missing))
+
+
+def _request(options: dict[str, Any]) -> CaptureRequest:
+    from bringup.jobs.capture.job import CaptureRequest
+    from bringup.jobs.capture.probes import BOTH
+
+    return CaptureRequest(
         probes=[probe for probe in BOTH if options[f"{probe}_probe"]] or BOTH,
-        keep_twin=options["keep"],
         firmware=Firmware(options["firmware"]) if options["firmware"] else None,
         restart=options["restart"],
         steal=options["steal"],
+        keep_twin=options["keep"],
     )
-    missing = []
-    for probe, error in probed.failed.items():
-        if not options["as_json"]:
-            say(f"{glyph('bad')} {TITLES[probe]} failed: {error.message}")
-            if error.hint:
-                say(f"do        {error.hint}")
-        missing.append(Missing(TITLES[probe], error.message))
-    machine = open_capture([probed.path])
-    return replace(machine, missing=(*machine.missing, *missing))
+
+
+def _dry_run(context: Context, options: dict[str, Any]) -> int:
+    from bringup.jobs.capture.job import plan_capture
+
+    planned = plan_capture(context.lab(), options["board"], _request(options))
+    plans = [job.plan.to_dict() for job in planned.jobs.values()]
+    if options["as_json"]:
+        emit_json({"plans": plans})
+        return 0
+    from bringup.report.run import plan_lines
+
+    for plan in plans:
+        answer(*plan_lines(plan))
+    return 0
 
 
 def _named_profile(context: Context, options: dict[str, Any]) -> Profile | None:

@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import os
 import shlex
-from contextlib import nullcontext
 from typing import Any
 
 import click
 
 from bringup.base.errors import LabError, UsageError
 from bringup.cli.context import Context
-from bringup.lab.lease import Lease
 from bringup.report.output import answer, emit_json
 from bringup.twin import client
 from bringup.twin.info import TwinInfo, twin_folder
@@ -84,7 +82,7 @@ def up(name: str, port: int, memory_mib: int, variant: Variant, as_json: bool) -
 
 @command.command()
 @_NAME
-@click.option("--force", is_flag=True, help="Also while somebody boots it.")
+@click.option("--force", is_flag=True, help="Also while somebody works on it; they are told.")
 @_JSON
 def down(name: str, force: bool, as_json: bool) -> None:
     """Switch the board off and end the twin; nothing is left running.
@@ -93,7 +91,10 @@ def down(name: str, force: bool, as_json: bool) -> None:
     Example:
       bringup twin down
     """
-    with nullcontext() if force else Lease(name, "twin down"):
+    from bringup.boot.session import Session
+    from bringup.lab.inventory import twin_board
+
+    with Session(twin_board(name), "twin down", force=force):
         was_up = client.down(name)
     if as_json:
         emit_json({"twin": name, "up": False, "was_up": was_up})

@@ -27,7 +27,7 @@ def open_console(board: Board, emit: Emit | None = None, *, steal: bool = False)
         return ReconnectingConsole(line, emit or _ignore, name="the serial line")
     from bringup.console.sol.console import SolConsole
     from bringup.ipmi.client import IpmiClient
-    from bringup.power.open import bmc_address
+    from bringup.power.bmc_address import bmc_address
 
     # The BMC's own limit on how often it may be asked holds for the question whether it lives, too.
     spacing_s = board.profile.bmc.min_command_spacing_s.value

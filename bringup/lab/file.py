@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import ipaddress
 import re
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Generic, Literal, TypeVar
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
-from bringup.lab.inventory import BOARD_NAME
+from bringup.lab.inventory import BOARD_NAME, Board
+from bringup.profile.check import validate
 from bringup.profile.kinds import Baud, Many, Text
 
 _MAC = re.compile(r"[0-9a-f]{2}(:[0-9a-f]{2}){5}", re.ASCII)
@@ -80,6 +81,14 @@ def _no_plain_password(value: Any) -> Any:
     return value
 
 
+def _power(value: Any) -> Any:
+    if isinstance(value, str):
+        return {"driver": value}
+    if isinstance(value, dict):
+        return value
+    raise ValueError('expected the name of a driver, such as "ipmi", or a table such as { on, off, status }')
+
+
 Mac = Annotated[str, AfterValidator(_mac)]
 
 
@@ -140,6 +149,14 @@ class NetworkTable(_Model):
         return self
 
 
+class PowerTable(_Model):
+    """`[boards.NAME.power]`: which driver switches the board, and what that driver alone understands."""
+
+    model_config = ConfigDict(extra="allow")
+
+    driver: Text = "command"
+
+
 class BoardTable(_Model):
     """`[boards.NAME]`."""
 
@@ -151,7 +168,7 @@ class BoardTable(_Model):
     serial: Annotated[str, AfterValidator(_serial)] = "sol"
     baud: Baud | None = None
     network: NetworkTable | None = None
-    power: Literal["ipmi"] = "ipmi"
+    power: Annotated[PowerTable, BeforeValidator(_power)] = PowerTable(driver="ipmi")
 
     @model_validator(mode="after")
     def _is_complete(self) -> BoardTable:
@@ -161,13 +178,17 @@ class BoardTable(_Model):
                     raise ValueError(f"`{name}` does not go with `twin = true`: the twin brings its own")
             return self
         for name in ("profile", "bmc", "macs"):
-            if not getattr(self, name):
+            if not getattr(self, name) and (name != "bmc" or self._uses_bmc):
                 raise ValueError(f"a board that is not a twin needs `{name}`")
         if len(set(self.macs)) != len(self.macs):
             raise ValueError("`macs` has the same address twice")
         if self.boot_mac is not None and self.boot_mac not in self.macs:
             raise ValueError("`boot_mac` is not one of `macs`")
         return self
+
+    @property
+    def _uses_bmc(self) -> bool:
+        return self.power.driver == "ipmi" or self.serial == "sol"
 
     @property
     def profile_name(self) -> str:
@@ -187,3 +208,24 @@ class LabFile(_Model):
 
     lab: LabTable = LabTable()
     boards: Annotated[dict[Annotated[str, AfterValidator(_board_name)], BoardTable], Field(min_length=1)]
+
+
+S = TypeVar("S", bound=BaseModel)
+
+
+class _PowerOf(BaseModel, Generic[S]):
+    power: S
+
+
+class _LabOf(BaseModel, Generic[S]):
+    boards: dict[str, _PowerOf[S]]
+
+
+def power_settings(board: Board, model: type[S]) -> S:
+    """Return what lab.toml tells the board's power driver, checked; raises ProfileError with FILE:LINE.
+
+    A driver gives the model of its own settings: the lab file knows only where they stand.
+    """
+    documents = [] if board.document is None else [board.document]
+    written = {"boards": {board.name: {"power": dict(board.power_table)}}}
+    return validate(_LabOf[model], written, documents).boards[board.name].power  # type: ignore[valid-type]

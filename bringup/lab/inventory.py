@@ -68,7 +68,9 @@ class Network:
 class Board:
     """One board of the lab. A twin has no `bmc`, `network` or `macs` here: its running process tells them.
 
-    `serial` is "sol" or anything pyserial opens; `baud` is None where the profile's rate holds.
+    `serial` is "sol" or anything pyserial opens; `baud` is None where the profile's rate holds. `power` is
+    the name of its power driver, `power_table` what the driver alone understands. `document` is the lab file
+    that the board is from, None in the built-in lab.
     """
 
     name: str
@@ -80,7 +82,9 @@ class Board:
     serial: str = "sol"
     baud: int | None = None
     network: Network | None = None
-    power: Literal["ipmi"] = "ipmi"
+    power: str = "ipmi"
+    power_table: Mapping[str, Any] = field(default_factory=dict, repr=False)
+    document: TomlDocument | None = field(default=None, repr=False)
     profile_folders: tuple[Path, ...] = field(default=(), repr=False)
 
     @cached_property
@@ -89,6 +93,13 @@ class Board:
         from bringup.profile.load import load_profile
 
         return load_profile(self.profile_name, self.profile_folders)
+
+    @property
+    def power_place(self) -> str:
+        """FILE:LINE of what the lab file says of the board's power, for messages."""
+        if self.document is None:
+            return self.name
+        return self.document.place(("boards", self.name, "power"))
 
     def to_dict(self) -> dict[str, Any]:
         """Return the board as plain JSON data, without its password."""
@@ -151,6 +162,11 @@ def check_board_name(name: str) -> None:
         )
 
 
+def twin_board(name: str) -> Board:
+    """Return the virtual board of this name."""
+    return Board(name, BUILTIN_PROFILE, twin=True)
+
+
 def load_lab(start: Path | None = None) -> Lab:
     """Return the lab of a lab file, or the built-in one with the twin.
 
@@ -165,7 +181,7 @@ def load_lab(start: Path | None = None) -> Lab:
         return _read_lab(named.expanduser())
     found = _search(named or Path.cwd())
     if found is None:
-        return Lab({BUILTIN_BOARD: Board(BUILTIN_BOARD, BUILTIN_PROFILE, twin=True)})
+        return Lab({BUILTIN_BOARD: twin_board(BUILTIN_BOARD)})
     return _read_lab(found)
 
 
@@ -204,7 +220,7 @@ def _read_lab(path: Path) -> Lab:
     boards = {}
     for name, table in content.boards.items():
         profile = _profile_reference(table, profile_folders, document, ("boards", name, "profile"))
-        boards[name] = _board(name, table, profile, folder, profile_folders)
+        boards[name] = _board(name, table, profile, document, profile_folders)
     runs = (folder / Path(content.lab.runs).expanduser()) if content.lab.runs else None
     return Lab(boards, path.absolute(), runs, profile_folders)
 
@@ -235,8 +251,9 @@ def _profile_reference(
 
 
 def _board(
-    name: str, table: BoardTable, profile: str, folder: Path, profile_folders: tuple[Path, ...]
+    name: str, table: BoardTable, profile: str, document: TomlDocument, profile_folders: tuple[Path, ...]
 ) -> Board:
+    folder = document.path.absolute().parent
     network = table.network
     return Board(
         name=name,
@@ -250,7 +267,9 @@ def _board(
         network=None
         if network is None
         else Network(network.interface, network.mode, network.address, network.board_address),
-        power=table.power,
+        power=table.power.driver,
+        power_table=table.power.model_extra or {},
+        document=document,
         profile_folders=profile_folders,
     )
 

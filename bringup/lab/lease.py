@@ -1,4 +1,8 @@
-"""Who holds a board: a locked file, so that a lease ends with the process that took it, however it ends."""
+"""Who holds a board: a locked file, so that a lease ends with the process that took it, however it ends.
+
+The file's first line says who holds it. Whoever acts on the board in spite of that (`--force`) appends a
+line, and the holder reads it: nobody acts behind another's back.
+"""
 
 from __future__ import annotations
 
@@ -9,20 +13,25 @@ import hashlib
 import json
 import os
 import time
-from dataclasses import dataclass
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from types import TracebackType
 
 from bringup.base.errors import BmcBusyError, LabError
 from bringup.base.paths import open_lock, runtime_dir
 
-# World-writable with the sticky bit (FHS 5.9): whoever comes first makes the file, everybody may lock it.
-_HOST_LOCKS = Path("/run/lock")
+HOST_LOCKS = Path("/run/lock")
+"""World-writable with the sticky bit (FHS 5.9): whoever comes first makes the file, everybody may lock it."""
+
+_RECORD_MAX = 1024
+_NOTICES_MAX = 64
+_UNTOLD_TRIES, _UNTOLD_PAUSE_S = 20, 0.05
 
 
 @dataclass(frozen=True, slots=True)
 class Holder:
-    """Who has the board and why; `since` is seconds since the epoch."""
+    """Who acts on a board and why; `since` is seconds since the epoch."""
 
     who: str
     pid: int
@@ -35,32 +44,68 @@ class Holder:
 
 
 class Lease:
-    """Holds one board while open; entering raises BmcBusyError naming the holder when somebody else does."""
+    """Holds one board while open; entering raises BmcBusyError naming the holder when somebody else does.
 
-    def __init__(self, board: str, purpose: str, *, bmc: str | None = None) -> None:
+    With `force` entering goes on without the lease, and tells the holder so.
+    """
+
+    def __init__(
+        self,
+        board: str,
+        purpose: str,
+        *,
+        bmc: str | None = None,
+        force: bool = False,
+        host_locks: Path = HOST_LOCKS,
+    ) -> None:
         self._board = board
         self._purpose = purpose
-        self._path = lease_file(board, bmc)
+        self._force = force
+        self._path = lease_file(board, bmc, host_locks)
+        self._shared = self._path.parent == host_locks
         self._descriptor: int | None = None
+        self._read_to = 0
+        self.passed_over: Holder | None = None
+        """Who held the board when `force` passed over it."""
 
     def __enter__(self) -> Lease:
         descriptor = self._open()
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            os.close(descriptor)
-            holder = read_holder(self._path)
-            raise BmcBusyError(
-                f"the board {self._board} is held by {holder or 'another process'}",
-                hint="wait for it to end; a lease ends with its process",
-            ) from None
+            try:
+                self._pass_over(descriptor)
+            finally:
+                os.close(descriptor)
+            return self
         self._descriptor = descriptor
         with contextlib.suppress(PermissionError):  # made by another user, and open to us already
-            os.fchmod(descriptor, 0o666 if self._path.parent == _HOST_LOCKS else 0o600)
-        body = {"who": _user(), "pid": os.getpid(), "purpose": self._purpose, "since": time.time()}
+            os.fchmod(descriptor, 0o666 if self._shared else 0o600)
+        record = self._record()
         os.ftruncate(descriptor, 0)
-        os.pwrite(descriptor, json.dumps(body).encode(), 0)
+        os.pwrite(descriptor, record, 0)
+        self._read_to = len(record)
         return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._descriptor is not None:
+            os.ftruncate(self._descriptor, 0)
+            os.close(self._descriptor)
+            self._descriptor = None
+
+    def notices(self) -> Iterator[Holder]:
+        """Yield who acted on the board in spite of this lease since the last call; a torn line waits."""
+        if self._descriptor is None:
+            return
+        data = os.pread(self._descriptor, _RECORD_MAX * _NOTICES_MAX, self._read_to)
+        whole, newline, _ = data.rpartition(b"\n")
+        self._read_to += len(whole) + len(newline)
+        for line in whole.splitlines():
+            holder = _holder(line)
+            if holder is not None:
+                yield holder
 
     def _open(self) -> int:
         try:
@@ -71,32 +116,57 @@ class Lease:
                 hint="another user made it unreadable, or it is a link: remove it",
             ) from None
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        if self._descriptor is not None:
-            os.ftruncate(self._descriptor, 0)
-            os.close(self._descriptor)
-            self._descriptor = None
+    def _pass_over(self, descriptor: int) -> None:
+        holder = self._holder()
+        if not self._force:
+            raise BmcBusyError(
+                f"the board {self._board} is held by {holder or 'another process'}",
+                hint="wait for it to end; a lease ends with its process",
+            ) from None
+        self.passed_over = holder
+        flags = fcntl.fcntl(descriptor, fcntl.F_GETFL)
+        fcntl.fcntl(descriptor, fcntl.F_SETFL, flags | os.O_APPEND)
+        os.write(descriptor, self._record())
+
+    def _holder(self) -> Holder | None:
+        """Return who holds the board; whoever took it in this moment gets a moment to say so."""
+        for _ in range(_UNTOLD_TRIES):
+            holder = read_holder(self._path)
+            if holder is not None:
+                return holder
+            time.sleep(_UNTOLD_PAUSE_S)
+        return None
+
+    def _record(self) -> bytes:
+        holder = Holder(_user(), os.getpid(), self._purpose, time.time())
+        return json.dumps(asdict(holder)).encode()[: _RECORD_MAX - 1] + b"\n"
 
 
-def lease_file(board: str, bmc: str | None) -> Path:
+def lease_file(board: str, bmc: str | None, host_locks: Path = HOST_LOCKS) -> Path:
     """Return the file whose lock is the lease of `board`.
 
     A board with a BMC is the same board for every user of this host, whatever they call it; a twin is its
     user's own.
     """
-    if bmc is None or not os.access(_HOST_LOCKS, os.W_OK):
+    if bmc is None or not os.access(host_locks, os.W_OK):
         return runtime_dir() / f"lease-{board}.json"
     digest = hashlib.sha256(bmc.encode()).hexdigest()[:16]
-    return _HOST_LOCKS / f"bringup-{digest}.json"
+    return host_locks / f"bringup-{digest}.json"
 
 
 def read_holder(path: Path) -> Holder | None:
     """Return who wrote the lease file, None when nobody did or it cannot be read."""
     try:
-        return Holder(**json.loads(path.read_text(encoding="utf-8")))
-    except (OSError, ValueError, TypeError):
+        with path.open("rb") as file:
+            return _holder(file.readline(_RECORD_MAX))
+    except OSError:
+        return None
+
+
+def _holder(line: bytes) -> Holder | None:
+    try:
+        return Holder(**json.loads(line))
+    except (ValueError, TypeError):
         return None
 
 

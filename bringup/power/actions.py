@@ -13,7 +13,7 @@ from typing import Any
 
 from bringup.base.errors import BmcBusyError, BmcTimeoutError, LabError
 from bringup.base.events import Emit, Event
-from bringup.power.base import Power, PowerState
+from bringup.power.base import Power, PowerState, UnclearStateError
 
 ON, OFF, UNKNOWN = PowerState.ON, PowerState.OFF, PowerState.UNKNOWN
 
@@ -143,22 +143,25 @@ class _Sequence:
         self, name: str, command: Callable[[], None], wanted: PowerState, timeout_s: float | None = None
     ) -> None:
         """Send one command and wait for its effect."""
-        self._emit(Event("power", "power.action", f"power {name}", {"action": name}))
+        self._tell("power.action", f"power {name}", action=name)
         command()
         self._changed = True
         self._after = self._wait(wanted, self.pace.change_timeout_s if timeout_s is None else timeout_s)
 
     def stay_off(self) -> None:
         """Tell that the board is off, and leave it so for a moment."""
-        self._emit(Event("power", "power.state", f"{ON} → {OFF}, confirmed", {"state": str(OFF)}))
+        self._tell("power.state", f"{ON} → {OFF}, confirmed", state=str(OFF))
         self.pace.sleep(self.pace.off_pause_s)
 
     def result(self) -> PowerResult:
         """Return what was done, and tell it."""
         seconds = self.pace.now() - self._began_s
         result = PowerResult(self._action, self._before, self._after, self._changed, seconds)
-        self._emit(Event("power", "power.state", str(result), {"state": str(self._after)}))
+        self._tell("power.state", str(result), state=str(self._after))
         return result
+
+    def _tell(self, kind: str, text: str, **data: str) -> None:
+        self._emit(Event("power", kind, text, data, self.pace.now()))
 
     def _wait(self, wanted: PowerState | None, timeout_s: float) -> PowerState:
         deadline = self.pace.now() + timeout_s
@@ -168,7 +171,7 @@ class _Sequence:
             try:
                 seen.append(self._power.state())
                 fault = None
-            except (BmcBusyError, BmcTimeoutError) as error:
+            except (BmcBusyError, BmcTimeoutError, UnclearStateError) as error:
                 if not seen and isinstance(error, BmcTimeoutError):
                     raise  # nobody has ever been there: more of the same silence tells nothing new
                 seen.append(UNKNOWN)
@@ -177,7 +180,8 @@ class _Sequence:
             steady = len(seen) > 1 and seen[-2] is last and last is not UNKNOWN
             if steady and wanted in (None, last):
                 return last
-            if self.pace.now() >= deadline:
+            # A person, or a slow switch, may have taken all the time for one answer; one confirms nothing.
+            if len(seen) > 1 and self.pace.now() >= deadline:
                 raise fault or self._no_change(wanted, seen, timeout_s)
             self.pace.sleep(self.pace.poll_s)
 

@@ -1,12 +1,31 @@
-"""What drives a board's power: a protocol that IPMI implements today and other ways may later."""
+"""What drives a board's power, what sets where it boots from, and the person who may have to help.
+
+A driver is a module with one function, `open_drivers(board, emit, person) -> Drivers`; docs/extending.md
+shows one being written.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from enum import Enum
-from typing import Literal, Protocol
+from typing import TYPE_CHECKING, Literal, Protocol
+
+from bringup.base.errors import LabError
+from bringup.base.events import Emit
+
+if TYPE_CHECKING:
+    from bringup.lab.inventory import Board
 
 Device = Literal["none", "network", "disk", "cdrom", "floppy", "setup", "diagnostic", "other"]
+
+
+class NotOfferedError(LabError):
+    """This way of switching the board has no such command."""
+
+
+class UnclearStateError(LabError):
+    """The switch answered, and what it said is neither on nor off; the next answer may be clear."""
 
 
 class PowerState(Enum):
@@ -40,7 +59,8 @@ class BootOverride:
 class Power(Protocol):
     """One board's power. Every call may raise LabError; the switching ones return before the board follows.
 
-    Sequences that confirm what they did are in bringup.power.actions.
+    A driver that subclasses this has to write the first four; what a plain switch cannot do is refused in
+    words. Sequences that confirm what they did are in bringup.power.actions.
     """
 
     def describe(self) -> str:
@@ -48,7 +68,7 @@ class Power(Protocol):
         ...
 
     def state(self) -> PowerState:
-        """Read the power state once."""
+        """Read the power state once: what is known now, never what was last asked for."""
         ...
 
     def on(self) -> None:
@@ -60,21 +80,64 @@ class Power(Protocol):
         ...
 
     def reset(self) -> None:
-        """Ask for a hard reset of a board that is on."""
-        ...
+        """Ask for a hard reset of a board that is on; raises NotOfferedError where only power is switched."""
+        raise NotOfferedError(
+            f"{self.describe()} has no reset", hint="switch off and on instead: bringup power BOARD cycle"
+        )
 
     def soft(self) -> None:
-        """Ask the operating system to shut down (an ACPI power button press)."""
-        ...
-
-    def set_override(self, override: BootOverride) -> None:
-        """Set what boots next and read it back; raises LabError when it did not take."""
-        ...
-
-    def read_override(self) -> BootOverride:
-        """Return what boots next."""
-        ...
+        """Ask the operating system to shut down (an ACPI power button press); raises NotOfferedError."""
+        raise NotOfferedError(
+            f"{self.describe()} cannot ask the operating system to shut down",
+            hint="shut it down from its console, then: bringup power BOARD off",
+        )
 
     def close(self) -> None:
         """End the connection; a later call opens it again."""
+        return
+
+
+class Override(Protocol):
+    """What a board boots from next; a driver whose switch knows nothing of the board has none."""
+
+    def describe(self) -> str:
+        """Return who keeps it, for people."""
         ...
+
+    def set(self, override: BootOverride) -> None:
+        """Set what boots next and read it back; raises LabError when it did not take."""
+        ...
+
+    def read(self) -> BootOverride:
+        """Return what boots next."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Drivers:
+    """What a power driver gives for one board; without `override` the board's own boot order holds."""
+
+    power: Power
+    override: Override | None = None
+
+    def close(self) -> None:
+        """End the connection; a later call on either opens it again."""
+        self.power.close()
+
+
+class Person(Protocol):
+    """Somebody beside the board. Waiting for them is bounded; raises LabError when nobody answers."""
+
+    def ask(self, question: str, *, or_console: bool = False) -> None:
+        """Show what to do and return when the person says that it is done.
+
+        With `or_console` the board may answer for them: the first thing its console says counts, too.
+        """
+        ...
+
+    def choose(self, question: str, answers: Sequence[str]) -> str:
+        """Show a question and return which of `answers` the person gave."""
+        ...
+
+
+OpenDrivers = Callable[["Board", Emit, Person | None], Drivers]

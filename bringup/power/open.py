@@ -1,60 +1,86 @@
-"""From a board of the lab to what drives its power."""
+"""From a board of the lab to what drives its power: the driver that its `power` in lab.toml names.
+
+A driver is a module of bringup.power.drivers, or an entry point of another package in the group
+`bringup.power`. Only the one that is used is imported.
+"""
 
 from __future__ import annotations
 
+from importlib import import_module
+from importlib.metadata import EntryPoint, entry_points
+from pkgutil import iter_modules
 from typing import TYPE_CHECKING
 
 from bringup.base.errors import LabError, ProfileError
 from bringup.base.events import Emit, Event
-from bringup.ipmi.client import BmcAddress, IpmiClient
-from bringup.power.base import BootOverride, Power
-from bringup.power.boot_flags import BootQuirks
-from bringup.power.ipmi import IpmiPower
+from bringup.power import drivers
+from bringup.power.base import Drivers, Person
 
 if TYPE_CHECKING:
     from bringup.lab.inventory import Board
-    from bringup.profile.model import BmcFacts
+    from bringup.power.base import OpenDrivers
+
+ENTRY_POINTS = "bringup.power"
 
 
-def bmc_address(board: Board) -> BmcAddress:
-    """Return where the board's BMC is now; raises LabError for a twin that is not up."""
+def open_drivers(board: Board, emit: Emit | None = None, person: Person | None = None) -> Drivers:
+    """Return what drives the board's power; nothing is switched or read before the first call on it.
+
+    `person` is whom a driver may ask to lend a hand. Raises ProfileError for a driver that is not known here
+    or settings that are not its own, LabError where what the driver needs is missing.
+    """
+    return _driver(board)(board, emit or _ignore, person)
+
+
+def has_override(board: Board) -> bool:
+    """Return whether what boots next can be said to the board; nothing is sent. Raises as `open_drivers`."""
     if board.twin:
-        from bringup.twin.client import running
-
-        twin = running(board.name)
-        if twin is None:
-            raise LabError(f"the twin {board.name} is not up", hint="bringup twin up")
-        return BmcAddress(twin.bmc_address, twin.bmc_port, twin.user, twin.password)
-    if board.bmc is None:
-        raise ProfileError(
-            f"the lab file names no BMC for {board.name}",
-            hint=f"give [boards.{board.name}] `bmc = {{ address, user, password }}`",
-        )
-    return BmcAddress(board.bmc.address, board.bmc.port, board.bmc.user, board.bmc.password)
+        return True  # its BMC is there once it is up
+    return open_drivers(board).override is not None
 
 
-def open_power(board: Board, emit: Emit | None = None) -> Power:
-    """Return the board's power; nothing is sent before the first call on it."""
-    bmc = board.profile.bmc
-    client = IpmiClient(bmc_address(board), spacing_s=bmc.min_command_spacing_s.value)
-    return IpmiPower(client, emit or _ignore, _quirks(bmc))
+def driver_names() -> list[str]:
+    """Return the names of all drivers, those of other packages included."""
+    return sorted({*_built_in(), *(found.name for found in entry_points(group=ENTRY_POINTS))})
+
+
+def _driver(board: Board) -> OpenDrivers:
+    name = board.power
+    if name in _built_in():
+        module = import_module(f"{drivers.__name__}.{name}")
+        opener: OpenDrivers = module.open_drivers
+        return opener
+    found = next(iter(entry_points(group=ENTRY_POINTS, name=name)), None)
+    if found is None:
+        raise _unknown(board)
+    return _loaded(found)
+
+
+def _built_in() -> set[str]:
+    return {module.name for module in iter_modules(drivers.__path__)}
+
+
+def _loaded(found: EntryPoint) -> OpenDrivers:
+    try:
+        opener: OpenDrivers = found.load()
+    except (ImportError, AttributeError) as error:
+        package = found.dist.name if found.dist else "another package"
+        raise LabError(
+            f"the power driver {found.name} of {package} cannot be loaded: {error}",
+            hint=f"{found.value} must be a function open_drivers(board, emit, person)",
+        ) from None
+    return opener
+
+
+def _unknown(board: Board) -> ProfileError:
+    from bringup.profile.check import did_you_mean
+
+    known = driver_names()
+    return ProfileError(
+        f'{board.power_place}: there is no power driver "{board.power}"{did_you_mean(board.power, known)}',
+        hint=f"power drivers: {', '.join(known)}",
+    )
 
 
 def _ignore(_event: Event) -> None:
     return
-
-
-def _quirks(bmc: BmcFacts) -> BootQuirks:
-    known = bmc.boot_flags
-    flags = {
-        BootOverride("network"): known.bios_network_once,
-        BootOverride("network", persistent=True): known.bios_network_persistent,
-        BootOverride("network", uefi=True): known.uefi_network_once,
-        BootOverride("network", persistent=True, uefi=True): known.uefi_network_persistent,
-        BootOverride("setup", uefi=True): known.uefi_setup_once,
-    }
-    return BootQuirks(
-        flags={override: bytes(fact.value) for override, fact in flags.items()},
-        uefi_disk_selector=bmc.uefi_disk_selector.value,
-        stop_expiry=bmc.stop_boot_flag_expiry.value[-1],
-    )

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import threading
-import time
 from collections.abc import Callable
 
+from bringup.base.clock import Clock
 from bringup.base.errors import BmcBusyError, LabError
 from bringup.power.base import Power, PowerState
 
@@ -16,7 +16,7 @@ SILENT_S = 30.0
 class PowerWatch:
     """Asks every few seconds in a thread of its own; `tell` hears of the first trouble, once.
 
-    Trouble is a board that two reads in a row find off, a BMC that gave no answer for half a minute, or a
+    Trouble is a board that two reads in a row find off, a switch that gave no answer for half a minute, or a
     twin that `exists` no more.
     """
 
@@ -28,10 +28,12 @@ class PowerWatch:
         *,
         every_s: float,
         exists: Callable[[], bool],
+        clock: Clock,
     ) -> None:
         self._power = power
         self._board = board
         self._exists = exists
+        self._clock = clock
         self._tell = tell
         self._every_s = every_s
         self._stop = threading.Event()
@@ -46,9 +48,13 @@ class PowerWatch:
         # An answer that is under way has its own limit; nobody has to wait for it.
         self._thread.join(timeout=self._every_s)
 
+    def _stopped(self) -> bool:
+        self._clock.wait(self._stop.wait, self._every_s)
+        return self._stop.is_set()
+
     def _run(self) -> None:
-        off_reads, heard_s = 0, time.monotonic()
-        while not self._stop.wait(self._every_s):
+        off_reads, heard_s = 0, self._clock.now_s()
+        while not self._stopped():
             if not self._exists():
                 text = f"the twin {self._board} was ended while it was booting"
                 self._tell(LabError(text, hint=f"bringup boot {self._board} starts it again"))
@@ -59,12 +65,13 @@ class PowerWatch:
                 off_reads = 0  # busy is an answer
             except LabError as error:
                 off_reads = 0
-                if time.monotonic() - heard_s > SILENT_S:
+                if self._clock.now_s() - heard_s > SILENT_S:
                     self._tell(error)
                     return
                 continue
-            heard_s = time.monotonic()
+            heard_s = self._clock.now_s()
             if off_reads >= 2:
-                text = f"{self._board} went off while it was booting: two reads of its BMC say so"
+                who = self._power.describe()
+                text = f"{self._board} went off while it was booting: two reads of {who} say so"
                 self._tell(LabError(text, hint="the power supply, somebody else, or the image itself"))
                 return

@@ -25,9 +25,8 @@ _REFRESH_S = 0.2
 class BootView:
     """Listens to a run's events; on a terminal the last line shows what is awaited and for how long."""
 
-    def __init__(self, plan: Plan, *, quiet: bool, usual_s: float | None) -> None:
+    def __init__(self, plan: Plan, *, usual_s: float | None) -> None:
         self._plan = plan
-        self._quiet = quiet
         self._usual_s = usual_s
         self._origin_s = time.monotonic()
         self._live: Live | None = None
@@ -39,8 +38,6 @@ class BootView:
         self._refreshed_s = 0.0
 
     def __enter__(self) -> BootView:
-        if self._quiet:
-            return self
         say(f"image     {image_line(self._plan.image)}")
         if is_terminal(sys.stderr):
             from rich.console import Console
@@ -67,8 +64,6 @@ class BootView:
 
     def __call__(self, event: Event) -> None:
         """Show one event, if it is one that people need."""
-        if self._quiet:
-            return
         line = self._line(event)
         if line is not None:
             mark, name, text = line
@@ -153,6 +148,13 @@ class BootView:
         return "ok", "dhcp", event.text
 
 
+def boot_display(plan: Plan, usual_s: float | None) -> BootView:
+    """Return what shows the run of a plan; `usual_s` is how long it took before, None where that is not
+    known.
+    """
+    return BootView(plan, usual_s=usual_s)
+
+
 def _waiting_text(event: Event) -> str:
     expected_s, timeout_s = event.data["expected_s"], event.data["timeout_s"]
     if timeout_s is None:
@@ -188,6 +190,8 @@ _LINES: dict[str, Any] = {
     "console.failure": BootView._failure,
     "override.read": BootView._override,
     "override.left": _plain("override", "bad"),
+    "override.absent": _plain("override"),
+    "run.passed_over": _plain("careful", "bad"),
     "power.state": BootView._power,
     "dhcp.ack": BootView._dhcp,
     "dhcp.reply": BootView._dhcp,

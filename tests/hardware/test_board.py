@@ -6,13 +6,14 @@ Nothing here changes power, boot override or anything else of the board.
 from __future__ import annotations
 
 import os
+from contextlib import closing
 
 import pytest
 
 from bringup.lab.inventory import load_lab
 from bringup.power.actions import confirmed_state
 from bringup.power.base import PowerState
-from bringup.power.open import open_power
+from bringup.power.open import open_drivers
 
 pytestmark = pytest.mark.hardware
 
@@ -25,17 +26,11 @@ def board_name() -> str:
     return name
 
 
-def test_the_bmc_says_on_or_off(board_name: str) -> None:
-    power = open_power(load_lab().board(board_name))
-    try:
-        assert confirmed_state(power) in (PowerState.ON, PowerState.OFF)
-    finally:
-        power.close()
+def test_the_switch_says_on_or_off(board_name: str) -> None:
+    with closing(open_drivers(load_lab().board(board_name))) as drivers:
+        assert confirmed_state(drivers.power) in (PowerState.ON, PowerState.OFF)
 
 
 def test_the_boot_override_can_be_read(board_name: str) -> None:
-    power = open_power(load_lab().board(board_name))
-    try:
-        assert power.read_override().device
-    finally:
-        power.close()
+    with closing(open_drivers(load_lab().board(board_name))) as drivers:
+        assert drivers.override is None or drivers.override.read().device

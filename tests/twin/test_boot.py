@@ -14,6 +14,7 @@ from typing import Any
 
 import pytest
 
+from bringup.boot.folders import RunFolder
 from tests.twin.helpers import Cli, Outcome, assert_nothing_left, processes_of, wait_for
 
 pytestmark = pytest.mark.slow
@@ -190,6 +191,14 @@ def test_the_kernel_on_the_wrong_port_is_named(cli: Cli) -> None:
     assert "console_port=0x2f8" in json.dumps(body["causes"])
 
 
+def test_a_real_run_does_what_its_dry_run_says(cli: Cli) -> None:
+    planned = [step["title"] for step in cli("boot", "e300", "--dry-run", "--json").json["steps"]]
+    run = RunFolder(Path(boot(cli).json["folder"]))
+    steps = [(event.text, event.data["state"]) for event in run.events() if event.kind == "run.step"]
+    assert [title for title, state in steps if state == "begin"] == planned
+    assert [title for title, state in steps if state == "done"] == planned
+
+
 def test_dry_run_touches_nothing(cli: Cli) -> None:
     outcome = cli("boot", "e300", "--dry-run", "--json")
     plan = outcome.json
@@ -202,6 +211,9 @@ def test_dry_run_touches_nothing(cli: Cli) -> None:
         "power",
         "watch",
         "disarm",
+        "stop-serving",
+        "detach",
+        "end-twin",
     ]
     assert not (cli.home / "state" / "runs").exists()
     assert not processes_of(cli.home)

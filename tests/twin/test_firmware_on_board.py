@@ -7,23 +7,24 @@ import random
 import re
 import struct
 import threading
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-import bringup.boot.engine
 from bringup.base.errors import LabError
 from bringup.base.events import Emit
 from bringup.boot.folders import RunFolder, list_runs
+from bringup.boot.place import BoardPlace
+from bringup.boot.session import Session
 from bringup.console.base import Console
-from bringup.console.open import open_console
 from bringup.image.firmware_probe import firmware_probe
-from bringup.jobs.capture import capture_on_board
+from bringup.jobs.capture.job import CaptureRequest, OnBoard, plan_capture
+from bringup.jobs.capture.probes import PROBES
 from bringup.lab import captures
-from bringup.lab.inventory import Board, load_lab
+from bringup.lab.inventory import load_lab, twin_board
 from bringup.pci.capture.open import open_capture
 from bringup.pci.model import Bdf
 from bringup.pci.sources.firmware.frames import FrameReader
@@ -220,6 +221,13 @@ def test_one_capture_names_both_and_is_the_latest(both: Both, monkeypatch: pytes
     assert both.body["missing"] == []  # what one probe does not read, the other does
 
 
+def test_both_runs_did_what_their_dry_run_says(both: Both, cli: Cli) -> None:
+    plans = cli("probe-pci", "e300", "--dry-run", "--json", "--firmware", both.firmware).json["plans"]
+    for run, plan in zip(both.runs, plans, strict=True):
+        begun = [e.text for e in run.events() if e.kind == "run.step" and e.data["state"] == "begin"]
+        assert begun == [step["title"] for step in plan["steps"]]
+
+
 def test_the_board_is_left_as_it_was_found_once_both_are_through(both: Both) -> None:
     events = [event for run in both.runs for event in run.events()]
     actions = [event.data["action"] for event in events if event.kind == "power.action"]
@@ -270,18 +278,53 @@ class BadConsole:
         return getattr(self._console, name)
 
 
+@dataclass(frozen=True)
+class BadPlace:
+    """A board's place whose console is a bad line."""
+
+    place: BoardPlace
+    line: Callable[[Any], BadConsole]
+    made: list[BadConsole]
+
+    def console(self, emit: Emit, *, steal: bool) -> BadConsole:
+        self.made.append(self.line(self.place.console(emit, steal=steal)))
+        return self.made[-1]
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.place, name)
+
+
+class BadSession(Session):
+    """A session whose console is a bad line; `made` are the lines."""
+
+    def __init__(self, line: Callable[[Any], BadConsole]) -> None:
+        super().__init__(twin_board("e300"), "probe")
+        self.line = line
+        self.made: list[BadConsole] = []
+
+    def reach(self, emit: Emit) -> Any:
+        return BadPlace(super().reach(emit), self.line, self.made)
+
+
+def probe_over(
+    line: Callable[[Any], BadConsole], folder: Path, words: str | None = None
+) -> tuple[OnBoard, int]:
+    """Capture by the firmware probe over a bad line; return what came, and how many bytes were lost."""
+    probe = PROBES["firmware"]
+    probe = probe if words is None else replace(probe, words=words)
+    planned = plan_capture(
+        load_lab(folder), "e300", CaptureRequest(probes=["firmware"]), probes={"firmware": probe}
+    )
+    with BadSession(line) as session:
+        probed = planned.run_in(session)
+        return probed, session.made[0].lost
+
+
 def test_a_bad_console_still_brings_it_whole(cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
-    made: list[BadConsole] = []
-
-    def opened(board: Board, emit: Emit, *, steal: bool) -> BadConsole:
-        made.append(BadConsole(open_console(board, emit, steal=steal)))
-        return made[0]
-
-    monkeypatch.setattr(bringup.boot.engine, "open_console", opened)
     monkeypatch.setenv("BRINGUP_HOME", str(cli.home))
-    probed = capture_on_board(load_lab(cli.folder), "e300", as_json=True, probes=["firmware"])
+    probed, lost = probe_over(BadConsole, cli.folder)
     assert not probed.failed
-    assert made[0].lost > 500
+    assert lost > 500
     log = (probed.path / firmware_report.NAME).read_bytes()
     assert b"another writer" in log
     machine = open_capture([probed.path])
@@ -297,14 +340,10 @@ def test_what_a_dead_keyboard_loses_is_told(cli: Cli, monkeypatch: pytest.Monkey
         def write(self, data: bytes) -> None:
             """Lose it."""
 
-    monkeypatch.setattr(
-        bringup.boot.engine, "open_console", lambda *a, **k: OneWay(open_console(*a, **k), loss=0.002)
-    )
-    monkeypatch.setattr(firmware_report, "WORDS", "wait=3 after=halt")
     monkeypatch.setenv("BRINGUP_HOME", str(cli.home))
     told = r"did not come whole: \d+ of \d+ frames came, frames [\d, -]+(and \d+ more ranges )?are missing"
     with pytest.raises(LabError, match=told) as raised:
-        capture_on_board(load_lab(cli.folder), "e300", as_json=True, probes=["firmware"])
+        probe_over(lambda console: OneWay(console, loss=0.002), cli.folder, "wait=3 after=halt")
     assert captures.latest("e300") is None
     named = re.search(r"--from (\S+);", str(raised.value.hint))
     assert named is not None

@@ -32,7 +32,7 @@ from bringup.lab.secret import Secret
 from bringup.power.actions import Pace, cycle, ensure_off, ensure_on, reset, soft_off
 from bringup.power.base import BootOverride, PowerState
 from bringup.power.boot_flags import BootQuirks
-from bringup.power.ipmi import IpmiPower
+from bringup.power.drivers.ipmi import Chassis, IpmiOverride, IpmiPower
 from tests.doubles.fake_bmc import burst
 from tests.doubles.servers import FakeBmc, NoCipher, Server, ipmi_sim, virtual_bmc
 from tests.twin.helpers import Cli, wait_for
@@ -52,12 +52,13 @@ def ignore(_event: Event) -> None:
 
 
 @contextlib.contextmanager
-def power_of(server: Server, emit: Callable[[Event], None] = ignore, **quirks: int) -> Iterator[IpmiPower]:
-    power = IpmiPower(IpmiClient(address(server)), emit, BootQuirks(**quirks), sleep=lambda _s: None)
-    try:
+def power_of(server: Server) -> Iterator[IpmiPower]:
+    with contextlib.closing(IpmiPower(chassis_of(server))) as power:
         yield power
-    finally:
-        power.close()
+
+
+def chassis_of(server: Server) -> Chassis:
+    return Chassis(IpmiClient(address(server)), sleep=lambda _s: None)
 
 
 @contextlib.contextmanager
@@ -144,24 +145,25 @@ def test_commands_keep_their_distance() -> None:
 )
 def test_an_override_reaches_the_board_bit_by_bit(override: BootOverride, raw: str) -> None:
     events: list[Event] = []
-    with virtual_bmc() as bmc, power_of(bmc, events.append, uefi_disk_selector=0x24) as power:
-        power.set_override(override)
-        assert power.read_override() == override
-        ensure_on(power, ignore, PACE)
+    with virtual_bmc() as bmc, contextlib.closing(chassis_of(bmc)) as chassis:
+        boots = IpmiOverride(chassis, events.append, BootQuirks(uefi_disk_selector=0x24))
+        boots.set(override)
+        assert boots.read() == override
+        ensure_on(IpmiPower(chassis), ignore, PACE)
         assert bmc.wait_for("post")["post"]["raw"] == raw
         left = override if override.persistent else BootOverride("none")
-        assert power.read_override() == left
-        power.set_override(BootOverride("none"))
-        assert power.read_override().device == "none"
+        assert boots.read() == left
+        boots.set(BootOverride("none"))
+        assert boots.read().device == "none"
     assert [event.kind for event in events] == ["override.set", "override.read"] * 2
     assert "60 s timer off" in events[1].text
 
 
 def test_an_override_that_does_not_take_is_an_error(tmp_path: Path) -> None:
     # OpenIPMI's simulator never returns the valid bit.
-    with ipmi_sim(tmp_path) as sim, power_of(sim) as power:
+    with ipmi_sim(tmp_path) as sim, contextlib.closing(chassis_of(sim)) as chassis:
         with pytest.raises(LabError, match="did not keep the boot override: asked for network once"):
-            power.set_override(BootOverride("network"))
+            IpmiOverride(chassis, ignore).set(BootOverride("network"))
         assert "set boot pxe" in sim.calls()
 
 
@@ -215,7 +217,7 @@ def test_a_closed_port_ends_within_eight_seconds() -> None:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
     nowhere = BmcAddress("127.0.0.1", port, "admin", Secret("x"))
-    power = IpmiPower(IpmiClient(nowhere), ignore)
+    power = IpmiPower(Chassis(IpmiClient(nowhere)))
 
     def ask() -> None:
         with pytest.raises(BmcTimeoutError, match=rf"no answer from the BMC at 127\.0\.0\.1 port {port}"):

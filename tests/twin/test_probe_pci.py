@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import re
 import shutil
 import subprocess
@@ -18,13 +19,16 @@ import pytest
 from bringup.base.errors import BringupError, LabError
 from bringup.base.events import Event
 from bringup.boot.folders import RunFolder, list_runs
-from bringup.jobs.capture import capture_on_board
+from bringup.boot.preflight import Prepared
+from bringup.jobs.capture.job import CaptureRequest, plan_capture
+from bringup.jobs.capture.probes import PROBES, Probe
 from bringup.lab import captures
 from bringup.lab.inventory import load_lab
+from bringup.netboot.spec import ServeSpec
 from bringup.pci.capture.open import open_capture
 from bringup.pci.sources.lspci import text as lspci
 from bringup.pci.tree.bundle import read_archive
-from bringup.power.open import open_power
+from bringup.power.open import open_drivers
 from bringup.probe import on_board
 from bringup.probe.ramdisk import BUSYBOX, find_kernel, is_static_program
 from bringup.twin.client import running
@@ -175,12 +179,10 @@ def test_the_bundle_is_whole_and_is_the_latest(probed: Probed, monkeypatch: pyte
 
 def test_the_board_is_left_as_it_was_found(probed: Probed, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("BRINGUP_HOME", str(probed.home))
-    power = open_power(load_lab(probed.home).board("e300"))
-    try:
-        assert str(power.state()) == "off"
-        assert power.read_override().device == "none"
-    finally:
-        power.close()
+    with contextlib.closing(open_drivers(load_lab(probed.home).board("e300"))) as drivers:
+        assert str(drivers.power.state()) == "off"
+        assert drivers.override is not None
+        assert drivers.override.read().device == "none"
     written = re.findall(r"wr_operations=(\d+)", probed.blocks)
     assert written
     assert set(written) == {"0"}
@@ -211,14 +213,23 @@ def test_uefi_works_too(cli: Cli) -> None:
     assert_nothing_left(cli.home)
 
 
+class DeadUpload(Probe):
+    """The Linux probe, told to send to a port where nothing listens, as behind a firewall."""
+
+    def spec(self, prepared: Prepared, folder: Path) -> ServeSpec:
+        path = on_board.new_upload_path()
+        words = on_board.ramdisk_words(prepared.segment, path, twin=True)
+        words = re.sub(r"http://[^/]+", r"\g<0>:9", words)
+        return prepared.spec(folder, words=words, upload=on_board.upload_to(folder.parent, path))
+
+
 def test_a_dead_network_still_brings_the_capture(cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Nothing listens where the ramdisk sends to, as behind a firewall: it comes over the console."""
-    words = on_board.ramdisk_words
-    monkeypatch.setattr(
-        on_board, "ramdisk_words", lambda *a, **k: re.sub(r"http://[^/]+", r"\g<0>:9", words(*a, **k))
-    )
+    """It comes over the console."""
     monkeypatch.setenv("BRINGUP_HOME", str(cli.home))
-    path = capture_on_board(load_lab(cli.folder), "e300", as_json=True, probes=["linux"]).path
+    fields = {field.name: getattr(PROBES["linux"], field.name) for field in dataclasses.fields(Probe)}
+    request = CaptureRequest(probes=["linux"])
+    planned = plan_capture(load_lab(cli.folder), "e300", request, probes={"linux": DeadUpload(**fields)})
+    path = planned.run().path
     run = list_runs(cli.home / "state" / "runs")[-1]
     events: list[Event] = list(run.events())
     assert [e.kind for e in events if e.kind in ("console.upload", "http.upload")] == ["console.upload"]

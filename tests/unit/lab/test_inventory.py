@@ -107,7 +107,8 @@ PLAIN = "a password does not belong into this file; write password = "
         (BOARD.replace("0E-30-17", "0E-30-16"), 1, B + "`: `macs` has the same address twice"),
         (BOARD + 'boot_mac = "00:00:00:00:00:01"', 1, B + "`: `boot_mac` is not one of `macs`"),
         (BOARD + 'serial = "COM1"\n', 5, B + '.serial` is "COM1" (a text): expected "sol", a device'),
-        (BOARD + 'power = "redfish"\n', 5, B + '.power` is "redfish" (a text): expected one of "ipmi"'),
+        (BOARD + "power = 3\n", 5, B + '.power` is 3: expected the name of a driver, such as "ipmi", or a'),
+        (BOARD + "power = { driver = 3 }\n", 5, B + ".power.driver` is 3: expected a text in quotes"),
         (BOARD + "baud = 1\n", 5, B + ".baud` is 1: expected at least 300"),
         (
             BOARD.replace('user = "ADMIN"', f'user = "{"x" * 17}"'),

@@ -13,7 +13,7 @@ from bringup.base.errors import AuthenticationError, BmcBusyError, BmcTimeoutErr
 from bringup.base.events import Event
 from bringup.power import actions
 from bringup.power.actions import Pace, confirmed_state, cycle, ensure_off, ensure_on, reset, soft_off
-from bringup.power.base import BootOverride, PowerState
+from bringup.power.base import PowerState
 
 ON, OFF, UNKNOWN = PowerState.ON, PowerState.OFF, PowerState.UNKNOWN
 
@@ -81,12 +81,6 @@ class Board:
 
     def soft(self) -> None:
         self._command("soft", OFF)
-
-    def set_override(self, override: BootOverride) -> None:
-        raise NotImplementedError
-
-    def read_override(self) -> BootOverride:
-        raise NotImplementedError
 
     def close(self) -> None:
         return

@@ -20,13 +20,13 @@ IMAGE = {
     "kernel": {"size": 11_000, "sha256": "ab" * 32},
     "modules": [{"size": 1 << 20}],
 }
-PLAN = Plan("e300", "twin-e300-9d", True, Firmware.BIOS, "ipxe", Stage.USER_SPACE, None, IMAGE, (), ())
+PLAN = Plan("e300", "twin-e300-9d", True, Firmware.BIOS, "ipxe", str(Stage.USER_SPACE), None, IMAGE, (), ())
 
 
-def shown(*events: Event, quiet: bool = False, terminal: bool = False) -> str:
+def shown(*events: Event, terminal: bool = False) -> str:
     with (
         redirect_stderr(Screen(terminal=terminal)) as screen,
-        BootView(PLAN, quiet=quiet, usual_s=None) as view,
+        BootView(PLAN, usual_s=None) as view,
     ):
         for event in events:
             view(event)
@@ -69,10 +69,6 @@ def test_served_files_carry_size_and_rate() -> None:
     text = shown(Event("http", "http.done", "", data))
     assert "module" in text
     assert "64 MiB by HTTP  32 MiB/s" in text
-
-
-def test_quiet_is_quiet() -> None:
-    assert shown(Event("http", "http.error", "x"), quiet=True) == ""
 
 
 def test_a_report_is_counted_in_frames() -> None:

@@ -1,0 +1,20 @@
+"""What a person asks of a boot, apart from the image."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from bringup.base.firmware import Firmware
+from bringup.base.stage import Stage
+
+
+@dataclass(frozen=True, slots=True)
+class BootRequest:
+    """None leaves the choice to the profile or the image. `steal` takes the console from whoever has it."""
+
+    firmware: Firmware | None = None
+    until: Stage | None = None
+    loader: str = "auto"
+    vms: int | None = None
+    steal: bool = False
+    keep_twin: bool = False

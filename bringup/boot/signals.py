@@ -1,0 +1,54 @@
+"""Signals while a board is worked on: each ends the work as Ctrl-C does, and none stops putting things
+back.
+"""
+
+from __future__ import annotations
+
+import signal
+import threading
+from collections.abc import Callable
+from types import FrameType, TracebackType
+from typing import Any
+
+_ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+_Handler = Callable[[int, FrameType | None], Any] | int | None
+
+
+class Signals:
+    """While entered, a signal that would end the process raises KeyboardInterrupt in its main thread.
+
+    In another thread nothing can be done about signals (signal(3)), and nothing is.
+    """
+
+    def __init__(self) -> None:
+        self._before: dict[int, _Handler] = {}
+
+    def __enter__(self) -> Signals:
+        self.heed()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        for number, handler in self._before.items():
+            signal.signal(number, handler)
+        self._before.clear()
+
+    def heed(self) -> None:
+        """From here on a signal ends the work."""
+        self._set(_interrupt)
+
+    def ignore(self) -> None:
+        """From here on things are only put back; an impatient second Ctrl-C must not stop half way."""
+        self._set(signal.SIG_IGN)
+
+    def _set(self, handler: _Handler) -> None:
+        if threading.current_thread() is not threading.main_thread():
+            return
+        for number in _ENDING:
+            before = signal.signal(number, handler)
+            self._before.setdefault(number, before)
+
+
+def _interrupt(_number: int, _frame: FrameType | None) -> None:
+    raise KeyboardInterrupt

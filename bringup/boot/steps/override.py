@@ -1,0 +1,63 @@
+"""The boot override: set before power and read back, cleared afterwards where no firmware took it."""
+
+from __future__ import annotations
+
+from bringup.base.errors import BringupError
+from bringup.base.firmware import Firmware
+from bringup.boot.engine import Run
+from bringup.boot.step import PlannedStep, Step
+from bringup.power.base import BootOverride, Override
+
+
+class ArmOverride(Step):
+    """Tells the firmware to boot from the network, once."""
+
+    leaving = PlannedStep("disarm", "clear a boot override that was not taken", 0.3, 15.0)
+
+    def __init__(self, firmware: Firmware) -> None:
+        self._wanted = BootOverride("network", persistent=False, uefi=firmware is Firmware.UEFI)
+        self.planned = PlannedStep(
+            "override",
+            f"boot override: network, once, {firmware.upper()}; read back",
+            0.2,
+            30.0,
+            {"device": "network", "persistent": False, "uefi": self._wanted.uefi},
+        )
+        self._armed: Override | None = None
+
+    def enter(self, run: Run) -> None:
+        """Set it and read it back."""
+        override = run.drivers.override
+        assert override is not None, "planned for a board whose driver has an override"  # noqa: S101
+        run.standing.override = "its boot override may still be set"
+        self._armed = override
+        override.set(self._wanted)
+
+    def leave(self, run: Run) -> None:
+        """Clear it: a once-override that no firmware took would surprise whoever boots the board next."""
+        if self._armed is None:
+            return
+        try:
+            if self._armed.read().device != "none":
+                self._armed.set(BootOverride("none"))
+            run.standing.override = "no boot override is set"
+        except BringupError as error:
+            text = f"could not clear the boot override: {error.message}"
+            run.emit("power", "override.left", text)
+
+
+class NoOverride(Step):
+    """Stands for the override where the board's power driver has none."""
+
+    planned = PlannedStep(
+        "override",
+        "no boot override can be set: the board's own boot order has to try the network first, and its first "
+        "DHCP packet shows whether it does",
+        0.0,
+        0.0,
+    )
+
+    def enter(self, run: Run) -> None:
+        """Tell it."""
+        run.standing.override = "no boot override was set"
+        run.emit("power", "override.absent", "none: the board's own boot order decides")

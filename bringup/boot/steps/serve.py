@@ -1,0 +1,47 @@
+"""The network boot: DHCP, TFTP and HTTP for this one board, from before its power-on to the verdict."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import ExitStack
+from pathlib import Path
+
+from bringup.boot.engine import Run
+from bringup.boot.step import PlannedStep, Step
+from bringup.netboot.prepare import Segment
+from bringup.netboot.spec import Route, ServeSpec
+
+MakeSpec = Callable[[Path], ServeSpec]
+"""Writes what is served beside the image into a folder that exists, and returns all that is served."""
+
+
+class ServeImage(Step):
+    """Serves an image to a board."""
+
+    leaving = PlannedStep("stop-serving", "stop serving", 0.2, 15.0)
+
+    def __init__(self, route: Route, segment: Segment, make_spec: MakeSpec) -> None:
+        who = ", ".join(segment.macs)
+        title = f"serve DHCP ({segment.mode}), TFTP and HTTP on {segment.interface} to {who} only"
+        detail = {
+            "loader": route.loader,
+            "protocol": route.protocol,
+            "transport": route.transport,
+            "first_file": route.first_file,
+            "server": segment.address,
+        }
+        if segment.board_address is not None:
+            detail["board_address"] = segment.board_address
+        self.planned = PlannedStep("serve", title, 0.7, 20.0, detail)
+        self._make_spec = make_spec
+        self._serving = ExitStack()
+
+    def enter(self, run: Run) -> None:
+        """Start the servers; returns when all of them answer."""
+        folder = run.folder.path / "served"
+        folder.mkdir(exist_ok=True)
+        self._serving.enter_context(run.place.serve(self._make_spec(folder), run.take))
+
+    def leave(self, run: Run) -> None:
+        """Stop them."""
+        self._serving.close()

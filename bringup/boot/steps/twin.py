@@ -1,0 +1,28 @@
+"""The twin: started where it is not up, ended with the job that started it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from bringup.boot.engine import Run
+from bringup.boot.step import PlannedStep, Step
+
+
+class StartTwin(Step):
+    """Makes the twin reachable. `stays` says afterwards whether it is needed by what follows this run."""
+
+    planned = PlannedStep("twin", "start the twin if it is not up", 0.5, 20.0)
+
+    def __init__(self, *, keep: bool, stays: Callable[[Run], bool] = lambda _run: False) -> None:
+        self._stays = stays
+        if not keep:
+            self.leaving = PlannedStep("end-twin", "end the twin if this job started it", 0.2, 20.0)
+
+    def enter(self, run: Run) -> None:
+        """Start it."""
+        _ = run.place
+
+    def leave(self, run: Run) -> None:
+        """End it."""
+        if not self._stays(run):
+            run.equipment.part()

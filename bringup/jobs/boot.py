@@ -1,0 +1,161 @@
+"""Boot: from power-off to a verdict."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+from bringup.base.errors import UsageError
+from bringup.base.events import Emit
+from bringup.base.stage import Stage
+from bringup.boot.folders import usual_duration_s
+from bringup.boot.job import Finished, Job
+from bringup.boot.plan import Plan
+from bringup.boot.preflight import Prepared, prepare
+from bringup.boot.request import BootRequest
+from bringup.boot.session import Session, runs_folder
+from bringup.boot.step import Step
+from bringup.boot.steps.console import AttachConsole, MakeReader
+from bringup.boot.steps.override import ArmOverride, NoOverride
+from bringup.boot.steps.power import SwitchOn
+from bringup.boot.steps.serve import MakeSpec, ServeImage
+from bringup.boot.steps.twin import StartTwin
+from bringup.boot.steps.watch import Watch
+from bringup.image.folder import find_image
+from bringup.image.model import Image
+from bringup.lab.inventory import Board, Lab
+from bringup.power.base import Person
+from bringup.power.open import has_override
+
+_MIB = 1 << 20
+
+
+class Display(Protocol):
+    """Shows a run while it goes on."""
+
+    def __call__(self, plan: Plan, usual_s: float | None) -> AbstractContextManager[Emit]:
+        """Return what listens to the events of this plan's run; `usual_s` is how long it took before."""
+        ...
+
+
+@dataclass(frozen=True)
+class PlannedBoot:
+    """A boot that may begin; `drift` says how the board differs from what the image was made for."""
+
+    lab: Lab
+    board: Board
+    job: Job
+    request: BootRequest
+    drift: tuple[str, ...]
+
+    @property
+    def plan(self) -> Plan:
+        """What it will do."""
+        return self.job.plan
+
+    @property
+    def usual_s(self) -> float | None:
+        """The usual time to the wanted stage, from this board's last good runs of this image."""
+        return usual_time_s(self.lab, self.plan)
+
+    def run(self, display: Display | None = None, person: Person | None = None) -> Finished:
+        """Boot the board; raises BmcBusyError when somebody holds it. How the boot ends is no exception.
+
+        `person` is whom a power driver may ask to lend a hand.
+        """
+        keep_twin = self.request.keep_twin
+        with Session(self.board, "boot", keep_twin=keep_twin, person=person) as session:
+            return run_job(self.lab, session, self.job, display)
+
+
+def run_job(lab: Lab, session: Session, job: Job, display: Display | None) -> Finished:
+    """Run one job in a folder of its own."""
+    usual_s = usual_time_s(lab, job.plan)
+    folder = session.run_folder(lab)
+    with display(job.plan, usual_s) if display else nullcontext() as listener:
+        run = job.start(session, folder, [listener] if listener else [])
+        return Finished(folder.path, run.verdict_dict(run.execute()))
+
+
+def usual_time_s(lab: Lab, plan: Plan) -> float | None:
+    """Return the usual seconds to a plan's wanted stage, None where no run of this board tells."""
+    key = str(plan.image["key"])
+    return usual_duration_s(runs_folder(lab), plan.board, plan.until, key, plan.firmware)
+
+
+def plan_boot(
+    lab: Lab,
+    board_name: str,
+    paths: Sequence[Path] = (),
+    request: BootRequest | None = None,
+    *,
+    append: str = "",
+    module_mib: int = 1,
+    config: Path | None = None,
+    allow_drift: bool = False,
+) -> PlannedBoot:
+    """Return a boot that may begin; raises what forbids it: usage, image, profile or configuration.
+
+    `paths` are a build's folder or the files of an image, none for the twin's stand-in image with a module of
+    `module_mib` MiB. `config` is the .camkes file the image was built from; where the board has drifted from
+    what it was made for, the boot is refused unless `allow_drift`. Nothing is touched and no packet sent; cpp
+    is started for a `config` written by hand.
+    """
+    request = request or BootRequest()
+    board = lab.board(board_name)
+    prepared = prepare(board, _image(board, paths, append, module_mib), request)
+    drift = _drift(board, paths, config, allow_drift)
+    steps = boot_steps(prepared, prepared.spec, overridden=has_override(board))
+    return PlannedBoot(lab, board, Job.of(prepared, steps, notes=drift), request, drift)
+
+
+def boot_steps(
+    prepared: Prepared,
+    make_spec: MakeSpec,
+    *,
+    overridden: bool,
+    readers: Sequence[MakeReader] = (),
+    twin: StartTwin | None = None,
+    before: Sequence[Step] = (),
+    until: str | None = None,
+) -> tuple[Step, ...]:
+    """Return the steps of a network boot; `before` come between the twin and the console."""
+    board, request, watch = prepared.board, prepared.request, prepared.watch
+    return (
+        *([twin or StartTwin(keep=request.keep_twin)] if board.twin else []),
+        *before,
+        AttachConsole(prepared.console_detail, steal=request.steal, readers=readers),
+        ServeImage(prepared.route, prepared.segment, make_spec),
+        ArmOverride(watch.firmware) if overridden else NoOverride(),
+        SwitchOn(prepared.limit(Stage.POWER)),
+        Watch(
+            until or str(watch.until),
+            prepared.limits,
+            vms=watch.vms,
+            spacing_s=prepared.profile.bmc.min_command_spacing_s.value,
+        ),
+    )
+
+
+def _image(board: Board, paths: Sequence[Path], append: str, module_mib: int) -> Image:
+    if paths:
+        return find_image(paths, append=append)
+    if not board.twin:
+        raise UsageError(
+            f"no image named for {board.name}, which is a real board",
+            hint=f"bringup boot {board.name} BUILD_FOLDER, or KERNEL MODULE",
+        )
+    from bringup.image.standin import standin_kernel, standin_module
+
+    return find_image([standin_kernel(), standin_module(module_mib * _MIB)], append=append)
+
+
+def _drift(board: Board, paths: Sequence[Path], config: Path | None, allow: bool) -> tuple[str, ...]:
+    if config is None and not paths:
+        return ()  # the stand-in image: it was made for no machine
+    from bringup.boot.drift import check_drift
+
+    return check_drift(board, paths, config=config, allow=allow)

@@ -1,0 +1,86 @@
+"""The two probes: what each boots, how what it saw comes back, and what it is called in a capture."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from bringup.boot.engine import Run
+from bringup.boot.preflight import Prepared, Times
+from bringup.boot.steps.console import ConsoleReader
+from bringup.console.base import Console
+from bringup.image.folder import find_image
+from bringup.image.model import Image
+from bringup.netboot.spec import ServeSpec
+from bringup.probe import firmware_report, on_board
+
+ProbeName = Literal["firmware", "linux"]
+BOTH: tuple[ProbeName, ...] = ("firmware", "linux")
+
+
+@dataclass(frozen=True, slots=True)
+class Probe:
+    """One probe.
+
+    `words` go to its command line, `view` is the name of its file in a capture, `source` that file's name in
+    the run's folder.
+    """
+
+    name: ProbeName
+    title: str
+    words: str
+    times: Times
+    view: str
+    source: str
+    part_counts: bool
+    """Whether what came of an incomplete report is worth keeping."""
+
+    def image(self) -> Image:
+        """Return what is booted; raises BringupError where it is not built or not installed."""
+        if self.name == "firmware":
+            from bringup.image.firmware_probe import firmware_probe
+
+            return find_image([firmware_probe()], append=self.words)
+        from bringup.probe.ramdisk import find_kernel, ramdisk
+
+        kernel = find_kernel()
+        return find_image([kernel.path, ramdisk(kernel)], append=self.words)
+
+    def reader(self, console: Console, run: Run) -> ConsoleReader:
+        """Return what takes this probe's report out of the console."""
+        if self.name == "firmware":
+            return firmware_report.FirmwareReport(console.write, run.take)
+        return on_board.ConsoleCapture(run.folder.path, run.take)
+
+    def spec(self, prepared: Prepared, folder: Path) -> ServeSpec:
+        """Return what is served, and what is taken back by HTTP."""
+        if self.name == "firmware":
+            return prepared.spec(folder)
+        # A secret path: it is in no plan, event or image.
+        path = on_board.new_upload_path()
+        words = on_board.ramdisk_words(prepared.segment, path, twin=prepared.board.twin)
+        return prepared.spec(folder, words=words, upload=on_board.upload_to(folder.parent, path))
+
+
+PROBES: Mapping[ProbeName, Probe] = {
+    "firmware": Probe(
+        "firmware",
+        "the firmware probe",
+        firmware_report.WORDS,
+        (firmware_report.EXPECTED_S, firmware_report.TIMEOUT_S),
+        firmware_report.NAME,
+        "console.log",
+        part_counts=True,
+    ),
+    "linux": Probe(
+        "linux",
+        "the Linux probe",
+        on_board.KERNEL_WORDS,
+        (on_board.EXPECTED_S, on_board.TIMEOUT_S),
+        "linux.tar.gz",
+        on_board.CAPTURE_NAME,
+        part_counts=False,
+    ),
+}

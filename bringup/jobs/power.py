@@ -1,0 +1,60 @@
+"""Power: asked for by anybody, changed by whoever holds the board."""
+
+from __future__ import annotations
+
+from contextlib import closing
+from dataclasses import dataclass
+from typing import Literal
+
+from bringup.base.events import Event
+from bringup.boot.place import BoardPlace
+from bringup.boot.session import Session
+from bringup.lab.inventory import Board
+from bringup.lab.lease import Holder
+from bringup.power import actions
+from bringup.power.actions import PowerResult
+from bringup.power.base import Person, PowerState
+
+PowerAction = Literal["on", "off", "soft", "cycle", "reset"]
+
+_ACTS = {
+    "on": actions.ensure_on,
+    "off": actions.ensure_off,
+    "soft": actions.soft_off,
+    "cycle": actions.cycle,
+    "reset": actions.reset,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Switched:
+    """What was done; `passed_over` is who held the board meanwhile, None where nobody did."""
+
+    result: PowerResult
+    passed_over: Holder | None
+
+
+def power_state(board: Board, person: Person | None = None) -> tuple[PowerState, str]:
+    """Return whether a board is on, as two reads in succession agree, and who says so; raises LabError."""
+    with closing(BoardPlace(board, person=person).drivers(_ignore)) as drivers:
+        return actions.confirmed_state(drivers.power), drivers.power.describe()
+
+
+def switch_power(
+    board: Board, action: PowerAction, *, force: bool = False, person: Person | None = None
+) -> Switched:
+    """Change a board's power and confirm it.
+
+    Raises BmcBusyError naming the holder when somebody else works on the board, unless `force`: then they are
+    told. Raises LabError when the power did not follow.
+    """
+    with (
+        Session(board, f"power {action}", force=force) as session,
+        closing(BoardPlace(board, person=person).drivers(_ignore)) as drivers,
+    ):
+        result = _ACTS[action](drivers.power, _ignore, session.pace)
+        return Switched(result, session.passed_over)
+
+
+def _ignore(_event: Event) -> None:
+    return

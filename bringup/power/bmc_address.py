@@ -1,0 +1,28 @@
+"""Where a board's BMC is, be it real or a twin's."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from bringup.base.errors import LabError, ProfileError
+from bringup.ipmi.client import BmcAddress
+
+if TYPE_CHECKING:
+    from bringup.lab.inventory import Board
+
+
+def bmc_address(board: Board) -> BmcAddress:
+    """Return where the board's BMC is now; raises LabError for a twin that is not up."""
+    if board.twin:
+        from bringup.twin.client import running
+
+        twin = running(board.name)
+        if twin is None:
+            raise LabError(f"the twin {board.name} is not up", hint="bringup twin up")
+        return BmcAddress(twin.bmc_address, twin.bmc_port, twin.user, twin.password)
+    if board.bmc is None:
+        raise ProfileError(
+            f"the lab file names no BMC for {board.name}",
+            hint=f"give [boards.{board.name}] `bmc = {{ address, user, password }}`",
+        )
+    return BmcAddress(board.bmc.address, board.bmc.port, board.bmc.user, board.bmc.password)

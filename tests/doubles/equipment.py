@@ -1,0 +1,250 @@
+"""A board that is not there, for runs of the whole engine in a moment: its power, override, console and
+network.
+
+`Bench` is the equipment of a run. Its clock runs `SPEED` times as fast as the real one, so that a limit of a
+minute passes in less than a second; its board does what a script says, counted in seconds from power-on.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+from bringup.base.clock import Clock
+from bringup.base.errors import BringupError
+from bringup.base.events import Emit, Event
+from bringup.boot.signals import Signals
+from bringup.lab.lease import Holder
+from bringup.netboot.spec import ServeSpec
+from bringup.power.actions import Pace
+from bringup.power.base import BootOverride, Drivers, PowerState
+
+SPEED = 40.0
+
+
+class FastClock(Clock):
+    """Runs `SPEED` times as fast."""
+
+    def __init__(self) -> None:
+        self._began_s = time.monotonic()
+
+    def now_s(self) -> float:
+        return self._began_s + (time.monotonic() - self._began_s) * SPEED
+
+    def wait(self, waiter: Callable[[float], object], seconds: float) -> None:
+        waiter(max(0.0, seconds) / SPEED)
+
+
+@dataclass(frozen=True)
+class Said:
+    """What the console says `at_s` seconds after power-on."""
+
+    at_s: float
+    text: str
+
+
+@dataclass(frozen=True)
+class Seen:
+    """What the servers see `at_s` seconds after power-on: the kind of an event and its data."""
+
+    at_s: float
+    kind: str
+    data: dict[str, Any] = field(default_factory=dict)
+    text: str = ""
+
+
+Script = Sequence[Said | Seen]
+
+
+class Bench:
+    """Equipment whose board follows `script`; `fails` names a call that raises, and what it raises."""
+
+    def __init__(
+        self,
+        script: Script = (),
+        *,
+        on: bool = False,
+        has_override: bool = True,
+        fails: dict[str, BaseException] | None = None,
+        tied: bool = True,
+    ) -> None:
+        self.script = script
+        self.clock = FastClock()
+        self.signals = Signals()
+        self.pace = Pace(
+            confirm_timeout_s=5.0,
+            change_timeout_s=5.0,
+            poll_s=0.2,
+            off_pause_s=0.5,
+            now=self.clock.now_s,
+            sleep=self.clock.sleep,
+        )
+        self.calls: list[str] = []
+        self.state = PowerState.ON if on else PowerState.OFF
+        self.override = BootOverride("none")
+        self.powered_s: float | None = None
+        self.passers_by: list[Holder] = []
+        self.place = FakePlace(self, has_override=has_override)
+        self._fails = fails or {}
+        self._tied = tied
+
+    def call(self, name: str) -> None:
+        """Note a call; raise where the test wants it to fail."""
+        self.calls.append(name)
+        if name in self._fails:
+            raise self._fails[name]
+
+    def event(self, source: Any, kind: str, text: str = "", **data: Any) -> Event:
+        return Event(source, kind, text, data, self.clock.now_s())
+
+    def due(self, kind: type[Said] | type[Seen], done: int) -> list[Any]:
+        """Return what of one kind is due and was not taken yet."""
+        if self.powered_s is None:
+            return []
+        age_s = self.clock.now_s() - self.powered_s
+        return [item for item in self.script if isinstance(item, kind) and item.at_s <= age_s][done:]
+
+    def reach(self, emit: Emit) -> FakePlace:
+        self.call("reach")
+        emit(self.event("twin", "twin.up", "started", tied=self._tied))
+        return self.place
+
+    def part(self) -> None:
+        self.call("part")
+
+    def notices(self) -> Iterator[Holder]:
+        while self.passers_by:
+            yield self.passers_by.pop()
+
+
+class FakePlace:
+    def __init__(self, bench: Bench, *, has_override: bool) -> None:
+        self._bench = bench
+        self._has_override = has_override
+
+    def exists(self) -> bool:
+        return True
+
+    def drivers(self, emit: Emit) -> Drivers:
+        override = FakeOverride(self._bench, emit) if self._has_override else None
+        return Drivers(FakePower(self._bench), override)
+
+    def console(self, emit: Emit, *, steal: bool) -> FakeConsole:
+        return FakeConsole(self._bench, emit)
+
+    @contextmanager
+    def serve(self, spec: ServeSpec, emit: Emit) -> Iterator[None]:
+        bench = self._bench
+        bench.call("serve")
+        stop = threading.Event()
+
+        def tell() -> None:
+            told = 0
+            while not stop.wait(0.002):
+                for item in bench.due(Seen, told):
+                    told += 1
+                    emit(bench.event(item.kind.split(".")[0], item.kind, item.text, **item.data))
+
+        thread = threading.Thread(target=tell)
+        thread.start()
+        try:
+            yield
+        finally:
+            stop.set()
+            thread.join()
+            bench.call("stop serving")
+
+
+class FakePower:
+    def __init__(self, bench: Bench) -> None:
+        self._bench = bench
+
+    def describe(self) -> str:
+        return "the fake"
+
+    def state(self) -> PowerState:
+        return self._bench.state
+
+    def on(self) -> None:
+        self._bench.call("on")
+        self._bench.state = PowerState.ON
+        self._bench.powered_s = self._bench.clock.now_s()
+
+    def off(self) -> None:
+        self._bench.call("off")
+        self._bench.state = PowerState.OFF
+        self._bench.powered_s = None
+
+    def reset(self) -> None:
+        self._bench.call("reset")
+
+    def soft(self) -> None:
+        self._bench.call("soft")
+
+    def close(self) -> None:
+        self._bench.call("close power")
+
+
+class FakeOverride:
+    def __init__(self, bench: Bench, emit: Emit) -> None:
+        self._bench = bench
+        self._emit = emit
+
+    def describe(self) -> str:
+        return "the fake"
+
+    def set(self, override: BootOverride) -> None:
+        self._bench.override = override
+        self._bench.call(f"override {override.device}")
+        self._emit(self._bench.event("power", "override.read", str(override), device=override.device))
+
+    def read(self) -> BootOverride:
+        self._bench.call("read override")
+        return self._bench.override
+
+
+class FakeConsole:
+    """Says what the script says; what is typed is kept in the bench's calls."""
+
+    def __init__(self, bench: Bench, emit: Emit) -> None:
+        self._bench = bench
+        self._emit = emit
+        self._said = 0
+        self.alive_s = 0.0
+
+    def describe(self) -> str:
+        return "a fake console"
+
+    def open(self, timeout_s: float) -> None:
+        self._bench.call("open console")
+
+    def read(self, timeout_s: float) -> bytes:
+        for item in self._bench.due(Said, self._said):
+            self._said += 1
+            if item.text == "GAP":
+                self._emit(self._bench.event("console", "console.gap", "2.0 s lost", seconds=2.0))
+            elif item.text == "LOST":
+                from bringup.base.errors import ConsoleLostError
+
+                raise ConsoleLostError("the fake console is lost")
+            elif item.text == "CRASH":
+                raise RuntimeError("a bug")
+            elif item.text == "FAULT":
+                raise BringupError("a fault of the tool")
+            else:
+                return str(item.text).encode()
+        self._bench.clock.sleep(timeout_s)
+        return b""
+
+    def write(self, data: bytes) -> None:
+        self._bench.call(f"typed {data!r}")
+
+    def send_break(self) -> None:
+        self._bench.call("break")
+
+    def close(self) -> None:
+        self._bench.call("close console")

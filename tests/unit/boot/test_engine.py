@@ -1,0 +1,309 @@
+"""The engine on a bench: every step entered and left, every fault a verdict, without any machine."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from bringup.base.errors import BringupError, LabError
+from bringup.base.events import Event
+from bringup.base.firmware import Firmware
+from bringup.base.stage import Stage
+from bringup.boot.folders import RunFolder
+from bringup.boot.job import Job
+from bringup.boot.preflight import prepare
+from bringup.boot.request import BootRequest
+from bringup.image.folder import find_image
+from bringup.jobs.boot import boot_steps
+from bringup.lab.inventory import twin_board
+from bringup.lab.lease import Holder
+from bringup.power.base import PowerState
+from tests.doubles.equipment import Bench, Said, Seen
+from tests.unit.boot.jobs import LOADED, WHOLE, Told, execute, image, planned
+
+pytestmark = pytest.mark.usefixtures("home")
+
+KEPT = BootRequest(keep_twin=True)
+
+
+@pytest.fixture
+def boot(in_folder: Path, tmp_path: Path) -> Callable[..., Told]:
+    def run(bench: Bench, request: BootRequest | None = None) -> Told:
+        return execute(planned(in_folder, request).job, bench, tmp_path / "runs")
+
+    return run
+
+
+def test_what_the_plan_says_is_what_is_done(boot: Callable[..., Told], in_folder: Path) -> None:
+    told = boot(Bench(WHOLE))
+    assert (told.verdict["verdict"], told.verdict["stage"]) == ("ok", "user-space")
+    assert told.begun == [step.title for step in planned(in_folder).plan.steps]
+    assert [title for title, state in told.steps if state == "done"] == told.begun
+
+
+def test_every_byte_and_every_event_is_kept(boot: Callable[..., Told]) -> None:
+    told = boot(Bench(WHOLE))
+    assert b"dropped to user space" in (told.folder / "console.log").read_bytes()
+    recorded = [(event.kind, event.text) for event in RunFolder(told.folder).events()]
+    assert recorded == [(event.kind, event.text) for event in told.events]
+    for name in ("plan.json", "image.json", "profile.json", "verdict.json"):
+        assert RunFolder(told.folder).read_json(name)
+
+
+def test_the_board_is_switched_from_a_known_state(boot: Callable[..., Told]) -> None:
+    off, on = Bench(WHOLE), Bench(WHOLE, on=True)
+    boot(off)
+    boot(on)
+    switched = [call for call in off.calls if call in ("on", "off", "reset")]
+    assert switched == ["on"]
+    assert [call for call in on.calls if call in ("on", "off", "reset")] == ["off", "on"]
+
+
+def test_what_was_begun_is_left_in_reverse_order(boot: Callable[..., Told]) -> None:
+    bench = Bench(WHOLE)
+    boot(bench)
+    ends = [c for c in bench.calls if c in ("stop serving", "close console", "override none", "part")]
+    assert ends == ["override none", "stop serving", "close console", "part"]
+    assert bench.calls[-1] == "close power"
+
+
+def test_a_twin_that_is_kept_is_not_ended(boot: Callable[..., Told]) -> None:
+    bench = Bench(WHOLE, tied=False)
+    told = boot(bench, KEPT)
+    assert "part" in bench.calls  # the equipment keeps what it was told to keep
+    assert not [title for title in told.begun if "end the twin" in title]
+
+
+@pytest.mark.parametrize(
+    ("call", "left"),
+    [
+        ("reach", []),
+        ("open console", ["close console"]),
+        ("serve", ["close console"]),
+        ("override network", ["close console", "stop serving"]),
+        ("on", ["close console", "stop serving", "override none"]),
+    ],
+)
+def test_a_step_that_fails_is_the_verdict_and_all_before_it_are_left(
+    boot: Callable[..., Told], call: str, left: list[str]
+) -> None:
+    bench = Bench(WHOLE, fails={call: LabError(f"{call} does not work", hint="mend it")})
+    told = boot(bench)
+    assert (told.verdict["verdict"], told.verdict["cause"]) == ("lab", f"{call} does not work")
+    assert told.verdict["causes"] == [{"cause": "", "fix": "mend it"}]
+    for each in left:
+        assert each in bench.calls
+    assert [state for _, state in told.steps].count("failed") == 1
+    assert len(told.begun) == len([state for _, state in told.steps if state != "begin"])
+
+
+@pytest.mark.parametrize("call", ["reach", "open console", "serve", "override network", "on"])
+def test_a_person_who_interrupts_a_step_learns_how_the_board_is_left(
+    boot: Callable[..., Told], call: str
+) -> None:
+    bench = Bench(WHOLE, fails={call: KeyboardInterrupt()}, tied=False)
+    told = boot(bench, KEPT)
+    assert (told.verdict["verdict"], told.verdict["exit_code"]) == ("interrupted", 130)
+    cause = told.verdict["cause"]
+    if call == "on":
+        assert "e300 is being switched (on), no boot override is set" in cause
+        assert told.verdict["causes"] == [{"cause": "", "fix": "bringup power e300 status"}]
+    elif call == "override network":
+        # It was set when the person interrupted, and is cleared all the same.
+        assert "its power was not touched, no boot override is set" in cause
+        assert bench.override.device == "none"
+    else:
+        assert "its power was not touched, the boot override was not touched" in cause
+
+
+def test_an_interrupt_while_watching_leaves_the_board_on(boot: Callable[..., Told]) -> None:
+    bench = Bench(LOADED, tied=False)
+
+    def stop() -> None:
+        while bench.powered_s is None:
+            time.sleep(0.005)
+        time.sleep(0.1)
+        import _thread
+
+        _thread.interrupt_main()
+
+    thread = threading.Thread(target=stop)
+    thread.start()
+    told = boot(bench, KEPT)
+    thread.join()
+    assert told.verdict["verdict"] == "interrupted"
+    assert told.verdict["cause"].startswith("interrupted; e300 is on, no boot override is set")
+
+
+def test_a_tied_twin_ends_with_an_interrupted_boot(boot: Callable[..., Told]) -> None:
+    told = boot(Bench(WHOLE, fails={"on": KeyboardInterrupt()}))
+    assert "the twin that this boot started is ended" in told.verdict["cause"]
+    assert told.verdict["causes"] == []
+
+
+def test_silence_is_judged_by_the_profiles_limits(boot: Callable[..., Told]) -> None:
+    told = boot(Bench())
+    assert (told.verdict["code"], told.verdict["missing"]) == ("no-sign-of-life", "firmware")
+    waits = [event for event in told.events if event.kind == "run.waiting"]
+    assert [event.data["stage"] for event in waits][:2] == ["power", "firmware"]
+    assert waits[1].data["timeout_s"] == 20.0
+
+
+def test_a_fatal_line_ends_the_wait_at_once(boot: Callable[..., Told]) -> None:
+    told = boot(Bench([*LOADED, Said(2.2, "vt-x: feature locked\r\n")]))
+    assert (told.verdict["verdict"], told.verdict["code"]) == ("profile", "vtx-locked")
+
+
+def test_a_board_that_goes_off_is_not_a_slow_one(boot: Callable[..., Told]) -> None:
+    bench = Bench(LOADED)
+
+    def pull_the_plug() -> None:
+        while bench.powered_s is None:
+            time.sleep(0.005)
+        time.sleep(0.05)
+        bench.state = PowerState.OFF
+
+    thread = threading.Thread(target=pull_the_plug)
+    thread.start()
+    told = boot(bench)
+    thread.join()
+    assert "went off while it was booting" in told.verdict["cause"]
+
+
+def test_a_file_that_changed_while_it_was_served_is_the_images_fault(boot: Callable[..., Told]) -> None:
+    changed = Seen(1.5, "http.error", {"code": "file-changed"}, "kernel changed while it was served")
+    told = boot(Bench([*LOADED[:4], changed]))
+    assert (told.verdict["verdict"], told.verdict["cause"]) == ("image", "kernel changed while it was served")
+
+
+def test_servers_that_end_are_told(boot: Callable[..., Told]) -> None:
+    lost = Seen(1.3, "run.servers_lost", {"reason": "killed"}, "the servers ended by themselves")
+    told = boot(Bench([*LOADED[:4], lost]))
+    assert told.verdict["code"] == "servers-lost"
+
+
+def test_a_gap_is_marked_in_the_log_and_does_not_end_the_boot(boot: Callable[..., Told]) -> None:
+    told = boot(Bench([*WHOLE[:-1], Said(2.1, "GAP"), WHOLE[-1]]))
+    assert told.verdict["verdict"] == "ok"
+    assert b"2.0 s" in (told.folder / "console.log").read_bytes()
+
+
+def test_a_console_that_is_lost_for_good_is_told_and_the_servers_go_on(boot: Callable[..., Told]) -> None:
+    told = boot(Bench([*LOADED[:-1], Said(1.9, "LOST")]))
+    assert "console.lost" in told.kinds("console")
+    assert told.verdict["code"] == "console-lost"
+
+
+@pytest.mark.parametrize(
+    ("text", "cause"),
+    [("FAULT", "a fault of the tool"), ("CRASH", "reading the console failed: RuntimeError: a bug")],
+)
+def test_what_breaks_in_the_reading_thread_ends_the_boot(
+    boot: Callable[..., Told], text: str, cause: str
+) -> None:
+    told = boot(Bench([*LOADED, Said(2.1, text)]))
+    assert (told.verdict["verdict"], told.verdict["cause"]) == ("tool", cause)
+
+
+def test_an_override_that_cannot_be_cleared_is_told_and_changes_no_verdict(boot: Callable[..., Told]) -> None:
+    bench = Bench(WHOLE, fails={"read override": LabError("the BMC is silent")})
+    told = boot(bench)
+    assert told.verdict["verdict"] == "ok"
+    left = next(event for event in told.events if event.kind == "override.left")
+    assert left.text == "could not clear the boot override: the BMC is silent"
+
+
+def test_who_passes_over_the_lease_becomes_an_event_of_the_run(boot: Callable[..., Told]) -> None:
+    bench = Bench(WHOLE)
+    bench.passers_by.append(Holder("maria", 4711, "power off", 0.0))
+    told = boot(bench)
+    (passed,) = [event for event in told.events if event.kind == "run.passed_over"]
+    assert passed.text == "maria (process 4711) acts on this board all the same: power off"
+
+
+def test_a_full_disk_ends_the_boot_and_keeps_the_verdict_for_the_person(
+    in_folder: Path, tmp_path: Path
+) -> None:
+    job = planned(in_folder).job
+    folder = RunFolder.create(tmp_path / "runs")
+    bench = Bench(WHOLE)
+    run = job.start(bench, folder)
+    (folder.path / "events.ndjson").symlink_to("/dev/full")
+    verdict = run.execute()
+    assert (verdict.kind, verdict.exit_code) == ("lab", 10)
+    assert "cannot write into the run folder" in verdict.cause
+
+
+def test_uefi_asks_for_an_efi_boot(boot: Callable[..., Told]) -> None:
+    bench = Bench(WHOLE, fails={"on": LabError("far enough")})
+    told = boot(bench, BootRequest(firmware=Firmware.UEFI))
+    assert "boot override: network, once, UEFI; read back" in told.begun
+    read = next(event for event in told.events if event.kind == "override.read")
+    assert read.text == "network once, UEFI on"
+
+
+def test_a_driver_without_an_override_is_said_and_the_first_packet_is_awaited(
+    in_folder: Path, tmp_path: Path
+) -> None:
+    prepared = prepare(twin_board("e300"), find_image(image(in_folder)), BootRequest())
+    job = Job.of(prepared, boot_steps(prepared, prepared.spec, overridden=False))
+    titles = [step.title for step in job.plan.steps]
+    assert any(title.startswith("no boot override can be set") for title in titles)
+    assert not any("clear a boot override" in title for title in titles)
+    bench = Bench(WHOLE, has_override=False)
+    told = execute(job, bench, tmp_path / "runs")
+    assert told.begun == titles
+    assert told.verdict["verdict"] == "ok"
+    assert not [call for call in bench.calls if "override" in call]
+
+
+def test_events_of_a_run_are_in_the_order_of_its_clock(boot: Callable[..., Told]) -> None:
+    told = boot(Bench(WHOLE))
+    own = [event.at_s for event in told.events if event.source == "run"]
+    assert own == sorted(own)
+
+
+def test_until_a_later_stage_waits_for_it(boot: Callable[..., Told]) -> None:
+    told = boot(Bench(WHOLE), BootRequest(until=Stage.LOGIN))
+    assert told.verdict["verdict"] != "ok"
+    assert told.verdict["missing"] == "login"
+
+
+def test_a_step_without_a_verdict_is_a_fault_of_the_tool(in_folder: Path, tmp_path: Path) -> None:
+    from dataclasses import replace
+
+    job = planned(in_folder).job
+    blind = replace(job, steps=job.steps[:-1])
+    with pytest.raises(AssertionError, match="watches"):
+        execute(blind, Bench(WHOLE), tmp_path / "runs")
+
+
+def test_two_boards_boot_side_by_side(in_folder: Path, tmp_path: Path) -> None:
+    ends: list[Any] = []
+
+    def one(number: int) -> None:
+        folder = tmp_path / str(number)
+        folder.mkdir()
+        ends.append(execute(planned(folder).job, Bench(WHOLE), folder / "runs").verdict["verdict"])
+
+    threads = [threading.Thread(target=one, args=(number,)) for number in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert ends == ["ok"] * 4
+
+
+def test_faults_of_listeners_are_not_swallowed(in_folder: Path, tmp_path: Path) -> None:
+    def broken(_event: Event) -> None:
+        raise BringupError("the display broke")
+
+    job = planned(in_folder).job
+    run = job.start(Bench(WHOLE), RunFolder.create(tmp_path / "runs"), [broken])
+    with pytest.raises(BringupError, match="the display broke"):
+        run.execute()

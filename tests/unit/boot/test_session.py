@@ -1,0 +1,186 @@
+"""One way to a board: whoever works on it is named to all others, and nobody acts behind their back."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+
+import pytest
+
+from bringup.base.errors import BmcBusyError, LabError
+from bringup.boot.session import Session
+from bringup.boot.signals import Signals
+from bringup.lab.inventory import load_lab, twin_board
+from bringup.lab.lease import Lease
+
+pytestmark = pytest.mark.usefixtures("home")
+
+BOARD = twin_board("e300")
+
+_WORK = """
+import sys, time
+from bringup.base.errors import BmcBusyError
+from bringup.boot.session import Session
+from bringup.lab.inventory import twin_board
+
+while time.time() < float(sys.argv[1]):
+    pass
+try:
+    with Session(twin_board("e300"), "boot"):
+        print("held", flush=True)
+        time.sleep(0.5)
+except BmcBusyError as error:
+    print(error.message, flush=True)
+"""
+
+
+def test_of_several_processes_that_race_one_works_and_the_others_learn_who(home: Path) -> None:
+    at_s = time.time() + 3.0  # they import first, and come to the lease together
+    racers = [
+        subprocess.Popen([sys.executable, "-c", _WORK, str(at_s)], stdout=subprocess.PIPE, text=True)
+        for _ in range(6)
+    ]
+    said = {racer.pid: racer.communicate(timeout=60)[0].strip() for racer in racers}
+    winners = [pid for pid, text in said.items() if text == "held"]
+    assert len(winners) == 1, said
+    refused = [text for text in said.values() if text != "held"]
+    assert len(refused) == 5
+    for text in refused:
+        assert text.startswith("the board e300 is held by ")
+        assert f"(process {winners[0]}, boot, for 0 min)" in text
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["boot", "e300"],
+        ["probe-pci", "e300"],
+        ["power", "e300", "on"],
+        ["power", "e300", "off"],
+        ["power", "e300", "cycle"],
+        ["power", "e300", "reset"],
+        ["power", "e300", "soft"],
+        ["console", "e300"],
+        ["twin", "down"],
+    ],
+)
+def test_every_command_that_acts_on_a_held_board_is_refused_with_the_holders_name(
+    home: Path, in_folder: Path, words: list[str]
+) -> None:
+    with Session(BOARD, "boot"):
+        done = subprocess.run(
+            [sys.executable, "-m", "bringup", *words],
+            cwd=in_folder,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            timeout=120,
+            check=False,
+        )
+    assert done.returncode == 10, done.stderr
+    assert "is held by" in done.stderr
+    assert f"(process {os.getpid()}, boot" in done.stderr
+
+
+@pytest.mark.parametrize("words", [["power", "e300", "status"], ["console", "e300", "--listen"]])
+def test_what_disturbs_nobody_needs_no_lease(home: Path, in_folder: Path, words: list[str]) -> None:
+    with Session(BOARD, "boot"):
+        done = subprocess.run(
+            [sys.executable, "-m", "bringup", *words],
+            cwd=in_folder,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
+        )
+    assert "the twin e300 is not up" in done.stderr  # it came as far as the board itself
+
+
+def test_who_forces_is_told_to_the_holder(home: Path) -> None:
+    with Session(BOARD, "boot") as holder:
+        assert list(holder.notices()) == []
+        with Session(BOARD, "power off", force=True) as forced:
+            assert forced.passed_over is not None
+            assert (forced.passed_over.pid, forced.passed_over.purpose) == (os.getpid(), "boot")
+        (notice,) = holder.notices()
+        assert (notice.pid, notice.purpose) == (os.getpid(), "power off")
+        assert list(holder.notices()) == []
+        # Whoever forced holds nothing: the next one is refused in the first one's name.
+        with pytest.raises(BmcBusyError, match=", boot,"):
+            Session(BOARD, "probe").__enter__()
+
+
+def test_force_on_a_free_board_is_an_ordinary_lease(home: Path) -> None:
+    with Session(BOARD, "power off", force=True) as session:
+        assert session.passed_over is None
+        with pytest.raises(BmcBusyError, match=", power off,"):
+            Session(BOARD, "boot").__enter__()
+
+
+def test_boards_of_one_bmc_are_one_board_for_everybody(tmp_path: Path, home: Path) -> None:
+    locks = tmp_path / "locks"
+    locks.mkdir()
+    with (
+        Lease("one", "boot", bmc="10.0.0.17:623", host_locks=locks),
+        pytest.raises(BmcBusyError),
+    ):
+        Lease("other", "boot", bmc="10.0.0.17:623", host_locks=locks).__enter__()
+
+
+def test_a_torn_notice_waits_for_its_rest(home: Path) -> None:
+    with Session(BOARD, "boot") as holder:
+        (path,) = home.rglob("lease-e300.json")
+        with path.open("ab") as file:
+            file.write(b'{"who": "maria", "pid": 1, "purpose"')
+            file.flush()
+            assert list(holder.notices()) == []
+            file.write(b': "power off", "since": 0}\nrubbish\n')
+        (notice,) = holder.notices()
+        assert notice.who == "maria"
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_every_ending_signal_interrupts_and_is_restored(number: signal.Signals) -> None:
+    before = signal.getsignal(number)
+    with Signals() as signals:
+        with pytest.raises(KeyboardInterrupt):
+            os.kill(os.getpid(), number)
+            time.sleep(5)
+        signals.ignore()
+        os.kill(os.getpid(), number)
+        signals.heed()
+        with pytest.raises(KeyboardInterrupt):
+            os.kill(os.getpid(), number)
+            time.sleep(5)
+    assert signal.getsignal(number) == before
+
+
+def test_in_another_thread_signals_are_left_alone() -> None:
+    before = [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)]
+    faults: list[Exception] = []
+
+    def work() -> None:
+        try:
+            with Signals() as signals:
+                signals.ignore()
+        except Exception as fault:  # noqa: BLE001
+            faults.append(fault)
+
+    thread = threading.Thread(target=work)
+    thread.start()
+    thread.join()
+    assert not faults
+    assert [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)] == before
+
+
+def test_a_session_that_could_not_begin_leaves_nothing(home: Path, in_folder: Path) -> None:
+    with Session(BOARD, "boot"), pytest.raises(LabError):
+        Session(BOARD, "probe").__enter__()
+    with Session(BOARD, "probe") as session:
+        assert session.run_folder(load_lab(in_folder)).path.is_dir()
