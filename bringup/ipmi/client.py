@@ -38,12 +38,13 @@ T = TypeVar("T")
 
 @dataclass(frozen=True)
 class BmcAddress:
-    """Where a BMC listens (UDP) and who logs in."""
+    """Where a BMC listens (UDP), who logs in, and by which cipher suites, in the order to try (17 or 3)."""
 
     address: str
     port: int
     user: str
     password: Secret = field(repr=False)
+    suites: tuple[int, ...] = (17, 3)
 
     def __str__(self) -> str:
         return f"the BMC at {self.address} port {self.port}"
@@ -147,6 +148,7 @@ class IpmiClient:
         self._spacing_s = spacing_s
         self._free_at_s = 0.0
         self._session: Session | None = None
+        self._suites = bmc.suites
         self._lock = threading.RLock()
 
     def __enter__(self) -> IpmiClient:
@@ -161,7 +163,9 @@ class IpmiClient:
         """Return the session, logging in if there is none; raises LabError and its subclasses."""
         with self._lock:
             if self._session is None or self._session.broken:
-                self._session = _login(self.bmc, timeout_s)
+                self._session = session = _login(self.bmc, timeout_s, self._suites)
+                # A suite that a BMC is silent to costs seconds: the one that worked comes first from now on.
+                self._suites = tuple(sorted(self.bmc.suites, key=lambda suite: suite != session.suite))
             return self._session
 
     def exchange(
@@ -204,7 +208,7 @@ class IpmiClient:
         self._free_at_s = time.monotonic() + self._spacing_s
 
 
-def _login(bmc: BmcAddress, timeout_s: float) -> Session:
+def _login(bmc: BmcAddress, timeout_s: float, suites: tuple[int, ...]) -> Session:
     from bringup.ipmi.session import Session
 
     user, password = _credentials(bmc)
@@ -219,7 +223,13 @@ def _login(bmc: BmcAddress, timeout_s: float) -> Session:
                 outcome.set_result(None if "success" in result else str(result.get("error") or "timeout"))
 
         session = Session(
-            bmc=address, userid=user, password=password, port=bmc.port, onlogon=on_logon, keepalive=False
+            suites=suites,
+            bmc=address,
+            userid=user,
+            password=password,
+            port=bmc.port,
+            onlogon=on_logon,
+            keepalive=False,
         )
         pump().add_session(session)
         return session
@@ -234,7 +244,7 @@ def _login(bmc: BmcAddress, timeout_s: float) -> Session:
         return session
     heard = session.heard
     pump().submit(session.end)
-    raise login_failure(error, where=str(bmc), user=bmc.user, heard=heard)
+    raise login_failure(error, where=str(bmc), user=bmc.user, heard=heard, suites=bmc.suites)
 
 
 def _credentials(bmc: BmcAddress) -> tuple[bytes, bytes]:

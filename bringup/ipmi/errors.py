@@ -6,6 +6,7 @@ IPMI 2.0 table 13-15; completion codes are those of IPMI 2.0 table 5-2.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from bringup.base.errors import AuthenticationError, BmcBusyError, BmcTimeoutError, CipherError, LabError
@@ -26,7 +27,7 @@ _WRONG_USER = _Meaning(AuthenticationError, "{where} does not know the user {use
 _WRONG_PASSWORD = _Meaning(AuthenticationError, "{where} refused the password of user {user}", _CHECK_USER)
 _NO_CIPHER = _Meaning(
     CipherError,
-    "{where} accepts neither cipher suite 17 nor 3, the two that are safe",
+    "{where} {suites}",
     "enable suite 17 or 3 in the BMC's LAN settings (ipmitool lan print 1 lists them)",
 )
 _FULL = _Meaning(
@@ -96,10 +97,12 @@ _CODES = {
 }
 
 
-def login_failure(message: str | None, *, where: str, user: str, heard: bool) -> LabError:
+def login_failure(
+    message: str | None, *, where: str, user: str, heard: bool, suites: Sequence[int] = (17, 3)
+) -> LabError:
     """Return the error for a login that ended with pyghmi's `message`; None stands for no message at all.
 
-    `heard` says whether the BMC answered anything before that.
+    `heard` says whether the BMC answered anything before that, `suites` which cipher suites were tried.
     """
     text = message or "timeout"
     meaning = next((meaning for part, meaning in _LOGIN if part in text), None)
@@ -107,7 +110,14 @@ def login_failure(message: str | None, *, where: str, user: str, heard: bool) ->
         return LabError(f"{where} refused the login of user {user}: {text}", hint=_CHECK_USER)
     if meaning is _SILENT and heard:
         meaning = _LOGIN_BROKEN
-    return meaning.kind(meaning.sentence.format(where=where, user=user), hint=meaning.hint)
+    told = meaning.sentence.format(where=where, user=user, suites=_none_of(suites))
+    return meaning.kind(told, hint=meaning.hint)
+
+
+def _none_of(suites: Sequence[int]) -> str:
+    if len(suites) == 1:
+        return f"does not accept cipher suite {suites[0]}, the only one that was tried"
+    return f"accepts neither cipher suite {' nor '.join(map(str, suites))}, the two that are safe"
 
 
 def no_answer(what: str, *, where: str, waited_s: float) -> BmcTimeoutError:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import contextlib
 import socket
 import struct
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from pyghmi.exceptions import PyghmiException
@@ -22,6 +22,14 @@ _PRIVILEGE_REFUSED = (0x80, 0x81)  # Set Session Privilege Level, IPMI 2.0 22.18
 # BMCs end a session after 60 s without a packet (IPMI 2.0 6.12.15).
 _IDLE_LIMIT_S = 25.0
 
+# Cipher suites (IPMI 2.0 table 22-20): the bits of pyghmi's hash, and the numbers of the authentication,
+# integrity and confidentiality algorithms that are asked for and have to be granted.
+_SUITES = {17: (256, (3, 4, 1)), 3: (1, (1, 1, 1))}
+_GRANTED_AT = (16, 24, 32)  # in the answer to Open Session, IPMI 2.0 table 13-10
+_NO_SUITE_MATCH = 0x11
+# Packets of a login with one suite that may go unanswered before the next suite is tried.
+_SILENCES_MAX = 2
+
 # What pyghmi lets escape while it takes a packet apart that does not fit the protocol.
 _MALFORMED = (struct.error, ValueError, LookupError, TypeError, NotImplementedError, PyghmiException)
 
@@ -33,9 +41,18 @@ class Session(library.Session):  # type: ignore[misc]  # pyghmi carries no types
 
     `onlogon` is called with `{"success": True}` or `{"error": text}`. An idle session logs itself out after
     about 25 s (`keepalive=False`); `broken` then is true, as it is after every failure.
+
+    `suites` are tried in this order: the next one when the BMC refuses a suite, grants another than the one
+    asked for, or leaves it without an answer. pyghmi alone would know 17 then 3, and only refusals.
     """
 
     privlevel: int
+
+    def __init__(self, *, suites: Sequence[int], **login: Any) -> None:
+        self._untried = list(suites)
+        self.suite = self._untried.pop(0)
+        self._silences = 0
+        super().__init__(**login)
 
     def __new__(cls, *_args: Any, **_keywords: Any) -> Session:
         """Make a session of its own; pyghmi would hand out one that somebody else may log out.
@@ -104,6 +121,42 @@ class Session(library.Session):  # type: ignore[misc]  # pyghmi carries no types
         self.pendingpayloads.clear()
         with contextlib.suppress(PyghmiException):
             self._mark_broken("closed")
+
+    def _initsession(self) -> None:
+        super()._initsession()
+        self.attemptedhash, _ = _SUITES[self.suite]
+
+    def _got_rmcp_response(self, data: bytearray) -> None:
+        if self.sessioncontext != "OPENSESSION" or data[0] != self.rmcptag:
+            return
+        status = data[1] or (0 if self._is_granted(data) else _NO_SUITE_MATCH)
+        if not status:
+            super()._got_rmcp_response(data)
+        elif self._take_next_suite():
+            self._open_rmcpplus_request()
+        else:
+            self.onlogon({"error": library.constants.rmcp_codes.get(status, f"RMCP+ status {status:#04x}")})
+
+    def _is_granted(self, data: bytearray) -> bool:
+        _, wanted = _SUITES[self.suite]
+        return tuple(data[at] & 0x3F for at in _GRANTED_AT) == wanted
+
+    def _relog(self) -> None:
+        # pyghmi asks twice to open a session, and once for each later step, before it begins again.
+        if self.sessioncontext in ("OPENSESSION", "EXPECTINGRAKP2"):
+            self._silences += _SILENCES_MAX if self.sessioncontext == "OPENSESSION" else 1
+        if self._silences >= _SILENCES_MAX:
+            self._take_next_suite()
+        super()._relog()
+
+    def _take_next_suite(self) -> bool:
+        """Turn to the next suite of the order; False when there is none left."""
+        if not self._untried:
+            return False
+        self.suite = self._untried.pop(0)
+        self.attemptedhash, _ = _SUITES[self.suite]
+        self._silences = 0
+        return True
 
     def _req_priv_level(self) -> None:
         # pyghmi's own waits for the answer here, and now and then misses it for half a second.

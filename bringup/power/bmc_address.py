@@ -13,16 +13,17 @@ if TYPE_CHECKING:
 
 def bmc_address(board: Board) -> BmcAddress:
     """Return where the board's BMC is now; raises LabError for a twin that is not up."""
+    suites = board.profile.bmc.cipher_order.value
     if board.twin:
         from bringup.twin.client import running
 
         twin = running(board.name)
         if twin is None:
             raise LabError(f"the twin {board.name} is not up", hint="bringup twin up")
-        return BmcAddress(twin.bmc_address, twin.bmc_port, twin.user, twin.password)
+        return BmcAddress(twin.bmc_address, twin.bmc_port, twin.user, twin.password, suites)
     if board.bmc is None:
         raise ProfileError(
             f"the lab file names no BMC for {board.name}",
             hint=f"give [boards.{board.name}] `bmc = {{ address, user, password }}`",
         )
-    return BmcAddress(board.bmc.address, board.bmc.port, board.bmc.user, board.bmc.password)
+    return BmcAddress(board.bmc.address, board.bmc.port, board.bmc.user, board.bmc.password, suites)

@@ -98,7 +98,7 @@ class BmcFacts(_Model):
     kcs_port: Fact[IoPort]
     lan_channel: Fact[Annotated[int, Field(ge=0, le=15)]]
     admin_user_id: Fact[Annotated[int, Field(ge=1, le=63)]]
-    cipher_order: Fact[Many[Byte]]
+    cipher_order: Fact[Annotated[Many[Literal[3, 17]], Field(min_length=1)]]
     min_command_spacing_s: Fact[Annotated[float, Field(ge=0, le=60)]]
     boot_flag_expiry_s: Fact[Seconds]
     stop_boot_flag_expiry: Fact[Many[Byte]]

@@ -34,7 +34,7 @@ from bringup.power.base import BootOverride, PowerState
 from bringup.power.boot_flags import BootQuirks
 from bringup.power.drivers.ipmi import Chassis, IpmiOverride, IpmiPower
 from tests.doubles.fake_bmc import burst
-from tests.doubles.servers import FakeBmc, NoCipher, Server, ipmi_sim, virtual_bmc
+from tests.doubles.servers import DeafToSuite, FakeBmc, NoCipher, Server, ipmi_sim, virtual_bmc
 from tests.twin.helpers import Cli, wait_for
 
 pytestmark = pytest.mark.slow
@@ -194,6 +194,44 @@ def test_credentials_that_ipmi_cannot_carry_are_not_sent() -> None:
 def test_both_safe_suites(suites: tuple[int, ...]) -> None:
     with virtual_bmc(suites=suites) as bmc:
         assert chassis_status(address(bmc))
+
+
+@pytest.mark.parametrize(("offered", "order", "taken"), [
+    ((3, 17), (17, 3), 17),
+    ((3, 17), (3, 17), 3),
+    ((3,), (17, 3), 3),
+    ((17,), (3, 17), 17),
+])  # fmt: skip
+def test_suites_are_tried_in_the_boards_order(
+    offered: tuple[int, ...], order: tuple[int, ...], taken: int
+) -> None:
+    with virtual_bmc(suites=offered) as bmc, IpmiClient(address(bmc, suites=order)) as client:
+        assert client.login().suite == taken
+
+
+def test_a_simulator_that_refuses_suite_17_is_spoken_to_by_suite_3(tmp_path: Path) -> None:
+    with ipmi_sim(tmp_path) as bmc:
+        with IpmiClient(address(bmc)) as client:
+            assert client.login().suite == 3
+        with pytest.raises(CipherError, match="does not accept cipher suite 17, the only one"):
+            chassis_status(address(bmc, suites=(17,)))
+
+
+@pytest.mark.parametrize("payload_type", [DeafToSuite.OPEN, DeafToSuite.RAKP1])
+def test_a_bmc_that_is_silent_to_a_suite_is_asked_by_the_next_and_later_logins_do_not_wait(
+    payload_type: int,
+) -> None:
+    with virtual_bmc() as bmc:
+        deaf = DeafToSuite(bmc, payload_type)
+        try:
+            with IpmiClient(address(deaf.address)) as client:
+                assert client.login().suite == 3
+                assert deaf.dropped == 2
+                client.close()
+                assert seconds_of(client.login) < 0.5
+                assert deaf.dropped == 2
+        finally:
+            deaf.close()
 
 
 def test_a_lesser_user_gets_what_it_may_do() -> None:

@@ -48,6 +48,14 @@ def test_login_messages(message: str, kind: type[LabError], words: str) -> None:
     assert error.exit_code == 10
 
 
+def test_the_suites_that_were_tried_are_named() -> None:
+    message = "No Cipher suite match with proposed security algorithms"
+    error = login_failure(message, where=WHERE, user="ADMIN", heard=True, suites=(17,))
+    assert error.message == f"{WHERE} does not accept cipher suite 17, the only one that was tried"
+    error = login_failure(message, where=WHERE, user="ADMIN", heard=True, suites=(3, 17))
+    assert "neither cipher suite 3 nor 17" in error.message
+
+
 @pytest.mark.parametrize("message", [None, "", "timeout"])
 def test_no_message_from_a_bmc_never_heard_is_no_answer(message: str | None) -> None:
     error = failure(message, heard=False)
