@@ -1,3 +1,112 @@
-"""Bring-up and provisioning of seL4 boards: power, console, network boot, verdicts, and a virtual board."""
+"""Bring-up and provisioning of seL4 boards: power, console, network boot, verdicts, and a virtual board.
+
+This module is the public Python API, which the command line uses, too; docs/api.md shows it at work.
+Everything is imported when it is first used.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
 
 __version__ = "0.1.0"
+
+if TYPE_CHECKING:
+    from bringup.base.errors import BringupError as BringupError
+    from bringup.base.errors import ImageError as ImageError
+    from bringup.base.errors import InterruptedRunError as InterruptedRunError
+    from bringup.base.errors import LabError as LabError
+    from bringup.base.errors import ProfileError as ProfileError
+    from bringup.base.errors import UsageError as UsageError
+    from bringup.base.events import Event as Event
+    from bringup.base.firmware import Firmware as Firmware
+    from bringup.base.stage import Stage as Stage
+    from bringup.boot.folders import RunFolder as RunFolder
+    from bringup.boot.folders import find_run as find_run
+    from bringup.boot.folders import list_runs as list_runs
+    from bringup.boot.job import Finished as Finished
+    from bringup.boot.plan import Plan as Plan
+    from bringup.boot.request import BootRequest as BootRequest
+    from bringup.boot.session import Session as Session
+    from bringup.boot.session import runs_folder as runs_folder
+    from bringup.camkes.app.build import read_build as read_build
+    from bringup.camkes.app.load import load_application as load_application
+    from bringup.jobs.boot import PlannedBoot as PlannedBoot
+    from bringup.jobs.boot import plan_boot as plan_boot
+    from bringup.jobs.capture.job import CaptureRequest as CaptureRequest
+    from bringup.jobs.capture.job import OnBoard as OnBoard
+    from bringup.jobs.capture.job import PlannedCapture as PlannedCapture
+    from bringup.jobs.capture.job import plan_capture as plan_capture
+    from bringup.jobs.console import attached_console as attached_console
+    from bringup.jobs.power import Switched as Switched
+    from bringup.jobs.power import power_state as power_state
+    from bringup.jobs.power import switch_power as switch_power
+    from bringup.lab.captures import latest_capture as latest_capture
+    from bringup.lab.inventory import Board as Board
+    from bringup.lab.inventory import Lab as Lab
+    from bringup.lab.inventory import load_lab as load_lab
+    from bringup.pci.assessment import Assessment as Assessment
+    from bringup.pci.capture.open import open_capture as open_capture
+    from bringup.pci.capture.open import open_local as open_local
+    from bringup.pci.model import Machine as Machine
+    from bringup.profile.load import load_profile as load_profile
+    from bringup.rules.assess import assess as assess
+    from bringup.rules.check import check as check
+
+# name -> the module where it lives
+_PLACES: dict[str, str] = {
+    "Assessment": "pci.assessment",
+    "Board": "lab.inventory",
+    "BootRequest": "boot.request",
+    "BringupError": "base.errors",
+    "CaptureRequest": "jobs.capture.job",
+    "Event": "base.events",
+    "Finished": "boot.job",
+    "Firmware": "base.firmware",
+    "ImageError": "base.errors",
+    "InterruptedRunError": "base.errors",
+    "Lab": "lab.inventory",
+    "LabError": "base.errors",
+    "Machine": "pci.model",
+    "OnBoard": "jobs.capture.job",
+    "Plan": "boot.plan",
+    "PlannedBoot": "jobs.boot",
+    "PlannedCapture": "jobs.capture.job",
+    "ProfileError": "base.errors",
+    "RunFolder": "boot.folders",
+    "Session": "boot.session",
+    "Stage": "base.stage",
+    "Switched": "jobs.power",
+    "UsageError": "base.errors",
+    "assess": "rules.assess",
+    "attached_console": "jobs.console",
+    "check": "rules.check",
+    "find_run": "boot.folders",
+    "latest_capture": "lab.captures",
+    "list_runs": "boot.folders",
+    "load_application": "camkes.app.load",
+    "load_lab": "lab.inventory",
+    "load_profile": "profile.load",
+    "open_capture": "pci.capture.open",
+    "open_local": "pci.capture.open",
+    "plan_boot": "jobs.boot",
+    "plan_capture": "jobs.capture.job",
+    "power_state": "jobs.power",
+    "read_build": "camkes.app.build",
+    "runs_folder": "boot.session",
+    "switch_power": "jobs.power",
+}
+
+__all__ = ["__version__", *_PLACES]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _PLACES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value = getattr(import_module(f"{__name__}.{_PLACES[name]}"), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

@@ -56,12 +56,12 @@ def check_drift(
 
 def _compared(board: Board, claims: Sequence[Claims], allow: bool) -> Iterator[str]:
     from bringup.camkes.claims.compare import compare
-    from bringup.lab.captures import latest
+    from bringup.lab.captures import latest_capture
     from bringup.pci.capture.open import open_capture
     from bringup.rules.assess import assess
 
     files = ", ".join(each.file for each in claims)
-    capture = latest(board.name)
+    capture = latest_capture(board.name)
     if capture is None:
         yield (
             f"there is no capture of {board.name} yet, so {files} was not compared with it: "

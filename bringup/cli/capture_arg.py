@@ -10,7 +10,7 @@ from click.shell_completion import CompletionItem
 from bringup.base.errors import UsageError
 from bringup.cli.complete import board_names
 from bringup.cli.context import Context
-from bringup.lab.captures import latest
+from bringup.lab.captures import latest_capture
 
 
 def find_capture(context: Context, text: str) -> Path:
@@ -25,7 +25,7 @@ def find_capture(context: Context, text: str) -> Path:
         return path
     board = context.lab().boards.get(text)
     if board is not None:
-        found = latest(board.name)
+        found = latest_capture(board.name)
         if found is not None:
             return found
         if not path.exists():

@@ -100,7 +100,7 @@ def list_captures(board: str) -> tuple[Path, ...]:
     return tuple(path for _, path in sorted(found))
 
 
-def latest(board: str) -> Path | None:
+def latest_capture(board: str) -> Path | None:
     """Return the newest capture of `board`, None without any."""
     return next(reversed(list_captures(board)), None)
 

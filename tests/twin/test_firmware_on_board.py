@@ -209,7 +209,7 @@ def test_measured_pins_outrank_what_linux_used(both: Both) -> None:
 
 def test_one_capture_names_both_and_is_the_latest(both: Both, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("BRINGUP_HOME", str(both.home))
-    assert captures.latest("e300") == both.capture
+    assert captures.latest_capture("e300") == both.capture
     assert [(s["kind"], s["name"].rpartition("/")[2]) for s in both.body["sources"]] == [
         ("linux", "linux.tar.gz"),
         ("firmware-probe", firmware_report.NAME),
@@ -344,7 +344,7 @@ def test_what_a_dead_keyboard_loses_is_told(cli: Cli, monkeypatch: pytest.Monkey
     told = r"did not come whole: \d+ of \d+ frames came, frames [\d, -]+(and \d+ more ranges )?are missing"
     with pytest.raises(LabError, match=told) as raised:
         probe_over(lambda console: OneWay(console, loss=0.002), cli.folder, "wait=3 after=halt")
-    assert captures.latest("e300") is None
+    assert captures.latest_capture("e300") is None
     named = re.search(r"--from (\S+);", str(raised.value.hint))
     assert named is not None
     part = Path(named[1])

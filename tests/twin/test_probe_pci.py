@@ -168,7 +168,7 @@ def test_interrupts_were_read_while_drivers_used_their_pins(probed: Probed) -> N
 
 def test_the_bundle_is_whole_and_is_the_latest(probed: Probed, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("BRINGUP_HOME", str(probed.home))
-    assert captures.latest("e300") == probed.capture
+    assert captures.latest_capture("e300") == probed.capture
     assert probed.capture.read_bytes() == (probed.run.path / on_board.CAPTURE_NAME).read_bytes()
     tree = read_archive(probed.capture.read_bytes(), "capture")
     assert_sums_hold(tree)

@@ -134,7 +134,7 @@ def test_both_go_into_one_capture(in_folder: Path, tmp_path: Path) -> None:
     assert not probed.failed
     assert names(probed.path) == ["firmware-probe.log", "linux.tar.gz"]
     assert (probed.path / "firmware-probe.log").read_bytes() == b"the console of firmware"
-    assert captures.latest("e300") == probed.path
+    assert captures.latest_capture("e300") == probed.path
 
 
 @pytest.mark.parametrize(("one", "kept"), [("firmware", ["firmware-probe.log"]), ("linux", None)])
@@ -171,14 +171,14 @@ def test_part_of_a_report_alone_is_no_capture(in_folder: Path, tmp_path: Path) -
     with pytest.raises(LabError, match="did not come whole") as failure:
         probe(in_folder, tmp_path, "firmware", firmware=PART)
     assert "what came: bringup probe-pci --from" in str(failure.value.hint)
-    assert captures.latest("e300") is None
+    assert captures.latest_capture("e300") is None
 
 
 def test_both_failed(in_folder: Path, tmp_path: Path) -> None:
     with pytest.raises(LabError) as failure:
         probe(in_folder, tmp_path, firmware=HUNG, linux=NO_CAPTURE)
     assert failure.value.message == "no capture came; and before that: the firmware probe crashed"
-    assert captures.latest("e300") is None
+    assert captures.latest_capture("e300") is None
 
 
 @pytest.mark.parametrize(("end", "kind"), [(NO_DHCP, LabError), (STOPPED, InterruptedRunError)])
@@ -195,7 +195,7 @@ def test_a_network_that_loads_nothing_and_a_person_who_stops_get_no_second_boot(
 def test_a_person_who_interrupts_the_second_gets_no_half_capture(in_folder: Path, tmp_path: Path) -> None:
     with pytest.raises(InterruptedRunError):
         probe(in_folder, tmp_path, firmware=OK, linux=STOPPED)
-    assert captures.latest("e300") is None
+    assert captures.latest_capture("e300") is None
 
 
 def test_an_image_that_is_not_there_fails_its_own_probe(in_folder: Path, tmp_path: Path) -> None:
@@ -217,7 +217,7 @@ def test_a_board_that_stays_as_it_is_not_is_an_error_with_the_capture(
     planned.found.not_restored = "the BMC does not answer"
     with pytest.raises(LabError, match="could not be left as it was: the BMC does not answer") as failure:
         planned.keep(ends)
-    assert str(captures.latest("e300")) in str(failure.value.hint)
+    assert str(captures.latest_capture("e300")) in str(failure.value.hint)
 
 
 @pytest.mark.parametrize("quiet", [False, True])

@@ -19,14 +19,14 @@ def bundle(tmp_path: Path, home: Path) -> Path:
 
 
 def test_the_latest_is_the_one_added_last(bundle: Path) -> None:
-    assert captures.latest("e300") is None
+    assert captures.latest_capture("e300") is None
     first = captures.add("e300", bundle)
     bundle.write_bytes(b"second")
     second = captures.add("e300", bundle)
     assert captures.list_captures("e300") == (first, second)
-    assert captures.latest("e300") == second
+    assert captures.latest_capture("e300") == second
     assert (first.read_bytes(), second.read_bytes()) == (b"first", b"second")
-    assert captures.latest("other") is None
+    assert captures.latest_capture("other") is None
 
 
 def test_names_are_the_utc_time_and_keep_their_order(bundle: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -57,7 +57,7 @@ def test_a_name_that_is_no_board_is_no_folder(bundle: Path, name: str) -> None:
     with pytest.raises(UsageError):
         captures.add(name, bundle)
     with pytest.raises(UsageError):
-        captures.latest(name)
+        captures.latest_capture(name)
 
 
 def test_what_two_probes_saw_is_one_capture(bundle: Path, tmp_path: Path) -> None:
@@ -66,7 +66,7 @@ def test_what_two_probes_saw_is_one_capture(bundle: Path, tmp_path: Path) -> Non
     alone = captures.add("e300", bundle)
     both = captures.add_together("e300", {"linux.tar.gz": bundle, "firmware-probe.log": log})
     assert captures.list_captures("e300") == (alone, both)
-    assert captures.latest("e300") == both
+    assert captures.latest_capture("e300") == both
     assert {path.name: path.read_bytes() for path in both.iterdir()} == {
         "linux.tar.gz": b"first",
         "firmware-probe.log": b"report",
@@ -91,11 +91,11 @@ def test_half_of_two_is_none(home: Path, bundle: Path, tmp_path: Path) -> None:
     with pytest.raises(LabError, match="cannot keep the capture of e300"):
         captures.add_together("e300", {"a": bundle, "b": tmp_path / "absent"})
     assert list((home / "state" / "captures" / "e300").iterdir()) == []
-    assert captures.latest("e300") is None
+    assert captures.latest_capture("e300") is None
 
 
 def test_a_folder_of_a_files_name_is_no_capture(bundle: Path) -> None:
     path = captures.add("e300", bundle)
     (path.parent / "9999-01-01T000000Z.tar.gz").mkdir()
     (path.parent / "9999-01-01T000000Z").write_bytes(b"")
-    assert captures.latest("e300") == path
+    assert captures.latest_capture("e300") == path
