@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from difflib import get_close_matches
 from typing import Any
 
 import click
 from click.shell_completion import CompletionItem
 
 from bringup.base.errors import BringupError, UsageError
+from bringup.base.near import did_you_mean
 from bringup.cli.context import Context
 from bringup.lab.inventory import Board, Lab
 from bringup.profile.files import profile_files, title_of
@@ -106,6 +106,5 @@ def _row(board: Board) -> list[str]:
 
 def _unknown(name: str, lab: Lab) -> UsageError:
     names = [*lab.boards, *profile_files(lab.profile_folders)]
-    near = get_close_matches(name, names, n=1)
-    meant = f"; did you mean {near[0]}?" if near else ""
+    meant = did_you_mean(name, names)
     return UsageError(f"no board or profile {name}{meant}", hint=f"there are: {', '.join(names)}")

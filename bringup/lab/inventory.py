@@ -25,6 +25,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from bringup.base.errors import ProfileError, UsageError
+from bringup.base.near import did_you_mean
 from bringup.lab.secret import Secret, from_command, from_environment, from_file, from_keyring
 from bringup.profile.files import find_profile
 from bringup.profile.toml_lines import KeyPath, TomlDocument, read_toml, shown_path
@@ -143,10 +144,7 @@ class Lab:
         """Return a board; raises UsageError naming what is near."""
         if name in self.boards:
             return self.boards[name]
-        from difflib import get_close_matches
-
-        near = get_close_matches(name, self.boards, n=1)
-        meant = f"; did you mean {near[0]}?" if near else ""
+        meant = did_you_mean(name, self.boards)
         where = "there is no lab.toml here" if self.file is None else shown_path(self.file)
         raise UsageError(
             f"no board {name} in this lab ({where}){meant}", hint=f"boards: {', '.join(sorted(self.boards))}"

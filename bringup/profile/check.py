@@ -6,7 +6,6 @@ that holds credentials are never quoted.
 
 from __future__ import annotations
 
-import difflib
 import types
 from collections.abc import Mapping, Sequence
 from typing import Any, TypeVar, Union, get_args, get_origin
@@ -15,6 +14,7 @@ from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
 from bringup.base.errors import ProfileError
+from bringup.base.near import nearest
 from bringup.profile.toml_lines import KeyPath, TomlDocument, dotted
 
 M = TypeVar("M", bound=BaseModel)
@@ -77,13 +77,13 @@ def _owner(documents: Sequence[TomlDocument], path: KeyPath) -> TomlDocument:
     return documents[0]
 
 
-def did_you_mean(wrong: str, known: Sequence[str]) -> str:
+def did_you_mean_key(wrong: str, known: Sequence[str]) -> str:
     """Return `; did you mean ...?` if something known is near to `wrong`, else nothing."""
-    near = difflib.get_close_matches(wrong, known, n=1)
-    if not near:
+    near = nearest(wrong, known)
+    if near is None:
         return ""
-    unit = next((f" (in {name})" for end, name in _UNITS.items() if near[0].endswith(end)), "")
-    return f"; did you mean `{near[0]}`{unit}?"
+    unit = next((f" (in {name})" for end, name in _UNITS.items() if near.endswith(end)), "")
+    return f"; did you mean `{near}`{unit}?"
 
 
 def _tell(
@@ -98,7 +98,7 @@ def _tell(
     if error["type"] == "extra_forbidden":
         known = _keys_of(model, table)
         return (
-            f"{place}: unknown key `{key}` in {_table_name(table)}{did_you_mean(key, known)}",
+            f"{place}: unknown key `{key}` in {_table_name(table)}{did_you_mean_key(key, known)}",
             f"keys of {_table_name(table)}: {', '.join(known)}" if known else None,
         )
     if error["type"] in ("value_error", "assertion_error"):

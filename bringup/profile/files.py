@@ -10,12 +10,12 @@ from __future__ import annotations
 import re
 import tomllib
 from collections.abc import Mapping, Sequence
-from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
 from bringup.base.assets import asset
 from bringup.base.errors import ProfileError
+from bringup.base.near import did_you_mean
 from bringup.profile.toml_lines import TomlDocument, read_toml, shown_path
 
 _NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,63}", re.ASCII)
@@ -45,8 +45,7 @@ def find_profile(name_or_path: str | Path, folders: Sequence[Path] = ()) -> Path
     files = profile_files(folders)
     if text in files:
         return files[text]
-    near = get_close_matches(text, files, n=1)
-    meant = f"; did you mean {near[0]}?" if near else ""
+    meant = did_you_mean(text, files)
     raise ProfileError(f'there is no profile "{text}"{meant}', hint=f"profiles: {', '.join(files)}")
 
 

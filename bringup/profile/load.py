@@ -49,12 +49,12 @@ def load_profile(name_or_path: str | Path, folders: Sequence[Path] = ()) -> Prof
 
 
 def _check_sources(profile: Profile, chain: Sequence[TomlDocument]) -> None:
-    from bringup.profile.check import did_you_mean, place_of
+    from bringup.profile.check import did_you_mean_key, place_of
 
     for path, fact in profile.facts():
         if fact.source_key not in profile.sources:
             place = place_of(chain, (*path, "source"))
-            meant = did_you_mean(fact.source_key, list(profile.sources))
+            meant = did_you_mean_key(fact.source_key, list(profile.sources))
             raise ProfileError(
                 f"{place}: the source `{fact.source_key}` is not in [sources]{meant}",
                 hint="add it to [sources] with a sentence on where this can be read",

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from difflib import get_close_matches
 
 from bringup.base.finding import Finding, Gap, Rule
+from bringup.base.near import nearest
 from bringup.camkes.app.model import Place, Setting
 from bringup.camkes.vms.attributes import (
     OLD_ATTRIBUTES,
@@ -124,8 +124,8 @@ def _unknown_attribute(context: Context, setting: Setting) -> Finding:
 
 
 def _near(name: str, names: list[str]) -> str | None:
-    near = get_close_matches(name[:80], names, n=1, cutoff=0.75)
-    return near[0] if near and near[0] != name else None
+    near = nearest(name, names, likeness=0.75)
+    return near if near != name else None
 
 
 def _applied(context: Context) -> Iterator[Setting]:

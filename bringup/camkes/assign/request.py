@@ -9,9 +9,9 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from difflib import get_close_matches
 
 from bringup.base.errors import ProfileError, UsageError
+from bringup.base.near import did_you_mean
 from bringup.pci.match.ports import ids_of, match_nics, seen_at
 from bringup.pci.model import Bdf, Function, Machine
 from bringup.profile.model import ExpectedNic, Profile
@@ -120,8 +120,7 @@ def _by_name(name: str, machine: Machine, profile: Profile | None) -> Function:
     names = _names(profile.nics)
     wanted = [nic for nic in profile.nics if name.lower() in {n.lower() for n in _names([nic])}]
     if not wanted:
-        near = get_close_matches(name.lower(), [n.lower() for n in names], n=1)
-        meant = next((f"; did you mean {n}?" for n in names if near and n.lower() == near[0]), "")
+        meant = did_you_mean(name, names)
         raise ProfileError(f'{profile.name} knows no port "{name}"{meant}', hint=f"it knows {_some(names)}")
     found = [bdf for bdf, nic in _ports(machine, profile).items() if nic in wanted]
     if len(found) == 1 and (function := machine.find(found[0])) is not None:

@@ -10,9 +10,9 @@ application has for a device stay, so that an update changes numbers only.
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
-from difflib import get_close_matches
 
 from bringup.base.errors import ProfileError, UsageError
+from bringup.base.near import did_you_mean
 from bringup.camkes.app.model import Application
 from bringup.camkes.assign.allocate import allot_domains, allot_guest_irqs, allot_names
 from bringup.camkes.assign.in_use import Occupied, occupied, vms_of
@@ -51,10 +51,8 @@ def assign(
     """
     for code in accept:
         if code not in ACCEPTABLE:
-            near = get_close_matches(code, ACCEPTABLE, n=1)
-            meant = f"; did you mean {near[0]}?" if near else ""
             raise UsageError(
-                f"--accept {code}: there is nothing of this name{meant}",
+                f"--accept {code}: there is nothing of this name{did_you_mean(code, ACCEPTABLE)}",
                 hint=f"there are {', '.join(sorted(ACCEPTABLE))}",
             )
     if not wanted:
@@ -88,10 +86,8 @@ def assign(
 def _check_vm(vm: str, root: str, names: Sequence[str]) -> None:
     if vm in names:
         return
-    near = get_close_matches(vm, names, n=1)
-    meant = f"; did you mean {near[0]}?" if near else ""
     raise UsageError(
-        f"{root} has no VM {vm}{meant}",
+        f"{root} has no VM {vm}{did_you_mean(vm, names)}",
         hint=f"its VMs: {', '.join(names)}" if names else "it composes no VM at all; are -I and -D right?",
     )
 

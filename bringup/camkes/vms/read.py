@@ -10,10 +10,10 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
-from difflib import get_close_matches
 from typing import Literal
 
 from bringup.base.finding import Finding, Gap, Rule
+from bringup.base.near import nearest
 from bringup.camkes.app.model import Application, Place, Setting, Unevaluated, Value
 from bringup.camkes.vms.attributes import UNTYPED_POOL
 from bringup.camkes.vms.display import cut, shown, whole
@@ -188,13 +188,13 @@ class _Reader:
         found: dict[str, Value] = {}
         for key, kind in required.items():
             if key not in entry:
-                near = get_close_matches(key, strange, n=1, cutoff=0.6)
-                meant = f'; it has "{near[0]}"' if near else ""
+                near = nearest(key, strange)
+                meant = f'; it has "{near}"' if near else ""
                 self._wrong(
                     "missing-key",
                     place,
                     f'{self.name}.{what}: an entry has no "{key}"{meant}',
-                    f'rename "{near[0]}" to "{key}"'
+                    f'rename "{near}" to "{key}"'
                     if near
                     else f'add "{key}": the build ends in an UndefinedError',
                 )
@@ -205,7 +205,7 @@ class _Reader:
         return found
 
     def _unread(self, key: str, missing: list[str], place: Place, what: str) -> None:
-        if not get_close_matches(key, missing, n=1, cutoff=0.6):
+        if nearest(key, missing) is None:
             self.found.append(
                 SHAPE.warning(
                     "unknown-key",
@@ -215,7 +215,7 @@ class _Reader:
                     "leave it out",
                 )
             )
-        elif "ioapic" in missing and get_close_matches(key, ["ioapic"], n=1, cutoff=0.6):
+        elif "ioapic" in missing and nearest(key, ["ioapic"]):
             self._wrong(
                 "misspelt-key",
                 place,
