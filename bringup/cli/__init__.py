@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import sys
-from importlib import import_module
 from pathlib import Path
 
 import click
@@ -12,8 +11,9 @@ import click
 from bringup import __version__
 from bringup.base.errors import BringupError, UsageError
 from bringup.cli.context import Context
+from bringup.cli.lazy import LazyGroup
 
-# name -> (module, one line for the overview); a module is imported only for its own command.
+# name -> (module, one line for the overview).
 _COMMANDS = {
     "boot": ("boot", "Boot a board from power-off to a verdict."),
     "probe-pci": ("probe_pci", "Say which PCI functions a VM can be given, and why."),
@@ -34,29 +34,9 @@ Shell completion:
 """
 
 
-class LazyGroup(click.Group):
-    """A group that knows its commands' names and help without importing them."""
-
-    def list_commands(self, ctx: click.Context) -> list[str]:
-        """Return the commands in the order a newcomer meets them."""
-        return list(_COMMANDS)
-
-    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        """Import the module of one command."""
-        if cmd_name not in _COMMANDS:
-            return None
-        module = import_module(f"bringup.cli.{_COMMANDS[cmd_name][0]}")
-        command = module.command
-        assert isinstance(command, click.Command)  # noqa: S101
-        return command
-
-    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        """Write the overview from the table alone."""
-        with formatter.section("Commands"):
-            formatter.write_dl([(name, text) for name, (_, text) in _COMMANDS.items()])
-
-
-@click.group(cls=LazyGroup, epilog=_EPILOG, context_settings={"help_option_names": ["-h", "--help"]})
+@click.group(
+    cls=LazyGroup, table=_COMMANDS, epilog=_EPILOG, context_settings={"help_option_names": ["-h", "--help"]}
+)
 @click.version_option(__version__, "--version", message="bringup %(version)s")
 @click.option(
     "--lab",

@@ -12,6 +12,7 @@ from bringup.base.firmware import Firmware
 from bringup.base.stage import BOOT_STAGES, Stage
 from bringup.cli.complete import board_names
 from bringup.cli.context import Context
+from bringup.cli.options import json_option
 from bringup.report.output import answer, emit_json, say
 
 _STAGES = [str(stage) for stage in BOOT_STAGES]
@@ -56,7 +57,7 @@ _STAGES = [str(stage) for stage in BOOT_STAGES]
 @click.option("--steal", is_flag=True, help="Take the console even if somebody else holds it.")
 @click.option("--keep", is_flag=True, help="Leave the twin up afterwards if this boot started it.")
 @click.option("--dry-run", is_flag=True, help="Print the plan and touch nothing.")
-@click.option("--json", "as_json", is_flag=True, help="One JSON object on stdout.")
+@json_option()
 @click.pass_context
 def command(ctx: click.Context, /, as_json: bool, dry_run: bool, **options: Any) -> int:
     """Boot BOARD from the network and say how far it came.
@@ -77,7 +78,7 @@ def command(ctx: click.Context, /, as_json: bool, dry_run: bool, **options: Any)
     from bringup.report.person import TerminalPerson
     from bringup.report.run import verdict_lines
 
-    context = ctx.find_object(Context) or Context(lab_file=None)
+    context = Context.of(ctx)
     lab = context.lab()
     request = BootRequest(
         firmware=Firmware(options["firmware"]) if options["firmware"] else None,

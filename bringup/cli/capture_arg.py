@@ -4,11 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import click
-from click.shell_completion import CompletionItem
-
 from bringup.base.errors import UsageError
-from bringup.cli.complete import board_names
 from bringup.cli.context import Context
 from bringup.lab.captures import latest_capture
 
@@ -38,8 +34,3 @@ def find_capture(context: Context, text: str) -> Path:
             hint=f"boards: {', '.join(context.lab().boards)}; a capture is a folder, a tar or a listing",
         )
     return path
-
-
-def complete_capture(ctx: click.Context, parameter: click.Parameter, incomplete: str) -> list[CompletionItem]:
-    """Return boards that begin with what was typed, and let the shell add files."""
-    return [*board_names(ctx, parameter, incomplete), CompletionItem(incomplete, type="file")]

@@ -2,18 +2,51 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable
+
 import click
 from click.shell_completion import CompletionItem
 
 from bringup.base.errors import BringupError
 from bringup.cli.context import Context
+from bringup.lab.inventory import Lab
+
+Completion = Callable[[click.Context, click.Parameter, str], list[CompletionItem]]
 
 
-def board_names(ctx: click.Context, _parameter: click.Parameter, incomplete: str) -> list[CompletionItem]:
-    """Return the boards of this lab that begin with what was typed."""
-    context = ctx.find_object(Context) or Context(lab_file=None)
-    try:
-        names = list(context.lab().boards)
-    except BringupError:
-        return []
-    return [CompletionItem(name) for name in names if name.startswith(incomplete)]
+def _completion(names: Callable[[Lab], Iterable[str]]) -> Completion:
+    """Return the completion that offers those names of a lab which begin with what was typed."""
+
+    def complete(ctx: click.Context, _parameter: click.Parameter, incomplete: str) -> list[CompletionItem]:
+        try:
+            known = list(names(Context.of(ctx).lab()))
+        except BringupError:
+            return []
+        return [CompletionItem(name) for name in known if name.startswith(incomplete)]
+
+    return complete
+
+
+def _profiles(lab: Lab) -> Iterable[str]:
+    from bringup.profile.files import profile_files
+
+    return profile_files(lab.profile_folders)
+
+
+def _runs(lab: Lab) -> Iterable[str]:
+    from bringup.boot.folders import default_runs_folder, list_runs
+
+    # The latest first: it is the one most often meant.
+    return [run.run_id for run in reversed(list_runs(lab.runs_folder or default_runs_folder()))]
+
+
+board_names = _completion(lambda lab: lab.boards)
+twin_names = _completion(lambda lab: [board.name for board in lab.boards.values() if board.twin])
+profile_names = _completion(_profiles)
+board_and_profile_names = _completion(lambda lab: [*lab.boards, *_profiles(lab)])
+run_names = _completion(_runs)
+
+
+def capture_names(ctx: click.Context, parameter: click.Parameter, incomplete: str) -> list[CompletionItem]:
+    """Return the boards that begin with what was typed, and let the shell add files."""
+    return [*board_names(ctx, parameter, incomplete), CompletionItem(incomplete, type="file")]

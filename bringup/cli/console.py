@@ -58,7 +58,7 @@ def command(
     from bringup.jobs.console import attached_console
 
     options = Options(escape=parse_escape(escape), listen=listen, for_s=for_s)
-    unit = (ctx.find_object(Context) or Context(lab_file=None)).lab().board(board)
+    unit = Context.of(ctx).lab().board(board)
     log = None if log_file is None else ConsoleFile(log_file)
     screen: TextScreen | JsonScreen
     screen = JsonScreen(output=1, log=log) if as_json else TextScreen(output=1, notices=2, log=log)

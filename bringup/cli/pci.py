@@ -5,8 +5,10 @@ from __future__ import annotations
 import click
 
 from bringup.base.errors import UsageError
-from bringup.cli.capture_arg import complete_capture, find_capture
+from bringup.cli.capture_arg import find_capture
+from bringup.cli.complete import capture_names
 from bringup.cli.context import Context
+from bringup.cli.options import json_option
 from bringup.report.output import answer, emit_json
 
 _DIFFERS = 12
@@ -23,9 +25,9 @@ def command() -> None:
 
 
 @command.command()
-@click.argument("a", shell_complete=complete_capture)
-@click.argument("b", shell_complete=complete_capture)
-@click.option("--json", "as_json", is_flag=True, help="One JSON object on stdout (docs/probe-pci.md).")
+@click.argument("a", shell_complete=capture_names)
+@click.argument("b", shell_complete=capture_names)
+@json_option("docs/probe-pci.md")
 @click.option("--check", is_flag=True, help="Exit with 12 when an address, a BAR or a pin differs.")
 @click.pass_context
 def diff(ctx: click.Context, a: str, b: str, as_json: bool, check: bool) -> int:
@@ -44,7 +46,7 @@ def diff(ctx: click.Context, a: str, b: str, as_json: bool, check: bool) -> int:
 
     if a == b == "-":
         raise UsageError("standard input was named twice, and can be read once", hint="write one to a file")
-    context = ctx.find_object(Context) or Context(lab_file=None)
+    context = Context.of(ctx)
     first, second = (open_capture([find_capture(context, text)]) for text in (a, b))
     found = differences(first, second)
     if as_json:

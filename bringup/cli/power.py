@@ -8,6 +8,7 @@ import click
 
 from bringup.cli.complete import board_names
 from bringup.cli.context import Context
+from bringup.cli.options import json_option
 from bringup.report.output import answer, emit_json, say
 from bringup.report.style import glyph
 
@@ -21,7 +22,7 @@ _ACTIONS = ["status", "on", "off", "soft", "cycle", "reset"]
 @click.argument("board", shell_complete=board_names)
 @click.argument("action", type=click.Choice(_ACTIONS), default="status")
 @click.option("--force", is_flag=True, help="Also while somebody else works on it; they are told.")
-@click.option("--json", "as_json", is_flag=True, help="One JSON object on stdout.")
+@json_option()
 @click.pass_context
 def command(ctx: click.Context, board: str, action: str, force: bool, as_json: bool) -> None:
     """Ask for or change the power of BOARD. Acts only when two reads agree, and confirms what it did.
@@ -44,7 +45,7 @@ def command(ctx: click.Context, board: str, action: str, force: bool, as_json: b
     from bringup.jobs.power import power_state, switch_power
     from bringup.report.person import TerminalPerson
 
-    unit = (ctx.find_object(Context) or Context(lab_file=None)).lab().board(board)
+    unit = Context.of(ctx).lab().board(board)
     if action == "status":
         state, who = power_state(unit, TerminalPerson())
         if as_json:

@@ -7,12 +7,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
-from click.shell_completion import CompletionItem
 
-from bringup.base.errors import BringupError, UsageError
+from bringup.base.errors import UsageError
 from bringup.base.firmware import Firmware
-from bringup.cli.complete import board_names
+from bringup.cli.complete import board_names, profile_names
 from bringup.cli.context import Context
+from bringup.cli.options import json_option
 from bringup.report.output import answer, emit, emit_json, say
 from bringup.report.style import glyph
 
@@ -32,17 +32,6 @@ class _Source(click.Path):
         return super().convert(value, param, ctx)
 
 
-def _profile_names(ctx: click.Context, _parameter: click.Parameter, incomplete: str) -> list[CompletionItem]:
-    from bringup.profile.files import profile_files
-
-    context = ctx.find_object(Context) or Context(lab_file=None)
-    try:
-        names = list(profile_files(context.lab().profile_folders))
-    except BringupError:
-        return []
-    return [CompletionItem(name) for name in names if name.startswith(incomplete)]
-
-
 @click.command("probe-pci")
 @click.argument("board", required=False, shell_complete=board_names)
 @click.option(
@@ -54,10 +43,10 @@ def _profile_names(ctx: click.Context, _parameter: click.Parameter, incomplete: 
 )
 @click.option("--local", is_flag=True, help="Read this machine.")
 @click.option("--collector", is_flag=True, help="Print a POSIX sh script that captures any Linux machine.")
-@click.option("--profile", metavar="NAME", shell_complete=_profile_names, help="Judge by this board profile.")
+@click.option("--profile", metavar="NAME", shell_complete=profile_names, help="Judge by this board profile.")
 @click.option("--all", "everything", is_flag=True, help="Every function, not only Ethernet controllers.")
 @click.option("--tree", is_flag=True, help="Show the topology as a tree.")
-@click.option("--json", "as_json", is_flag=True, help="One JSON object on stdout (docs/probe-pci.md).")
+@json_option("docs/probe-pci.md")
 @click.option(
     "--svg",
     metavar="FILE",
@@ -95,7 +84,7 @@ def command(ctx: click.Context, /, **options: Any) -> int:
 
         emit(collector_script())
         return 0
-    context = ctx.find_object(Context) or Context(lab_file=None)
+    context = Context.of(ctx)
     if options["dry_run"]:
         return _dry_run(context, options)
     assessment, why_no_profile = _assessed(context, options)

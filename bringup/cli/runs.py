@@ -2,40 +2,21 @@
 
 from __future__ import annotations
 
-from typing import Any
+from pathlib import Path
 
 import click
-from click.shell_completion import CompletionItem
 
-from bringup.boot.folders import RunFolder, default_runs_folder, find_run, list_runs
+from bringup.boot.folders import default_runs_folder, find_run, list_runs
+from bringup.cli.complete import run_names
 from bringup.cli.context import Context
+from bringup.cli.options import json_option
 from bringup.report.output import answer, emit_json
-from bringup.report.style import table
 
 _SHOWN = 20
 
 
-def _complete_run(ctx: click.Context, _parameter: click.Parameter, incomplete: str) -> list[CompletionItem]:
-    runs = list_runs(default_runs_folder())
-    return [CompletionItem(run.run_id) for run in reversed(runs) if run.run_id.startswith(incomplete)]
-
-
-def summary(run: RunFolder) -> dict[str, Any]:
-    """Return one line's worth of a run; a run without a verdict was killed or still goes on."""
-    verdict = run.read_json("verdict.json") or {}
-    plan = run.read_json("plan.json") or {}
-    return {
-        "run": run.run_id,
-        "board": plan.get("board"),
-        "verdict": verdict.get("verdict", "unfinished"),
-        "stage": verdict.get("stage"),
-        "cause": verdict.get("cause"),
-        "at_s": verdict.get("at_s"),
-    }
-
-
 @click.group(invoke_without_command=True)
-@click.option("--json", "as_json", is_flag=True, help="One JSON object on stdout.")
+@json_option()
 @click.option("--all", "show_all", is_flag=True, help=f"Not only the last {_SHOWN}.")
 @click.pass_context
 def command(ctx: click.Context, as_json: bool, show_all: bool) -> None:
@@ -48,36 +29,23 @@ def command(ctx: click.Context, as_json: bool, show_all: bool) -> None:
     """
     if ctx.invoked_subcommand is not None:
         return
-    parent = _parent(ctx)
-    runs = list_runs(parent)
-    rows = [summary(run) for run in (runs if show_all else runs[-_SHOWN:])]
+    from bringup.report.runs import run_row, runs_table
+
+    folder = _folder(ctx)
+    runs = list_runs(folder)
+    if not show_all:
+        runs = runs[-_SHOWN:]
     if as_json:
-        emit_json({"runs": rows, "folder": str(parent)})
-        return
-    if not rows:
-        answer(f"no runs in {parent} yet; try: bringup boot e300")
-        return
-    answer(
-        table(
-            ["run", "board", "verdict", "stage", "seconds", "cause"],
-            [
-                [
-                    row["run"],
-                    row["board"] or "?",
-                    row["verdict"],
-                    row["stage"] or "-",
-                    "-" if row["at_s"] is None else f"{row['at_s']:.1f}",
-                    row["cause"] or "",
-                ]
-                for row in rows
-            ],
-        )
-    )
+        emit_json({"runs": [run_row(run) for run in runs], "folder": str(folder)})
+    elif runs:
+        answer(runs_table(runs))
+    else:
+        answer(f"no runs in {folder} yet; try: bringup boot e300")
 
 
 @command.command("show")
-@click.argument("run_id", required=False, shell_complete=_complete_run)
-@click.option("--json", "as_json", is_flag=True, help="One JSON object on stdout.")
+@click.argument("run_id", required=False, shell_complete=run_names)
+@json_option()
 @click.option("--events", is_flag=True, help="Every recorded event, one line each.")
 @click.option("--console", is_flag=True, help="The console log, each line with its time.")
 @click.pass_context
@@ -89,12 +57,13 @@ def show(ctx: click.Context, run_id: str | None, as_json: bool, events: bool, co
       bringup runs show
       bringup runs show 2026-11-23-0007 --console
     """
-    run = find_run(_parent(ctx), run_id)
-    if as_json:
-        emit_json(_whole(run, with_events=events))
-        return
     from bringup.report.run import console_lines, event_lines, run_report
+    from bringup.report.runs import run_json
 
+    run = find_run(_folder(ctx), run_id)
+    if as_json:
+        emit_json(run_json(run, with_events=events))
+        return
     answer(run_report(run))
     if events:
         answer(*event_lines(run))
@@ -102,24 +71,5 @@ def show(ctx: click.Context, run_id: str | None, as_json: bool, events: bool, co
         answer(*console_lines(run))
 
 
-def _whole(run: RunFolder, *, with_events: bool) -> dict[str, Any]:
-    body: dict[str, Any] = {"run": run.run_id, "folder": str(run.path)}
-    for name in ("plan", "image", "profile", "verdict"):
-        body[name] = run.read_json(f"{name}.json")
-    if with_events:
-        body["events"] = [
-            {
-                "t": event.at_s,
-                "source": event.source,
-                "kind": event.kind,
-                "text": event.text,
-                "data": event.data,
-            }
-            for event in run.events()
-        ]
-    return body
-
-
-def _parent(ctx: click.Context) -> Any:
-    context: Context = ctx.find_object(Context) or Context(lab_file=None)
-    return context.lab().runs_folder or default_runs_folder()
+def _folder(ctx: click.Context) -> Path:
+    return Context.of(ctx).lab().runs_folder or default_runs_folder()

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from bringup.base.errors import LabError, ProfileError
 from bringup.base.events import Emit, Event
+from bringup.base.near import did_you_mean
 from bringup.power import drivers
 from bringup.power.base import Drivers, Person
 
@@ -73,8 +74,6 @@ def _loaded(found: EntryPoint) -> OpenDrivers:
 
 
 def _unknown(board: Board) -> ProfileError:
-    from bringup.profile.check import did_you_mean
-
     known = driver_names()
     return ProfileError(
         f'{board.power_place}: there is no power driver "{board.power}"{did_you_mean(board.power, known)}',

@@ -8,11 +8,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
-from click.shell_completion import CompletionItem
 
 from bringup.base.errors import ProfileError, UsageError
-from bringup.cli.capture_arg import complete_capture
+from bringup.cli.complete import capture_names, profile_names
 from bringup.cli.context import Context
+from bringup.cli.options import json_option
 
 if TYPE_CHECKING:
     from bringup.base.finding import Report
@@ -30,10 +30,6 @@ _BEYOND = "beyond-pci-table"
 F = TypeVar("F", bound=Callable[..., Any])
 
 
-def _complete(ctx: click.Context, parameter: click.Parameter, incomplete: str) -> list[CompletionItem]:
-    return complete_capture(ctx, parameter, incomplete)
-
-
 _OPTIONS = (
     click.option(
         "--capture",
@@ -41,10 +37,16 @@ _OPTIONS = (
         required=True,
         multiple=True,
         metavar="C",
-        shell_complete=_complete,
+        shell_complete=capture_names,
         help="A capture, or a board for its latest one.",
     ),
-    click.option("--profile", "profile_name", metavar="P", help="Judge by this board profile."),
+    click.option(
+        "--profile",
+        "profile_name",
+        metavar="P",
+        shell_complete=profile_names,
+        help="Judge by this board profile.",
+    ),
     click.option(
         "--assign",
         "assignments",
@@ -72,7 +74,7 @@ _OPTIONS = (
     ),
     click.option("-D", "define", multiple=True, metavar="NAME[=V]", help="Macro, as for cpp."),
     click.option("--allow-missing", is_flag=True, help="Go on without includes that are not found."),
-    click.option("--json", "as_json", is_flag=True, help="One JSON object on stdout (docs/camkes.md)."),
+    json_option("docs/camkes.md"),
 )
 
 
@@ -134,7 +136,7 @@ def assigned(
         )
 
     application = read(path, data)
-    context = ctx.find_object(Context) or Context(lab_file=None)
+    context = Context.of(ctx)
     assessment, profile, build = read_facts(
         context, options["captures"], options["profile_name"], options["build_dir"]
     )

@@ -8,7 +8,9 @@ import click
 
 from bringup.base.errors import ProfileError
 from bringup.cli.camkes.facts import read_facts
+from bringup.cli.complete import capture_names, profile_names
 from bringup.cli.context import Context
+from bringup.cli.options import json_option
 from bringup.report.output import answer, emit_json
 from bringup.report.screen import fold_width
 from bringup.report.style import glyph
@@ -17,9 +19,20 @@ from bringup.report.style import glyph
 @click.command("check")
 @click.argument("application", type=click.Path(path_type=Path))
 @click.option(
-    "--capture", "captures", multiple=True, metavar="C", help="A capture, or a board for its latest one."
+    "--capture",
+    "captures",
+    multiple=True,
+    metavar="C",
+    shell_complete=capture_names,
+    help="A capture, or a board for its latest one.",
 )
-@click.option("--profile", "profile_name", metavar="P", help="Judge by this board profile.")
+@click.option(
+    "--profile",
+    "profile_name",
+    metavar="P",
+    shell_complete=profile_names,
+    help="Judge by this board profile.",
+)
 @click.option("--build-dir", type=click.Path(path_type=Path), metavar="DIR", help="Read its CMakeCache.txt.")
 @click.option(
     "-I", "include", type=click.Path(path_type=Path), multiple=True, help="Folder of includes, as for cpp."
@@ -30,7 +43,7 @@ from bringup.report.style import glyph
 @click.option(
     "-v", "--verbose", is_flag=True, help="Show where each rule is from, and all that was not checked."
 )
-@click.option("--json", "as_json", is_flag=True, help="One JSON object on stdout (docs/camkes-check.md).")
+@json_option("docs/camkes-check.md")
 @click.pass_context
 def command(
     ctx: click.Context,
@@ -57,7 +70,7 @@ def command(
     from bringup.report.camkes import count_line, folded, report_json, report_lines
     from bringup.rules.check import check
 
-    context = ctx.find_object(Context) or Context(lab_file=None)
+    context = Context.of(ctx)
     loaded = load_application(application, include=include, define=define, allow_missing=allow_missing)
     assessment, profile, build = read_facts(context, captures, profile_name, build_dir)
     report = check(loaded, assessment=assessment, build=build, profile=profile)

@@ -7,6 +7,7 @@ from pathlib import Path
 import click
 
 from bringup.cli.camkes.update import unified
+from bringup.cli.options import json_option
 from bringup.report.output import answer, emit, emit_json, say
 
 
@@ -21,7 +22,7 @@ from bringup.report.output import answer, emit, emit_json, say
     "-I", "include", type=click.Path(path_type=Path), multiple=True, help="Folder of includes, as for cpp."
 )
 @click.option("-D", "define", multiple=True, metavar="NAME[=V]", help="Macro, as for cpp.")
-@click.option("--json", "as_json", is_flag=True, help="One JSON object on stdout.")
+@json_option()
 def command(
     application: Path,
     ioapic: int,

@@ -7,7 +7,9 @@ import re
 import click
 
 from bringup.base.errors import UsageError
+from bringup.cli.complete import capture_names
 from bringup.cli.context import Context
+from bringup.cli.options import json_option
 from bringup.report.output import answer, emit_json
 
 _BYTES = re.compile(r"(0x[0-9a-f]{1,12}|[0-9]{1,15})(?:([kmg])i?b?)?", re.IGNORECASE | re.ASCII)
@@ -28,7 +30,14 @@ def _bytes(text: str) -> int:
 @click.option("--guest-ram", type=int, required=True, metavar="MIB", help="RAM of each guest.")
 @click.option("--vms", type=int, default=1, show_default=True, metavar="N", help="How many VMs of this size.")
 @click.option("--board-ram", type=int, metavar="MIB", help="RAM of the board.")
-@click.option("--capture", "captures", multiple=True, metavar="C", help="A capture, or a board: its RAM.")
+@click.option(
+    "--capture",
+    "captures",
+    multiple=True,
+    metavar="C",
+    shell_complete=capture_names,
+    help="A capture, or a board: its RAM.",
+)
 @click.option(
     "--bar", "bars", multiple=True, metavar="BYTES", help="A memory BAR that each VM gets, as in 1M."
 )
@@ -38,7 +47,7 @@ def _bytes(text: str) -> int:
 @click.option(
     "--reserve", type=int, metavar="MIB", help="Kernel, images and native components (default: an estimate)."
 )
-@click.option("--json", "as_json", is_flag=True, help="One JSON object on stdout (docs/camkes-check.md).")
+@json_option("docs/camkes-check.md")
 @click.pass_context
 def command(
     ctx: click.Context,
@@ -84,7 +93,7 @@ def _board_ram(ctx: click.Context, mib: int | None, captures: tuple[str, ...]) -
         return None if mib is None else mib * _MIB
     from bringup.cli.camkes.facts import read_machine
 
-    ram = read_machine(ctx.find_object(Context) or Context(lab_file=None), captures).platform.memory_bytes
+    ram = read_machine(Context.of(ctx), captures).platform.memory_bytes
     if ram is None:
         raise UsageError(
             "the capture does not tell how much RAM the board has", hint="give it: --board-ram MIB"

@@ -16,7 +16,7 @@ from click.testing import CliRunner, Result
 import bringup
 from bringup.base.errors import ProfileError, UsageError
 from bringup.cli import root
-from bringup.cli.boards import _complete_name
+from bringup.cli.complete import board_and_profile_names
 
 CHECKOUT = str(Path(bringup.__file__).parents[1])
 LAB = """\
@@ -175,7 +175,7 @@ def test_completion_offers_boards_and_profiles(in_folder: Path) -> None:
     assert done.stdout == "plain,e300-1\n"
     (in_folder / "lab.toml").write_text("broken")
     with root.make_context("bringup", ["boards"]) as context:
-        assert _complete_name(context, root.params[0], "e") == []
+        assert board_and_profile_names(context, root.params[0], "e") == []
 
 
 @pytest.mark.parametrize("words", [("--help",), ("boards",)])

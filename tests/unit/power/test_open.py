@@ -77,7 +77,7 @@ def test_a_package_that_does_not_keep_its_word_is_named(tmp_path: Path) -> None:
 def test_an_unknown_name_is_told_with_its_line_and_what_is_near(tmp_path: Path) -> None:
     with pytest.raises(ProfileError) as caught:
         open_drivers(board_with(tmp_path, '{ driver = "lmap" }'))
-    assert caught.value.message.endswith('lab.toml:5: there is no power driver "lmap"; did you mean `lamp`?')
+    assert caught.value.message.endswith('lab.toml:5: there is no power driver "lmap"; did you mean lamp?')
     assert caught.value.hint == f"power drivers: {', '.join(driver_names())}"
     assert {"ipmi", "lamp"} < set(driver_names())
 

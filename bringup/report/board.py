@@ -46,6 +46,15 @@ def board_lines(board: Board) -> Iterator[str]:
     yield ""
 
 
+def board_json(board: Board | None, profile: Profile) -> dict[str, Any]:
+    """Return a board, if it is one, and its profile as plain JSON data."""
+    return {
+        "board": board and board.to_dict(),
+        "profile": profile.to_dict(),
+        "unconfirmed": profile.unconfirmed(),
+    }
+
+
 def profile_lines(profile: Profile) -> Iterator[str]:
     """Yield a profile: identity, console, BMC, boot, NICs, times, settings to check, notes and sources."""
     yield _line("profile", f"{emphasis(profile.name)}  {profile.title}")

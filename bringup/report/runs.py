@@ -1,0 +1,60 @@
+"""What was booted as a table, and one run as JSON."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from bringup.boot.folders import RunFolder
+from bringup.report.style import table
+
+
+def run_row(run: RunFolder) -> dict[str, Any]:
+    """Return one line's worth of a run; a run without a verdict was killed or still goes on."""
+    verdict = run.read_json("verdict.json") or {}
+    plan = run.read_json("plan.json") or {}
+    return {
+        "run": run.run_id,
+        "board": plan.get("board"),
+        "verdict": verdict.get("verdict", "unfinished"),
+        "stage": verdict.get("stage"),
+        "cause": verdict.get("cause"),
+        "at_s": verdict.get("at_s"),
+    }
+
+
+def runs_table(runs: Iterable[RunFolder]) -> str:
+    """Return runs as a table, one line each."""
+    return table(
+        ["run", "board", "verdict", "stage", "seconds", "cause"],
+        [
+            [
+                row["run"],
+                row["board"] or "?",
+                row["verdict"],
+                row["stage"] or "-",
+                "-" if row["at_s"] is None else f"{row['at_s']:.1f}",
+                row["cause"] or "",
+            ]
+            for row in map(run_row, runs)
+        ],
+    )
+
+
+def run_json(run: RunFolder, *, with_events: bool) -> dict[str, Any]:
+    """Return a run as plain JSON data; what it did not come to is null."""
+    body: dict[str, Any] = {"run": run.run_id, "folder": str(run.path)}
+    for name in ("plan", "image", "profile", "verdict"):
+        body[name] = run.read_json(f"{name}.json")
+    if with_events:
+        body["events"] = [
+            {
+                "t": event.at_s,
+                "source": event.source,
+                "kind": event.kind,
+                "text": event.text,
+                "data": event.data,
+            }
+            for event in run.events()
+        ]
+    return body

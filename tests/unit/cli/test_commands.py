@@ -1,0 +1,126 @@
+"""What holds for every command: help with examples that can be typed, JSON, names that complete."""
+
+from __future__ import annotations
+
+import re
+import shlex
+from collections.abc import Iterator
+from pathlib import Path
+
+import click
+import pytest
+
+from bringup.base.paths import state_dir
+from bringup.cli import root
+
+pytestmark = pytest.mark.usefixtures("home", "in_folder")
+
+LAB = """\
+[boards.e300-1]
+profile = "supermicro-e300-9d"
+macs = ["ac:1f:6b:0e:30:17"]
+bmc = { address = "10.0.0.17", user = "ADMIN", password = { env = "E300_PASSWORD" } }
+[boards.virtual]
+profile = "twin-e300-9d"
+twin = true
+"""
+RUN = "2026-11-23-0007"
+# It becomes another program, whose output is that program's own.
+NO_JSON = {"bringup twin shell"}
+# What a parameter of this name takes -> what was typed of it, and what is offered.
+OFFERED = {
+    "board": ("e3", {"e300-1"}),
+    "profile": ("supermicro-e300-9d-4", {"supermicro-e300-9d-4cn8tp"}),
+    "profile_name": ("supermicro-e300-9d-4", {"supermicro-e300-9d-4cn8tp"}),
+    "captures": ("e3", {"e300-1", "e3"}),  # boards, and whatever file begins so
+    "a": ("e3", {"e300-1", "e3"}),
+    "b": ("e3", {"e300-1", "e3"}),
+    "run_id": ("2026-", {RUN}),
+    "bringup boards show: name": ("e3", {"e300-1"}),
+    "name": ("v", {"virtual"}),
+}
+
+
+def commands() -> Iterator[tuple[str, click.Command]]:
+    """Yield every group and command of the tree with what a person types for it."""
+
+    def below(path: str, command: click.Command) -> Iterator[tuple[str, click.Command]]:
+        yield path, command
+        if isinstance(command, click.Group):
+            context = click.Context(command, info_name=path)
+            for name in command.list_commands(context):
+                child = command.get_command(context, name)
+                assert child is not None
+                yield from below(f"{path} {name}", child)
+
+    return below("bringup", root)
+
+
+TREE = dict(commands())
+LEAVES = {path: command for path, command in TREE.items() if not isinstance(command, click.Group)}
+
+
+def example_lines(command: click.Command, path: str) -> list[str]:
+    text = command.get_help(click.Context(command, info_name=path))
+    _, _, examples = text.partition("Example")
+    return [line.strip() for line in examples.splitlines() if re.search(r"(^|\| )bringup ", line.strip())]
+
+
+def parsed(words: list[str]) -> str:
+    """Return which command these words run; its options and arguments were all understood."""
+    command: click.Command = root
+    path = "bringup"
+    context = click.Context(command, info_name=path)
+    while isinstance(command, click.Group):
+        _, rest, _ = command.make_parser(context).parse_args(list(words))
+        if not rest:
+            break
+        name, found, words = command.resolve_command(context, rest)
+        assert found is not None
+        command, path = found, f"{path} {name}"
+        context = click.Context(command, info_name=name, parent=context)
+    else:
+        command.make_context(path, list(words))
+    return path
+
+
+def test_the_tree_is_whole() -> None:
+    assert {"bringup boot", "bringup camkes check", "bringup runs show", "bringup twin monitor"} <= set(
+        LEAVES
+    )
+
+
+@pytest.mark.parametrize("path", TREE)
+def test_help_has_examples_that_can_be_typed(path: str) -> None:
+    lines = example_lines(TREE[path], path)
+    assert lines, f"{path} --help shows no example"
+    for line in lines:
+        # What goes into it, and where its output goes, is the shell's.
+        words = shlex.split(re.split(r" > ", line.rpartition("| ")[2])[0])
+        assert parsed(words[1:]).startswith(path), line
+
+
+@pytest.mark.parametrize("path", [path for path in LEAVES if path not in NO_JSON])
+def test_every_answer_comes_as_json_too(path: str) -> None:
+    (option,) = [param for param in LEAVES[path].params if param.name == "as_json"]
+    assert option.opts == ["--json"]
+
+
+@pytest.mark.parametrize("path", LEAVES)
+def test_names_complete(path: str, in_folder: Path) -> None:
+    (in_folder / "lab.toml").write_text(LAB)
+    (state_dir() / "runs" / RUN).mkdir(parents=True)
+    command = LEAVES[path]
+    for param in command.params:
+        typed, offered = OFFERED.get(f"{path}: {param.name}", OFFERED.get(param.name or "", ("", None)))
+        if offered is not None:
+            found = param.shell_complete(click.Context(command, info_name=path), typed)
+            assert {item.value for item in found} == offered, f"{path}: {param.name}"
+
+
+def test_a_broken_lab_file_completes_to_nothing(in_folder: Path) -> None:
+    (in_folder / "lab.toml").write_text("broken")
+    for path in ("bringup boot", "bringup runs show", "bringup twin up"):
+        command = LEAVES[path]
+        param = next(param for param in command.params if param.name in OFFERED)
+        assert param.shell_complete(click.Context(command, info_name=path), "e") == []
