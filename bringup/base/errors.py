@@ -104,6 +104,14 @@ class ConsoleLostError(LabError):
     """A console that was operational stopped being so."""
 
 
+class NotOfferedError(LabError):
+    """This way of switching the board has no such command."""
+
+
+class UnclearStateError(LabError):
+    """The switch answered, and what it said is neither on nor off; the next answer may be clear."""
+
+
 class PortBusyError(LabError):
     """A port this tool has to listen on is taken."""
 
@@ -133,6 +141,8 @@ CODES: Mapping[str, type[BringupError]] = {
     "bmc-busy": BmcBusyError,
     "console-held": ConsoleHeldError,
     "console-lost": ConsoleLostError,
+    "not-offered": NotOfferedError,
+    "unclear-state": UnclearStateError,
     "port-busy": PortBusyError,
     "namespace": NamespaceError,
     "missing-program": MissingProgramError,

@@ -11,9 +11,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from bringup.base.errors import BmcBusyError, BmcTimeoutError, LabError
+from bringup.base.errors import BmcBusyError, BmcTimeoutError, LabError, UnclearStateError
 from bringup.base.events import Emit, Event
-from bringup.power.base import Power, PowerState, UnclearStateError
+from bringup.power.base import Power, PowerState
 
 ON, OFF, UNKNOWN = PowerState.ON, PowerState.OFF, PowerState.UNKNOWN
 

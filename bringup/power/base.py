@@ -11,21 +11,13 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import TYPE_CHECKING, Literal, Protocol
 
-from bringup.base.errors import LabError
+from bringup.base.errors import NotOfferedError
 from bringup.base.events import Emit
 
 if TYPE_CHECKING:
     from bringup.lab.inventory import Board
 
 Device = Literal["none", "network", "disk", "cdrom", "floppy", "setup", "diagnostic", "other"]
-
-
-class NotOfferedError(LabError):
-    """This way of switching the board has no such command."""
-
-
-class UnclearStateError(LabError):
-    """The switch answered, and what it said is neither on nor off; the next answer may be clear."""
 
 
 class PowerState(Enum):

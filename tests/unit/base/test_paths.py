@@ -9,7 +9,6 @@ import pytest
 
 from bringup.base import paths
 from bringup.base.errors import BmcBusyError, LabError
-from bringup.lab import lease
 from bringup.lab.lease import Lease
 
 
@@ -42,10 +41,9 @@ def test_a_real_board_has_one_lease_whatever_it_is_called(
 ) -> None:
     locks = tmp_path / "locks"
     locks.mkdir()
-    monkeypatch.setattr(lease, "_HOST_LOCKS", locks)
-    with Lease("e300", "boot", bmc="10.0.0.17:623"):
+    with Lease("e300", "boot", bmc="10.0.0.17:623", host_locks=locks):
         monkeypatch.setenv("BRINGUP_HOME", str(tmp_path / "another"))
         with pytest.raises(BmcBusyError, match="boot"):
-            Lease("rack1", "boot", bmc="10.0.0.17:623").__enter__()
-        with Lease("rack2", "boot", bmc="10.0.0.18:623"):
+            Lease("rack1", "boot", bmc="10.0.0.17:623", host_locks=locks).__enter__()
+        with Lease("rack2", "boot", bmc="10.0.0.18:623", host_locks=locks):
             pass
