@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import fields, is_dataclass
 
 from bringup.pci.model import FUNCTION_FIELDS, Machine
@@ -10,13 +11,17 @@ from bringup.pci.model import FUNCTION_FIELDS, Machine
 _TOLD_APART = {"vendor_name", "device_name", "subsystem_name", "class_name"}
 
 
-def differences(one: Machine, other: Machine) -> list[str]:
-    """Return where two views contradict each other: a field that both observed, with different values."""
+def differences(one: Machine, other: Machine, apart: Collection[str] = ()) -> list[str]:
+    """Return where two views contradict each other: a field that both observed, with different values.
+
+    Fields named in `apart` are each view's own: what one system calls a driver, how much of a config space
+    was read.
+    """
     found = []
     if [f.bdf for f in one.functions] != [f.bdf for f in other.functions]:
         return ["different functions"]
     for first, second in zip(one.functions, other.functions, strict=True):
-        for name in sorted(FUNCTION_FIELDS - _TOLD_APART):
+        for name in sorted(FUNCTION_FIELDS - _TOLD_APART - set(apart)):
             if first.observed(name) and second.observed(name):
                 ours, theirs = getattr(first, name), getattr(second, name)
                 if not agree(ours, theirs):

@@ -6,7 +6,7 @@ import binascii
 import re
 import struct
 import zlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from itertools import cycle
 
 from bringup.pci.sources.firmware.frames import FRAME_PAYLOAD, Frame, encode_frame
@@ -22,7 +22,12 @@ class Board:
     """The probe's side of the line: holds frames, sends them two a line, answers requests."""
 
     def __init__(
-        self, bodies: Iterable[bytes], run: int = 5, kinds: Sequence[int] = range(2, 11), dropped: int = 0
+        self,
+        bodies: Iterable[bytes],
+        run: int = 5,
+        kinds: Sequence[int] = range(2, 11),
+        dropped: int = 0,
+        pack: Callable[[bytes], bytes] = pack,
     ) -> None:
         self.run = run
         self.frames: list[Frame] = [Frame(0, run, True, b"")]

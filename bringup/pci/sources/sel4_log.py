@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import hashlib
 import re
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -106,7 +107,8 @@ def _functions(text: str, name: str) -> tuple[Function, ...]:
     for head, end in zip(heads, ends, strict=True):
         bdf = Bdf(0, int(head[1], 16), int(head[2], 16), int(head[3]))
         secondary = behind.get((bdf.bus, bdf.device, bdf.function))
-        function = _function(bdf, head, text[head.end() : end], secondary, name)
+        bridge = None if not secondary else Bridge(bdf.bus, secondary, _last_bus(secondary, behind))
+        function = _function(bdf, head, text[head.end() : end], bridge, name)
         first = found.setdefault(bdf, function)
         if first != function and not first.problems:
             # Lines of several VMs run into each other: then a BAR may be its neighbour's.
@@ -115,12 +117,21 @@ def _functions(text: str, name: str) -> tuple[Function, ...]:
     return tuple(found[bdf] for bdf in sorted(found))
 
 
-def _function(bdf: Bdf, head: re.Match[str], text: str, secondary: int | None, name: str) -> Function:
+def _last_bus(bus: int, behind: Mapping[tuple[int, ...], int]) -> int:
+    """Return the last bus that was seen behind a bridge to `bus`; buses are numbered downwards."""
+    reached = {bus}
+    for bridge in sorted(behind):
+        if bridge[0] in reached:
+            reached.add(behind[bridge])
+    return max(reached)
+
+
+def _function(bdf: Bdf, head: re.Match[str], text: str, bridge: Bridge | None, name: str) -> Function:
     pin = int(head[7])
     bars: dict[int, Bar] = {}
     for match in _BAR.finditer(text):
         # libpci takes a bridge's bus numbers and windows for BARs 2 to 5.
-        if secondary is None or int(match[1]) < 2:
+        if bridge is None or int(match[1]) < 2:
             bars.setdefault(int(match[1]), _bar(match))
     values: dict[str, Any] = {
         "vendor": int(head[4], 16),
@@ -131,8 +142,8 @@ def _function(bdf: Bdf, head: re.Match[str], text: str, secondary: int | None, n
     values["bars"] = values["firmware_bars"]
     if pin <= len(INTX_PINS):
         values["intx_pin"] = INTX_PINS[pin - 1] if pin else None
-    if secondary:
-        values |= {"header_type": 1, "bridge": Bridge(bdf.bus, secondary, secondary)}
+    if bridge is not None:
+        values |= {"header_type": 1, "bridge": bridge}
     return Function(bdf, **values, provenance=dict.fromkeys(values, name))
 
 

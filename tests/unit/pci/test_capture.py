@@ -12,6 +12,7 @@ import sys
 import tarfile
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -28,26 +29,31 @@ from bringup.pci.sources.lspci import machine as lspci_machine
 from bringup.pci.sources.lspci import text as lspci
 from bringup.pci.sources.pciconf import text as pciconf
 from bringup.probe.collector import collector_script
-from tests.doubles import pci_machine as made
+from tests.machines import lspci as lspci_words
+from tests.machines import pciconf as pciconf_words
+from tests.machines import sysfs
+from tests.machines.bars import MadeBar
+from tests.machines.caps import ENDPOINT, Express
+from tests.machines.model import Made
 
 NICS = (
-    made.Made(
+    Made(
         Bdf(0, 0x17, 0, 0),
         0x8086,
         0x1521,
         0x0200,
         pin=1,
         driver="igb",
-        bars=(made.MadeBar(0, False, 0xC5B00000, 1 << 20),),
-        express=(made.ENDPOINT, True, 4, 2),
+        bars=(MadeBar(0, False, 0xC5B00000, 1 << 20),),
+        capabilities=(Express(ENDPOINT, flr=True, link=(4, 2)),),
     ),
-    made.Made(Bdf(0, 0x18, 0, 0), 0x8086, 0x37D2, 0x0200, pin=2),
+    Made(Bdf(0, 0x18, 0, 0), 0x8086, 0x37D2, 0x0200, pin=2),
 )
 TEXTS = {
-    lspci.KIND: made.lspci(NICS).encode(),
+    lspci.KIND: lspci_words.text(NICS).encode(),
     lspci_machine.KIND: b"Slot:\t17:00.0\nClass:\tEthernet controller [0200]\nVendor:\tIntel [8086]\n"
     b"Device:\tI350 [1521]\nPhySlot:\t7\n",
-    pciconf.KIND: made.pciconf(NICS).encode(),
+    pciconf.KIND: pciconf_words.text(NICS).encode(),
     dmesg.KIND: b"pci 0000:17:00.0: [8086:1521] type 00 class 0x020000\n"
     b"pci 0000:17:00.0: reg 0x10: [mem 0xc5a00000-0xc5afffff]\n",
     sel4_log.KIND: b"ACPI: MADT_IOAPIC ioapic_id=8 ioapic_addr=0xfec00000 gsib=0\n",
@@ -56,24 +62,14 @@ TEXTS = {
 
 def tar(prefix: str = "", more: dict[str, bytes] | None = None) -> bytes:
     """Return a tar of the machine as sysfs, every path after `prefix`."""
-    files, links = made.sysfs(NICS)
-    buffer = io.BytesIO()
-    with tarfile.open(fileobj=buffer, mode="w") as archive:
-        for path, data in {**files, **(more or {})}.items():
-            info = tarfile.TarInfo(prefix + path)
-            info.size = len(data)
-            archive.addfile(info, io.BytesIO(data))
-        for path, target in links.items():
-            info = tarfile.TarInfo(prefix + path)
-            info.type, info.linkname = tarfile.SYMTYPE, target
-            archive.addfile(info)
-    return buffer.getvalue()
+    told = sysfs.functions(NICS)
+    return sysfs.archive(replace(told, files={**told.files, **(more or {})}), prefix, bytes)
 
 
 @pytest.fixture
 def tree(tmp_path: Path) -> Path:
     root = tmp_path / "root"
-    made.write_tree(root, *made.sysfs(NICS))
+    sysfs.write(root, sysfs.functions(NICS))
     return root
 
 
@@ -124,10 +120,10 @@ def test_a_copy_of_the_devices_folder_alone(tree: Path) -> None:
 def test_a_tree_as_linux_lays_it_out_behind_links(tmp_path: Path) -> None:
     """In sysfs the entries of the devices folder are links that lead up and down again."""
     root = tmp_path / "root"
-    files, _ = made.sysfs(NICS)
+    files = sysfs.functions(NICS).files
     moved = {path.replace("sys/bus/pci/devices", "sys/devices/pci0000:16"): d for path, d in files.items()}
     links = {f"sys/bus/pci/devices/{nic.bdf}": f"../../../devices/pci0000:16/{nic.bdf}" for nic in NICS}
-    made.write_tree(root, moved, links)
+    sysfs.write(root, sysfs.Tree(moved, links))
     check(open_capture([root]))
     check(open_capture([root / "sys"]))
     check(open_capture([root / "sys/bus/pci/devices"]))
@@ -273,7 +269,7 @@ def test_a_file_beyond_the_limit_ends_at_the_limit(tmp_path: Path) -> None:
 
 
 def test_two_machines_are_refused(tmp_path: Path) -> None:
-    other = made.lspci([made.Made(NICS[0].bdf, 0x10EC, 0x8168, 0x0200)]).encode()
+    other = lspci_words.text([Made(NICS[0].bdf, 0x10EC, 0x8168, 0x0200)]).encode()
     with pytest.raises(ProfileError) as caught:
         open_capture([put(tmp_path, "a", TEXTS[lspci.KIND]), put(tmp_path, "b", other)])
     sentence(caught.value, "two machines", "17:00.0", "8086:1521", "10ec:8168")

@@ -11,7 +11,9 @@ from bringup.pci.sources.linux import read_linux
 from bringup.pci.sources.platform import read_identity, read_platform
 from bringup.pci.sources.proc import read_interrupts, read_ranges
 from bringup.pci.tree.files import MemoryFiles
-from tests.doubles import pci_machine as made
+from tests.machines import sysfs
+from tests.machines.bars import MadeBar
+from tests.machines.model import Made
 
 INTERRUPTS = b"""            CPU0       CPU1
    2:          0          0    XT-PIC   cascade
@@ -26,9 +28,12 @@ IOPORTS = b"""0000-0cf7 : PCI Bus 0000:00
   7060-707f : 0000:17:00.0
     7060-707f : igb : odd
 """
-NIC = made.Made(
-    Bdf(0, 0x17, 0, 0), 0x8086, 0x1521, 0x0200, bars=(made.MadeBar(0, False, 0xFA000000, 1 << 20),)
-)
+NIC = Made(Bdf(0, 0x17, 0, 0), 0x8086, 0x1521, 0x0200, bars=(MadeBar(0, False, 0xFA000000, 1 << 20),))
+
+
+def nic() -> tuple[dict[str, bytes], dict[str, str]]:
+    told = sysfs.functions([NIC])
+    return dict(told.files), dict(told.links)
 
 
 def test_rows_of_interrupts_old_and_new() -> None:
@@ -111,7 +116,7 @@ def test_platform_of_a_whole_capture() -> None:
 
 
 def test_the_boot_log_of_a_tree_gives_the_firmware_s_addresses() -> None:
-    files, links = made.sysfs([NIC])
+    files, links = nic()
     files["cmd/dmesg"] = (
         b"[    0.0] Linux version 6.1\n"
         b"[    0.5] pci 0000:17:00.0: [8086:1521] type 00 class 0x020000\n"
@@ -127,14 +132,14 @@ def test_the_boot_log_of_a_tree_gives_the_firmware_s_addresses() -> None:
 
 
 def test_a_boot_log_that_lost_the_boot_is_told() -> None:
-    files, links = made.sysfs([NIC])
+    files, links = nic()
     machine = read_linux(MemoryFiles({**files, "cmd/dmesg": b"[9.9] eth0: link up\n"}, links), "x")
     assert Missing("firmware BARs", "cmd/dmesg does not reach back to the boot") in machine.missing
     assert not machine.functions[0].observed("firmware_bars")
 
 
 def test_a_bundle_s_list_of_what_it_could_not_read_is_told() -> None:
-    files, links = made.sysfs([NIC])
+    files, links = nic()
     files["missing"] = b"cmd/dmesg\toperation not permitted\nrubbish\n"
     machine = read_linux(MemoryFiles(files, links), "x")
     assert Missing("cmd/dmesg", "operation not permitted") in machine.missing

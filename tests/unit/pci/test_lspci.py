@@ -432,6 +432,17 @@ def test_a_recorded_function_whose_bars_only_the_os_knows() -> None:
     assert nic.driver == "thunder-nic"
 
 
+def test_a_virtual_function_has_the_ids_that_its_registers_lack() -> None:
+    header = "01:10.0 Ethernet controller [0200]: Intel I350 Virtual Function [8086:1520] (rev 01)"
+    rows = [
+        f"{at:02x}: {' '.join(['ff'] * 4 + ['00'] * 12 if not at else ['00'] * 16)}"
+        for at in range(0, 64, 16)
+    ]
+    function = only("\n".join([header, *rows]) + "\n")
+    assert (function.vendor, function.device) == (0x8086, 0x1520)
+    assert function.provenance["device"].endswith(":text") and function.provenance["command"].endswith(":hex")
+
+
 def test_a_listing_without_numbers_says_so() -> None:
     named = b"17:00.0 Ethernet controller: Intel Corporation I350 Gigabit Network Connection (rev 01)\n"
     (missing,) = lspci.parse(named, "it").missing

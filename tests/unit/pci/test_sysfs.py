@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import struct
+from collections.abc import Iterable
 
 import pytest
 from hypothesis import given
@@ -12,15 +13,17 @@ from bringup.pci.model import Bar, Bdf, Function, Missing, NetInterface, Rom, Sr
 from bringup.pci.sources.sysfs.functions import read_functions
 from bringup.pci.sources.sysfs.resource import Resources, read_resource
 from bringup.pci.tree.files import MemoryFiles
-from tests.doubles import pci_machine as made
+from tests.machines import caps, sysfs
+from tests.machines.bars import MadeBar
+from tests.machines.model import Made
 
-NIC = made.Made(
+NIC = Made(
     Bdf(0, 0x17, 0, 0),
     0x8086,
     0x1521,
     0x0200,
     pin=1,
-    bars=(made.MadeBar(0, False, 0xC5B00000, 1 << 20), made.MadeBar(2, True, 0x7060, 32)),
+    bars=(MadeBar(0, False, 0xC5B00000, 1 << 20), MadeBar(2, True, 0x7060, 32)),
 )
 FOLDER = "sys/bus/pci/devices/0000:17:00.0"
 
@@ -42,6 +45,11 @@ def one(
     functions, missing = read_functions(MemoryFiles(files, links), "x", whole=whole)
     assert len(functions) == 1
     return functions[0], missing
+
+
+def shown(machine: Iterable[Made], config_bytes: int = 4096) -> tuple[dict[str, bytes], dict[str, str]]:
+    told = sysfs.functions(machine, config_bytes)
+    return dict(told.files), dict(told.links)
 
 
 @pytest.mark.parametrize("count", [7, 11, 13, 17, 18])
@@ -86,10 +94,18 @@ def test_random_resource_files_raise_nothing(data: bytes) -> None:
 
 
 def test_vf_bars_are_those_of_one_virtual_function() -> None:
-    physical = made.Made(
-        NIC.bdf, 0x8086, 0x37D2, 0x0200, express=(made.ENDPOINT, True, 1, 1), sriov=(64, 16, 1, 0x37CD)
+    physical = Made(
+        NIC.bdf,
+        0x8086,
+        0x37D2,
+        0x0200,
+        capabilities=(
+            caps.Express(caps.ENDPOINT, flr=True, link=(1, 1)),
+            caps.OtherExtended(1, 0x100),
+            caps.VirtualFunctions(64, 16, 1, 0x37CD),
+        ),
     )
-    files, links = made.sysfs([physical])
+    files, links = shown([physical])
     rows = ["0x0 0x0 0x0"] * 7 + ["0x000038c100000000 0x000038c1003fffff 0x000000000014220c"]
     files[f"{FOLDER}/resource"] = lines(*rows)
     function, _ = one(files, links)
@@ -99,14 +115,14 @@ def test_vf_bars_are_those_of_one_virtual_function() -> None:
 
 
 def test_64_bytes_are_told_as_what_privilege_hid() -> None:
-    function, missing = one(*made.sysfs([NIC], config_bytes=64))
+    function, missing = one(*shown([NIC], config_bytes=64))
     assert function.config_bytes == 64 and not function.observed("capabilities")
     assert function.bars and function.intx_pin == "A"
     assert [m.what for m in missing] == ["capabilities of 1 function in x"]
 
 
 def test_a_sleeping_device_has_identity_and_addresses_but_no_pin() -> None:
-    files, links = made.sysfs([NIC])
+    files, links = shown([NIC])
     files[f"{FOLDER}/config"] = b"\xff" * 256
     files[f"{FOLDER}/power_state"] = b"D3cold\n"
     function, _ = one(files, links)
@@ -117,7 +133,7 @@ def test_a_sleeping_device_has_identity_and_addresses_but_no_pin() -> None:
 
 
 def test_a_virtual_function_has_the_ids_that_its_registers_lack() -> None:
-    files, links = made.sysfs([NIC])
+    files, links = shown([NIC])
     raw = bytearray(files[f"{FOLDER}/config"])
     struct.pack_into("<HH", raw, 0, 0xFFFF, 0xFFFF)
     files[f"{FOLDER}/config"] = bytes(raw)
@@ -129,7 +145,7 @@ def test_a_virtual_function_has_the_ids_that_its_registers_lack() -> None:
 
 
 def test_a_pseudo_folder_without_files_is_no_function() -> None:
-    files, links = made.sysfs([NIC])
+    files, links = shown([NIC])
     files["sys/bus/pci/devices/0000:85:00.0/uevent"] = b""
     function, missing = one(files, links)
     assert function.bdf == NIC.bdf
@@ -137,7 +153,7 @@ def test_a_pseudo_folder_without_files_is_no_function() -> None:
 
 
 def test_register_and_kernel_that_differ_are_told() -> None:
-    files, links = made.sysfs([NIC])
+    files, links = shown([NIC])
     row = "0x000038c000000000 0x000038c0000fffff 0x0000000000040200"
     files[f"{FOLDER}/resource"] = lines(row)
     function, _ = one(files, links)
@@ -152,7 +168,7 @@ def test_register_and_kernel_that_differ_are_told() -> None:
 
 @pytest.mark.parametrize("as_link", [True, False], ids=["symbolic link", "text file"])
 def test_links_may_be_carried_as_text(as_link: bool) -> None:
-    files, _ = made.sysfs([NIC])
+    files, _ = shown([NIC])
     targets = {f"{FOLDER}/driver": "../../drivers/igb", f"{FOLDER}/iommu_group": "../../iommu_groups/31"}
     if not as_link:
         files |= {path: f"{target}\n".encode() for path, target in targets.items()}
@@ -161,8 +177,8 @@ def test_links_may_be_carried_as_text(as_link: bool) -> None:
 
 
 def test_what_one_function_has_all_were_asked_for() -> None:
-    other = made.Made(Bdf(0, 0x18, 0, 0), 1, 2, 0x0200)
-    files, links = made.sysfs([NIC, other])
+    other = Made(Bdf(0, 0x18, 0, 0), 1, 2, 0x0200)
+    files, links = shown([NIC, other])
     bare, _ = read_functions(MemoryFiles(files, links), "x")
     assert not any(f.observed("driver") or f.observed("iommu_group") for f in bare)
     links[f"{FOLDER}/driver"] = "../../drivers/igb"
@@ -173,18 +189,18 @@ def test_what_one_function_has_all_were_asked_for() -> None:
 
 
 def test_msi_is_told_by_its_folder_its_list_or_its_enable_bits() -> None:
-    files, links = made.sysfs([NIC])
+    files, links = shown([NIC])
     assert one({**files, f"{FOLDER}/msi_irqs/65": b"msix\n"}, links)[0].msi_active is True
     assert one({**files, f"{FOLDER}/msi_irqs": b"65\n66\n"}, links)[0].msi_active is True
     assert one({**files, f"{FOLDER}/msi_irqs": b""}, links)[0].msi_active is False
-    active = made.Made(NIC.bdf, 1, 2, 0x0200, msi=(1, True, True, False))
-    assert one(*made.sysfs([active]))[0].msi_active is True
-    short, _ = one(*made.sysfs([NIC], config_bytes=64))
+    active = Made(NIC.bdf, 1, 2, 0x0200, capabilities=(caps.Msi(enabled=True, maskable=False),))
+    assert one(*shown([active]))[0].msi_active is True
+    short, _ = one(*shown([NIC], config_bytes=64))
     assert not short.observed("msi_active")
 
 
 def test_ports_slots_and_labels() -> None:
-    files, links = made.sysfs([NIC])
+    files, links = shown([NIC])
     net = f"{FOLDER}/net/eth0"
     files |= {
         f"{net}/address": b"ac:1f:6b:70:53:78\n",
@@ -204,14 +220,14 @@ def test_ports_slots_and_labels() -> None:
 
 
 def test_domains_of_four_to_eight_digits() -> None:
-    wide = made.Made(Bdf(0x10000, 0xE1, 0, 0), 0x8086, 0x2030, 0x0604)
-    functions, _ = read_functions(MemoryFiles(*made.sysfs([NIC, wide])), "x")
+    wide = Made(Bdf(0x10000, 0xE1, 0, 0), 0x8086, 0x2030, 0x0604)
+    functions, _ = read_functions(MemoryFiles(*shown([NIC, wide])), "x")
     assert [str(f.bdf) for f in functions] == ["0000:17:00.0", "10000:e1:00.0"]
 
 
 @given(st.dictionaries(st.sampled_from(["config", "resource", "irq", "class", "msi_irqs"]), st.binary()))
 def test_random_files_raise_nothing(content: dict[str, bytes]) -> None:
-    files, links = made.sysfs([NIC])
+    files, links = shown([NIC])
     files |= {f"{FOLDER}/{name}": data for name, data in content.items()}
     functions, _ = read_functions(MemoryFiles(files, links), "x")
     assert len(functions) == 1

@@ -34,6 +34,8 @@ _ROW = re.compile(r"([0-9a-f]{2,3}): ?(.*)")
 _CHATTER = ("lspci:", "pcilib:", "#")
 # The OS corrects these or knows more: sizes, and addresses behind host bridges that translate.
 _TEXT_FIRST = frozenset({"bars", "rom"})
+# What the ids of a virtual function read as (PCIe 4.0, 9.3.4.1.1): the OS knows them from its physical one.
+_NO_ID = 0xFFFF
 
 
 def looks_like(data: bytes) -> bool:
@@ -141,7 +143,8 @@ def _function(record: Record, name: str) -> Function:
 
 def _overlay(config: Function, text: Function) -> Function:
     """Return what both tell, the config space first except for what the OS knows better."""
-    chosen = {field: text for field in text.provenance if field in _TEXT_FIRST or not config.observed(field)}
+    better = _TEXT_FIRST | ({"vendor", "device"} if config.vendor == _NO_ID else frozenset())
+    chosen = {field: text for field in text.provenance if field in better or not config.observed(field)}
     changes = {field: getattr(side, field) for field, side in chosen.items()}
     provenance = {**config.provenance, **{field: text.provenance[field] for field in chosen}}
     if "capabilities" not in chosen and config.observed("capabilities"):

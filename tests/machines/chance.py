@@ -5,22 +5,25 @@ A machine is made from a seed by Python's random, not by drawing: hundreds of ex
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import replace
 from random import Random
 
 from hypothesis import strategies as st
 
 from bringup.pci.model import Bdf
-from tests.doubles.pci_machine import (
+from tests.machines import caps
+from tests.machines.bars import MadeBar
+from tests.machines.caps import (
     DOWNSTREAM,
     ENDPOINT,
     INTEGRATED,
     ROOT_PORT,
     TO_CONVENTIONAL,
     UPSTREAM,
-    Made,
-    MadeBar,
+    Express,
 )
+from tests.machines.model import Made
 
 _BUS_MAX = 0xC0
 _Link = tuple[int, int]
@@ -56,14 +59,15 @@ class _Builder:
             if self.chance.random() < 0.7:
                 self._port(Bdf(0, bus, device, 0), ROOT_PORT, 0)
             else:
-                self._endpoint(Bdf(0, bus, device, 0), (INTEGRATED, False, 0, 0))
+                self._endpoint(Bdf(0, bus, device, 0), Express(INTEGRATED))
 
     def _port(self, bdf: Bdf, kind: int, depth: int, above: _Link | None = None) -> None:
         link = above or (self.chance.choice((1, 4, 8)), self.chance.randint(1, 3))
         filled = self.bus < _BUS_MAX and depth < 4 and (kind == UPSTREAM or self.chance.random() < 0.7)
         shown = link if filled or kind == UPSTREAM else (0, 0)
         index = len(self.machine)
-        made = replace(function(self.chance, bdf, bridge=True), express=(kind, False, *shown))
+        express = Express(kind, link=shown, most=(max(shown[0], 1), 3))
+        made = function(self.chance, bdf, express, bridge=True)
         self.machine.append(made)
         self.bus += 1
         secondary = self.bus
@@ -81,31 +85,38 @@ class _Builder:
             self._conventional(bus, link)
         else:
             for number in range(self.chance.randint(1, 4)):
-                self._endpoint(Bdf(0, bus, 0, number), (ENDPOINT, self.chance.random() < 0.5, *link))
+                flr = self.chance.random() < 0.5
+                self._endpoint(
+                    Bdf(0, bus, 0, number), Express(ENDPOINT, flr=flr, link=link, most=(link[0], 3))
+                )
 
     def _conventional(self, bus: int, link: _Link) -> None:
         """A bridge to conventional PCI with a device behind it."""
         self.bus += 1
-        express = (TO_CONVENTIONAL, False, *link)
+        express = Express(TO_CONVENTIONAL, link=link, most=(link[0], 3))
         place = Bdf(0, bus, 0, 0)
         self.machine.append(
-            Made(place, 0x1A03, 0x1150, 0x0604, express=express, secondary=self.bus, subordinate=self.bus)
+            Made(
+                place,
+                0x1A03,
+                0x1150,
+                0x0604,
+                capabilities=(express, caps.OtherExtended(1, 0x100)),
+                secondary=self.bus,
+                subordinate=self.bus,
+            )
         )
-        behind = function(self.chance, Bdf(0, self.bus, 0, 0))
-        self.machine.append(replace(behind, express=None, sriov=None))
+        self.machine.append(function(self.chance, Bdf(0, self.bus, 0, 0), None))
 
-    def _endpoint(self, bdf: Bdf, express: tuple[int, bool, int, int]) -> None:
-        self.machine.append(replace(function(self.chance, bdf), express=express))
+    def _endpoint(self, bdf: Bdf, express: Express) -> None:
+        self.machine.append(function(self.chance, bdf, express))
 
 
-def function(chance: Random, bdf: Bdf, bridge: bool = False) -> Made:
-    """Return a function that is random in everything but its place."""
+def function(chance: Random, bdf: Bdf, express: Express | None, *, bridge: bool = False) -> Made:
+    """Return a function that is random in everything but its place and its link."""
 
     def flag() -> bool:
         return chance.random() < 0.5
-
-    def in_bar() -> tuple[int, int]:
-        return chance.randint(0, 5), chance.randint(0, 0xFFFF) << 3
 
     def word() -> int:
         return chance.randint(1, 0xFFFE)
@@ -123,17 +134,41 @@ def function(chance: Random, bdf: Bdf, bridge: bool = False) -> Made:
         pin=chance.randint(0, 4),
         bars=_bars(chance, 2 if bridge else 6),
         rom=(chance.randint(1, 0xFFF) << 20, 1 << 19, flag()) if flag() else None,
-        power=chance.choice((None, 0, 3)),
-        msi=(chance.choice((1, 2, 32)), flag(), flag(), flag()) if flag() else None,
-        msix=(chance.randint(1, 2048), flag(), in_bar(), in_bar()) if flag() else None,
-        advanced_flr=chance.choice((None, True, False)),
-        serial=chance.randbytes(8) if flag() else None,
-        acs=(chance.randint(0, 127), chance.randint(0, 127)) if flag() else None,
-        sriov=(chance.randint(1, 64), chance.randint(1, 255), 1, word()) if flag() else None,
+        capabilities=tuple(_capabilities(chance, express)),
         driver=chance.choice((None, "igb", "mlx5_core")),
         group=chance.choice((None, chance.randint(0, 99))),
         irq=chance.choice((0, chance.randint(1, 400))),
     )
+
+
+def _capabilities(chance: Random, express: Express | None) -> Iterator[caps.Capability]:
+    def flag() -> bool:
+        return chance.random() < 0.5
+
+    def in_bar() -> tuple[int, int]:
+        return chance.randint(0, 5), chance.randint(0, 0xFFFF) << 3
+
+    if flag():
+        yield caps.Power(state=chance.choice((0, 3)))
+    if flag():
+        yield caps.Msi(0x50, chance.choice((1, 2, 32)), flag(), flag(), flag())
+    if flag():
+        yield caps.MsiX(0x70, chance.randint(1, 2048), in_bar(), in_bar(), flag())
+    if flag():
+        yield caps.AdvancedFeatures(0x80, flag())
+    if express is None:
+        return
+    yield express
+    # The chain must begin at 0x100; AER is what real ones have there.
+    yield caps.OtherExtended(1, 0x100)
+    if flag():
+        yield caps.Serial(chance.randbytes(8))
+    if flag():
+        yield caps.VirtualFunctions(
+            chance.randint(1, 64), chance.randint(1, 255), 1, chance.randint(1, 0xFFFE)
+        )
+    if flag():
+        yield caps.AccessControl(0x1D0, chance.randint(0, 127), chance.randint(0, 127))
 
 
 def _bars(chance: Random, slots: int) -> tuple[MadeBar, ...]:
