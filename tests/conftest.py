@@ -6,6 +6,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
+
+# An example that takes seconds is a mistake; one that takes 200 ms, hypothesis' own limit, is a busy machine.
+settings.register_profile("bringup", deadline=5000)
+settings.load_profile("bringup")
 
 
 @pytest.fixture

@@ -29,7 +29,7 @@ MACHINES = tuple(_MACHINES)
 _FORMATS: dict[str, Callable[[MadeMachine], bytes]] = {
     "bundle.tar.gz": lambda made: sysfs.archive(sysfs.bundle(made)),
     "user-bundle.tar.gz": lambda made: sysfs.archive(sysfs.bundle(made, root=False)),
-    "sysfs.tar.bz2": lambda made: sysfs.archive(sysfs.tree(made), "host/", bz2.compress),
+    "sysfs.tar.bz2": lambda made: sysfs.archive(sysfs.linked(sysfs.tree(made)), "host/", bz2.compress),
     "lspci.txt": lambda made: lspci.text(made.functions).encode(),
     "lspci-xxxx.txt": lambda made: lspci.text(made.functions, 4096).encode(),
     "lspci-vmm.txt": lambda made: lspci.machine_text(made.functions).encode(),

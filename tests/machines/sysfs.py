@@ -5,13 +5,13 @@ from __future__ import annotations
 import gzip
 import hashlib
 import io
-import os
 import re
 import tarfile
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cache, partial
 from pathlib import Path
+from posixpath import dirname, normpath, relpath
 
 from tests.machines import acpi, caps, dmesg
 from tests.machines.bars import MadeBar
@@ -160,6 +160,24 @@ def _platform(machine: MadeMachine, root: bool) -> Iterator[tuple[str, bytes]]:
             yield f"sys/class/iommu/dmar{number}/intel-iommu/version", b"1:0\n"
 
 
+def linked(told: Tree) -> Tree:
+    """Return a tree laid out as sysfs is: functions below their host bridge, and links to them."""
+
+    def place(path: str) -> str:
+        bdf, _, rest = path.removeprefix(f"{DEVICES}/").partition("/")
+        if not path.startswith(f"{DEVICES}/"):
+            return path
+        return "/".join(filter(None, (f"sys/devices/pci{bdf.rpartition(':')[0]}", bdf, rest)))
+
+    links = {
+        place(path): relpath(place(normpath(f"{dirname(path)}/{target}")), dirname(place(path)))
+        for path, target in told.links.items()
+    }
+    there = {path.split("/")[4] for path in told.files if path.startswith(f"{DEVICES}/")}
+    links |= {f"{DEVICES}/{bdf}": relpath(place(f"{DEVICES}/{bdf}"), DEVICES) for bdf in there}
+    return Tree({place(path): data for path, data in told.files.items()}, links, told.empty)
+
+
 def _interrupts(machine: MadeMachine) -> str:
     """Return /proc/interrupts: the timer, and each MSI vector in use (kernel/irq/proc.c)."""
     counts = "".join(f"{0:>11}" for _ in range(machine.cpus))
@@ -196,7 +214,7 @@ def write(root: Path, told: Tree) -> None:
         place.symlink_to(target)
         if ".." in target and not place.exists():
             # Whatever it points at is there, as on a machine.
-            Path(os.path.normpath(place.parent / target)).mkdir(parents=True, exist_ok=True)
+            Path(normpath(f"{place.parent}/{target}")).mkdir(parents=True, exist_ok=True)
     for path in told.empty:
         (root / path).mkdir(parents=True, exist_ok=True)
 

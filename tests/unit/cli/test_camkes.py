@@ -21,9 +21,10 @@ from bringup.lab import captures
 from bringup.lab.inventory import Board
 from bringup.report.camkes import folded
 from tests import places
+from tests.machines.catalogue import E300_9D
+from tests.machines.views import View, views
 
 GOLDEN = places.GOLDEN / "camkes"
-RECORDED = places.SHARED / "data" / "pci"
 APP = (GOLDEN / "zmq.camkes").read_text().replace("import <std_connector.camkes>;\n", "")
 BY_HAND = (GOLDEN / "by-hand.camkes").read_text().replace("import <std_connector.camkes>;\n", "")
 TWO = ("--assign", "vm0=17:00.0", "--assign", "vm2=17:00.1")
@@ -232,10 +233,10 @@ def test_a_folder_that_cannot_be_written_is_told(here: Path) -> None:
     assert "cannot write e300/p.camkes" in told(overlay(*TWO, "-o", "e300/p.camkes")).message
 
 
-def test_a_recorded_e300_9d_gives_the_working_configuration(here: Path) -> None:
-    capture = RECORDED / "pciconf-SYS-E300-9D-FEFC14ABAD.txt"
-    if not capture.exists():
-        pytest.skip("the recorded machine is not here")
+@pytest.mark.parametrize("view", views(E300_9D, "pciconf.txt", "bundle.tar.gz", "lspci-xxxx.txt"), ids=str)
+def test_an_e300_9d_gives_the_working_configuration(here: Path, view: View) -> None:
+    capture = here / "captured"
+    capture.write_bytes(view.data())
     result = run("overlay", "zmq.camkes", "--capture", str(capture), *TWO, "-o", "e300/passthrough.camkes")
     assert result.return_value == 0, result.output
     vms = vms_of(load_application(here / "e300" / "passthrough.camkes"))

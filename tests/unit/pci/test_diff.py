@@ -27,12 +27,14 @@ from bringup.pci.model import (
     SerialNumber,
     Sriov,
 )
-from bringup.pci.sources.pciconf import text as pciconf
-from tests import places
+from tests.machines.catalogue import TP8F, TP8F_8, TP8F_OTHER
+from tests.machines.views import views
 from tests.unit.report.machines import bridge, dull, full, machine, port, seen, small_machine
 from tests.unit.report.test_pci import check_golden, text
 
-RECORDED = places.SHARED / "data" / "pci"
+
+def source_of(machine: Machine) -> str:
+    return machine.sources[0].name
 
 
 def told(diff: Diff) -> list[tuple[str, str, str, str]]:
@@ -364,18 +366,14 @@ def test_no_difference_is_said() -> None:
     assert text(diff_lines(Diff())) == "no difference\n"
 
 
-def recorded(*names: str) -> list[Machine]:
-    files = [RECORDED / name for name in names]
-    for file in files:
-        if not file.is_file():
-            pytest.skip(f"recorded listing {file.name} is not here")
-    return [pciconf.parse(file.read_bytes()) for file in files]
+def pairs(first: str, second: str) -> list[tuple[Machine, Machine]]:
+    """Return two machines as made listings, and as recorded ones where both are there."""
+    sides = (views(first, "pciconf.txt"), views(second, "pciconf.txt"))
+    return [(one.machine(), other.machine()) for one, other in zip(*sides, strict=False)]
 
 
-def test_two_recorded_units_of_one_model() -> None:
-    before, after = recorded(
-        "pciconf-SYS-E300-9D-4CN8TP-05566134F9.txt", "pciconf-SYS-E300-9D-4CN8TP-D0BF3EB35D.txt"
-    )
+@pytest.mark.parametrize(("before", "after"), pairs(TP8F, TP8F_OTHER), ids=source_of)
+def test_two_units_of_one_model(before: Machine, after: Machine) -> None:
     diff = differences(before, after)
     serials = [item for item in diff.items if item.what == "serial number"]
     assert [item.before and item.before.short for item in serials] == [
@@ -412,10 +410,8 @@ def test_another_make_of_a_chip_in_its_place_is_told_as_such() -> None:
     ]
 
 
-def test_a_recorded_unit_and_its_sibling() -> None:
-    before, after = recorded(
-        "pciconf-SYS-E300-9D-4CN8TP-05566134F9.txt", "pciconf-SYS-E300-9D-8CN8TP-18576EF86C.txt"
-    )
+@pytest.mark.parametrize(("before", "after"), pairs(TP8F, TP8F_8), ids=source_of)
+def test_a_unit_and_its_sibling(before: Machine, after: Machine) -> None:
     moved = [(old, new) for kind, _, old, new in told(differences(before, after)) if kind == "moved"]
     # QuickAssist takes b5 and b6 on eight cores, so the X722 is on b7.
     assert moved == [(f"b5:00.{n}", f"b7:00.{n}") for n in range(4)]

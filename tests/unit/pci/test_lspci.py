@@ -30,12 +30,7 @@ from bringup.pci.model import (
 )
 from bringup.pci.sources.lspci import machine as lspci_machine
 from bringup.pci.sources.lspci import text as lspci
-from tests import places
-
-SHARED = places.SHARED / "data"
-needs_recorded_data = pytest.mark.skipif(
-    not SHARED.is_dir(), reason="recorded data is not here: ../shared/data"
-)
+from tests.machines.views import View, recordings
 
 NIC = """\
 0000:17:00.0 Ethernet controller [0200]: Acme [AC] Net (rev 2) [8086:15a1] (rev 03) (prog-if 01 [Odd [x]])
@@ -401,29 +396,27 @@ def test_lspcis_own_words_tell_what_the_hex_tells(tmp_path: Path) -> None:
     assert told[0] == told[1]
 
 
-# --- recorded listings ---
+# --- whole listings: those that were recorded are read in test_whole_machines.py ---
 
 
-@needs_recorded_data
-@pytest.mark.parametrize(
-    ("file", "count"),
-    [
-        ("bridge-ctl-vga16", 2), ("cap-MSI-mapping", 1), ("cap-aer-hdr", 1), ("cap-ea-1", 1),
-        ("cap-exp-rev-slot", 1), ("cap-pci-af", 1), ("cap-pcie-1", 1), ("cap-pcie-2", 1),
-        ("cap-rebar", 1), ("tree-asus-p6t6", 53),
-    ],
-)  # fmt: skip
-def test_recorded_listings(file: str, count: int) -> None:
-    data = (SHARED / "pci" / f"lspci-{file}.txt").read_bytes()
-    assert lspci.looks_like(data)
-    machine = lspci.parse(data)
-    assert len(machine.functions) == count
-    assert machine.missing == ()
+# Enhanced Allocation: the BAR registers read as zero and the OS alone knows the addresses (PCIe 4.0, 7.8.5).
+ENHANCED = b"""\
+0002:01:00.0 Ethernet controller [0200]: Cavium, Inc. THUNDERX Network Interface [177d:a01e] (rev 08)
+\tSubsystem: Cavium, Inc. Device [177d:a11e]
+\tControl: I/O- Mem+ BusMaster+ SpecCycle- MemWINV- VGASnoop- ParErr- Stepping- SERR- FastB2B- DisINTx-
+\tStatus: Cap+ 66MHz- UDF- FastB2B- ParErr- DEVSEL=fast >TAbort- <TAbort- <MAbort- >SERR- <PERR- INTx-
+\tRegion 0: [enhanced] Memory at 843000000000 (64-bit, non-prefetchable) [size=1G]
+\tRegion 4: [enhanced] Memory at 843060000000 (64-bit, non-prefetchable) [size=1M]
+\tCapabilities: [98] Enhanced Allocation (EA): NumEntries=2
+\t\tEntry 0: Enable+ Writable- EntrySize=3
+\tKernel driver in use: thunder-nic
+"""
+BY_OS = [View("made", lambda: ENHANCED, lambda: lspci.parse(ENHANCED)), *recordings("lspci-cap-ea-1.txt")]
 
 
-@needs_recorded_data
-def test_a_recorded_function_whose_bars_only_the_os_knows() -> None:
-    (nic,) = lspci.parse((SHARED / "pci" / "lspci-cap-ea-1.txt").read_bytes()).functions
+@pytest.mark.parametrize("view", BY_OS, ids=str)
+def test_a_function_whose_bars_only_the_os_knows(view: View) -> None:
+    (nic,) = view.machine().functions
     assert nic.bdf.domain == 2
     assert [(bar.index, bar.base, bar.size) for bar in nic.bars or ()] == [
         (0, 0x843000000000, 1 << 30),

@@ -1,4 +1,4 @@
-"""FreeBSD listings: decimal addresses, both id syntaxes, BARs with sizes; the recorded E300-9D machines."""
+"""FreeBSD listings: decimal addresses, both id syntaxes, BARs with sizes; whole machines."""
 
 from __future__ import annotations
 
@@ -9,9 +9,13 @@ from hypothesis import strategies as st
 from bringup.base.errors import BringupError, UsageError
 from bringup.pci.model import AdvancedFeatures, Bar, Bdf, Msi, MsiX, Pcie, Sriov
 from bringup.pci.sources.pciconf import text as pciconf
-from tests import places
+from tests.machines.catalogue import E300_9D, MACHINES
+from tests.machines.views import View, recordings, views
 
-SHARED = places.SHARED / "data"
+LISTINGS = [
+    *(view for name in MACHINES for view in views(name, "pciconf.txt", "pciconf-12.txt")),
+    *recordings("pciconf-*"),
+]
 OLD = b"""igb0@pci0:23:0:0:\tclass=0x020000 card=0x11d11734 chip=0x15218086 rev=0x01 hdr=0x00
     vendor     = 'Intel Corporation'
     device     = 'I350 Gigabit Network Connection'
@@ -109,9 +113,9 @@ def test_damaged_listings_raise_nothing_else(rubbish: bytes, at: int) -> None:
         return
 
 
-@pytest.mark.skipif(not SHARED.is_dir(), reason="recorded data is not here: ../shared/data")
-def test_the_recorded_e300_9d() -> None:
-    machine = pciconf.parse((SHARED / "pci" / "pciconf-SYS-E300-9D-FEFC14ABAD.txt").read_bytes())
+@pytest.mark.parametrize("view", views(E300_9D, "pciconf.txt", "pciconf-12.txt"), ids=str)
+def test_the_e300_9d(view: View) -> None:
+    machine = view.machine()
     assert len(machine.functions) == 132
     table = {
         "17:00.0": [(0, 0xC5A00000, 1 << 20), (2, 0x7060, 32), (3, 0xC5E0C000, 1 << 14)],
@@ -127,9 +131,8 @@ def test_the_recorded_e300_9d() -> None:
     assert [str(f.bdf)[5:] for f in machine.functions[128:]][-2:] == ["b5:00.0", "b5:00.1"]
 
 
-@pytest.mark.skipif(not SHARED.is_dir(), reason="recorded data is not here: ../shared/data")
-def test_every_recorded_listing_is_read_whole() -> None:
-    for path in (SHARED / "pci").glob("pciconf-*.txt"):
-        data = path.read_bytes()
-        assert pciconf.looks_like(data)
-        assert len(pciconf.parse(data).functions) == data.count(b"@pci")
+@pytest.mark.parametrize("view", LISTINGS, ids=str)
+def test_every_listing_is_read_whole(view: View) -> None:
+    data = view.data()
+    assert pciconf.looks_like(data)
+    assert len(pciconf.parse(data).functions) == data.count(b"@pci")

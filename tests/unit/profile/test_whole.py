@@ -18,9 +18,10 @@ from bringup.profile.load import load_profile, profile_names
 from bringup.profile.model import Profile
 from bringup.twin import machine
 from tests import places
+from tests.machines.catalogue import E300_9D, TP8F, TP8F_8
+from tests.machines.views import View, views
 
 NAMES = ["supermicro-e300-9d", "supermicro-e300-9d-4cn8tp", "supermicro-e300-9d-8cn8tp", "twin-e300-9d"]
-RECORDED = places.SHARED / "data" / "pci"
 
 
 def profile(suffix: str = "") -> Profile:
@@ -116,19 +117,16 @@ def test_siblings_differ_where_the_boards_do() -> None:
     assert (plain.serial.sol_irq.grade, eight.serial.sol_irq.grade) == ("MED", "HIGH")
 
 
-@pytest.mark.parametrize(
-    ("suffix", "recording"),
-    [
-        ("", "pciconf-SYS-E300-9D-FEFC14ABAD.txt"),
-        ("-4cn8tp", "pciconf-SYS-E300-9D-4CN8TP-05566134F9.txt"),
-        ("-8cn8tp", "pciconf-SYS-E300-9D-8CN8TP-18576EF86C.txt"),
-    ],
-)
-def test_profile_fits_a_recorded_machine(suffix: str, recording: str) -> None:
-    path = RECORDED / recording
-    if not path.is_file():
-        pytest.skip(f"no recorded data at {RECORDED}")
-    functions = read_pciconf(path.read_text())
+OF_BOARDS = [
+    (suffix, view)
+    for suffix, name in (("", E300_9D), ("-4cn8tp", TP8F), ("-8cn8tp", TP8F_8))
+    for view in views(name, "pciconf.txt", "pciconf-12.txt")
+]
+
+
+@pytest.mark.parametrize(("suffix", "view"), OF_BOARDS, ids=[str(view) for _, view in OF_BOARDS])
+def test_profile_fits_its_machine(suffix: str, view: View) -> None:
+    functions = read_pciconf(view.data().decode())
     board = profile(suffix)
     assert board.pci.functions_seen is not None
     assert len(functions) == board.pci.functions_seen.value

@@ -13,18 +13,17 @@ import pytest
 from hypothesis import given, settings
 
 from bringup.pci.assessment import Assessment
-from bringup.pci.capture.open import open_capture
 from bringup.pci.model import Identity, Machine
 from bringup.report.pci.layout import CHAR, Box, Picture, lay_out
 from bringup.report.pci.svg import svg
 from bringup.report.pci.words import cells
-from tests import places
+from tests.machines.catalogue import MACHINES
+from tests.machines.views import View, recordings, views
 from tests.unit.pci.test_diff import machines
 from tests.unit.report.machines import bridge, dull, machine, port, seen, small
 from tests.unit.report.test_pci import HOSTILE
 
 _NS = "{http://www.w3.org/2000/svg}"
-RECORDED = places.SHARED / "data" / "pci"
 
 
 def check_geometry(picture: Picture) -> None:
@@ -141,19 +140,13 @@ def test_empty_and_deep_machines() -> None:
     assert len(picture.wires) == 199
 
 
-@pytest.mark.parametrize(
-    "name",
-    [
-        "sysfs-dell-dcs8000z.tar.bz2",
-        "pciconf-SYS-E300-9D-FEFC14ABAD.txt",
-        "pciconf-SYS-E300-9D-8CN8TP-18576EF86C.txt",
-        "lspci-tree-asus-p6t6.txt",
-    ],
-)
-def test_recorded_machines(name: str) -> None:
-    if not (RECORDED / name).is_file():
-        pytest.skip(f"recorded machine {name} is not here")
-    assessed = Assessment(open_capture([RECORDED / name]))
+WHOLE = [*(view for name in MACHINES for view in views(name, "bundle.tar.gz", "pciconf.txt"))]
+WHOLE += recordings("sysfs-*") + recordings("lspci-tree-*")
+
+
+@pytest.mark.parametrize("view", WHOLE, ids=str)
+def test_whole_machines(view: View) -> None:
+    assessed = Assessment(view.machine())
     check_geometry(lay_out(assessed, top=0))
     ElementTree.fromstring(svg(assessed))  # noqa: S314
 
