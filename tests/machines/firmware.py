@@ -21,7 +21,7 @@ _SIZED, _BRIDGE, _DISPLAY, _NO_BARS = 0, 1, 2, 6
 # size.c, without_bars: registers of another kind lie there.
 _OTHER_REGISTERS = {0xA1EC, 0xA1ED}
 # nic.c, by device.
-_FAMILIES = {0x1521: 2, 0x1533: 2, 0x15B8: 1, 0x37D0: 3, 0x37D2: 3}
+_FAMILIES = {0x1521: 2, 0x1533: 2, 0x15BC: 1, 0x37D0: 3, 0x37D2: 3}
 _MEASURED, _NOT_SEEN, _REGISTERS_HIGH = 0, 1, 5
 _TRIES = 3
 _MASKED = 0x10000

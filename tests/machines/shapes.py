@@ -119,7 +119,7 @@ def desktop(ports: int = 0xE000) -> MadeMachine:
         yield chips.LPC.at("00:1f.0")
         yield _port(I219, "00:1f.6", 0xDF040000, at_pin=(0, 16))
         yield _port(I210, "01:00.0", 0xDEF00000, ports, 0xDEF80000, at_pin=(0, 16))
-        yield _port(REALTEK, "02:00.0", ports + 0x1000, 0xDEE04000, 0xDEE00000, at_pin=(0, 17))
+        yield _port(REALTEK, "02:00.0", ports - 0x1000, 0xDEE04000, 0xDEE00000, at_pin=(0, 17))
 
     return MadeMachine(
         wired(made(), {"00:1c.0": 1, "00:1c.1": 2}),

@@ -23,7 +23,9 @@ from bringup.pci.model import (
 )
 from bringup.pci.model import Capability as Cap
 from bringup.profile.load import load_profile
+from bringup.profile.model import Profile
 from bringup.rules.assess import assess
+from tests.machines import catalogue
 from tests.machines.catalogue import E300_9D
 from tests.machines.views import View, views
 from tests.unit.camkes.passthrough import function
@@ -175,6 +177,54 @@ def test_the_e300_9d_has_a_list_that_people_read(e300: Assessment) -> None:
     assert len({(f.code, f.message, f.fix) for f in e300.findings}) < 12
     evidence = [text for f in shown if f.code == "beyond-pci-table" for text in f.evidence]
     assert evidence == ["131st of 132 functions in scan order", "132nd of 132 functions in scan order"]
+
+
+def made(name: str, form: str, profile: Profile | None = None) -> Assessment:
+    return assess(catalogue.read(name, form), profile)
+
+
+def test_the_probe_measures_every_port_of_the_e300_9d() -> None:
+    told = made(E300_9D, "firmware.log", E300)
+    wanted = {"17:00.0": 16, "17:00.1": 17, "17:00.2": 18, "17:00.3": 19, "b5:00.0": 19, "b5:00.1": 19}
+    for place, pin in wanted.items():
+        best = told.pins[Bdf.parse(place)][0]
+        assert (best.ioapic, best.pin, best.grade) == (0, pin, "measured")
+    assert told.passability[Bdf.parse("17:00.2")] == Passability("passable")
+
+
+def test_a_bundle_of_the_e300_9d_adds_what_only_tables_tell() -> None:
+    told = made(E300_9D, "bundle.tar.gz", E300)
+    reserved = [finding for finding in told.findings if finding.code == "rmrr-on-device"]
+    assert [finding.bdf and finding.bdf.short for finding in reserved] == ["00:14.0"]
+    assert not any(finding.code == "platform-not-observed" for finding in told.findings)
+    assert told.passability[Bdf.parse("17:00.1")] == Passability("passable")
+
+
+def test_bars_above_4_gib_must_come_down() -> None:
+    for place in ("b5:00.0", "b5:00.1"):
+        changes = made("above-4-gib", "firmware.log", E300).passability[Bdf.parse(place)].changes
+        assert [change for change in changes if change.startswith("BAR 0 must come below 4 GiB")]
+
+
+def test_a_bar_that_linux_moved_is_an_error_of_that_function_alone() -> None:
+    told = made("moved-by-linux", "bundle.tar.gz", E300)
+    moved = [finding for finding in told.findings if finding.code == "firmware-bar-differs"]
+    assert [(finding.severity, finding.bdf and finding.bdf.short) for finding in moved] == [
+        ("error", "b5:00.0")
+    ]
+
+
+def test_ports_among_the_vmm_s_own_need_a_change() -> None:
+    nic = Bdf.parse("01:00.0")
+    (first, *_) = made("ports-at-9c00", "firmware.log").passability[nic].changes
+    assert first.startswith("I/O BAR 2 must leave the VMM's own ports 0x9000 to 0x9fff")
+    assert not any("I/O BAR" in change for change in made("desktop", "firmware.log").passability[nic].changes)
+
+
+def test_virtual_functions_are_never_passable_and_their_physical_one_needs_a_change() -> None:
+    words = made("virtual-functions", "bundle.tar.gz").passability
+    assert {words[Bdf.parse(place)].word for place in ("01:10.0", "01:10.4")} == {"not-passable"}
+    assert words[Bdf.parse("01:00.0")].changes[0] == "switch SR-IOV off"
 
 
 def test_a_table_of_256_lets_the_x722_in(e300: Assessment) -> None:
