@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,10 +13,9 @@ from bringup.cli.complete import board_names, profile_names
 from bringup.cli.context import Context
 from bringup.cli.options import json_option
 from bringup.report.output import answer, emit, emit_json, say
-from bringup.report.style import glyph
 
 if TYPE_CHECKING:
-    from bringup.jobs.capture.job import CaptureRequest, OnBoard
+    from bringup.jobs.capture.job import CaptureRequest
     from bringup.pci.assessment import Assessment
     from bringup.pci.model import Machine
     from bringup.profile.model import Profile
@@ -162,27 +160,13 @@ def _probed(context: Context, options: dict[str, Any]) -> Machine:
     from bringup.jobs.capture.job import plan_capture
     from bringup.report.boot_view import boot_display
     from bringup.report.person import TerminalPerson
+    from bringup.report.probe import failed_lines
 
     planned = plan_capture(context.lab(), options["board"], _request(options))
     probed = planned.run(None if options["as_json"] else boot_display, TerminalPerson())
-    return machine_of(probed, quiet=options["as_json"])
-
-
-def machine_of(probed: OnBoard, *, quiet: bool) -> Machine:
-    """Return what the probes saw on a board; a probe that failed is told, and is `missing`."""
-    from bringup.jobs.capture.probes import PROBES
-    from bringup.pci.capture.open import open_capture
-    from bringup.pci.model import Missing
-
-    missing = []
-    for probe, error in probed.failed.items():
-        if not quiet:
-            say(f"{glyph('bad')} {PROBES[probe].title} failed: {error.message}")
-            if error.hint:
-                say(f"do        {error.hint}")
-        missing.append(Missing(PROBES[probe].title, error.message))
-    machine = open_capture([probed.path])
-    return replace(machine, missing=(*machine.missing, *missing))
+    if not options["as_json"]:
+        say(*failed_lines(probed))
+    return probed.machine()
 
 
 def _request(options: dict[str, Any]) -> CaptureRequest:

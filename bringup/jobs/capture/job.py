@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
@@ -21,6 +21,8 @@ from bringup.jobs.capture.power import FoundPower, KeepPower
 from bringup.jobs.capture.probes import BOTH, PROBES, Probe, ProbeName
 from bringup.lab import captures
 from bringup.lab.inventory import Board, Lab
+from bringup.pci.capture.open import open_capture
+from bringup.pci.model import Machine, Missing
 from bringup.power.base import Person
 from bringup.power.open import has_override
 
@@ -42,6 +44,12 @@ class OnBoard:
 
     path: Path
     failed: Mapping[ProbeName, BringupError]
+
+    def machine(self) -> Machine:
+        """Return what was seen; a probe that failed is among what is missing of it."""
+        machine = open_capture([self.path])
+        missing = [Missing(PROBES[name].title, error.message) for name, error in self.failed.items()]
+        return replace(machine, missing=(*machine.missing, *missing))
 
 
 @dataclass(frozen=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import stat
@@ -307,14 +308,19 @@ def test_what_writes_nothing_needs_no_writable_folder(here: Path, monkeypatch: p
     assert "cannot write hand.camkes: read-only file system" in told(update()).message
 
 
-def test_update_does_not_overwrite_what_was_changed_meanwhile(
-    here: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def edit(*_: object, **__: object) -> None:
-        (here / "hand.camkes").write_text("theirs")
+def test_update_does_not_overwrite_what_was_changed_meanwhile(here: Path) -> None:
+    class SlowCapture(io.BytesIO):
+        """Somebody edits the application while its reader waits for the capture."""
 
-    monkeypatch.setattr("bringup.camkes.write.update.prove", edit)
-    assert "hand.camkes was changed by somebody else" in told(update()).message
+        def read(self, size: int | None = -1, /) -> bytes:
+            if size != 0:  # click looks what kind of stream it is
+                (here / "hand.camkes").write_text("theirs")
+            return super().read(size)
+
+    capture = SlowCapture((here / "pciconf.txt").read_bytes())
+    words = ["camkes", "update", "hand.camkes", "--capture", "-", *HAND]
+    result = CliRunner().invoke(root, words, input=capture, standalone_mode=False)
+    assert "hand.camkes was changed by somebody else" in told(result).message
     assert (here / "hand.camkes").read_text() == "theirs" and not list(here.glob("*.bak"))
 
 
