@@ -113,11 +113,11 @@ def reach(board: Board, emit: Emit, *, keep_twin: bool, person: Person | None = 
     if info is not None:
         emit(Event("twin", "twin.up", f"already up, BMC at {info.bmc_address} port {info.bmc_port}"))
         try:
-            yield BoardPlace(board, info.namespace.enter, info.alive)
+            yield BoardPlace(board, info.namespace.enter, info.alive, person)
         finally:
             running(board.name)  # clears away what is left of a twin that was killed meanwhile
         return
     with StartedTwin(TwinRequest(board.name, tied=not keep_twin)) as twin:
         where = f"BMC at {twin.info.bmc_address} port {twin.info.bmc_port}"
         emit(Event("twin", "twin.up", f"started, {where}", {"tied": not keep_twin}))
-        yield BoardPlace(board, twin.info.namespace.enter, twin.info.alive, tied=not keep_twin)
+        yield BoardPlace(board, twin.info.namespace.enter, twin.info.alive, person, tied=not keep_twin)

@@ -48,7 +48,7 @@ class Session:
         self.clock = Clock()
         self.signals = Signals()
         self._keep_twin = keep_twin
-        self._person = person
+        self.person = person
         self._lease = Lease(board.name, purpose, bmc=bmc_of(board), force=force)
         self._held = ExitStack()
         self._reached = ExitStack()
@@ -87,7 +87,7 @@ class Session:
     def reach(self, emit: Emit) -> BoardPlace:
         """Make the board reachable; a twin is started where none is up, once in a session."""
         if self._place is None:
-            context = reach(self.board, emit, keep_twin=self._keep_twin, person=self._person)
+            context = reach(self.board, emit, keep_twin=self._keep_twin, person=self.person)
             self._place = self._reached.enter_context(context)
         elif self.board.twin:
             emit(Event("twin", "twin.up", "still up", {"tied": self._place.tied}))

@@ -76,7 +76,8 @@ def run_job(lab: Lab, session: Session, job: Job, display: Display | None) -> Fi
     usual_s = usual_time_s(lab, job.plan)
     folder = session.run_folder(lab)
     with display(job.plan, usual_s) if display else nullcontext() as listener:
-        run = job.start(session, folder, [listener] if listener else [])
+        listeners = [*([session.person.hear] if session.person else []), *([listener] if listener else [])]
+        run = job.start(session, folder, listeners)
         return Finished(folder.path, run.verdict_dict(run.execute()))
 
 

@@ -213,6 +213,10 @@ class LabFile(_Model):
 S = TypeVar("S", bound=BaseModel)
 
 
+class NoSettings(_Model):
+    """The settings of a driver that has none."""
+
+
 class _PowerOf(BaseModel, Generic[S]):
     power: S
 

@@ -12,7 +12,7 @@ from enum import Enum
 from typing import TYPE_CHECKING, Literal, Protocol
 
 from bringup.base.errors import NotOfferedError
-from bringup.base.events import Emit
+from bringup.base.events import Emit, Event
 
 if TYPE_CHECKING:
     from bringup.lab.inventory import Board
@@ -119,6 +119,10 @@ class Drivers:
 
 class Person(Protocol):
     """Somebody beside the board. Waiting for them is bounded; raises LabError when nobody answers."""
+
+    def hear(self, event: Event) -> None:
+        """Take note of an event of the run, from any thread: console text is the board's own answer."""
+        ...
 
     def ask(self, question: str, *, or_console: bool = False) -> None:
         """Show what to do and return when the person says that it is done.

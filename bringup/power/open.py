@@ -35,7 +35,7 @@ def open_drivers(board: Board, emit: Emit | None = None, person: Person | None =
 
 def has_override(board: Board) -> bool:
     """Return whether what boots next can be said to the board; nothing is sent. Raises as `open_drivers`."""
-    if board.twin:
+    if board.twin and board.power == "ipmi":
         return True  # its BMC is there once it is up
     return open_drivers(board).override is not None
 

@@ -77,6 +77,16 @@ class BootView:
         if self._spinner is not None and event.at_s - self._refreshed_s >= _REFRESH_S:
             self._refreshed_s = event.at_s
             self._spinner.update(text=self._waiting(event.at_s))
+        if self._live is not None and event.source == "power":
+            self._give_way(self._live, to_a_question=event.kind == "power.ask")
+
+    @staticmethod
+    def _give_way(live: Live, *, to_a_question: bool) -> None:
+        """Leave the terminal alone while a person is asked there, and until what comes of it."""
+        if to_a_question:
+            live.stop()
+        elif not live.is_started:
+            live.start()
 
     def _line(self, event: Event) -> tuple[Mark, str, str] | None:
         show = _LINES.get(event.kind)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from bringup.base.errors import BmcBusyError, BmcTimeoutError, LabError
 from bringup.base.events import Emit, Event
 from bringup.ipmi.client import IpmiClient
+from bringup.lab.file import NoSettings, power_settings
 from bringup.power.base import BootOverride, Drivers, Override, Person, Power, PowerState
 from bringup.power.bmc_address import bmc_address
 from bringup.power.boot_flags import BootQuirks, decode, encode, took
@@ -31,6 +32,7 @@ _BUSY_PAUSE_S = 1.0
 
 def open_drivers(board: Board, emit: Emit, _person: Person | None) -> Drivers:
     """Return power and boot override by the board's BMC; nothing is sent before the first call on them."""
+    power_settings(board, NoSettings)
     bmc = board.profile.bmc
     chassis = Chassis(IpmiClient(bmc_address(board), spacing_s=bmc.min_command_spacing_s.value))
     return Drivers(IpmiPower(chassis), IpmiOverride(chassis, emit, _quirks(bmc)))

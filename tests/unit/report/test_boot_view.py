@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from contextlib import redirect_stderr
 
 import pytest
@@ -43,6 +44,21 @@ def test_what_a_board_or_stranger_wrote_cannot_steer_the_terminal(
     assert "refused (404)" in text
     for sequence in ("\x1b]", "\x07", "\x1b[8", "\x9b"):
         assert sequence not in text
+
+
+def test_nothing_is_drawn_while_a_person_is_asked(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TERM", "xterm")
+    with redirect_stderr(Screen(terminal=True)) as screen, BootView(PLAN, usual_s=None) as view:
+        view(Event("power", "power.ask", "Switch e300 off"))
+        before = screen.shown
+        view(Event("console", "console.activity", data={"bytes": 1, "lines": 1}))
+        time.sleep(0.5)  # a spinner turns several times
+        assert screen.shown == before
+        view(Event("power", "power.state", "on → off, confirmed", {"state": "off"}))
+        assert "confirmed" in screen.shown.removeprefix(before)
+        after = screen.shown
+        time.sleep(0.5)
+        assert screen.shown != after
 
 
 def test_each_stage_is_told_once_and_each_vm_by_itself() -> None:
