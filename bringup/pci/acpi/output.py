@@ -66,7 +66,7 @@ def evaluations(text: str) -> dict[str, str]:
     `all` and not `evaluate`, because the latter has 16 KiB for the result, which QEMU's `_PRT` fills.
     """
     found = list(_EVALUATED.finditer(text))
-    ends = [match.start() for match in found[1:]] + [len(text)]
+    ends = [*(match.start() for match in found), len(text)][1:]
     return {
         _trimmed(match[1]): text[match.end() : end]
         if match[2] == "AE_OK"

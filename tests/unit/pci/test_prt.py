@@ -350,3 +350,7 @@ def table_in(memory: Path, signature: bytes) -> bytes:
             best = data[at : at + length]
         at = data.find(signature, at + 4)
     return best if b"_PIC" in best else b""
+
+
+def test_an_answer_without_any_evaluation_holds_none() -> None:
+    assert acpiexec_text.evaluations("- all _PRT\n") == {}
