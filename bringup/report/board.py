@@ -32,6 +32,8 @@ def board_lines(board: Board) -> Iterator[str]:
         bmc = board.bmc
         login = f"{bmc.user}, password from {bmc.password_from}"
         yield _line("BMC", f"{bmc.address} port {bmc.port}, user {login}")
+    if board.power != "ipmi":
+        yield _line("power", f"driver {board.power}")
     if board.macs:
         others = [mac for mac in board.macs if mac != board.boot_mac]
         yield _line(

@@ -14,7 +14,7 @@ import sys
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import BinaryIO, Protocol
+from typing import BinaryIO
 
 from bringup.base.errors import UsageError
 from bringup.pci.acpi.tables import TABLES, resolve_scopes
@@ -22,13 +22,8 @@ from bringup.pci.capture.merge import merge
 from bringup.pci.capture.views import files_of, prefer_bare_metal
 from bringup.pci.model import Function, Machine
 from bringup.pci.names import load_names, with_names
+from bringup.pci.sources import formats
 from bringup.pci.sources import linux as linux_tree
-from bringup.pci.sources import sel4_log
-from bringup.pci.sources.dmesg import addresses as dmesg
-from bringup.pci.sources.firmware import report as firmware
-from bringup.pci.sources.lspci import machine as lspci_machine
-from bringup.pci.sources.lspci import text as lspci
-from bringup.pci.sources.pciconf import text as pciconf
 from bringup.pci.topology.inferred import infer_bridges
 from bringup.pci.tree.bundle import UNPACKED_LIMIT, is_archive, read_archive
 from bringup.pci.tree.files import Files
@@ -38,35 +33,10 @@ STANDARD_INPUT = Path("-")
 READ_LIMIT = UNPACKED_LIMIT
 
 _HINT = (
-    "give a capture, a folder or tar with sys/bus/pci/devices, `lspci -nn -vvv -xxxx`, `lspci -vmmnnk`, "
-    "`pciconf -lvbc`, the boot log of Linux or seL4, that of the firmware probe, or a folder of such files"
+    f"give a capture, a folder or tar with sys/bus/pci/devices, {formats.names()}, or a folder of such files"
 )
 _PICTURES = {b"\xff\xd8\xff": "a JPEG picture", b"\x89PNG": "a PNG picture", b"%PDF": "a PDF"}
 _PROGRAMS = {b"\x7fELF": "a program", b"MZ": "a program", b"PK\x03\x04": "a zip"}
-
-
-class _TextSource(Protocol):
-    """A module that reads one text format."""
-
-    KIND: str
-
-    def looks_like(self, data: bytes) -> bool: ...
-    def parse(self, data: bytes, name: str) -> Machine: ...
-
-
-# In the order in which they are tried: the firmware probe's frames are in no other log, and one log may hold
-# what was booted after it; seL4's log holds those of its guests' Linux.
-_TEXTS: tuple[_TextSource, ...] = (firmware, lspci_machine, lspci, pciconf, sel4_log, dmesg)
-# Best first: whose word counts where several tell the same thing.
-_RANK = (
-    linux_tree.KIND,
-    firmware.KIND,
-    lspci.KIND,
-    lspci_machine.KIND,
-    pciconf.KIND,
-    dmesg.KIND,
-    sel4_log.KIND,
-)
 
 
 def open_capture(paths: Sequence[Path]) -> Machine:
@@ -84,7 +54,7 @@ def open_capture(paths: Sequence[Path]) -> Machine:
     # Two files of one name are told apart by their paths: provenance points at names.
     names = [str(path) if named.count(name) > 1 or not name else name for path, name in inputs]
     machines = [_open(path, name) for (path, _), name in zip(inputs, names, strict=True)]
-    return _finished(prefer_bare_metal(merge(sorted(machines, key=_rank)), machines))
+    return _finished(prefer_bare_metal(merge(sorted(machines, key=formats.rank_of)), machines))
 
 
 def _inputs(path: Path) -> list[tuple[Path, str]]:
@@ -117,11 +87,6 @@ def _without_window_bars(function: Function) -> Function:
     if function.header_type != 1 or not function.firmware_bars:
         return function
     return replace(function, firmware_bars=tuple(bar for bar in function.firmware_bars if bar.index < 2))
-
-
-def _rank(machine: Machine) -> int:
-    kind = machine.sources[0].kind
-    return _RANK.index(kind) if kind in _RANK else len(_RANK)
 
 
 def _open(path: Path, name: str) -> Machine:
@@ -158,10 +123,10 @@ def read_bytes(data: bytes, name: str) -> Machine:
         return _read_tree(files, name, lambda: digest)
     # What editors of other systems put before a text that is UTF-8.
     text = data.removeprefix(codecs.BOM_UTF8)
-    for source in _TEXTS:
-        if source.looks_like(text):
-            return source.parse(text, name)
-    raise UsageError(f"{name} is {_kind_of(data)}: no view of a machine that is known here", hint=_HINT)
+    reader = formats.reader_of(text)
+    if reader is None:
+        raise UsageError(f"{name} is {_kind_of(data)}: no view of a machine that is known here", hint=_HINT)
+    return reader.parse(text, name)
 
 
 def _read_tree(files: Files, name: str, sha256: Callable[[], str]) -> Machine:

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.unit.lab.test_inventory import BOARD
+from tests.unit.lab.test_power_table import SERIAL
 from tests.unit.power.drivers.test_command import POWER, RELAY
 
 pytestmark = pytest.mark.usefixtures("home")
@@ -19,7 +19,7 @@ pytestmark = pytest.mark.usefixtures("home")
 
 def lab_with(folder: Path, power: str) -> list[str]:
     """Write the lab file and the relay; return the beginning of a command line."""
-    (folder / "lab.toml").write_text(BOARD + power)
+    (folder / "lab.toml").write_text(SERIAL + power)
     (folder / "relay").write_text(RELAY)
     (folder / "relay").chmod(0o755)
     (folder / "outlet-3").write_text("off\n")
@@ -55,7 +55,7 @@ def test_what_it_cannot_do_is_the_lab_s_fault_and_says_what_to_do(tmp_path: Path
 def test_a_driver_nobody_knows_is_told_with_its_line(tmp_path: Path) -> None:
     done = run(lab_with(tmp_path, 'power = "comand"\n'))
     assert done.returncode == 12
-    assert 'lab.toml:5: there is no power driver "comand"; did you mean `command`?' in done.stderr
+    assert 'lab.toml:5: there is no power driver "comand"; did you mean command?' in done.stderr
 
 
 def test_without_a_terminal_nobody_is_asked_and_nothing_hangs(tmp_path: Path) -> None:
