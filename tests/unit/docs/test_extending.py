@@ -18,6 +18,8 @@ from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
+from bringup.power.base import PowerState
+from bringup.power.drivers.command import Commands, state_in
 from tests.places import CHECKOUT
 from tests.unit.lab.test_power_table import SERIAL
 
@@ -161,6 +163,18 @@ def test_a_board_is_one_file_which_is_listed_and_checked(tree: Tree) -> None:
     wrong = tree.run("boards", "show", "supermicro-5019d-fn8tp")
     assert wrong.returncode == 12
     assert "boards/supermicro-5019d-fn8tp.toml:9: the source `pr-28` is not in [sources]" in wrong.stderr
+
+
+def test_the_command_lines_of_the_page_are_understood() -> None:
+    power = next(table["boards"]["e300-1"]["power"] for table in TABLES if "status" in str(table))
+    commands = Commands.model_validate(power)
+    assert commands.on[:3] == ("snmpset", "-v2c", "pdu.lab")
+    told = "iso.3.6.1.4.1.318.1.1.4.4.2.1.3.3 = INTEGER: %d\n"
+    assert [state_in(told % number, commands) for number in (1, 2, 12)] == [
+        PowerState.ON,
+        PowerState.OFF,
+        PowerState.UNKNOWN,
+    ]
 
 
 def test_a_power_driver_is_one_file_which_switches(tree: Tree) -> None:
