@@ -2,7 +2,9 @@
 
 In texts, `{who}` is the board's MAC, `{waited}` the seconds without progress, `{since_power}` those since
 power-on, `{arch}` the client architecture (DHCP option 93), `{firmware}` the firmware the boot was planned
-for, `{some}` of `{all}` VMs have logged in, and `{lost}` is what of the firmware probe's report did not come.
+for, `{some}` of `{all}` VMs have logged in and `{missing}` names those that have not, `{lost}` is what of
+the firmware probe's report did not come, `{port}` the serial line that is not the console, `{awaited}` the
+missing stage, `{where}` the last one seen, and `{suite}` where a test suite is.
 What to do may name advice of the board's profile (`{advice:vt-x}`, see `bringup.profile.advice`) and the
 `{console_port}`.
 """
@@ -13,7 +15,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
-Fault = Literal["lab", "image", "profile", "tool"]
+Fault = Literal["lab", "image", "profile", "tool", "undecided"]
 Causes = tuple[tuple[str, str], ...]
 
 
@@ -160,9 +162,53 @@ TABLE: Mapping[str, Row] = {
         ),
     ),
     "nothing-printed": Row(
+        "undecided",
+        "everything was loaded, and this kernel prints nothing: no text, no guest's DHCP for {waited} s",
+        (_RELEASE, _WRONG_PORT),
+    ),
+    "unknown-text": Row(
+        "undecided",
+        "the board printed, but nothing that is known, and then nothing for {waited} s",
+        (
+            (
+                "it is no seL4 image, or one that prints only its own text",
+                "--until-text REGEX says what to wait for",
+            ),
+            _RELEASE,
+        ),
+    ),
+    "other-port": Row(
+        "profile",
+        "the image talks to {port}, which this console does not show",
+        (_WRONG_PORT, ("the early text of a kernel always goes to 0x3f8", "look at that port's log")),
+    ),
+    "text-missing": Row(
         "image",
-        "everything was loaded, and an image that prints nothing proved nothing within {waited} s",
-        (_RELEASE,),
+        "the text that was waited for did not come, and nothing more was said for {waited} s",
+        (
+            ("the program hangs", "look at its last lines"),
+            ("it says something else", "compare the expression with the console's log"),
+        ),
+    ),
+    "suite-silent": Row(
+        "image",
+        "the test suite said nothing for {waited} s, {suite}",
+        (("this test hangs", "run it alone: -DLibSel4TestPrinterRegex=NAME"),),
+    ),
+    "no-known-end": Row(
+        "undecided",
+        "user space was reached, and the text does not tell whether that was all",
+        (
+            (
+                "an image without VMs and tests has no known end",
+                "say what counts as success: --until user-space, or --until-text REGEX",
+            ),
+        ),
+    ),
+    "text-ends": Row(
+        "undecided",
+        "the text ends after {where}; {awaited} is not in it",
+        (("the recording ended early", "record until the end, or say with --until what counts as success"),),
     ),
     "console-lost": Row(
         "lab",
@@ -245,7 +291,7 @@ TABLE: Mapping[str, Row] = {
     ),
     "no-login": Row(
         "image",
-        "{some} of {all} VMs reached a login prompt within {waited} s",
+        "{some} of {all} VMs reached a login prompt within {waited} s{missing}",
         (
             ("no getty on the guest's console", "getty on ttyS0 in the guest's root file system"),
             ("an interrupt storm", "level_trig = 0, and one VM per IOAPIC pin"),

@@ -6,20 +6,26 @@ reset, proves nothing about this boot and is forgotten.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from bringup.base.events import Event
 from bringup.base.stage import Stage
-from bringup.transcript.failures.table import find as find_failure
-from bringup.transcript.markers import MARKERS, Failure
+from bringup.transcript import told
+from bringup.transcript.markers import MODULE_LINE, SUITE_PASSED, SUITE_RESULT, SUITE_STARTS, Failure
+from bringup.transcript.nics import Nics
+from bringup.transcript.runs import BootCounter
+from bringup.transcript.suite import DRIVER
 
-_BANNERS = frozenset(marker.text for marker in MARKERS if marker.banner)
 _SERVED_AS = {"loader": Stage.LOADER, "loader-script": Stage.LOADER, "kernel": Stage.KERNEL_IMAGE}
 _STRANGERS_MAX = 8
 RAMDISK_DONE = "finished"
 """The probe ramdisk's last words (probes/linux/init)."""
 _MODULE_ROLES = ("module", "initrd")
+_MODULE_NAME = re.compile(r"name='([^']*)'?")
+# A line's end and a stray character are no text.
+_TEXT_MIN = 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,12 +39,45 @@ class StageReached:
 
 @dataclass(frozen=True, slots=True)
 class SeenFailure:
-    """A failure that the console told of, and how far the boot was then."""
+    """A failure that the console told of, and how far the boot was then.
+
+    `lines` are what it rests on; `whole` is False where its report was cut off; `vm` is whose text it was.
+    """
 
     failure: Failure
     at_s: float
     seen: str
     furthest: Stage | None
+    lines: tuple[str, ...] = ()
+    whole: bool = True
+    vm: str | None = None
+
+
+@dataclass(slots=True)
+class VmSeen:
+    """What one VM, by the name it is told under, has shown."""
+
+    name: str
+    vmm: bool = False
+    guest: bool = False
+    login_s: float | None = None
+    trouble: str | None = None
+
+
+@dataclass(slots=True)
+class Suite:
+    """How far a test suite came: `number` and `name` of the test that began last."""
+
+    number: int | None = None
+    name: str | None = None
+    failed: list[str] = field(default_factory=list)
+    passed: tuple[float, str] | None = None
+    result: str | None = None
+
+    @property
+    def words(self) -> str:
+        """Return where it is, for people."""
+        return "before its first test" if self.number is None else f"in test {self.number} ({self.name})"
 
 
 @dataclass(slots=True)
@@ -51,9 +90,16 @@ class BootEvidence:
     transferring: set[Stage] = field(default_factory=set)
     modules: set[str] = field(default_factory=set)
     kernel_served: bool = False
-    logins: set[int] = field(default_factory=set)
+    vms: dict[str, VmSeen] = field(default_factory=dict)
+    suite: Suite | None = None
+    texts: dict[str, tuple[float, str]] = field(default_factory=dict)
+    unwanted: tuple[float, str, str] | None = None
+    nics: Nics = field(default_factory=Nics)
+    module_name: str | None = None
+    text_s: float | None = None
+    other_port: tuple[float, str, str] | None = None
     failures: list[SeenFailure] = field(default_factory=list)
-    banners: set[str] = field(default_factory=set)
+    boots: BootCounter = field(default_factory=BootCounter)
     dhcp: set[str] = field(default_factory=set)
     arch: str | None = None
     strangers: list[str] = field(default_factory=list)
@@ -64,6 +110,22 @@ class BootEvidence:
     report_lost: tuple[float, str] | None = None
     last_line: str | None = None
     restarted: tuple[float, str] | None = None
+
+    @property
+    def logins(self) -> list[str]:
+        """The VMs that have logged in."""
+        return [vm.name for vm in self.vms.values() if vm.login_s is not None]
+
+    @property
+    def vms_seen(self) -> int:
+        """How many VMs there are at least: guests and VMMs may be told under different names."""
+        seen = self.vms.values()
+        return max(sum(vm.vmm for vm in seen), sum(vm.guest or vm.login_s is not None for vm in seen))
+
+    @property
+    def is_suite(self) -> bool:
+        """Whether the image is a test suite, by its text or by its module's name."""
+        return self.suite is not None or DRIVER in (self.module_name or "")
 
     @property
     def furthest(self) -> Stage | None:
@@ -88,18 +150,31 @@ class BootEvidence:
 class Witness:
     """Takes the events of a run; `boot` is what they prove.
 
-    `modules` files besides the kernel make the MODULES stage, `logins` VMs the LOGIN stage. DHCP packets from
-    other than `macs` are somebody else's (any is the board's when none is given).
+    `modules` files besides the kernel make the MODULES stage, `logins` VMs the LOGIN stage (None: every VM
+    that shows itself). DHCP packets from other than `macs` are somebody else's (any is the board's when none
+    is given). Where the kernel does not print (`prints`), text after the hand-over is user space's. `guests`:
+    what asks by DHCP while the image runs is a guest.
     """
 
-    def __init__(self, *, modules: int, logins: int, macs: tuple[str, ...] = ()) -> None:
+    def __init__(
+        self,
+        *,
+        modules: int,
+        logins: int | None,
+        macs: tuple[str, ...] = (),
+        prints: bool = True,
+        guests: bool = False,
+    ) -> None:
         self.boot = BootEvidence()
         self.console_lost_s: float | None = None
         self.servers_lost_s: float | None = None
         self._modules = modules
         self._logins = logins
         self._macs = frozenset(mac.lower() for mac in macs)
+        self._prints = prints
+        self._guests = guests
         self._bytes = 0
+        self._text = 0
 
     def feed(self, event: Event) -> None:
         """Take one event; kinds that prove nothing are ignored."""
@@ -128,10 +203,23 @@ class Witness:
                 self.boot.reached[Stage.POWER] = power
 
     def _console_activity(self, event: Event) -> None:
-        count = int(event.data.get("bytes", 0))
+        if event.data.get("port"):
+            return
+        boot, last_s = self.boot, float(event.data.get("last_s", event.at_s))
+        count, text = int(event.data.get("bytes", 0)), int(event.data.get("image_bytes", 0))
         if count > self._bytes:
             self._bytes = count
-            self.boot.heard_s = event.at_s
+            boot.heard_s = last_s
+        grown, self._text = text != self._text, text
+        if not grown or text < _TEXT_MIN:
+            return
+        boot.text_s = last_s
+        if not self._prints and boot.kernel_served and Stage.USER_SPACE not in boot.reached:
+            boot.reach(
+                Stage.USER_SPACE,
+                event,
+                f"{text} characters after the hand-over, which the kernel does not print",
+            )
 
     def _console_lost(self, event: Event) -> None:
         self.console_lost_s = event.at_s
@@ -140,33 +228,85 @@ class Witness:
         self.console_lost_s = None
 
     def _console_stage(self, event: Event) -> None:
-        boot, stage = self.boot, Stage(event.data["stage"])
-        boot.heard_s = boot.console_stage_s = event.at_s
+        boot, stage, marker = self.boot, Stage(event.data["stage"]), str(event.data.get("marker"))
         line = _quote(event)
-        self._notice_restart(stage, event, line)
+        if event.data.get("port"):
+            if boot.other_port is None and stage >= Stage.KERNEL:
+                boot.other_port = (event.at_s, str(event.data["port"]), line)
+            return
+        boot.heard_s = boot.console_stage_s = event.at_s
+        if boot.boots.begins(stage, marker):
+            boot.restart(event, line)
         boot.last_line = line
-        if stage >= Stage.KERNEL and boot.console_kernel_s is None:
-            boot.console_kernel_s = event.at_s
-        if stage is Stage.LOGIN:
-            boot.logins.add(event.data.get("vm") or 0)
-            if len(boot.logins) < self._logins:
-                stage = Stage.GUEST
+        if stage >= Stage.KERNEL:
+            boot.text_s = event.at_s
+            if boot.console_kernel_s is None:
+                boot.console_kernel_s = event.at_s
+        self._note_image(marker, event, line)
+        if stage in (Stage.VMM, Stage.GUEST, Stage.LOGIN):
+            stage = self._note_vm(stage, event)
         boot.reach(stage, event, line)
 
-    def _notice_restart(self, stage: Stage, event: Event, line: str) -> None:
-        marker = event.data.get("marker")
-        if marker in _BANNERS:
-            if marker in self.boot.banners:
-                self.boot.restart(event, line)
-            self.boot.banners.add(marker)
-        elif stage <= Stage.LOADER and self.boot.console_kernel_s is not None:
-            self.boot.restart(event, line)
+    def _note_image(self, marker: str, event: Event, line: str) -> None:
+        boot = self.boot
+        if marker == MODULE_LINE:
+            name = _MODULE_NAME.search(event.text)
+            boot.module_name = boot.module_name or (name and name.group(1)) or None
+        elif marker in (SUITE_STARTS, SUITE_RESULT, SUITE_PASSED):
+            boot.suite = boot.suite or Suite()
+            if marker == SUITE_RESULT:
+                boot.suite.result = event.text.removeprefix(SUITE_RESULT).strip().rstrip(".")
+            if marker == SUITE_PASSED and boot.suite.passed is None:
+                boot.suite.passed = (event.at_s, line)
+
+    def _note_vm(self, stage: Stage, event: Event) -> Stage:
+        """Note what a VM shows; return the stage of the boot: a login counts when enough VMs have one."""
+        boot = self.boot
+        name = str(event.data.get("vm_name") or f"VM {event.data.get('vm') or 0}")
+        vm = boot.vms.setdefault(name, VmSeen(name))
+        vm.vmm = vm.vmm or stage is Stage.VMM
+        vm.guest = vm.guest or stage is not Stage.VMM
+        if stage is not Stage.LOGIN:
+            return stage
+        vm.login_s = event.at_s if vm.login_s is None else vm.login_s
+        wanted = self._logins if self._logins is not None else boot.vms_seen
+        return stage if len(boot.logins) >= wanted else Stage.GUEST
 
     def _console_failure(self, event: Event) -> None:
-        failure = find_failure(str(event.data.get("code")), str(event.data.get("marker", "")))
-        if failure is not None:
-            self.boot.heard_s = event.at_s
-            self.boot.failures.append(SeenFailure(failure, event.at_s, _quote(event), self.boot.furthest))
+        boot, failure = self.boot, told.failure_of(event)
+        if failure is None:
+            return
+        lines, vm = tuple(event.data.get("lines", ())), event.data.get("vm_name")
+        seen = SeenFailure(
+            failure, event.at_s, _quote(event), boot.furthest, lines, bool(event.data.get("whole", True)), vm
+        )
+        boot.failures.append(seen)
+        if event.data.get("port"):
+            return
+        boot.heard_s = boot.text_s = event.at_s
+        if vm is not None and failure.fatal:
+            trouble = boot.vms.setdefault(str(vm), VmSeen(str(vm)))
+            trouble.trouble = trouble.trouble or failure.cause
+
+    def _console_text(self, event: Event) -> None:
+        """Note a text that a person waits for, on whatever line it came."""
+        expression = str(event.data.get("marker"))
+        if event.data.get("which") == "until":
+            self.boot.texts.setdefault(expression, (event.at_s, _quote(event)))
+        elif self.boot.unwanted is None:
+            self.boot.unwanted = (event.at_s, expression, _quote(event))
+
+    def _console_test(self, event: Event) -> None:
+        boot, test = self.boot, told.test_of(event)
+        boot.heard_s = boot.text_s = event.at_s
+        boot.suite = boot.suite or Suite()
+        if test.failed:
+            boot.suite.failed.append(test.name)
+        else:
+            boot.suite.number, boot.suite.name = test.number, test.name
+
+    def _console_nic(self, event: Event) -> None:
+        self.boot.nics.take(str(event.data.get("vm_name") or "guest"), told.nic_of(event))
 
     def _dhcp(self, event: Event) -> None:
         boot, name = self.boot, event.kind.removeprefix("dhcp.")
@@ -182,6 +322,8 @@ class Witness:
             begun = furthest is not None and furthest >= Stage.MODULES
             if begun and _is_boot_client(event):
                 boot.restart(event, event.text or "a network boot is asked for again")
+            elif begun and self._guests:
+                boot.reach(Stage.GUEST, event, event.text or f"a guest asks by DHCP: {mac}")
             boot.reach(Stage.FIRMWARE, event, event.text or "a network boot was asked for")
         elif name in ("ack", "reply"):
             boot.reach(Stage.DHCP, event, event.text or "the DHCP request was answered")
@@ -233,8 +375,8 @@ class Witness:
 
 
 def _quote(event: Event) -> str:
-    line = event.data.get("line")
-    where = "console" if line is None else f"console line {line}"
+    line, port = event.data.get("line"), event.data.get("port")
+    where = port or "console" if line is None else f"{port or 'console'} line {line}"
     return f'{where}: "{event.text}"'
 
 
@@ -253,6 +395,9 @@ _HANDLERS: dict[str, Callable[[Witness, Event], None]] = {
     "console.activity": Witness._console_activity,
     "console.stage": Witness._console_stage,
     "console.failure": Witness._console_failure,
+    "console.text": Witness._console_text,
+    "console.test": Witness._console_test,
+    "console.nic": Witness._console_nic,
     **{f"dhcp.{name}": Witness._dhcp for name in ("discover", "offer", "request", "ack", "ignored", "reply")},
     "tftp.done": Witness._served,
     "http.done": Witness._served,

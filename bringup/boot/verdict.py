@@ -14,19 +14,31 @@ from bringup.base.events import Event
 from bringup.base.firmware import Firmware
 from bringup.base.stage import Stage
 from bringup.boot.causes import TABLE, Causes
-from bringup.boot.evidence import BootEvidence, SeenFailure, StageReached, Witness
+from bringup.boot.evidence import BootEvidence, SeenFailure, StageReached, Suite, VmSeen, Witness
 from bringup.profile.advice import BoardWords
 from bringup.transcript.failures.boot import GARBAGE
+from bringup.transcript.nics import Nic
+from bringup.transcript.stages import StageReader
+from bringup.transcript.texts import WantedTexts
+from bringup.transcript.vms import VmNames
 
 SETTLE_S = 0.5
 """How long a boot is watched after its last stage: a root task that dies at once has not arrived."""
+
+QUIET_S = 5.0
+"""How long an image that has no VMs and no known end must say nothing to count as done."""
+
+_UNENDING_S = 60.0
+_PRINTING_MAX = 20
+_OTHER_PORT_S = 5.0
 
 _SERVED_GRACE_S = 1.0
 # The ramdisk's last word comes by console, the capture through another process.
 _CAPTURE_GRACE_S = 3.0
 _RELATED_S = 5.0
 _CAUSES_MAX = 3
-_EXIT_CODES = {"ok": 0, **{fault: kind.exit_code for fault, kind in FAULTS.items()}}
+_NAMES_MAX = 5
+_EXIT_CODES = {"ok": 0, "undecided": 3, **{fault: kind.exit_code for fault, kind in FAULTS.items()}}
 _SILENT_AFTER_KERNEL = {
     Stage.CAPTURE: "no-capture",
     Stage.VMM: "no-vmm",
@@ -41,29 +53,51 @@ _TRANSFER_STAGES = (Stage.LOADER, Stage.KERNEL_IMAGE, Stage.MODULES, Stage.CAPTU
 class WatchRequest:
     """What a boot is expected to do.
 
+    `until` is the stage that counts as success. `by_itself`: nobody said one, and what counts is what the
+    image is good for, as far as its text tells: a test suite passes, every VM logs in, anything else reaches
+    user space and says nothing for 5 s. Where `until_texts` are given, all of them must be seen (too, unless
+    `by_itself`); one of the `fail_texts` means failure. `for_s` watches on after success. `strict`: a VM's
+    login with a dead network controller is a failure. `texts_s` are the seconds of silence while a text or a
+    suite's end is awaited. `recorded`: there is text only, of a console that somebody recorded.
     `modules` counts the files besides the kernel, `vms` the VMs whose login is awaited (None: unknown, one is
     enough). `prints`: the kernel prints (False for RELEASE images). `reports`: the image is the firmware
     probe, which has no user space and reports over the console. `limits` are the seconds a stage may take
     after the one before it; a stage without one may take for ever. `macs` are the board's, the one it boots
-    from first. `words` are what causes say of this board's settings and console.
+    from first. `words` are what causes say of this board's settings and console, `vm_names`
+    the VMs as the build names them.
     """
 
     firmware: Firmware
     until: Stage = Stage.USER_SPACE
+    by_itself: bool = False
+    until_texts: tuple[str, ...] = ()
+    fail_texts: tuple[str, ...] = ()
+    for_s: float = 0.0
+    strict: bool = False
+    texts_s: float = 120.0
     kind: Literal["multiboot", "linux"] = "multiboot"
     modules: int = 1
     vms: int | None = None
     prints: bool = True
     reports: bool = False
     netboot: bool = True
+    recorded: bool = False
     macs: tuple[str, ...] = ()
     limits: Mapping[Stage, float] = field(default_factory=dict)
     words: BoardWords = field(default_factory=BoardWords)
+    vm_names: VmNames | None = None
+
+    def reader(self) -> StageReader:
+        """Return what reads this boot's console; raises UsageError for texts that are no expressions."""
+        return StageReader(self.vm_names, WantedTexts.of(self.until_texts, self.fail_texts))
 
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """How a boot ended; times are seconds since the run's origin, None where unknown."""
+    """How a boot ended; times are seconds since the run's origin, None where unknown.
+
+    `lines` are those of the console that the cause rests on, `buts` what is not well though the boot is ok.
+    """
 
     kind: str
     exit_code: int
@@ -75,6 +109,11 @@ class Verdict:
     causes: Causes
     at_s: float | None
     stages: tuple[StageReached, ...]
+    lines: tuple[str, ...] = ()
+    buts: tuple[str, ...] = ()
+    vms: tuple[VmSeen, ...] = ()
+    nics: tuple[Nic, ...] = ()
+    suite: Suite | None = None
 
     def to_dict(self) -> dict[str, Any]:
         """Return the verdict as JSON data."""
@@ -92,7 +131,36 @@ class Verdict:
                 {"name": str(reached.stage), "at_s": reached.at_s, "evidence": reached.evidence}
                 for reached in self.stages
             ],
+            "lines": list(self.lines),
+            "but": list(self.buts),
+            "vms": [_vm_dict(vm) for vm in self.vms],
+            "nics": [nic.to_dict() for nic in self.nics],
+            "suite": None if self.suite is None else _suite_dict(self.suite),
         }
+
+
+def _vm_dict(vm: VmSeen) -> dict[str, Any]:
+    return {
+        "name": vm.name,
+        "vmm": vm.vmm,
+        "guest": vm.guest,
+        "login": vm.login_s is not None,
+        "trouble": vm.trouble,
+    }
+
+
+def _suite_dict(suite: Suite) -> dict[str, Any]:
+    return {
+        "test": suite.number,
+        "name": suite.name,
+        "failed": list(suite.failed),
+        "passed": suite.passed is not None,
+        "result": suite.result,
+    }
+
+
+def _is_garbage(fault: SeenFailure) -> bool:
+    return fault.failure.code == GARBAGE.code
 
 
 def _name(stage: Stage | None) -> str | None:
@@ -105,8 +173,17 @@ class Progress:
     def __init__(self, request: WatchRequest, *, origin_s: float = 0.0) -> None:
         self._request = request
         self._origin_s = origin_s
-        self._logins_wanted = request.vms or 1
-        self._witness = Witness(modules=request.modules, logins=self._logins_wanted, macs=request.macs)
+        self._witness = Witness(
+            modules=request.modules,
+            logins=request.vms or (None if request.by_itself else 1),
+            macs=request.macs,
+            prints=request.prints,
+            guests=request.kind == "multiboot" and not request.prints,
+        )
+
+    def reader(self) -> StageReader:
+        """Return what reads this boot's console; raises UsageError for texts that are no expressions."""
+        return self._request.reader()
 
     def feed(self, event: Event) -> None:
         """Take one event of any source, in the order they came."""
@@ -116,16 +193,34 @@ class Progress:
     def _boot(self) -> BootEvidence:
         return self._witness.boot
 
+    @property
+    def until(self) -> Stage:
+        """The stage that counts as success; where nobody said, the last one that this image can have."""
+        if not self._request.by_itself or self._request.kind != "multiboot":
+            return self._request.until
+        boot = self._boot
+        has_vms = bool(self._request.vms) or boot.vms_seen > 0
+        return Stage.LOGIN if has_vms and not boot.is_suite else Stage.USER_SPACE
+
+    @property
+    def _logins_wanted(self) -> int:
+        return self._request.vms or (max(1, self._boot.vms_seen) if self._request.by_itself else 1)
+
+    @property
+    def _awaits_suite(self) -> bool:
+        return self._request.by_itself and not self._request.until_texts and self._boot.is_suite
+
     def _applicable(self) -> Iterator[Stage]:
         """Yield the stages this boot goes through."""
         request, reached = self._request, self._boot.reached
         vm_image = request.kind == "multiboot" and (bool(request.vms) or Stage.VMM in reached)
         for stage in Stage:
             if stage in reached or not (
-                (stage in _NETWORK_STAGES and not request.netboot)
+                (stage in (Stage.POWER, Stage.FIRMWARE) and request.recorded)
+                or (stage in _NETWORK_STAGES and not request.netboot)
                 or (stage is Stage.MODULES and request.modules == 0)
-                or (stage in (Stage.VMM, Stage.GUEST) and not vm_image and request.until is not stage)
-                or (stage is Stage.CAPTURE and request.until is not stage)
+                or (stage in (Stage.VMM, Stage.GUEST) and not vm_image and self.until is not stage)
+                or (stage is Stage.CAPTURE and self.until is not stage)
                 or (stage is Stage.USER_SPACE and request.reports)
             ):
                 yield stage
@@ -145,9 +240,17 @@ class Progress:
     @property
     def awaited(self) -> Stage | None:
         """The first stage up to the wanted one that was not reached; None when all were."""
-        furthest, until = self._boot.furthest, self._request.until
+        furthest, until = self._boot.furthest, self.until
+        if self._request.by_itself and self._request.until_texts and self._texts_s() is not None:
+            return None
+        if until is Stage.LOGIN and furthest is not None and furthest >= until and self._logins_missing():
+            return until
         behind = (s for s in self._applicable() if s <= until and (furthest is None or s > furthest))
         return next(behind, None)
+
+    def _logins_missing(self) -> bool:
+        """Return whether more VMs have shown themselves since the login that seemed to be the last."""
+        return self._request.by_itself and len(self._boot.logins) < self._logins_wanted
 
     @property
     def next_deadline_s(self) -> float | None:
@@ -174,8 +277,15 @@ class Progress:
         elsewhere_s = self._elsewhere_s()
         if elsewhere_s is not None:
             yield elsewhere_s, lambda: self._from_table("booted-elsewhere", elsewhere_s, seen=boot.last_line)
-        elif self.awaited is None and (fault is None or fault.at_s > self._done_s() + SETTLE_S):
-            yield self._done_s() + SETTLE_S, self._ok
+        unwanted = boot.unwanted
+        if unwanted is not None:
+            yield unwanted[0], lambda: self._unwanted(*unwanted)
+        done_s = self._done_s()
+        if elsewhere_s is None and done_s is not None and (fault is None or fault.at_s > self._ok_s(done_s)):
+            yield self._ok_s(done_s), self._ok
+        if boot.other_port is not None and self.awaited is Stage.KERNEL:
+            other_s = boot.other_port[0] + _OTHER_PORT_S
+            yield other_s, lambda: self._missing("other-port", other_s)
         if boot.ramdisk_done_s is not None and self.awaited is Stage.CAPTURE:
             given_up_s = boot.ramdisk_done_s + _CAPTURE_GRACE_S
             yield given_up_s, lambda: self._incomplete(given_up_s)
@@ -186,11 +296,50 @@ class Progress:
         if deadline_s is not None:
             yield deadline_s, lambda: self._stalled(deadline_s)
 
-    def _done_s(self) -> float:
+    def _done_s(self) -> float | None:
+        """Return when all that is wanted had come, None while something is missing."""
+        if self.awaited is not None:
+            return None
+        times = [self._stage_s()]
+        if self._request.until_texts:
+            texts_s = self._texts_s()
+            if texts_s is None:
+                return None
+            times = [texts_s] if self._request.by_itself else [*times, texts_s]
+        elif self._awaits_suite:
+            suite = self._boot.suite
+            if suite is None or suite.passed is None:
+                return None
+            times.append(suite.passed[0])
+        return max(times)
+
+    def _stage_s(self) -> float:
         """Return when the wanted stage was reached, by itself or by a later one."""
-        until = self._request.until
-        times = [r.at_s for stage, r in self._boot.reached.items() if stage >= until and r.at_s is not None]
-        return min(times, default=self._boot.advanced_s or self._origin_s)
+        boot, until = self._boot, self.until
+        if until is Stage.LOGIN and self._request.by_itself and boot.logins:
+            return max(vm.login_s for vm in boot.vms.values() if vm.login_s is not None)
+        times = [r.at_s for stage, r in boot.reached.items() if stage >= until and r.at_s is not None]
+        return min(times, default=boot.advanced_s or self._origin_s)
+
+    def _texts_s(self) -> float | None:
+        """Return when the last of the awaited texts was seen, None while one is missing."""
+        seen = [self._boot.texts.get(text) for text in self._request.until_texts]
+        times = [text[0] for text in seen if text is not None]
+        return max(times) if times and len(times) == len(seen) else None
+
+    def _ok_s(self, done_s: float) -> float:
+        """Return when the boot is ok: what has no end of its own must have fallen silent."""
+        wait_s = SETTLE_S
+        if self._has_no_end:
+            silent_s = max(done_s, self._boot.text_s or done_s) + QUIET_S
+            wait_s = min(silent_s - done_s, _UNENDING_S)
+        return done_s + max(wait_s, self._request.for_s)
+
+    @property
+    def _has_no_end(self) -> bool:
+        request = self._request
+        ends = not request.by_itself or request.until_texts or self._boot.is_suite
+        return not ends and request.kind == "multiboot" and self.until is Stage.USER_SPACE
 
     def _elsewhere_s(self) -> float | None:
         """Return when it is certain that what runs was not served; the servers' events may come late."""
@@ -199,15 +348,19 @@ class Progress:
             return None
         return boot.console_kernel_s + _SERVED_GRACE_S
 
-    def _fatal(self) -> tuple[SeenFailure | None, float]:
-        """Return the first failure that ends the boot, and when it does."""
+    def _fatal(self, *, at_end: bool = False) -> tuple[SeenFailure | None, float]:
+        """Return the first failure that ends the boot, and when; at the end of all text, no half one."""
         for fault in self._boot.failures:
             failure = fault.failure
-            if not failure.fatal or self._recovered(fault):
+            if (
+                not failure.fatal
+                or self._recovered(fault)
+                or (at_end and failure.generic and not fault.whole)
+            ):
                 continue
-            if failure is GARBAGE and not self._all_loaded():
+            if _is_garbage(fault) and not self._all_loaded():
                 continue  # the firmware's speed may be wrong and the kernel's right
-            from_s = fault.at_s if failure is not GARBAGE else max(fault.at_s, self._boot.advanced_s or 0.0)
+            from_s = max(fault.at_s, self._boot.advanced_s or 0.0) if _is_garbage(fault) else fault.at_s
             return fault, from_s + failure.grace_s
         return None, 0.0
 
@@ -217,27 +370,42 @@ class Progress:
 
     def _recovered(self, fault: SeenFailure) -> bool:
         boot = self._boot
-        if fault.failure is GARBAGE:
+        if _is_garbage(fault):
             return boot.console_stage_s is not None and boot.console_stage_s > fault.at_s
+        passed = boot.suite is not None and boot.suite.passed is not None
         further = boot.furthest is not None and (fault.furthest is None or boot.furthest > fault.furthest)
-        return fault.failure.recovers and further
+        # A suite that passed halts the machine, and what a test provoked is no failure of the image.
+        return (passed and fault.failure.generic) or (fault.failure.recovers and (further or passed))
 
     def _deadline_s(self) -> float | None:
-        """Return when the missing stage is overdue."""
+        """Return when what is missing is overdue."""
         missing = self.awaited
         if missing is None:
-            return None
+            if self._done_s() is not None:
+                return None
+            return self._silent_since_s() + self._request.texts_s
         allowed_s = self._allowed_s(missing)
         if allowed_s is None:
             return None
-        return self._waiting_since_s() + allowed_s
+        due_s = self._waiting_since_s() + allowed_s
+        # While it prints, it may get further; but what prints for ever must not be watched for ever.
+        return min(due_s, self._advanced_s() + allowed_s * _PRINTING_MAX)
+
+    def _advanced_s(self) -> float:
+        return self._origin_s if self._boot.advanced_s is None else self._boot.advanced_s
+
+    def _silent_since_s(self) -> float:
+        """Return when the boot last went forward or said anything."""
+        return max(self._advanced_s(), self._boot.text_s or 0.0)
 
     def _waiting_since_s(self) -> float:
-        """Return when the boot last went forward; a transfer goes forward with every byte."""
-        boot = self._boot
-        since_s = self._origin_s if boot.advanced_s is None else boot.advanced_s
-        if self.awaited in _TRANSFER_STAGES and boot.transfer_s is not None:
+        """Return when the boot last went forward: by a transfer, or by any text once the image runs."""
+        boot, missing = self._boot, self.awaited
+        since_s = self._advanced_s()
+        if missing in _TRANSFER_STAGES and boot.transfer_s is not None:
             since_s = max(since_s, boot.transfer_s)
+        if missing is None or (missing >= Stage.KERNEL and self._all_loaded()):
+            since_s = max(since_s, self._silent_since_s())
         return since_s
 
     def _allowed_s(self, missing: Stage) -> float | None:
@@ -247,7 +415,7 @@ class Progress:
         if not request.prints:
             silent |= {Stage.KERNEL, Stage.USER_SPACE}
         for stage in self._applicable():
-            if missing <= stage <= request.until:
+            if missing <= stage <= self.until:
                 limit_s = request.limits.get(stage)
                 if limit_s is None:
                     return None
@@ -264,7 +432,61 @@ class Progress:
         return self._verdict(error.fault, error.code, error.message, now_s, causes)
 
     def _ok(self) -> Verdict:
-        return self._verdict("ok", "ok", f"reached {self._request.until}", self._done_s(), ())
+        at_s = self._done_s() or self._stage_s()
+        buts, causes = self._buts()
+        if buts and self._request.strict:
+            cause = f"booted, but {buts[0]}"
+            return self._verdict("image", "nic-dead", cause, at_s, causes, seen=self._boot.last_line)
+        return self._verdict("ok", "ok", self._what_came(), at_s, causes, buts=buts)
+
+    def _what_came(self) -> str:
+        """Return what the success rests on."""
+        boot, request = self._boot, self._request
+        if request.until_texts and request.by_itself:
+            return f"said {', '.join(boot.texts[text][1] for text in request.until_texts)}"
+        if self._awaits_suite and boot.suite is not None:
+            return f"passed its tests: {boot.suite.result or 'all is well'}"
+        if self.until is Stage.LOGIN and len(boot.logins) > 1:
+            return f"reached login in {', '.join(sorted(boot.logins))}"
+        if not request.prints and self.until in boot.reached and boot.furthest is not None:
+            return f"reached {self.until}: {boot.reached[self.until].evidence}"
+        return f"reached {self.until}"
+
+    def _buts(self) -> tuple[tuple[str, ...], Causes]:
+        """Return what is not well in VMs that came up, and what to do about it."""
+        dead = self._boot.nics.dead if self.until >= Stage.GUEST or self._boot.logins else []
+        faults = [f for f in self._boot.failures if f.failure.code == "iommu-fault"][:1] if dead else []
+        buts = [f"{nic.label}: {nic.words()}" for nic in dead] + [f.failure.cause for f in faults]
+        advice = [nic.advice() for nic in dead]
+        causes = dict.fromkeys(self._filled(*told) for told in advice if told is not None)
+        return tuple(buts), tuple(causes)
+
+    def _unwanted(self, at_s: float, expression: str, seen: str) -> Verdict:
+        cause = f"said what means failure: {expression}"
+        return self._verdict(
+            "image", "fail-text", cause, at_s, (("", "look at the lines before it"),), seen=seen
+        )
+
+    def ended(self, at_s: float, *, said: str | None = None) -> Verdict:
+        """Return the verdict when nothing more will ever be heard, as of a recorded console.
+
+        Silence proves nothing here: what was not seen may have come after the recording. An image without a
+        known end is ok only when it reached the stage that somebody `said` counts.
+        """
+        fault, _ = self._fatal(at_end=True)
+        if fault is not None and not self._done_before(fault):
+            return self._failed(fault)
+        if self._boot.unwanted is not None:
+            return self._unwanted(*self._boot.unwanted)
+        if self._done_s() is None:
+            return self._missing("text-ends", at_s)
+        if self._has_no_end and said != str(self.until):
+            return self._missing("no-known-end", at_s)
+        return self._ok()
+
+    def _done_before(self, fault: SeenFailure) -> bool:
+        done_s = self._done_s()
+        return done_s is not None and not self._has_no_end and fault.at_s > done_s + SETTLE_S
 
     def _stalled(self, at_s: float, seen: str | None = None) -> Verdict:
         return self._missing(self._stall_code(), at_s, seen)
@@ -286,13 +508,19 @@ class Progress:
         fault = self._telling(fatal)
         failure = fault.failure
         causes = (self._filled(failure.why, failure.fix),)
-        return self._verdict(failure.fault, failure.code, failure.cause, fault.at_s, causes, seen=fault.seen)
+        cause = failure.cause if fault.vm is None else f"{fault.vm}: {failure.cause}"
+        if self._boot.suite is not None and failure.code == "tests-failed":
+            failed = self._boot.suite.failed
+            cause += f": {', '.join(failed[:_NAMES_MAX])}" if failed else ""
+        return self._verdict(
+            failure.fault, failure.code, cause, fault.at_s, causes, seen=fault.seen, lines=fault.lines
+        )
 
     def _telling(self, fatal: SeenFailure) -> SeenFailure:
         """Return the failure that says most: `halting...` only says that something went wrong before."""
         if not fatal.failure.generic:
             return fatal
-        telling = [f for f in self._boot.failures if not f.failure.generic and f.failure is not GARBAGE]
+        telling = [f for f in self._boot.failures if not f.failure.generic and not _is_garbage(f)]
         after = [f for f in telling if f.failure.fatal and f.at_s >= fatal.at_s]
         before = [f for f in telling if 0 <= fatal.at_s - f.at_s <= _RELATED_S and not self._recovered(f)]
         return (after or before[-1:] or [fatal])[0]
@@ -300,7 +528,9 @@ class Progress:
     def _stall_code(self) -> str:
         """Return the row of the table that fits the silence."""
         boot, missing = self._boot, self.awaited
-        if missing is None or missing >= Stage.KERNEL:
+        if missing is None:
+            return "suite-silent" if self._awaits_suite else "text-missing"
+        if missing >= Stage.KERNEL:
             return self._stall_code_after_loading(missing)
         if missing is Stage.POWER:
             return "no-power"
@@ -322,11 +552,25 @@ class Progress:
             return "console-lost"
         if missing in (Stage.KERNEL, Stage.USER_SPACE) and not self._request.prints:
             return "nothing-printed"
+        if missing is Stage.KERNEL and self._boot.other_port is not None:
+            return "other-port"
+        if missing is Stage.KERNEL and self._spoke_after_loading():
+            return "unknown-text"
         if missing is Stage.KERNEL:
             return "kernel-silent" if self._boot.heard_s is not None else "console-silent"
         if missing is Stage.CAPTURE and self._request.reports:
             return "no-report"
         return _SILENT_AFTER_KERNEL.get(missing or Stage.USER_SPACE, "kernel-hangs")
+
+    def _spoke_after_loading(self) -> bool:
+        """Return whether text came that is not firmware's or a loader's: silence is judged by bytes."""
+        loaded = self._boot.reached.get(Stage.MODULES) or self._boot.reached.get(Stage.KERNEL_IMAGE)
+        text_s = self._boot.text_s
+        return text_s is not None and (loaded is None or loaded.at_s is None or text_s > loaded.at_s)
+
+    def _missing_vms(self) -> str:
+        missing = [vm.name for vm in self._boot.vms.values() if vm.guest and vm.login_s is None]
+        return f"; missing: {', '.join(sorted(missing))}" if missing else ""
 
     def _from_table(
         self, code: str, at_s: float, *, seen: str | None = None, hints: list[SeenFailure] | None = None
@@ -341,6 +585,11 @@ class Progress:
             some=len(self._boot.logins),
             all=self._logins_wanted,
             lost=self._boot.report_lost[1] if self._boot.report_lost else "",
+            missing=self._missing_vms(),
+            port=self._boot.other_port[1] if self._boot.other_port else "another port",
+            awaited=self.awaited or "the awaited text",
+            where=self._boot.furthest or "the beginning",
+            suite=self._boot.suite.words if self._boot.suite else "",
         )
         told = {self._filled(hint.failure.why, hint.failure.fix): None for hint in hints or ()}
         usual = (self._filled(*cause) for cause in row.causes)
@@ -367,6 +616,8 @@ class Progress:
         causes: Causes,
         *,
         seen: str | None = None,
+        lines: tuple[str, ...] = (),
+        buts: tuple[str, ...] = (),
     ) -> Verdict:
         return Verdict(
             kind=kind,
@@ -382,6 +633,11 @@ class Progress:
                 StageReached(reached.stage, self._relative(reached.at_s), reached.evidence)
                 for reached in self.stages
             ),
+            lines=lines,
+            buts=buts,
+            vms=tuple(self._boot.vms.values()),
+            nics=tuple(self._boot.nics),
+            suite=self._boot.suite,
         )
 
     def _power_s(self) -> float:

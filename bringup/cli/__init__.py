@@ -22,6 +22,7 @@ _COMMANDS = {
     "boards": ("boards", "List boards and profiles, or explain one."),
     "power": ("power", "Ask for or change a board's power, confirmed."),
     "console": ("console", "Attach to a board's console."),
+    "explain": ("explain", "Say what a recorded console proves."),
     "runs": ("runs", "List what was booted, or show one run."),
     "twin": ("twin", "Start, end or enter the virtual board."),
 }

@@ -14,8 +14,14 @@ _FAULT = {
     "image": "fault: image, exit 11",
     "profile": "fault: profile or configuration, exit 12",
     "tool": "fault: this tool, exit 1",
+    "undecided": "undecided, exit 3",
     "interrupted": "interrupted, exit 130",
 }
+
+
+def fault_words(verdict: str) -> str:
+    """Return whose fault a verdict's kind means, with the exit code."""
+    return _FAULT.get(verdict, verdict)
 
 
 def size(count: int) -> str:
@@ -49,7 +55,7 @@ def verdict_lines(verdict: Mapping[str, Any], *, usual_s: float | None = None) -
         further = "" if verdict["stage"] == verdict["until"] else f", then went on to {verdict['stage']}"
         yield f"ok  {board} reached {verdict['until']} in {_seconds(verdict)}{usually}{further}     run {run}"
         return
-    yield f"{verdict['cause']}     ({_FAULT.get(verdict['verdict'], verdict['verdict'])})"
+    yield f"{verdict['cause']}     ({fault_words(verdict['verdict'])})"
     reached = verdict["stage"] or "nothing"
     if verdict["missing"]:
         yield f"reached   {reached:<20}missing   {verdict['missing']}"

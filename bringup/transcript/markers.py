@@ -74,6 +74,14 @@ KNOWN_PROMPTS = ("buildroot login:",)
 KERNEL_USER_ERROR = "<<seL4(CPU"
 """Begins a line the seL4 kernel prints about a refused system call (seL4 include/api/debug.h, userError)."""
 
+MODULE_LINE = "module #%d: start=0x"
+"""Begins the kernel's line about a boot module, which ends in its file's name."""
+
+SUITE_STARTS = "Starting test suite"
+SUITE_RESULT = "Test suite passed."
+SUITE_PASSED = "All is well in the universe"
+"""What sel4test says first, and at its end when every test passed."""
+
 # An iPXE banner says "firmware": where the NIC's option ROM is iPXE, it appears before any DHCP packet.
 MARKERS: tuple[Marker, ...] = (
     *_group("firmware", Stage.FIRMWARE, "SeaBIOS src/bootsplash.c, src/boot.c",
@@ -108,10 +116,15 @@ MARKERS: tuple[Marker, ...] = (
             "Parsing GRUB physical memory map", "Adding physical memory region 0x",
             "Kernel loaded to: start=0x",
             "ELF-loading userland images from boot modules:",
-            "Moving loaded userland images to final location:", "Starting node #0 with APIC ID"),
+            "Moving loaded userland images to final location:", "Starting node #0 with APIC ID",
+            MODULE_LINE),
     *_group("sel4", Stage.KERNEL, "seL4 src/plat/pc99/machine/acpi.c", "ACPI: MADT_IOAPIC ioapic_id="),
     *_group("sel4", Stage.USER_SPACE, "seL4 src/arch/x86/kernel/boot_sys.c",
             "Booting all finished, dropped to user space"),
+    *_group("sel4", Stage.USER_SPACE, "sel4test-driver src/main.c, libsel4test src/testreporter.c",
+            SUITE_STARTS, SUITE_RESULT, SUITE_PASSED),
+    *_group("sel4", Stage.USER_SPACE, "camkes-tool libsel4camkes src/fault.c",
+            "FAULT HANDLER: Register dump"),
     *_group("vmm", Stage.VMM, "seL4_projects_libs libsel4vm, camkes-vm components/Init",
             "Guest address space root allocated at", "guest_elf_relocate@guest_image.c",
             "Constructing guest cmdline at 0x", "Guest boot info allocated at", "Final e820 map is:",

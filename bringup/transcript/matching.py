@@ -1,26 +1,31 @@
 """Finds the known texts in one writer's stream, however it is cut into pieces and padded with white space.
 
-The work per byte is bounded: a fixed tail is kept, one search goes over text without white space, and each
-text is reported a bounded number of times.
+The work per byte is bounded: a fixed tail is kept, one search goes over text without white space, and what is
+collected around a text is of fixed size.
 """
 
 from __future__ import annotations
 
 import re
+from bisect import bisect_right
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cache
+from itertools import accumulate
 
+from bringup.transcript.blocks import Block, block_of
 from bringup.transcript.failures.table import FAILURES
 from bringup.transcript.markers import KERNEL_USER_ERROR, KNOWN_PROMPTS, LOGIN_WORD, MARKERS, Failure, Marker
 
 SPACE = bytes(range(0x21)) + b"\x7f"
-_TAIL = 1024
+_TAIL = 2048
 _SPAN_MAX = 512
-_TIMES_MAX = 8
 _BEFORE, _AFTER = 240, 160
+_LINES_BEFORE = 640
 _DIGITS = {"%d": "[0-9]{1,10}", "%x": "[0-9a-fA-F]{1,16}"}
 _LONGEST_NUMBER = 16
+_ANCHOR = 6
+_STRIDE = 256
 
 _PROMPT = re.compile(rb"([A-Za-z0-9][A-Za-z0-9._-]{0,63})[ \t]+login:")
 _NOT_HOSTS = frozenset(
@@ -36,6 +41,7 @@ class Pattern:
     line_start: bool
     meaning: Marker | Failure | None
     is_prompt: bool = False
+    block: Block | None = None
 
     @property
     def squeezed(self) -> str:
@@ -55,45 +61,102 @@ class Pattern:
 
 @dataclass(slots=True)
 class Found:
-    """A text that was found; `line` grows until its line ends."""
+    """A text that was found, `offset` bytes into the console; `line` grows until its line ends.
+
+    `before` holds the lines before it, `after` what follows its line, each only where the text's block is
+    read; `whole` says whether the block has ended as it should, `behind` how much of the
+    line follows the text.
+    """
 
     pattern: Pattern
     line_no: int
     at_s: float
+    offset: int
     line: bytearray
+    before: bytes = b""
+    after: bytearray = field(default_factory=bytearray)
     room: int = _AFTER
+    wants: int = 0
     host: str = ""
+    behind: int = 0
+
+    @property
+    def whole(self) -> bool:
+        """Whether nothing of the text's block is missing."""
+        block = self.pattern.block
+        return block is None or block.ends is None or block.has_ended(bytes(self.after))
+
+    @property
+    def is_open(self) -> bool:
+        """Whether more of it may come."""
+        return self.room > 0 or self.wants > 0
+
+    def extend(self, text: bytes) -> None:
+        """Take what follows in the same stream."""
+        if self.room:
+            rest = text[: self.room]
+            ends = [end for end in (rest.find(b"\n"), rest.find(b"\r")) if end >= 0]
+            taken = min(ends) if ends else len(rest)
+            self.line += rest[:taken]
+            self.behind += taken
+            self.room = 0 if ends else self.room - taken
+            text = text[taken:]
+        if not self.room and self.wants:
+            self.after += text[: self.wants]
+            self.wants = max(0, self.wants - len(text))
+            block = self.pattern.block
+            if block is not None and block.has_ended(bytes(self.after)):
+                self.wants = 0
 
 
 @dataclass(frozen=True, slots=True)
-class _Group:
-    """Patterns whose texts begin with `head`; looking for a fixed text is what runs at memory speed."""
+class Piece:
+    """Where a piece of a writer's text lies: in that text, and on the whole console (bytes, line feeds)."""
 
-    head: bytes
-    members: tuple[tuple[re.Pattern[bytes], Pattern], ...]
+    begin: int
+    offset: int
+    lines: int
 
 
 def patterns() -> tuple[Pattern, ...]:
     """Return every known text."""
     rows: tuple[Marker | Failure, ...] = (*MARKERS, *FAILURES)
-    known = [Pattern(row.text, row.line_start, row) for row in rows]
+    known = [Pattern(row.text, row.line_start, row, block=block_of(row)) for row in rows]
     known.append(Pattern(KERNEL_USER_ERROR, False, None))
     known.append(Pattern(LOGIN_WORD, False, None, is_prompt=True))
     return tuple(known)
 
 
+@dataclass(frozen=True, slots=True)
+class _Group:
+    """Patterns that hold `anchor`, each with where; looking for a fixed text is what runs at memory speed."""
+
+    anchor: bytes
+    members: tuple[tuple[int, re.Pattern[bytes], Pattern], ...]
+
+
+def _rarity(text: str) -> int:
+    """Return how common a text's characters are in logs; less is rarer."""
+    return sum(5 if c in "eationsrdlc" else 3 if c.islower() or c in "0:." else 1 for c in text)
+
+
+def _anchor(head: str) -> str:
+    windows = [head[begin : begin + _ANCHOR] for begin in range(max(1, len(head) - _ANCHOR + 1))]
+    return min(windows, key=_rarity)
+
+
 @cache
 def _groups() -> tuple[_Group, ...]:
-    by_head: dict[str, list[Pattern]] = {}
-    head = None
-    for pattern in sorted(patterns(), key=lambda pattern: pattern.head):
-        # Sorted, so a text that begins with another one comes right behind it.
-        if head is None or not pattern.head.startswith(head):
-            head = pattern.head
-        by_head.setdefault(head, []).append(pattern)
+    members: dict[str, list[Pattern]] = {}
+    for pattern in sorted(patterns(), key=lambda pattern: len(pattern.head)):
+        anchor = next((known for known in members if known in pattern.head), None)
+        members.setdefault(anchor or _anchor(pattern.head), []).append(pattern)
     return tuple(
-        _Group(head.encode(), tuple((re.compile(item.expression().encode()), item) for item in members))
-        for head, members in by_head.items()
+        _Group(
+            anchor.encode(),
+            tuple((p.head.index(anchor), re.compile(p.expression().encode()), p) for p in of_anchor),
+        )
+        for anchor, of_anchor in members.items()
     )
 
 
@@ -108,13 +171,13 @@ def find_new(squeezed: bytes, old: int) -> list[tuple[Pattern, int, int]]:
     hits = []
     begin = max(0, old - reach() + 1)
     for group in _groups():
-        start = squeezed.find(group.head, begin)
-        while start >= 0:
-            for expression, pattern in group.members:
-                whole = expression.match(squeezed, start)
+        place = squeezed.find(group.anchor, begin)
+        while place >= 0:
+            for depth, expression, pattern in group.members:
+                whole = expression.match(squeezed, place - depth) if place >= depth else None
                 if whole is not None and whole.end() > old:
-                    hits.append((pattern, start, whole.end()))
-            start = squeezed.find(group.head, start + 1)
+                    hits.append((pattern, whole.start(), whole.end()))
+            place = squeezed.find(group.anchor, place + 1)
     hits.sort(key=lambda hit: (hit[2], hit[1]))
     return hits
 
@@ -125,108 +188,125 @@ class Matcher:
     def __init__(self) -> None:
         self._tail = b""
         self._from_start = True
-        self._times: dict[Pattern, int] = {}
         self._open: list[Found] = []
+        self._muted: set[Pattern] = set()
+
+    def mute(self, pattern: Pattern) -> None:
+        """Find this text no more: enough of it was told."""
+        self._muted.add(pattern)
+
+    def start_boot(self) -> None:
+        """Find every text again."""
+        self._muted.clear()
 
     def feed(
-        self, block: bytes, lines_before: int, at_s: float, seams: Iterable[tuple[Pattern, int]] = ()
+        self, block: bytes, pieces: Sequence[Piece], at_s: float, seams: Iterable[tuple[Pattern, int]] = ()
     ) -> tuple[list[Found], list[Found]]:
-        """Read `block`; return (texts found now, texts whose line is complete now).
+        """Read `block`; return (texts found now, texts that are complete now).
 
-        `lines_before` counts the line feeds on the whole console before the block. `seams` are texts that
-        began in another writer's text, with the number of squeezed characters of `block` they take.
+        `pieces` say where the block's parts lie on the console. `seams` are texts that began in another
+        writer's text, with the number of squeezed characters of `block` they take.
         """
         done = self._continue(block)
-        text = _Window(self._tail, block, self._from_start)
-        found: list[Found] = []
+        text = _Window(self._tail, block, self._from_start, pieces)
         hits = find_new(text.squeezed, text.old)
         hits += [(pattern, -1, text.old + count) for pattern, count in seams]
-        for pattern, start, end in hits:
-            if self._times.get(pattern, 0) >= _TIMES_MAX:
-                continue
-            item = text.accept(pattern, start, end, lines_before, at_s)
-            if item is None:
-                continue
-            if not pattern.is_prompt:
-                self._times[pattern] = self._times.get(pattern, 0) + 1
-            found.append(item)
-            (self._open if item.room else done).append(item)
+        accepted = (
+            text.accept(pattern, start, end, at_s)
+            for pattern, start, end in hits
+            if pattern not in self._muted
+        )
+        found = [item for item in accepted if item is not None]
+        for item in found:
+            (self._open if item.is_open else done).append(item)
         self._from_start = self._from_start and len(text.raw) <= _TAIL
         self._tail = text.raw[-_TAIL:]
         return found, done
 
     def _continue(self, block: bytes) -> list[Found]:
-        """Append `block` to the lines still open; return those that end in it."""
-        done = []
+        """Append `block` to the texts still open; return those that end in it."""
         for item in self._open:
-            _extend(item, block)
-            if not item.room:
-                done.append(item)
-        if done:
-            self._open = [item for item in self._open if item.room]
-        return done
+            item.extend(block)
+        return self._take([item for item in self._open if not item.is_open])
 
     def release(self, older_than_s: float) -> list[Found]:
-        """Return texts found before `older_than_s` whose line has not ended yet."""
-        done = [item for item in self._open if item.at_s <= older_than_s]
-        if done:
-            self._open = [item for item in self._open if item.at_s > older_than_s]
+        """Return texts found before `older_than_s` that have not ended yet."""
+        return self._take([item for item in self._open if item.at_s <= older_than_s])
+
+    def forget(self, items: Iterable[Found]) -> None:
+        """Read no further around these texts."""
+        unwanted = {id(item) for item in items}
+        if unwanted and self._open:
+            self._open = [item for item in self._open if id(item) not in unwanted]
+
+    def _take(self, done: list[Found]) -> list[Found]:
+        self.forget(done)
         return done
-
-
-def _extend(item: Found, text: bytes) -> None:
-    rest = text[: item.room]
-    ends = [end for end in (rest.find(b"\n"), rest.find(b"\r")) if end >= 0]
-    if ends:
-        item.line += rest[: min(ends)]
-        item.room = 0
-    else:
-        item.line += rest
-        item.room -= len(rest)
 
 
 class _Window:
     """What is kept of a stream and a new block of it, raw and without white space."""
 
-    def __init__(self, tail: bytes, block: bytes, from_start: bool) -> None:
+    def __init__(self, tail: bytes, block: bytes, from_start: bool, pieces: Sequence[Piece]) -> None:
         self.raw = tail + block
         self.squeezed = self.raw.translate(None, SPACE)
         self.old = len(tail.translate(None, SPACE))
         self._new = len(tail)
         self._from_start = from_start
-        self._index: Sequence[int] | None = None
+        self._pieces = pieces
+        self._counts: Sequence[int] | None = None
 
     def _raw_index(self, position: int) -> int:
-        if self._index is None:
-            self._index = [i for i, byte in enumerate(self.raw) if byte > 0x20 and byte != 0x7F]
-        return self._index[position]
+        """Return where the squeezed text's character at `position` is in the raw text."""
+        if self._counts is None:
+            sizes = (len(self.raw[at : at + _STRIDE].translate(None, SPACE)) for at in self._strides())
+            self._counts = [0, *accumulate(sizes)]
+        stride = bisect_right(self._counts, position) - 1
+        begin, ahead, size = stride * _STRIDE, position - self._counts[stride], _STRIDE
+        while size > 1:
+            size //= 2
+            left = len(self.raw[begin : begin + size].translate(None, SPACE))
+            if ahead >= left:
+                begin, ahead = begin + size, ahead - left
+        return begin
+
+    def _strides(self) -> range:
+        return range(0, len(self.raw), _STRIDE)
 
     def _line_begin(self, position: int) -> int | None:
         """Return where the line holding raw `position` begins, None when that is not kept any more."""
         begin = max(self.raw.rfind(b"\n", 0, position), self.raw.rfind(b"\r", 0, position)) + 1
         return None if begin == 0 and not self._from_start else begin
 
-    def accept(self, pattern: Pattern, start: int, end: int, lines: int, at_s: float) -> Found | None:
+    def _place(self, last: int) -> tuple[int, int]:
+        """Return (line number, offset) on the console of raw `last`, which is in the new block."""
+        inside = last - self._new
+        piece = self._pieces[bisect_right(self._pieces, inside, key=lambda piece: piece.begin) - 1]
+        lines = piece.lines + self.raw.count(b"\n", self._new + piece.begin, last) + 1
+        return lines, piece.offset + inside - piece.begin
+
+    def accept(self, pattern: Pattern, start: int, end: int, at_s: float) -> Found | None:
         """Return the text found at squeezed [start, end), None where it does not count."""
         last = self._raw_index(end - 1)
         first = last if start < 0 else self._raw_index(start)
         if last - first >= _SPAN_MAX or (pattern.line_start and (start < 0 or not self._begins_line(first))):
             return None
         begin = self._line_begin(last) or 0
-        item = Found(
-            pattern,
-            lines + self.raw.count(b"\n", self._new, last) + 1,
-            at_s,
-            bytearray(self.raw[max(begin, last + 1 - _BEFORE) : last + 1]),
-        )
+        line_no, offset = self._place(last)
+        line = bytearray(self.raw[max(begin, last + 1 - _BEFORE) : last + 1])
+        item = Found(pattern, line_no, at_s, offset, line)
         if pattern.is_prompt:
             known = start >= 0 and self._line_begin(last) is not None
             host = _prompt_host(self.raw[begin : last + 1]) if known else None
             if host is None:
                 return None
             item.host, item.room = host, 0
-        else:
-            _extend(item, self.raw[last + 1 :])
+            return item
+        if pattern.block is not None:
+            item.wants = pattern.block.after
+            if pattern.block.before:
+                item.before = self.raw[max(0, begin - _LINES_BEFORE) : begin]
+        item.extend(self.raw[last + 1 :])
         return item
 
     def _begins_line(self, first: int) -> bool:

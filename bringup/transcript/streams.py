@@ -1,8 +1,10 @@
 """Takes a console apart into the streams of those who write on it: escape sequences out, one text per writer.
 
 A CAmkES system multiplexes all VMs on one line and announces each change of writer by a colour: a reset, then
-the writer's own colour (global-components SerialServer src/serial.c). VMM and guest of a VM share the
-foreground; the guest has a white background. The kernel's own lines interrupt anybody, in bold.
+the writer's own colour (global-components SerialServer src/serial.c). The colour is the writer's badge, and
+guests have a white background. A VMM and its guest call over two connections with badges of their own, so
+one VM may well have two colours; which belong together only the image's capDL file tells (`vms.py`). The
+kernel's own lines interrupt anybody, in bold.
 """
 
 from __future__ import annotations
@@ -10,30 +12,47 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Literal
+
+Part = Literal["plain", "kernel", "vmm", "guest"]
 
 
 @dataclass(frozen=True, slots=True)
 class Writer:
-    """Who wrote: `client` is the colour of a client of the SerialServer, None for everybody else."""
+    """Who wrote: a client of the SerialServer by its colour, the kernel about itself, or anybody else.
 
-    name: str
-    client: str | None = None
+    `badge` is the number that the client calls the server with, None where the colour does not tell it.
+    """
+
+    part: Part
+    colour: str = ""
+    badge: int | None = None
+
+    @property
+    def is_client(self) -> bool:
+        """Whether the SerialServer wrote this for one of its clients."""
+        return self.part in ("vmm", "guest")
 
 
 PLAIN = Writer("plain")
 KERNEL = Writer("kernel")
 
+# In the order of badges; number 6 lacks a comma in the server's table and so is two sequences in a row.
+_COLOURS = ("31", "32", "34", "35", "33", "36", "31;1 32;1", "34;1", "35;1", "33;1", "36;1")
+# What that entry becomes where the comma is there; the badges behind it are then others.
+_MENDED = ("31;1", "32;1")
+
 
 def _clients() -> dict[tuple[bytes, ...], Writer]:
-    # The bold red entry of the server's table lacks its comma and so is two sequences in a row.
     table: dict[tuple[bytes, ...], Writer] = {}
-    for part, background in (("vmm", ""), ("guest", ";47")):
-        for bold in ("", ";1"):
-            for colour in (31, 32, 34, 35, 33, 36):
-                client = f"{colour}{bold}"
-                table[(f"{colour}{background}{bold}".encode(),)] = Writer(f"{part} {client}", client)
-        run = tuple(f"{colour}{background};1".encode() for colour in (31, 32))
-        table[run] = Writer(f"{part} 31;1 32;1", "31;1 32;1")
+    parts: tuple[tuple[Part, str], ...] = (("vmm", ""), ("guest", ";47"))
+    for part, background in parts:
+        badges: list[tuple[str, int | None]] = [(colour, badge) for badge, colour in enumerate(_COLOURS)]
+        badges += [(colour, None) for colour in _MENDED]
+        for colour, badge in badges:
+            codes = [code.partition(";") for code in colour.split()]
+            run = tuple(f"{code}{background}{bold and ';' + bold}".encode() for code, _, bold in codes)
+            table[run] = Writer(part, colour, badge)
     return table
 
 

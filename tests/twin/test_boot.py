@@ -116,7 +116,7 @@ FAILURES = {
     "play=no-module": (11, "no-boot-module", "kernel"),
     "play=reboot": (11, "reboot-loop", "kernel"),
     "play=garbage": (12, "garbage", "kernel"),
-    "play=cap-fault": (11, "cap-fault", "user-space"),
+    "play=cap-fault": (11, "thread-fault", "user-space"),
 }
 
 

@@ -13,7 +13,7 @@ from bringup.boot.engine import Run
 from bringup.boot.step import PlannedStep, Step
 from bringup.console.base import Console
 from bringup.console.log import ConsoleLog
-from bringup.transcript.stages import Sighting, StageReader
+from bringup.transcript.told import activity, as_event
 
 _POLL_S = 0.2
 _ACTIVITY_EVERY_S = 1.0
@@ -93,7 +93,7 @@ class _Following:
         self._readers = readers
         self._gaps_s = gaps_s
         self._stop = stop
-        self._stages = StageReader()
+        self._stages = run.progress.reader()
         self._told_s, self._told_bytes = 0.0, 0
 
     def guarded(self) -> None:
@@ -119,23 +119,11 @@ class _Following:
         marker = log.gap(self._gaps_s.popleft(), now_s) if self._gaps_s else b""
         log.append(data, now_s)
         for sighting in self._stages.feed(marker + data, now_s):
-            run.take(_as_event(sighting))
+            run.take(as_event(sighting))
         if run.standing.booting:
             for reader in self._readers:
                 reader.feed(data)
         stages = self._stages
         if now_s - self._told_s >= _ACTIVITY_EVERY_S and stages.bytes_seen > self._told_bytes:
             self._told_s, self._told_bytes = now_s, stages.bytes_seen
-            run.emit("console", "console.activity", bytes=stages.bytes_seen, lines=stages.lines_seen)
-
-
-def _as_event(sighting: Sighting) -> Event:
-    data = {
-        "stage": None if sighting.stage is None else str(sighting.stage),
-        "code": None if sighting.failure is None else sighting.failure.code,
-        "marker": sighting.marker,
-        "line": sighting.line_no,
-        "vm": sighting.vm,
-        "generic": sighting.failure is not None and sighting.failure.generic,
-    }
-    return Event("console", f"console.{sighting.kind}", sighting.line_text, data, sighting.at_s)
+            run.take(activity(stages, now_s))

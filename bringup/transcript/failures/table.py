@@ -9,9 +9,20 @@ from __future__ import annotations
 from bringup.transcript.failures.boot import FIRMWARE, GARBAGE, KERNEL, LOADER
 from bringup.transcript.failures.image import LINUX, ROOT_TASK, VMM
 from bringup.transcript.failures.probe import PROBE
+from bringup.transcript.failures.refusals import REFUSALS, REPORTS
 from bringup.transcript.markers import Failure
 
-FAILURES: tuple[Failure, ...] = (*FIRMWARE, *LOADER, *KERNEL, *ROOT_TASK, *VMM, *LINUX, *PROBE)
+FAILURES: tuple[Failure, ...] = (
+    *FIRMWARE,
+    *LOADER,
+    *REFUSALS,
+    *KERNEL,
+    *ROOT_TASK,
+    *REPORTS,
+    *VMM,
+    *LINUX,
+    *PROBE,
+)
 
 
 def find(code: str, text: str) -> Failure | None:

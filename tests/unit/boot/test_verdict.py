@@ -64,6 +64,15 @@ def dhcp(at_s: float, name: str, mac: str = MAC, **data: Any) -> Event:
     return event(at_s, "dhcp", f"dhcp.{name}", mac=mac, **data)
 
 
+def heard(at_s: float, text: int) -> Event:
+    """`text` bytes came since the loader spoke, the last of them now."""
+    return event(at_s, "console", "console.activity", bytes=1000 + text, image_bytes=text, last_s=at_s)
+
+
+def ran(at_s: float, number: int | None, name: str, failed: bool = False) -> Event:
+    return event(at_s, "console", "console.test", name, number=number, name=name, failed=failed)
+
+
 def http(at_s: float, name: str, path: str, role: str) -> Event:
     return event(at_s, "http", f"http.{name}", path=path, role=role)
 
@@ -205,7 +214,7 @@ def test_release_image_prints_no_kernel_lines() -> None:
     inferred = {r.stage: r for r in verdict.stages}[Stage.USER_SPACE]
     assert (inferred.at_s, inferred.evidence) == (None, "inferred from vmm")
     silent, now_s = decide(SERVED, request)
-    assert (silent.code, silent.kind) == ("nothing-printed", "image")
+    assert (silent.code, silent.kind) == ("nothing-printed", "undecided")
     assert now_s == 6.0 + LIMITS[Stage.KERNEL] + LIMITS[Stage.USER_SPACE]
 
 
@@ -222,7 +231,7 @@ def test_bare_linux_has_no_vms() -> None:
     assert Stage.VMM not in {r.stage for r in verdict.stages}
 
 
-STALLS: list[tuple[str, list[Event], WatchRequest, str, str, Stage, float]] = [
+STALLS: list[tuple[str, list[Event], WatchRequest, str, str, Stage | None, float]] = [
     ("power", [off(0.5)], BIOS, "no-power", "lab", Stage.POWER, 10.0),
     ("nothing", SERVED[:2], BIOS, "no-sign-of-life", "lab", Stage.FIRMWARE, 91.0),
     ("bios text only", [*SERVED[:2], said(5.0, Stage.FIRMWARE)], BIOS, "no-dhcp", "lab", Stage.DHCP, 35.0),
@@ -244,10 +253,19 @@ STALLS: list[tuple[str, list[Event], WatchRequest, str, str, Stage, float]] = [
      "profile", Stage.KERNEL, 18.0),
     ("console lost", [*SERVED, event(6.1, "console", "console.lost", reason="x")], BIOS, "console-lost",
      "lab", Stage.KERNEL, 18.0),
+    ("unknown text", [*SERVED, heard(8.0, 200)], BIOS, "unknown-text", "undecided", Stage.KERNEL, 20.0),
+    ("unknown text goes on", [*SERVED, heard(8.0, 200), heard(17.0, 400)], BIOS, "unknown-text", "undecided",
+     Stage.KERNEL, 29.0),
+    ("other port", [*SERVED, replace(said(7.0, Stage.KERNEL), data={**said(7.0, Stage.KERNEL).data,
+     "port": "COM1"})], BIOS, "other-port", "profile", Stage.KERNEL, 12.0),
+    ("text missing", GOOD, replace(BIOS, until_texts=("42",), texts_s=30.0), "text-missing", "image", None,
+     37.0),
+    ("suite silent", [*GOOD, ran(8.0, 1, "SCHED0000")], replace(BIOS, by_itself=True, texts_s=30.0),
+     "suite-silent", "image", None, 38.0),
     ("kernel hangs", STARTED, BIOS, "kernel-hangs", "image", Stage.USER_SPACE, 31.5),
     ("no vmm", GOOD, TWO_VMS, "no-vmm", "image", Stage.VMM, 47.0),
-    ("no guest", VMS[:-2], TWO_VMS, "no-guest", "image", Stage.GUEST, 49.0),
-    ("no login", VMS, TWO_VMS, "no-login", "image", Stage.LOGIN, 51.0),
+    ("no guest", VMS[:-2], TWO_VMS, "no-guest", "image", Stage.GUEST, 49.1),
+    ("no login", VMS, TWO_VMS, "no-login", "image", Stage.LOGIN, 51.1),
 ]  # fmt: skip
 
 
@@ -257,7 +275,7 @@ STALLS: list[tuple[str, list[Event], WatchRequest, str, str, Stage, float]] = [
     ids=[r[0] for r in STALLS],
 )
 def test_silence(
-    events: list[Event], request_: WatchRequest, code: str, kind: str, missing: Stage, now_s: float
+    events: list[Event], request_: WatchRequest, code: str, kind: str, missing: Stage | None, now_s: float
 ) -> None:
     verdict, decided_s = decide(events, request_)
     assert (verdict.code, verdict.kind, verdict.missing) == (code, kind, missing)
@@ -310,7 +328,7 @@ def test_failure_on_the_console(failures: list[Event], code: str, kind: str, see
 
 def test_user_space_that_dies_at_once_has_not_arrived() -> None:
     verdict, now_s = decide([*GOOD, failed(7.3, "Caught cap fault in")])
-    assert (verdict.code, verdict.stage, now_s) == ("cap-fault", Stage.USER_SPACE, 7.8)
+    assert (verdict.code, verdict.stage, now_s) == ("thread-fault", Stage.USER_SPACE, 7.8)
     late = progress(GOOD)
     verdict = late.decide(7.5)
     assert verdict is not None
@@ -512,13 +530,14 @@ def test_a_report_that_is_given_up_says_what_is_missing() -> None:
 
 def test_table_is_complete_and_its_sentences_can_be_filled() -> None:
     names = {"who", "waited", "since_power", "arch", "firmware", "some", "all", "lost"}
+    names |= {"missing", "port", "awaited", "where", "suite"}
     for code, row in TABLE.items():
         assert {name for _, name, _, _ in Formatter().parse(row.cause) if name} <= names, code
         assert 1 <= len(row.causes) <= 3
         assert all(cause and BoardWords().fill(fix) for cause, fix in row.causes)
     assert {row[3] for row in STALLS} | {
         "nothing-printed", "booted-elsewhere", "reboot-loop", "servers-lost",
-        "no-capture", "capture-incomplete", "no-report", "report-incomplete",
+        "no-capture", "capture-incomplete", "no-report", "report-incomplete", "text-ends", "no-known-end",
     } == set(TABLE)  # fmt: skip
 
 
@@ -540,3 +559,122 @@ def test_any_order_of_events_gives_a_verdict_or_waits(events: list[Event], reque
     deadline_s = boot.next_deadline_s
     assert deadline_s is not None
     assert boot.decide(deadline_s) is not None
+
+
+# What an image is good for, by itself.
+
+ALONE = replace(BIOS, by_itself=True)
+SUITE = replace(ALONE, texts_s=60.0)
+
+
+def suite(at_s: float, marker: str, text: str = "") -> Event:
+    return (
+        said(at_s, Stage.USER_SPACE, marker, 60)
+        if not text
+        else replace(said(at_s, Stage.USER_SPACE, marker, 60), text=text)
+    )
+
+
+def test_a_suite_is_done_when_it_says_so() -> None:
+    begun = [*GOOD, suite(8.0, "Starting test suite"), ran(9.0, 1, "SCHED0000"), ran(60.0, 2, "SCHED0001")]
+    running = progress(begun, SUITE)
+    assert running.decide(100.0) is None
+    good = [*begun, suite(61.0, "Test suite passed.", "Test suite passed. 2 tests passed."),
+            suite(61.1, "All is well in the universe")]  # fmt: skip
+    verdict, now_s = decide(good, SUITE)
+    assert (verdict.kind, now_s) == ("ok", pytest.approx(61.6))
+    assert "2 tests passed" in verdict.cause
+    halted = [*good, failed(61.2, "halting...")]
+    assert decide(halted, SUITE)[0].kind == "ok"
+    bad = [*begun, ran(60.5, None, "SCHED0001", failed=True), failed(61.0, "Test suite failed")]
+    verdict, _ = decide(bad, SUITE)
+    assert (verdict.kind, verdict.code) == ("image", "tests-failed")
+    assert "SCHED0001" in verdict.cause
+    assert verdict.to_dict()["suite"]["name"] == "SCHED0001"
+
+
+def test_an_image_without_a_known_end_is_done_when_it_falls_silent() -> None:
+    verdict, now_s = decide(GOOD, ALONE)
+    assert (verdict.kind, verdict.at_s, now_s) == ("ok", 7.0, 12.0)
+    talks = [*GOOD, heard(9.0, 900), heard(11.5, 1200)]
+    assert decide(talks, ALONE)[1] == 16.5
+    for_ever = [*GOOD, *(heard(8.0 + n, 900 + n) for n in range(200))]
+    assert decide(for_ever, ALONE)[0].kind == "ok"
+    late = [*GOOD, failed(11.0, "FAULT HANDLER: data fault from")]
+    verdict, _ = decide(late, ALONE)
+    assert (verdict.kind, verdict.code) == ("image", "component-fault")
+
+
+def test_every_vm_that_shows_itself_must_log_in() -> None:
+    one = [*VMS, said(10.0, Stage.LOGIN, "login:", 70, 1)]
+    running = progress(one, ALONE)
+    assert running.decide(11.0) is None
+    assert running.awaited is Stage.LOGIN
+    verdict, now_s = decide([*one, said(11.0, Stage.LOGIN, "login:", 71, 0)], ALONE)
+    assert (verdict.kind, now_s) == ("ok", 11.5)
+    missing, _ = decide(one, ALONE)
+    assert missing.code == "no-login"
+    assert missing.cause.endswith("; missing: VM 0")
+
+
+def test_watching_goes_on_after_success_for_as_long_as_was_said() -> None:
+    request = replace(BIOS, for_s=20.0)
+    assert decide(GOOD, request)[1] == 27.0
+    verdict, _ = decide([*GOOD, failed(25.0, "Caught cap fault in")], request)
+    assert verdict.code == "thread-fault"
+
+
+def test_texts_of_a_person_count() -> None:
+    def text(at_s: float, which: str, expression: str) -> Event:
+        return event(at_s, "console", "console.text", "x", which=which, marker=expression, line=9)
+
+    request = replace(BIOS, by_itself=True, until_texts=("a", "b"), fail_texts=("c",))
+    assert progress([*GOOD, text(8.0, "until", "a")], request).decide(9.0) is None
+    verdict, now_s = decide([*GOOD, text(8.0, "until", "a"), text(9.0, "until", "b")], request)
+    assert (verdict.kind, now_s) == ("ok", 9.5)
+    verdict, _ = decide([*GOOD, text(8.0, "fail", "c")], request)
+    assert (verdict.kind, verdict.code) == ("image", "fail-text")
+
+
+def test_release_image_ends_by_text_by_dhcp_or_undecided() -> None:
+    request = replace(BIOS, prints=False)
+    verdict, _ = decide([*SERVED, heard(9.0, 500)], request)
+    assert verdict.kind == "ok"
+    assert "500 characters" in verdict.cause
+    asks = dhcp(9.0, "discover", vendor_class="udhcp 1.36")
+    verdict, _ = decide([*SERVED, asks], request)
+    assert verdict.kind == "ok"
+    assert "DHCP" in next(r.evidence for r in verdict.stages if r.stage is Stage.GUEST)
+    verdict, _ = decide(SERVED, request)
+    assert (verdict.kind, verdict.exit_code, verdict.code) == ("undecided", 3, "nothing-printed")
+
+
+def test_a_failure_on_the_other_port_is_the_cause() -> None:
+    refused = failed(6.6, "PCIDs not supported by the processor", 1)
+    verdict, _ = decide([*SERVED, replace(refused, data={**refused.data, "port": "COM1"})])
+    assert (verdict.kind, verdict.code) == ("image", "cpu-pcid")
+    assert verdict.seen == 'COM1 line 1: "PCIDs not supported by the processor"'
+
+
+def test_limits_wait_while_text_comes_but_not_for_ever() -> None:
+    talks = [*STARTED, *(heard(7.0 + n, 900 + n) for n in range(0, 100, 5))]
+    boot = progress(talks)
+    assert boot.decide(102.0 + 24.0) is None
+    verdict = boot.decide(102.0 + 25.0)
+    assert verdict is not None and verdict.code == "kernel-hangs"
+    endless = progress([*STARTED, *(heard(7.0 + n, 900 + n) for n in range(0, 1000, 5))])
+    verdict = endless.decide(1002.0)
+    assert verdict is not None and verdict.code == "kernel-hangs"
+
+
+def test_a_dead_controller_is_a_but_or_strictly_a_failure() -> None:
+    fact = {"what": "bar-unmapped", "address": "0000:00:01.0", "name": None, "driver": "igb", "irq": None,
+            "more": "", "line": "igb 0000:00:01.0: can't ioremap BAR 0"}  # fmt: skip
+    nic = event(9.5, "console", "console.nic", fact["line"] or "", vm_name="vm1", nic=fact)
+    up = [*VMS[:-2], nic, said(10.0, Stage.LOGIN, "login:", 70, 0)]
+    request = replace(BIOS, until=Stage.LOGIN)
+    verdict, _ = decide(up, request)
+    assert (verdict.kind, verdict.exit_code) == ("ok", 0)
+    assert verdict.buts == ("vm1 igb 0000:00:01.0: its memory could not be mapped",)
+    verdict, _ = decide(up, replace(request, strict=True))
+    assert (verdict.kind, verdict.code) == ("image", "nic-dead")

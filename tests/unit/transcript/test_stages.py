@@ -15,6 +15,7 @@ from bringup.transcript.failures.table import FAILURES, find
 from bringup.transcript.markers import MARKERS
 from bringup.transcript.matching import Pattern, patterns
 from bringup.transcript.stages import Sighting, StageReader
+from bringup.transcript.vms import VmNames
 
 GREEN_VMM, GREEN_GUEST = b"\x1b[0m\x1b[32m", b"\x1b[0m\x1b[32;47m"
 RED_VMM, RED_GUEST = b"\x1b[0m\x1b[31m", b"\x1b[0m\x1b[31;47m"
@@ -79,10 +80,27 @@ def test_boot_of_two_vms_is_read_in_order() -> None:
         (Stage.USER_SPACE, None),
         (Stage.VMM, 0),
         (Stage.VMM, 1),
-        (Stage.GUEST, 1),
         (Stage.GUEST, 0),
-        (Stage.LOGIN, 1),
+        (Stage.GUEST, 1),
         (Stage.LOGIN, 0),
+        (Stage.LOGIN, 1),
+    ]
+
+
+def test_guests_and_vmms_are_numbered_apart_unless_the_build_pairs_them() -> None:
+    """Their colours go by badge, so equal colours prove nothing."""
+    sightings = [s for s in read([BOOT]) if s.vm is not None]
+    names = list(dict.fromkeys(s.vm_name for s in sightings))
+    assert names == ["VMM 0", "VMM 1", "guest 0", "guest 1"]
+    build = VmNames(("vm0", "vm1"), {1: "vm1", 0: "vm0"}, {1: "vm0", 0: "vm1"})
+    named = [(s.stage, s.vm, s.vm_name) for s in read([BOOT], StageReader(build)) if s.vm is not None]
+    assert list(dict.fromkeys(named)) == [
+        (Stage.VMM, 1, "vm1"),
+        (Stage.VMM, 0, "vm0"),
+        (Stage.GUEST, 1, "vm1"),
+        (Stage.GUEST, 0, "vm0"),
+        (Stage.LOGIN, 1, "vm1"),
+        (Stage.LOGIN, 0, "vm0"),
     ]
 
 

@@ -1,0 +1,56 @@
+"""How far a test suite came: sel4test says which test it starts, and which failed.
+
+Texts: libsel4test src/testreporter.c and sel4test-driver src/main.c.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+_LINE_MAX = 200
+_TESTS_MAX = 4096
+_WORDS = (b"Starting test ", b"Test ")
+_LINE = re.compile(
+    rb"(?:Starting test (?P<number>\d{1,6}): (?P<starts>[^\r\n]{1,80})|Test (?P<failed>\w{1,80}) failed)"
+    rb"[^\r\n]*[\r\n]"
+)
+DRIVER = "sel4test-driver"
+"""In the name of the suite's root task image."""
+
+
+@dataclass(frozen=True, slots=True)
+class Test:
+    """A test that began, or that failed (`number` None); numbers are the suite's own."""
+
+    number: int | None
+    name: str
+    failed: bool
+
+
+class SuiteReader:
+    """Reads the plain text of a console."""
+
+    def __init__(self) -> None:
+        self._carry = b""
+        self._told = 0
+
+    def start_boot(self) -> None:
+        """Forget what another boot said."""
+        self._told = 0
+
+    def feed(self, text: bytes) -> Iterator[tuple[Test, int]]:
+        """Yield the tests that `text` tells of, each with the offset behind its line."""
+        before = len(self._carry)
+        text = self._carry + text
+        self._carry = text[max(text.rfind(b"\n"), text.rfind(b"\r")) + 1 :][-_LINE_MAX:]
+        if not any(word in text for word in _WORDS):
+            return
+        for found in _LINE.finditer(text):
+            if self._told < _TESTS_MAX:
+                self._told += 1
+                number, failed = found["number"], found["failed"]
+                name = (failed or found["starts"]).decode("ascii", "replace").strip()
+                test = Test(None if number is None else int(number), name, failed is not None)
+                yield test, found.end() - before
