@@ -13,7 +13,7 @@ _ADDRESS_BITS = 46
 
 
 def tables(machine: MadeMachine) -> dict[str, bytes]:
-    """Return the tables by signature."""
+    """Return the tables by signature, without code."""
     found = {"APIC": madt(machine), "MCFG": mcfg(machine.mcfg)}
     return found | ({"DMAR": dmar(machine)} if machine.remapping else {})
 

@@ -3,7 +3,8 @@
 Sources, by the letters in `source`:
   D  datasheets: Intel 333069 (I350), 332464 (X710 family, whose registers X722 has), 336067 and 336065 (Xeon
      Scalable uncore), 335902 (C620 chipset: functions, BARs, capabilities)
-  F  `facts/e300-9d.md`: dumps of E300-9D units (5.1 shapes of NICs, 4 topology)
+  F  dumps of single units: FreeBSD, Linux lspci and DMI of the E300-9D and its siblings;
+     seL4/camkes-vm-examples#90 and #27
   L  public listings of E300-9D machines (bsdhw/PCIconf, CC BY 4.0): the facts, put down in our own words
   P  pci.ids: names
 Pins of functions are A unless a source tells another; those of bridges and of chipset functions are INF.
@@ -300,7 +301,7 @@ def chipset_port(
     )
 
 
-# The BMC's video (F 4, L).
+# The BMC's video (F, L).
 AST1150 = Chip(
     (ASPEED, 0x1150),
     "AST1150 PCI-to-PCI Bridge",
@@ -390,7 +391,7 @@ NVME_MICRON = Chip(
     driver="nvme",
 )
 
-# Switch in front of the X722 (F 4, L): subsystem as it left the factory.
+# Switch in front of the X722 (F, L): subsystem as it left the factory.
 _UNSET = (0xBEEF, 0xDEAD)
 SWITCH_UP = Chip(
     (INTEL, 0x37C0),
@@ -449,7 +450,7 @@ QUICKASSIST = Chip(
 )
 
 
-# Network (F 3 and 5.1, D).
+# Network (F, D).
 def i350(function: int, size: int, subsystem: tuple[int, int], serial: bytes, first: int = 0x180) -> Chip:
     """Function 0 to 3 of an I350; `size` is BAR 0's, `first` the offset to the first virtual function."""
     ltr = () if function else (OtherExtended(LTR, 0x1C0),)

@@ -1,8 +1,8 @@
 """The SYS-E300-9D and its siblings as they are documented, with units of our own making.
 
-Sources are those of `chips`. Where things sit, and what addresses the firmware gave, is what dumps of real
-units show (facts/e300-9d.md 4, 5.2 and 6; public listings of bsdhw/PCIconf). Serial numbers, MAC addresses,
-addresses of remapping units and of reserved memory are nobody's: they are made up here.
+Sources are those of `chips`; what each number below rests on is said beside it. Where things sit, and what
+addresses the firmware gave, is what public listings of real units show (bsdhw/PCIconf). Serial numbers, MAC
+addresses, addresses of remapping units and of reserved memory are nobody's: they are made up here.
 """
 
 from __future__ import annotations
@@ -17,9 +17,10 @@ from tests.machines.model import Made, MadeMachine, MadeScope, Port
 from tests.machines.wiring import wired
 
 TLN2F, TP8F = (0x15D9, 0x0987), (0x15D9, 0x0986)
-# Legacy numbers of PIRQ A to D (6.2: A, C and D are 11, B is 10).
+# Legacy numbers of PIRQ A to D, as sysfs `irq` showed them on a unit (seL4/camkes-vm-examples#90).
 _LEGACY = (0, 11, 10, 11, 11)
-# 6.5 and 6.3: one IOAPIC of the chipset and one a stack; addresses and ids as on other boards of the family.
+# One IOAPIC of the chipset and one a stack: GSI ranges by boot logs of over 50 X11SDV boards (bsdhw/Dmesg);
+# addresses and ids as X299 and C620 machines with one processor show them.
 IOAPICS = (
     (8, 0xFEC00000, 0, 24),
     (9, 0xFEC01000, 24, 8),
@@ -27,7 +28,7 @@ IOAPICS = (
     (11, 0xFEC10000, 40, 8),
     (12, 0xFEC18000, 48, 8),
 )
-# 6.5: what the firmware's routing says, by the function's place.
+# What an operating system with ACPI uses on the board, by the same boot logs.
 ROUTING_9D = {
     "17:00.0": 32,
     "17:00.1": 36,
@@ -38,7 +39,8 @@ ROUTING_9D = {
     "16:00.0": 39,
     "b2:00.0": 55,
 }
-# 6.1 and 6.2: where seL4 sees them.
+# Where interrupts arrived under seL4: 16, 17 and one 19 were seen (camkes-vm-examples#90), the others follow
+# from the way INTx crosses bridges (PCI-to-PCI Bridge 1.2, 9.1).
 PINS_9D = {"17:00.0": 16, "17:00.1": 17, "17:00.2": 18, "17:00.3": 19, "b5:00.0": 19, "b5:00.1": 19}
 
 
@@ -79,7 +81,7 @@ def _video(io: int) -> Iterator[Made]:
 
 
 def _chipset_9d() -> Iterator[Made]:
-    """The chipset's functions with the addresses of the 9D; both SATA controllers are off (4)."""
+    """The chipset's functions with the addresses of the 9D; both SATA controllers are off."""
     dma = 0x383FFFF10000
     yield chips.DMI.at("00:00.0")
     for number in range(8):

@@ -140,7 +140,7 @@ def ports_at_9c00() -> MadeMachine:
 
 
 def above_4_gib() -> MadeMachine:
-    """The E300-9D with `SR-IOV Support` on: its firmware puts the X722's BARs into the 56T window (5.3)."""
+    """The E300-9D with `SR-IOV Support` on: its firmware puts the X722's BARs into the 56T window."""
     machine = e300.e300_9d()
     bars = {
         "b5:00.0": (_ABOVE + 0x1000000, _ABOVE + 0x2008000),

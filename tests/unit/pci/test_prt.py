@@ -17,8 +17,12 @@ from hypothesis import strategies as st
 
 from bringup.pci.acpi import output as acpiexec_text
 from bringup.pci.acpi.prt import read_prt
+from bringup.pci.capture.open import read_bytes
 from bringup.pci.model import Bdf, Bridge, Function, Missing, PrtEntry
+from bringup.pci.pins.beliefs import pin_candidates
 from bringup.pci.tree.files import MemoryFiles
+from tests.machines import catalogue, sysfs
+from tests.machines.aml import dsdt
 
 TABLES = "sys/firmware/acpi/tables"
 NO_TOOLS = pytest.mark.skipif(
@@ -354,3 +358,33 @@ def table_in(memory: Path, signature: bytes) -> bytes:
 
 def test_an_answer_without_any_evaluation_holds_none() -> None:
     assert acpiexec_text.evaluations("- all _PRT\n") == {}
+
+
+@NO_TOOLS
+def test_the_e300_9d_s_own_routing() -> None:
+    """Five IOAPICs, and the inputs that operating systems with ACPI use on it (bsdhw/Dmesg)."""
+    made = catalogue.made(catalogue.E300_9D)
+    bundle = sysfs.bundle(made)
+    files = {**bundle.files, f"{TABLES}/DSDT": dsdt(made)}
+    del files["SHA256SUMS"]
+    machine = read_bytes(sysfs.archive(sysfs.Tree(files, bundle.links)), "with-code")
+    assert machine.acpi.madt is not None and machine.acpi.prt is not None
+    assert [(a.gsi_base, a.index) for a in machine.acpi.madt.ioapics] == [
+        (0, 0), (24, 1), (32, 2), (40, 3), (48, 4)
+    ]  # fmt: skip
+    told = {
+        bdf.short: (belief.ioapic, belief.pin)
+        for bdf, beliefs in pin_candidates(machine).items()
+        for belief in beliefs
+        if belief.grade == "firmware"
+    }
+    assert {place: told[place] for place in made.routing} == {
+        "16:00.0": (2, 7),
+        "17:00.0": (2, 0),
+        "17:00.1": (2, 4),
+        "17:00.2": (2, 5),
+        "17:00.3": (2, 6),
+        "b2:00.0": (4, 7),
+        "b5:00.0": (3, 6),
+        "b5:00.1": (3, 6),
+    }

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import random
 import re
 from dataclasses import dataclass
 
 import pytest
 
+from bringup.base.errors import BringupError
+from bringup.pci.capture.open import read_bytes
 from bringup.pci.model import (
     Acs,
     Bar,
@@ -23,7 +26,7 @@ from bringup.pci.model import (
 from bringup.pci.topology.above import Topology
 from bringup.pci.topology.inferred import infer_bridges
 from tests.doubles.pci_compare import agree
-from tests.machines import catalogue, sel4
+from tests.machines import catalogue, sel4, sysfs
 from tests.machines.catalogue import E300_9D, FORMATS, MACHINES, TP8F, TP8F_8, TP8F_OTHER
 from tests.machines.views import RECORDED, View, recorded, recordings, views
 
@@ -262,3 +265,37 @@ def test_what_privilege_hides_is_told_and_never_empty() -> None:
     assert {f"sys/firmware/acpi/tables/{name}" for name in ("APIC", "DMAR", "MCFG")} <= missing.keys()
     assert machine.ioports is None and machine.acpi.madt is None
     assert not any(function.observed("capabilities") for function in machine.functions)
+
+
+def test_broken_functions_are_told_one_by_one_and_leave_the_others_whole() -> None:
+    told = sysfs.tree(catalogue.made(E300_9D))
+    files = dict(told.files)
+    off, looping, short = (f"{sysfs.DEVICES}/0000:17:00.{n}/config" for n in range(3))
+    files[off] = b"\xff" * 4096
+    loop = bytearray(files[looping])
+    loop[0xA1] = 0x40  # the last capability leads back to the first
+    files[looping] = bytes(loop)
+    files[short] = files[short][:40]
+    machine = read_bytes(sysfs.archive(sysfs.Tree(files, told.links)), "damaged")
+    problems = {f.bdf.short: f.problems for f in machine.functions if f.problems}
+    assert list(problems) == ["17:00.0", "17:00.1", "17:00.2"]
+    assert "reads as ones" in problems["17:00.0"][0]
+    assert "leads to 0x40" in problems["17:00.1"][0]
+    assert "40 bytes" in problems["17:00.2"][0]
+    # What the kernel told of them beside the registers is still there.
+    assert all(port(machine, f"17:00.{n}").driver == "igb" for n in range(3))
+    assert len(machine.functions) == 132
+
+
+@pytest.mark.parametrize("form", [form for form in FORMATS if form != "lspci-xxxx.txt"])
+def test_a_file_that_was_cut_off_is_a_machine_or_a_sentence(form: str) -> None:
+    data = catalogue.told("desktop", form)
+    whole = {function.bdf for function in catalogue.read("desktop", form).functions}
+    chance = random.Random(form)
+    for _ in range(25):
+        try:
+            machine = read_bytes(data[: chance.randrange(len(data))], form)
+        except BringupError as error:
+            assert error.message
+        else:
+            assert {function.bdf for function in machine.functions} <= whole
