@@ -50,12 +50,15 @@ class Prepared:
     @property
     def console_detail(self) -> Mapping[str, Any]:
         """The console as a plan tells it."""
-        profile, serial = self.profile, self.board.serial
         return {
-            "via": "Serial-over-LAN" if serial == "sol" else serial,
+            "via": self._reader,
             "baud": self.serial.baud,
-            "io_port": f"{profile.serial.sol_port.value:#x}",
+            "io_port": f"{self.board.kernel_port:#x}",
         }
+
+    @property
+    def _reader(self) -> str:
+        return "Serial-over-LAN" if self.board.serial == "sol" else self.board.serial
 
     def limit(self, stage: Stage) -> StageLimit:
         """Return how long a stage of this boot may take."""
@@ -78,7 +81,8 @@ class Prepared:
 
     def plan(self, steps: Sequence[Step], *, until: str, notes: Sequence[str] = ()) -> Plan:
         """Return the plan of a run with these steps."""
-        told = (f"{caution.message}: {caution.fix}" for caution in cautions(self.image, self._port))
+        port = self.board.kernel_port
+        told = (f"{caution.message}: {caution.fix}" for caution in cautions(self.image, port, self._reader))
         return Plan(
             board=self.board.name,
             profile=self.profile.name,
@@ -91,12 +95,18 @@ class Prepared:
             steps=planned_steps(steps),
             limits=self.limits,
             unconfirmed=self._unconfirmed(),
-            cautions=(*told, *notes),
+            cautions=(*told, *self._assumed_port(), *notes),
         )
 
-    @property
-    def _port(self) -> int:
-        return self.profile.serial.sol_port.value
+    def _assumed_port(self) -> tuple[str, ...]:
+        """Say so where the kernel is sent to the SOL port though the console is another line."""
+        if self.board.serial == "sol" or self.board.console_port is not None:
+            return ()
+        port = self.board.kernel_port
+        return (
+            f"{self.board.serial} is taken to end at the port that SOL reads, {port:#x}: "
+            f"`console_port` of [boards.{self.board.name}] says where it does",
+        )
 
     def _unconfirmed(self) -> tuple[str, ...]:
         """Name every inferred fact that this boot acts on."""
@@ -116,14 +126,14 @@ def prepare(
     profile = board.profile
     firmware = _firmware(profile, request.firmware)
     segment = segment_of(board)
-    port, baud = profile.serial.sol_port.value, board.baud or profile.serial.baud.value
+    port, baud = board.kernel_port, board.line_rate
     image = image.with_serial(port, baud=baud)
     # What stops every loader first: it says more than "no loader for this".
     refuse(image, firmware, "auto")
     route = choose_route(firmware, boot_set(boot_image(image)), _loader(image, firmware, request.loader))
     refuse(image, firmware, route.loader)
     times = {stage: _times(profile, stage) for stage in BOOT_STAGES} | dict(errand or {})
-    watch = _watch(profile, image, request, firmware, segment, times)
+    watch = _watch(board, image, request, firmware, segment, times)
     limits = tuple(
         StageLimit(str(stage), *times[stage])
         for stage in Stage
@@ -169,12 +179,13 @@ def _loader(image: Image, firmware: Firmware, wanted: str) -> str:
 def _unit(port: int) -> int:
     unit = _UART_UNITS.get(port)
     if unit is None:
-        raise ProfileError(f"no loader can write to a serial port at {port:#x}", hint="serial.sol_port")
+        known = ", ".join(f"{each:#x}" for each in _UART_UNITS)
+        raise ProfileError(f"no loader can write to a serial port at {port:#x}", hint=f"they know {known}")
     return unit
 
 
 def _watch(
-    profile: Profile,
+    board: Board,
     image: Image,
     request: BootRequest,
     firmware: Firmware,
@@ -192,7 +203,7 @@ def _watch(
         reports=image.is_firmware_probe,
         macs=segment.macs,
         limits={stage: longest_s for stage, (_, longest_s) in times.items()},
-        words=profile.words(),
+        words=board.profile.words(board.kernel_port),
     )
 
 

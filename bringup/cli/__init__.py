@@ -70,8 +70,6 @@ def main() -> None:
 
         say("interrupted")
         code = 130
-    except SystemExit:
-        code = 0  # click's help lost its reader (`--help | head -1`), who has read enough
     except Exception as error:  # noqa: BLE001  # a person gets a sentence; the rest goes to a file
         code = _tell_bug(error)
     sys.exit(code)

@@ -23,14 +23,14 @@ def open_console(board: Board, emit: Emit | None = None, *, steal: bool = False)
     if board.serial != "sol":
         from bringup.console.serial import SerialConsole
 
-        line = SerialConsole(board.serial, baud=board.baud or board.profile.serial.baud.value)
+        line = SerialConsole(board.serial, baud=board.line_rate)
         return ReconnectingConsole(line, emit or _ignore, name="the serial line")
     from bringup.console.sol.console import SolConsole
     from bringup.ipmi.client import IpmiClient
     from bringup.power.bmc_address import bmc_address
 
     # The BMC's own limit on how often it may be asked holds for the question whether it lives, too.
-    spacing_s = board.profile.bmc.min_command_spacing_s.value
+    spacing_s = board.profile.bmc.spacing_s
     sol = SolConsole(
         IpmiClient(bmc_address(board)), steal=steal, probe_after_s=max(_LEAST_PROBE_INTERVAL_S, spacing_s)
     )

@@ -307,27 +307,32 @@ def _linux(image: Image, firmware: Firmware, loader: str) -> Iterator[Refusal]:
 # Cautions.
 
 
-def cautions(image: Image, sol_port: int | None = None) -> tuple[Caution, ...]:
-    """Return what is worth a word and is no reason to stop; `sol_port` is the UART that SOL reads."""
+def cautions(
+    image: Image, console_port: int | None = None, reader: str = "Serial-over-LAN"
+) -> tuple[Caution, ...]:
+    """Return what is worth a word and is no reason to stop.
+
+    `console_port` is the I/O port of the board's UART that the console reads, `reader` what reads it.
+    """
     found = _linux_cautions(image) if image.kind == "linux" else _multiboot_cautions(image)
-    return (*found, *(_console_cautions(image, sol_port) if sol_port is not None else ()))
+    return (*found, *(_console_cautions(image, console_port, reader) if console_port is not None else ()))
 
 
-def _console_cautions(image: Image, sol_port: int) -> Iterator[Caution]:
+def _console_cautions(image: Image, console_port: int, reader: str) -> Iterator[Caution]:
     """Tell console words of an seL4 kernel that name another UART than the one we read (C45)."""
     for word in image.kernel_args.split() if image.is_sel4 or image.is_standin else ():
         name, _, value = word.partition("=")
         if name not in SEL4_PORT_WORDS:
             continue
         try:
-            elsewhere = int(value, 0) != sol_port
+            elsewhere = int(value, 0) != console_port
         except ValueError:
             elsewhere = True
         if elsewhere:
             yield Caution(
                 "console-elsewhere",
-                f"the kernel is told {word}, and Serial-over-LAN reads {sol_port:#x}",
-                f"write {name}={sol_port:#x}, or leave it out",
+                f"the kernel is told {word}, and {reader} reads {console_port:#x}",
+                f"write {name}={console_port:#x}, or leave it out",
             )
 
 

@@ -26,6 +26,8 @@ from bringup.lab.secret import Secret
 if TYPE_CHECKING:
     from bringup.ipmi.session import Session
 
+SAFE_SUITES = (17, 3)
+"""The cipher suites (IPMI 2.0 table 22-20) with a key, integrity and encryption that pyghmi knows."""
 LOGIN_TIMEOUT_S = 7.0
 REQUEST_TIMEOUT_S = 6.0
 _RESOLVE_TIMEOUT_S = 5.0
@@ -38,13 +40,13 @@ T = TypeVar("T")
 
 @dataclass(frozen=True)
 class BmcAddress:
-    """Where a BMC listens (UDP), who logs in, and by which cipher suites, in the order to try (17 or 3)."""
+    """Where a BMC listens (UDP), who logs in, and by which cipher suites, in the order to try."""
 
     address: str
     port: int
     user: str
     password: Secret = field(repr=False)
-    suites: tuple[int, ...] = (17, 3)
+    suites: tuple[int, ...] = SAFE_SUITES
 
     def __str__(self) -> str:
         return f"the BMC at {self.address} port {self.port}"

@@ -98,7 +98,7 @@ _CODES = {
 
 
 def login_failure(
-    message: str | None, *, where: str, user: str, heard: bool, suites: Sequence[int] = (17, 3)
+    message: str | None, *, where: str, user: str, heard: bool, suites: Sequence[int]
 ) -> LabError:
     """Return the error for a login that ended with pyghmi's `message`; None stands for no message at all.
 

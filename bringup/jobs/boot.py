@@ -136,7 +136,7 @@ def boot_steps(
             until or str(watch.until),
             prepared.limits,
             vms=watch.vms,
-            spacing_s=prepared.profile.bmc.min_command_spacing_s.value,
+            spacing_s=prepared.profile.bmc.spacing_s,
         ),
     )
 

@@ -8,15 +8,14 @@ from typing import Annotated, Any, Generic, Literal, TypeVar
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
-from bringup.lab.inventory import BOARD_NAME, Board
+from bringup.lab.inventory import BOARD_NAME, BUILTIN_PROFILE, Board
 from bringup.profile.check import validate
-from bringup.profile.kinds import Baud, Many, Text
+from bringup.profile.kinds import Baud, IoPort, Many, Text
 
 _MAC = re.compile(r"[0-9a-f]{2}(:[0-9a-f]{2}){5}", re.ASCII)
 # Linux: IFNAMSIZ is 16 with the final NUL.
 _INTERFACE = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,14}", re.ASCII)
 _HOST = re.compile(r"[A-Za-z0-9]([A-Za-z0-9.:-]{0,251}[A-Za-z0-9])?", re.ASCII)
-_DEFAULT_TWIN_PROFILE = "twin-e300-9d"
 
 
 def _board_name(text: str) -> str:
@@ -167,13 +166,14 @@ class BoardTable(_Model):
     boot_mac: Mac | None = None
     serial: Annotated[str, AfterValidator(_serial)] = "sol"
     baud: Baud | None = None
+    console_port: IoPort | None = None
     network: NetworkTable | None = None
     power: Annotated[PowerTable, BeforeValidator(_power)] = PowerTable(driver="ipmi")
 
     @model_validator(mode="after")
     def _is_complete(self) -> BoardTable:
         if self.twin:
-            for name in ("bmc", "network", "macs", "boot_mac"):
+            for name in ("bmc", "network", "macs", "boot_mac", "console_port"):
                 if getattr(self, name):
                     raise ValueError(f"`{name}` does not go with `twin = true`: the twin brings its own")
             return self
@@ -193,7 +193,7 @@ class BoardTable(_Model):
     @property
     def profile_name(self) -> str:
         """The profile's name or path."""
-        return self.profile or _DEFAULT_TWIN_PROFILE
+        return self.profile or BUILTIN_PROFILE
 
 
 class LabTable(_Model):

@@ -27,7 +27,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from bringup.base.errors import ProfileError, UsageError
 from bringup.base.near import did_you_mean
 from bringup.lab.secret import Secret, from_command, from_environment, from_file, from_keyring
-from bringup.profile.files import find_profile
+from bringup.profile.files import find_profile, merged, read_chain
 from bringup.profile.toml_lines import KeyPath, TomlDocument, read_toml, shown_path
 
 if TYPE_CHECKING:
@@ -69,7 +69,8 @@ class Network:
 class Board:
     """One board of the lab. A twin has no `bmc`, `network` or `macs` here: its running process tells them.
 
-    `serial` is "sol" or anything pyserial opens; `baud` is None where the profile's rate holds. `power` is
+    `serial` is "sol" or anything pyserial opens; `baud` and `console_port` (of the board's UART that the
+    console reads) are None where the profile's line rate and SOL port hold. `power` is
     the name of its power driver, `power_table` what the driver alone understands. `document` is the lab file
     that the board is from, None in the built-in lab.
     """
@@ -82,6 +83,7 @@ class Board:
     boot_mac: str | None = None
     serial: str = "sol"
     baud: int | None = None
+    console_port: int | None = None
     network: Network | None = None
     power: str = "ipmi"
     power_table: Mapping[str, Any] = field(default_factory=dict, repr=False)
@@ -94,6 +96,32 @@ class Board:
         from bringup.profile.load import load_profile
 
         return load_profile(self.profile_name, self.profile_folders)
+
+    @property
+    def kernel_port(self) -> int:
+        """The I/O port of the board's UART that its console reads; raises ProfileError where nobody says."""
+        sol_port = self.profile.serial.sol_port
+        if self.console_port is not None:
+            return self.console_port
+        if sol_port is None:
+            raise self._unsaid("on which serial port its kernel has to print", "console_port = 0x2f8")
+        return sol_port.value
+
+    @property
+    def line_rate(self) -> int:
+        """The console's baud rate; raises ProfileError where nobody says it."""
+        baud = self.profile.serial.baud
+        if self.baud is not None:
+            return self.baud
+        if baud is None:
+            raise self._unsaid("how fast its console is", "baud = 115200")
+        return baud.value
+
+    def _unsaid(self, what: str, example: str) -> ProfileError:
+        return ProfileError(
+            f"neither the lab file nor profile {self.profile_name} says of {self.name} {what}",
+            hint=f"look into its firmware setup, and give [boards.{self.name}] such as `{example}`",
+        )
 
     @property
     def power_place(self) -> str:
@@ -121,6 +149,7 @@ class Board:
             "boot_mac": self.boot_mac,
             "serial": self.serial,
             "baud": self.baud,
+            "console_port": self.console_port,
             "network": network and dict(vars(network)),
             "power": self.power,
         }
@@ -242,9 +271,14 @@ def _profile_reference(
     if "/" in name or name.endswith(".toml"):
         name = str(document.path.absolute().parent / Path(name).expanduser())
     try:
-        find_profile(name, folders)
+        path = find_profile(name, folders)
     except ProfileError as error:
         raise ProfileError(f"{document.place(where)}: {error.message}", hint=error.hint) from None
+    if table.twin and merged(read_chain(path, folders)).get("virtual") is not True:
+        raise ProfileError(
+            f"{document.place(where)}: this board is a twin, and profile {path.stem} is that of a real board",
+            hint=f'leave `profile` out, or take one with `virtual = true`, such as "{BUILTIN_PROFILE}"',
+        )
     return name
 
 
@@ -262,6 +296,7 @@ def _board(
         boot_mac=table.boot_mac or next(iter(table.macs), None),
         serial=table.serial,
         baud=table.baud,
+        console_port=table.console_port,
         network=None
         if network is None
         else Network(network.interface, network.mode, network.address, network.board_address),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from bringup.base.errors import LabError, ProfileError
-from bringup.ipmi.client import BmcAddress
+from bringup.ipmi.client import SAFE_SUITES, BmcAddress
 
 if TYPE_CHECKING:
     from bringup.lab.inventory import Board
@@ -13,7 +13,8 @@ if TYPE_CHECKING:
 
 def bmc_address(board: Board) -> BmcAddress:
     """Return where the board's BMC is now; raises LabError for a twin that is not up."""
-    suites = board.profile.bmc.cipher_order.value
+    order = board.profile.bmc.cipher_order
+    suites = SAFE_SUITES if order is None else order.value
     if board.twin:
         from bringup.twin.client import running
 

@@ -55,55 +55,55 @@ class Fact(Sourced, Generic[T]):
 
 
 class BoardIdentity(_Model):
-    """How a unit of this model names itself (SMBIOS types 1, 2 and 4)."""
+    """How a unit of this model names itself (SMBIOS types 1 and 2) and its devices (PCI subsystem)."""
 
-    manufacturer: Fact[Text]
-    system_product: Fact[Text]
-    baseboard_product: Fact[Text]
+    manufacturer: Fact[Text] | None = None
+    system_product: Fact[Text] | None = None
+    baseboard_product: Fact[Text] | None = None
     subsystem: Fact[PciId] | None = None
-    cpu: Fact[Text]
-    cpu_threads: Fact[Annotated[int, Field(ge=1, le=1024)]]
 
 
 class Serial(_Model):
-    """The serial port that Serial-over-LAN reaches."""
+    """The serial port that Serial-over-LAN reaches; IPMI leaves it to the board, so lab.toml may say it."""
 
-    sol_port: Fact[IoPort]
-    sol_irq: Fact[Byte]
-    baud: Fact[Baud]
-    linux_console: Fact[Text]
+    sol_port: Fact[IoPort] | None = None
+    baud: Fact[Baud] | None = None
 
 
 class BootFlagBytes(_Model):
-    """The five data bytes of boot option parameter 5 (IPMI 2.0 28.13, table 28-14)."""
+    """The five data bytes of boot option parameter 5, where this BMC was seen to take them.
 
-    bios_network_once: Fact[Many[Byte]]
-    bios_network_persistent: Fact[Many[Byte]]
-    uefi_network_once: Fact[Many[Byte]]
-    uefi_network_persistent: Fact[Many[Byte]]
-    uefi_setup_once: Fact[Many[Byte]]
+    What is absent is built as IPMI 2.0 28.13, table 28-14, has it.
+    """
+
+    bios_network_once: Fact[Many[Byte]] | None = None
+    bios_network_persistent: Fact[Many[Byte]] | None = None
+    uefi_network_once: Fact[Many[Byte]] | None = None
+    uefi_network_persistent: Fact[Many[Byte]] | None = None
+    uefi_setup_once: Fact[Many[Byte]] | None = None
 
     @model_validator(mode="after")
     def _five_bytes(self) -> BootFlagBytes:
         for name in type(self).model_fields:
-            if len(getattr(self, name).value) != 5:
-                raise ValueError(f"`{name}` has {len(getattr(self, name).value)} bytes, expected 5")
+            fact = getattr(self, name)
+            if fact is not None and len(fact.value) != 5:
+                raise ValueError(f"`{name}` has {len(fact.value)} bytes, expected 5")
         return self
 
 
 class BmcFacts(_Model):
-    """The baseboard management controller and what it needs to be treated like."""
+    """How the baseboard management controller wants to be treated; what is absent is as IPMI 2.0 has it."""
 
-    manufacturer_id: Fact[Annotated[int, Field(ge=0, lt=1 << 20)]]
-    kcs_port: Fact[IoPort]
-    lan_channel: Fact[Annotated[int, Field(ge=0, le=15)]]
-    admin_user_id: Fact[Annotated[int, Field(ge=1, le=63)]]
-    cipher_order: Fact[Annotated[Many[Literal[3, 17]], Field(min_length=1)]]
-    min_command_spacing_s: Fact[Annotated[float, Field(ge=0, le=60)]]
-    boot_flag_expiry_s: Fact[Seconds]
-    stop_boot_flag_expiry: Fact[Many[Byte]]
-    uefi_disk_selector: Fact[Byte]
-    boot_flags: BootFlagBytes
+    cipher_order: Fact[Annotated[Many[Literal[3, 17]], Field(min_length=1)]] | None = None
+    min_command_spacing_s: Fact[Annotated[float, Field(ge=0, le=60)]] | None = None
+    stop_boot_flag_expiry: Fact[Annotated[Many[Byte], Field(min_length=4, max_length=4)]] | None = None
+    uefi_disk_selector: Fact[Byte] | None = None
+    boot_flags: BootFlagBytes = BootFlagBytes()
+
+    @property
+    def spacing_s(self) -> float:
+        """The least time between two commands, in seconds; IPMI asks for none."""
+        return 0.0 if self.min_command_spacing_s is None else self.min_command_spacing_s.value
 
 
 class FirmwareRoutes(_Model):
@@ -129,8 +129,7 @@ class NetbootPort(Sourced):
 class Netboot(_Model):
     """Network boot; an empty `ports` means not observed, not impossible."""
 
-    client_architectures: Fact[Many[Annotated[int, Field(ge=0, le=0xFFFF)]]]
-    ports: Many[NetbootPort]
+    ports: Many[NetbootPort] = ()
 
 
 class ExpectedBar(_Model):
@@ -148,11 +147,14 @@ class ExpectedBar(_Model):
 
 
 class ExpectedNic(_Model):
-    """One Ethernet function. Match it by `id` and `subsystem`; `seen_at` moves with cards and settings."""
+    """One Ethernet function. Match it by `id` and `subsystem`; `seen_at` moves with cards and settings.
+
+    `ioapic_pin` is where its INTx arrives under seL4, `acpi_gsi` which interrupt an ACPI operating system
+    uses for it, through IOAPICs that seL4 may leave masked.
+    """
 
     name: Text
     model: Text
-    driver: Text | None = None
     optional: bool = False
     id: Fact[PciId]
     subsystem: Fact[PciId] | None = None
@@ -161,6 +163,7 @@ class ExpectedNic(_Model):
     bars: Fact[Many[ExpectedBar]] | None = None
     intx_pin: Fact[Literal["A", "B", "C", "D"]] | None = None
     ioapic_pin: Fact[Annotated[int, Field(ge=0, le=239)]] | None = None
+    acpi_gsi: Fact[Annotated[int, Field(ge=0, le=0xFFFF)]] | None = None
 
 
 class Interrupts(_Model):
@@ -168,13 +171,20 @@ class Interrupts(_Model):
 
     `root_port_rule` is the IOAPIC pin at which INTA arrives as a root port sees it; INTB to INTD follow.
     Below the root port each bridge turns the pin by the number of the device behind it (PCI-to-PCI Bridge
-    1.2, 9.1).
+    1.2, 9.1). `ioapic_gsi_bases` is the first GSI of each IOAPIC, in the order of the MADT.
     """
 
     ioapic: Fact[Annotated[int, Field(ge=0, le=15)]]
     level_trig: Fact[Annotated[int, Field(ge=0, le=1)]]
     active_low: Fact[Annotated[int, Field(ge=0, le=1)]]
     root_port_rule: Fact[Annotated[int, Field(ge=0, le=236)]] | None = None
+    ioapic_gsi_bases: Fact[Many[Annotated[int, Field(ge=0, le=0xFFFF)]]] | None = None
+
+    def input_of(self, gsi: int) -> tuple[int, int] | None:
+        """Return (IOAPIC, input) of a GSI; None where the IOAPICs are not known."""
+        bases = () if self.ioapic_gsi_bases is None else self.ioapic_gsi_bases.value
+        below = [(base, number) for number, base in enumerate(bases) if base <= gsi]
+        return (max(below)[1], gsi - max(below)[0]) if below else None
 
 
 class ExpectedFunctions(Sourced):
@@ -189,7 +199,7 @@ class Pci(_Model):
     """What a complete capture of this model holds."""
 
     functions_seen: Fact[Annotated[int, Field(ge=1, le=65536)]] | None = None
-    expected: Many[ExpectedFunctions]
+    expected: Many[ExpectedFunctions] = ()
 
 
 class Hypervisor(_Model):
@@ -255,9 +265,9 @@ class BiosSetting(_Model):
 class Bios(_Model):
     """Settings to check; `read_on` says which board and BIOS version the names come from."""
 
-    read_on: Fact[Text]
-    settings: Many[BiosSetting]
-    lan_settings: Many[BiosSetting]
+    read_on: Fact[Text] | None = None
+    settings: Many[BiosSetting] = ()
+    lan_settings: Many[BiosSetting] = ()
 
     @model_validator(mode="after")
     def _topics_differ(self) -> Bios:
@@ -291,17 +301,17 @@ class Profile(_Model):
     virtual: bool = False
     notes: Many[Text] = ()
     sources: dict[str, Text]
-    identity: BoardIdentity
-    serial: Serial
-    bmc: BmcFacts
+    identity: BoardIdentity = BoardIdentity()
+    serial: Serial = Serial()
+    bmc: BmcFacts = BmcFacts()
     firmware: FirmwareRoutes
-    netboot: Netboot
-    nics: Many[ExpectedNic]
+    netboot: Netboot = Netboot()
+    nics: Many[ExpectedNic] = ()
     interrupts: Interrupts
-    pci: Pci
+    pci: Pci = Pci()
     hypervisor: Hypervisor
     stages: StageTimes
-    bios: Bios
+    bios: Bios = Bios()
 
     @model_validator(mode="after")
     def _nic_names_differ(self) -> Profile:
@@ -329,9 +339,8 @@ class Profile(_Model):
         )
 
     def words(self, console_port: int | None = None) -> BoardWords:
-        """Return what texts say of this board; `console_port` where the console is not on the SOL port."""
-        port = self.serial.sol_port.value if console_port is None else console_port
-        return BoardWords(self.bios.sentences(), port)
+        """Return what texts say of this board; `console_port` is the UART that its console reads."""
+        return BoardWords(self.bios.sentences(), console_port)
 
     def to_dict(self) -> dict[str, Any]:
         """Return the profile as plain JSON data, keys as in TOML."""

@@ -15,7 +15,7 @@ from bringup.report.style import emphasis, table
 _WIDTH = 118
 _LABEL = 10
 _UNKNOWN = "not observed"
-_NIC_HEADERS = ("name", "id", "subsystem", "seen at", "BARs", "INTx", "IOAPIC pin")
+_NIC_HEADERS = ("name", "id", "subsystem", "seen at", "BARs", "INTx", "IOAPIC pin", "ACPI GSI")
 _GRADES = (
     "[MED] read for a sibling or second-hand; [INF] inferred, verify it on your unit; "
     "unmarked: read for exactly this model"
@@ -44,7 +44,8 @@ def board_lines(board: Board) -> Iterator[str]:
         given = f", the board gets {network.board_address}" if network.board_address else ""
         yield _line("network", f"{network.interface}, {network.mode}, this host {network.address}{given}")
     rate = f", {board.baud} baud" if board.baud else ""
-    yield _line("console", ("Serial-over-LAN" if board.serial == "sol" else board.serial) + rate)
+    port = "" if board.console_port is None else f", the board's serial port {board.console_port:#x}"
+    yield _line("console", ("Serial-over-LAN" if board.serial == "sol" else board.serial) + port + rate)
     yield ""
 
 
@@ -63,7 +64,9 @@ def profile_lines(profile: Profile) -> Iterator[str]:
     yield from _wrapped("", profile.summary)
     yield from _hardware(profile)
     yield from _booting(profile)
-    yield from _section("NICs", table(_NIC_HEADERS, _nics(profile)))
+    if profile.nics:
+        yield from _section("NICs", table(_NIC_HEADERS, _nics(profile)))
+        yield from _models(profile)
     yield from _section("times", table(["stage", "usual", "at most", "source"], _times(profile)))
     yield from _settings(profile)
     yield ""
@@ -81,29 +84,22 @@ def _hardware(profile: Profile) -> Iterator[str]:
     who, serial, bmc = profile.identity, profile.serial, profile.bmc
     yield _line(
         "identity",
-        f"{_show(who.manufacturer)} {_show(who.system_product)}, baseboard {_show(who.baseboard_product)}",
+        f"manufacturer {_show(who.manufacturer)}, system {_show(who.system_product)}, baseboard "
+        f"{_show(who.baseboard_product)}, subsystem {_show(who.subsystem)}",
     )
-    yield _line("", f"{_show(who.cpu)}; threads: {_show(who.cpu_threads)}; subsystem {_show(who.subsystem)}")
     yield _line(
         "console",
-        f"Serial-over-LAN on I/O port {_show(serial.sol_port, hex)}, IRQ {_show(serial.sol_irq)}, "
-        f"{_show(serial.baud)} baud, Linux {_show(serial.linux_console)}",
+        f"Serial-over-LAN reads I/O port {_show(serial.sol_port, hex)}; baud rate {_show(serial.baud)}",
     )
     yield _line(
         "BMC",
-        f"manufacturer {_show(bmc.manufacturer_id)}, KCS at {_show(bmc.kcs_port, hex)}, LAN channel "
-        f"{_show(bmc.lan_channel)}, administrator is user {_show(bmc.admin_user_id)}",
+        f"cipher suites in order {_show(bmc.cipher_order, _listed)}; seconds between commands, at least: "
+        f"{_show(bmc.min_command_spacing_s, _number)}",
     )
     yield _line(
         "",
-        f"cipher suites in order {_show(bmc.cipher_order, _listed)}, at least "
-        f"{_show(bmc.min_command_spacing_s, _seconds)} between commands",
-    )
-    yield _line(
-        "",
-        f"boot override expires after {_show(bmc.boot_flag_expiry_s, _seconds)} unless stopped first: raw "
-        f"{_show(bmc.stop_boot_flag_expiry, _raw)}; "
-        f"UEFI disk is selector {_show(bmc.uefi_disk_selector, hex)}",
+        f"expiry of the boot override is stopped by raw {_show(bmc.stop_boot_flag_expiry, _raw)}; "
+        f"selector of the UEFI disk {_show(bmc.uefi_disk_selector, hex)}",
     )
 
 
@@ -113,8 +109,8 @@ def _booting(profile: Profile) -> Iterator[str]:
     offered = "; ".join(f"{entry.port} ({_listed(entry.firmware)})" for entry in ports)
     yield _line("netboot", offered or f"which ports can: {_UNKNOWN}")
     pci, limits, interrupts = profile.pci, profile.hypervisor, profile.interrupts
-    expected = ", ".join(f"{entry.count}x {entry.id} {entry.what}" for entry in pci.expected)
-    yield from _wrapped("PCI", f"functions seen: {_show(pci.functions_seen)}; every unit has {expected}")
+    expected = ", ".join(f"{entry.count}x {entry.id} {entry.what}" for entry in pci.expected) or _UNKNOWN
+    yield from _wrapped("PCI", f"functions seen: {_show(pci.functions_seen)}; on every unit: {expected}")
     yield from _wrapped(
         "VMM limits",
         f"{_show(limits.pci_max_devices)} PCI functions, BARs below {_show(limits.bar_limit_bytes, size)}; "
@@ -133,9 +129,17 @@ def _nics(profile: Profile) -> list[list[str]]:
             _show(nic.bars, _bars),
             _show(nic.intx_pin),
             _pin(nic, profile),
+            _show(nic.acpi_gsi),
         ]
         for nic in profile.nics
     ]
+
+
+def _models(profile: Profile) -> Iterator[str]:
+    """Yield what each NIC is, those of one kind together."""
+    for model in dict.fromkeys(nic.model for nic in profile.nics):
+        names = ", ".join(nic.name for nic in profile.nics if nic.model == model)
+        yield from _wrapped("", f"{model}: {names}")
 
 
 def _pin(nic: ExpectedNic, profile: Profile) -> str:
@@ -189,7 +193,11 @@ def _bars(bars: tuple[ExpectedBar, ...]) -> str:
 
 
 def _seconds(value: float) -> str:
-    return f"{value:g} s"
+    return f"{_number(value)} s"
+
+
+def _number(value: float) -> str:
+    return f"{value:g}"
 
 
 def _section(label: str, body: str) -> Iterator[str]:

@@ -51,7 +51,11 @@ def console_matches(context: Context) -> Found:
         needs = [need for need, have in ((BUILD, context.build), (PROFILE, context.profile)) if have is None]
         yield C45.gap("whether the console is the one that SOL reaches", " and ".join(needs))
         return
-    wanted = context.profile.serial.sol_port.value
+    sol_port = context.profile.serial.sol_port
+    if sol_port is None:
+        yield C45.gap("whether the console is the one that SOL reaches", "a profile that names the SOL port")
+        return
+    wanted = sol_port.value
     name = next((com for com, port in COM_PORTS.items() if port == wanted), f"{wanted:#x}")
     console = context.console
     if console is None:
@@ -65,7 +69,7 @@ def console_matches(context: Context) -> Found:
             f"build with -DLibPlatSupportX86ConsoleDevice={name}, and start the kernel with "
             f"console_port={wanted:#x} debug_port={wanted:#x}",
             f"LibPlatSupportX86ConsoleDevice={console}",
-            f"SOL at {wanted:#x}: {context.profile.serial.sol_port.source}",
+            f"SOL at {wanted:#x}: {sol_port.source}",
         )
 
 

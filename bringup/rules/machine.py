@@ -95,8 +95,9 @@ def _profile(case: Case, profile: Profile) -> Iterator[Judged]:
 
 
 def _board(case: Case, profile: Profile) -> Iterator[Judged]:
-    identity, wanted = case.machine.identity, profile.identity.baseboard_product.value
-    if identity is not None and identity.baseboard is not None and identity.baseboard != wanted:
+    identity, known = case.machine.identity, profile.identity.baseboard_product
+    wanted = None if known is None else known.value
+    if wanted and identity is not None and identity.baseboard is not None and identity.baseboard != wanted:
         yield _machine(
             "profile-board",
             "error",

@@ -24,18 +24,18 @@ class BoardSigns:
     """What a profile's board is known by; `expected` has how many of which ids every unit shows at least."""
 
     name: str
-    baseboard: str
+    baseboard: str | None
     subsystem: str | None
     expected: Mapping[str, int]
 
     @classmethod
     def read(cls, name: str, data: Mapping[str, Any]) -> BoardSigns:
         """Read a profile's tables; raises LookupError, TypeError or AttributeError for others."""
-        identity = data["identity"]
-        subsystem = identity.get("subsystem")
+        identity = data.get("identity", {})
+        baseboard, subsystem = identity.get("baseboard_product"), identity.get("subsystem")
         return cls(
             name,
-            identity["baseboard_product"]["value"],
+            None if baseboard is None else baseboard["value"],
             None if subsystem is None else subsystem["value"],
             {each["id"]: int(each["count"]) for each in data["pci"]["expected"]},
         )
@@ -76,10 +76,10 @@ def _checked(name: str, folders: Sequence[Path]) -> BoardSigns:
     from bringup.profile.load import load_profile
 
     profile = load_profile(name, folders)
-    subsystem = profile.identity.subsystem
+    baseboard, subsystem = profile.identity.baseboard_product, profile.identity.subsystem
     return BoardSigns(
         name,
-        profile.identity.baseboard_product.value,
+        None if baseboard is None else baseboard.value,
         None if subsystem is None else subsystem.value,
         {each.id: each.count for each in profile.pci.expected},
     )
@@ -89,9 +89,11 @@ def choose(machine: Machine, boards: Sequence[BoardSigns]) -> tuple[str | None, 
     """Return the name of the profile that fits, and why; pure.
 
     The SMBIOS name of the baseboard decides where it was observed, and what every unit shows must be there.
-    Among those that fit, one that expects all that another expects and more goes before it.
+    Among those that fit, one that expects all that another expects and more goes before it. A profile that
+    expects nothing is of no one board, and never chosen.
     """
     shown = machine.identity.baseboard if machine.identity is not None else None
+    boards = [board for board in boards if board.expected]
     named = [board for board in boards if shown is None or board.baseboard == shown]
     if shown is not None and not named:
         return None, f"no profile is of a {shown}"

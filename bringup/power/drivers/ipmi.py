@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from bringup.base.errors import BmcBusyError, BmcTimeoutError, LabError
@@ -34,7 +35,7 @@ def open_drivers(board: Board, emit: Emit, _person: Person | None) -> Drivers:
     """Return power and boot override by the board's BMC; nothing is sent before the first call on them."""
     power_settings(board, NoSettings)
     bmc = board.profile.bmc
-    chassis = Chassis(IpmiClient(bmc_address(board), spacing_s=bmc.min_command_spacing_s.value))
+    chassis = Chassis(IpmiClient(bmc_address(board), spacing_s=bmc.spacing_s))
     return Drivers(IpmiPower(chassis), IpmiOverride(chassis, emit, _quirks(bmc)))
 
 
@@ -47,11 +48,12 @@ def _quirks(bmc: BmcFacts) -> BootQuirks:
         BootOverride("network", persistent=True, uefi=True): known.uefi_network_persistent,
         BootOverride("setup", uefi=True): known.uefi_setup_once,
     }
-    return BootQuirks(
-        flags={override: bytes(fact.value) for override, fact in flags.items()},
-        uefi_disk_selector=bmc.uefi_disk_selector.value,
-        stop_expiry=bmc.stop_boot_flag_expiry.value[-1],
+    quirks = BootQuirks(
+        flags={override: bytes(fact.value) for override, fact in flags.items() if fact is not None},
+        uefi_disk_selector=None if bmc.uefi_disk_selector is None else bmc.uefi_disk_selector.value,
     )
+    stop = bmc.stop_boot_flag_expiry
+    return quirks if stop is None else replace(quirks, stop_expiry=stop.value[-1])
 
 
 class Chassis:

@@ -15,7 +15,7 @@ WHERE = "the BMC at 10.0.0.17 port 623"
 
 
 def failure(message: str | None, *, heard: bool = True) -> LabError:
-    return login_failure(message, where=WHERE, user="ADMIN", heard=heard)
+    return login_failure(message, where=WHERE, user="ADMIN", heard=heard, suites=(17, 3))
 
 
 @pytest.mark.parametrize(

@@ -160,6 +160,12 @@ PLAIN = "a password does not belong into this file; write password = "
             6,
             B + '.network.interface` is "en p3;" (a text): expected the name',
         ),
+        ("[boards.v]\ntwin = true\nconsole_port = 0x3f8\n", 1, "`boards.v`: `console_port` does not go with"),
+        (
+            '[boards.v]\ntwin = true\nprofile = "supermicro-e300-9d"\n',
+            3,
+            "this board is a twin, and profile supermicro-e300-9d is that of a real board",
+        ),
         ("[boards.v]\ntwin = true\n" + MACS, 1, "`boards.v`: `macs` does not go with `twin = true`"),
         (BOARD + BOARD.replace("e300-1", "e300-2"), 7, "ac:1f:6b:0e:30:16 is a MAC of e300-1 already"),
         ("[boards.x]\n[boards.x]\n", 2, "not valid TOML: cannot declare"),

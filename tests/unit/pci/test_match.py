@@ -19,7 +19,8 @@ from tests.unit.camkes.passthrough import function, i350, x722
 
 E300 = load_profile("supermicro-e300-9d")
 TWIN = load_profile("twin-e300-9d")
-PROFILES = [load_profile(name) for name in profile_names()]
+GENERIC = load_profile("generic-ipmi-x86")
+PROFILES = [load_profile(name) for name in profile_names() if name != GENERIC.name]
 SIGNS = board_signs()
 
 
@@ -90,9 +91,17 @@ def test_a_machine_that_shows_what_a_profile_expects_fits_it_alone(profile: Prof
     own = profile.identity.subsystem
     found, why = profile_and_reason(shown(profile, subsystem=own.value if own else None))
     assert found is not None and found.name == profile.name and profile.name in why
+    assert profile.identity.baseboard_product is not None
     board = profile.identity.baseboard_product.value
     found_by_name, why = choose(shown(profile, board), SIGNS)
     assert found_by_name == profile.name and board in why
+
+
+def test_no_machine_is_taken_for_the_profile_of_no_board_in_particular() -> None:
+    (signs,) = (signs for signs in SIGNS if signs.name == GENERIC.name)
+    assert (signs.baseboard, signs.subsystem, signs.expected) == (None, None, {})
+    for machine in (shown(E300), shown(E300, "X10SDV-4C-TLN2F"), Machine((function("00:1f.0"),))):
+        assert choose(machine, [signs])[0] is None
 
 
 def test_no_profile_fits_an_unknown_board_and_it_says_so() -> None:
@@ -122,6 +131,7 @@ def test_the_short_form_gives_the_profile_only() -> None:
 @pytest.mark.parametrize("profile", PROFILES, ids=lambda profile: profile.name)
 def test_a_board_is_known_by_what_its_checked_profile_says(profile: Profile) -> None:
     own = profile.identity.subsystem
+    assert profile.identity.baseboard_product is not None
     assert (
         BoardSigns(
             profile.name,

@@ -1,0 +1,90 @@
+"""What the lab file and the profile say of the console, and what a boot makes of it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from bringup.base.errors import ProfileError
+from bringup.boot.preflight import Prepared, prepare
+from bringup.boot.request import BootRequest
+from bringup.image.folder import find_image
+from bringup.lab.inventory import load_lab
+from bringup.netboot.loaders import SerialLine
+from tests.unit.image.test_check import sel4
+
+pytestmark = pytest.mark.usefixtures("home")
+
+LAB = """[boards.mine]
+profile = "{profile}"
+macs = ["ac:1f:6b:0e:30:16"]
+bmc = {{ address = "10.0.0.17", user = "ADMIN", password = {{ env = "P" }} }}
+network = {{ interface = "enp3s0", mode = "proxy", address = "192.168.77.1/24" }}
+{more}
+"""
+
+
+def prepared(folder: Path, more: str, *, profile: str = "supermicro-e300-9d", append: str = "") -> Prepared:
+    (folder / "lab.toml").write_text(LAB.format(profile=profile, more=more))
+    paths = []
+    for name, content in sel4():
+        paths.append(folder / name)
+        paths[-1].write_bytes(content)
+    return prepare(load_lab(folder).board("mine"), find_image(paths, append=append), BootRequest())
+
+
+def cautions(boot: Prepared) -> tuple[str, ...]:
+    return boot.plan((), until="user-space").cautions
+
+
+def test_a_serial_line_ends_at_the_port_that_the_lab_file_says(in_folder: Path) -> None:
+    boot = prepared(in_folder, 'serial = "/dev/ttyUSB0"\nconsole_port = 0x3f8')
+    assert "console_port=0x3f8 debug_port=0x3f8" in boot.image.kernel_args
+    assert boot.serial == SerialLine(unit=0, baud=115200)
+    assert boot.console_detail == {"via": "/dev/ttyUSB0", "baud": 115200, "io_port": "0x3f8"}
+    assert boot.watch.words.fill("{console_port}") == "0x3f8"
+    assert not [told for told in cautions(boot) if "port" in told]
+
+
+def test_a_kernel_that_is_told_the_sol_port_is_silent_on_that_line(in_folder: Path) -> None:
+    line = 'serial = "/dev/ttyUSB0"\nconsole_port = 0x3f8'
+    boot = prepared(in_folder, line, append="console_port=0x2f8")
+    told = "the kernel is told console_port=0x2f8, and /dev/ttyUSB0 reads 0x3f8"
+    assert f"{told}: write console_port=0x3f8, or leave it out" in cautions(boot)
+
+
+def test_where_a_serial_line_ends_is_assumed_aloud(in_folder: Path) -> None:
+    boot = prepared(in_folder, 'serial = "/dev/ttyUSB0"')
+    assert boot.serial.unit == 1
+    assert (
+        "/dev/ttyUSB0 is taken to end at the port that SOL reads, 0x2f8: `console_port` of [boards.mine] "
+        "says where it does"
+    ) in cautions(boot)
+    assert not [told for told in cautions(prepared(in_folder, "")) if "console_port" in told]
+
+
+@pytest.mark.parametrize(
+    ("more", "missing"),
+    [("baud = 115200", "console_port = 0x2f8"), ("console_port = 0x2f8", "baud = 115200")],
+)
+def test_a_board_of_no_vendor_needs_its_serial_port_said(in_folder: Path, more: str, missing: str) -> None:
+    with pytest.raises(
+        ProfileError, match="neither the lab file nor profile generic-ipmi-x86 says"
+    ) as caught:
+        prepared(in_folder, more, profile="generic-ipmi-x86")
+    assert missing in (caught.value.hint or "")
+
+
+def test_a_board_of_no_vendor_boots_with_what_the_lab_file_adds(in_folder: Path) -> None:
+    boot = prepared(in_folder, "console_port = 0x2f8\nbaud = 57600", profile="generic-ipmi-x86")
+    assert boot.serial == SerialLine(unit=1, baud=57600)
+    assert boot.watch.words.advice("vt-x") == "firmware setup: switch on virtualization (VT-x)"
+    plan = boot.plan((), until="user-space")
+    assert "firmware.default = bios" in plan.unconfirmed
+
+
+def test_a_port_that_no_loader_can_write_to_is_told(in_folder: Path) -> None:
+    with pytest.raises(ProfileError, match="no loader can write to a serial port at 0x2a8") as caught:
+        prepared(in_folder, "console_port = 0x2a8")
+    assert caught.value.hint == "they know 0x3f8, 0x2f8, 0x3e8, 0x2e8"
