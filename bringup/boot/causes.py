@@ -3,7 +3,7 @@
 In texts, `{who}` is the board's MAC, `{waited}` the seconds without progress, `{since_power}` those since
 power-on, `{arch}` the client architecture (DHCP option 93), `{firmware}` the firmware the boot was planned
 for, `{some}` of `{all}` VMs have logged in and `{missing}` names those that have not, `{lost}` is what of
-the firmware probe's report did not come, `{port}` the serial line that is not the console, `{awaited}` the
+a job's errand did not come, `{port}` the serial line that is not the console, `{awaited}` the
 missing stage, `{where}` the last one seen, and `{suite}` where a test suite is.
 What to do may name advice of the board's profile (`{advice:vt-x}`, see `bringup.profile.advice`) and the
 `{console_port}`.
@@ -39,7 +39,7 @@ _OVERRIDE = (
     "bringup runs show --events: was it read back? else set the boot order",
 )
 _REDIRECTION = ("console redirection is off", "{advice:sol-console}")
-_FIREWALL = ("a firewall on this host", "open UDP 67, 69, 4011, the ephemeral ports and TCP of the HTTP port")
+FIREWALL = ("a firewall on this host", "open UDP 67, 69, 4011, the ephemeral ports and TCP of the HTTP port")
 _OTHER_SERVER = ("another DHCP server answered", "use an own segment, or take the board off that network")
 _WRONG_PORT = (
     "kernel and console use different ports",
@@ -90,7 +90,7 @@ TABLE: Mapping[str, Row] = {
     "dhcp-unanswered": Row(
         "lab",
         "{who} asks by DHCP and this host's server does not answer",
-        (_FIREWALL, ("dnsmasq serves another interface", "compare the interface in lab.toml with the cable")),
+        (FIREWALL, ("dnsmasq serves another interface", "compare the interface in lab.toml with the cable")),
     ),
     "dhcp-not-taken": Row(
         "lab",
@@ -105,7 +105,7 @@ TABLE: Mapping[str, Row] = {
         "lab",
         "DHCP was answered, and {who} fetched no loader within {waited} s",
         (
-            _FIREWALL,
+            FIREWALL,
             ("the board took the server address of another DHCP server", "use an own segment"),
             (
                 "iPXE waits for an IPv6 router",
@@ -116,7 +116,7 @@ TABLE: Mapping[str, Row] = {
     "loader-stalled": Row(
         "lab",
         "{who} began to fetch the loader and did not finish within {waited} s",
-        (_CHECKSUM, _LINK, _FIREWALL),
+        (_CHECKSUM, _LINK, FIREWALL),
     ),
     "kernel-not-fetched": Row(
         "lab",
@@ -126,7 +126,7 @@ TABLE: Mapping[str, Row] = {
                 "the loader has no network",
                 "look at its lines on the console; try --loader grub or --loader ipxe",
             ),
-            _FIREWALL,
+            FIREWALL,
             ("the loader waits for a key", "look at the last console lines"),
         ),
     ),
@@ -225,45 +225,6 @@ TABLE: Mapping[str, Row] = {
             ("the kernel stops while it reads ACPI tables", "the last console line names the table"),
             ("memory that is not memory", "compare the kernel's memory map with the capture"),
             ("a slow build on a slow machine", "raise the user-space limit of the profile"),
-        ),
-    ),
-    "no-capture": Row(
-        "lab",
-        "the probe's ramdisk started, and no capture came from it within {waited} s",
-        (
-            ("a driver of the ramdisk hangs", "look at the last console lines: bringup runs show --console"),
-            ("the board stopped", "look at its power LED; bringup power BOARD status"),
-            ("neither its network nor its console carries data", "capture in place: --collector"),
-        ),
-    ),
-    "capture-incomplete": Row(
-        "lab",
-        "the ramdisk sent its capture, and by neither network nor console did it arrive whole",
-        (
-            ("the console drops characters", "close other Serial-over-LAN users; look at its log for gaps"),
-            _FIREWALL,
-            ("neither way can be mended now", "capture in place: the script of --collector"),
-        ),
-    ),
-    "no-report": Row(
-        "lab",
-        "the firmware probe started, and no frame of its report came within {waited} s",
-        (
-            (
-                "a device of this board holds it up",
-                "look at the last console lines: bringup runs show --console",
-            ),
-            ("the console carries no data any more", "close other Serial-over-LAN users, and try again"),
-            ("it cannot be mended now", "probe with Linux instead: --linux-probe"),
-        ),
-    ),
-    "report-incomplete": Row(
-        "lab",
-        "the firmware probe's report did not come whole: {lost}",
-        (
-            ("the console drops characters", "close other Serial-over-LAN users, and try again"),
-            ("the board does not hear what is typed", "bringup console BOARD: does typing reach it?"),
-            ("it cannot be mended now", "probe with Linux instead: --linux-probe"),
         ),
     ),
     "no-vmm": Row(

@@ -7,7 +7,7 @@ reset, proves nothing about this boot and is forgotten.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 from bringup.base.events import Event
@@ -20,8 +20,6 @@ from bringup.transcript.suite import DRIVER
 
 _SERVED_AS = {"loader": Stage.LOADER, "loader-script": Stage.LOADER, "kernel": Stage.KERNEL_IMAGE}
 _STRANGERS_MAX = 8
-RAMDISK_DONE = "finished"
-"""The probe ramdisk's last words (probes/linux/init)."""
 _MODULE_ROLES = ("module", "initrd")
 _MODULE_NAME = re.compile(r"name='([^']*)'?")
 # A line's end and a stray character are no text.
@@ -51,6 +49,17 @@ class SeenFailure:
     lines: tuple[str, ...] = ()
     whole: bool = True
     vm: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class GivenUp:
+    """What a job wanted beyond the boot will not come: when that is certain, the row that says so, its
+    words.
+    """
+
+    at_s: float
+    code: str
+    lost: str = ""
 
 
 @dataclass(slots=True)
@@ -106,8 +115,7 @@ class BootEvidence:
     heard_s: float | None = None
     console_stage_s: float | None = None
     console_kernel_s: float | None = None
-    ramdisk_done_s: float | None = None
-    report_lost: tuple[float, str] | None = None
+    given_up: GivenUp | None = None
     last_line: str | None = None
     restarted: tuple[float, str] | None = None
 
@@ -153,7 +161,8 @@ class Witness:
     `modules` files besides the kernel make the MODULES stage, `logins` VMs the LOGIN stage (None: every VM
     that shows itself). DHCP packets from other than `macs` are somebody else's (any is the board's when none
     is given). Where the kernel does not print (`prints`), text after the hand-over is user space's. `guests`:
-    what asks by DHCP while the image runs is a guest.
+    what asks by DHCP while the image runs is a guest. `errand` takes the events of what a job wants beyond
+    the boot.
     """
 
     def __init__(
@@ -164,6 +173,7 @@ class Witness:
         macs: tuple[str, ...] = (),
         prints: bool = True,
         guests: bool = False,
+        errand: Mapping[str, Callable[[BootEvidence, Event], None]] | None = None,
     ) -> None:
         self.boot = BootEvidence()
         self.console_lost_s: float | None = None
@@ -173,14 +183,17 @@ class Witness:
         self._macs = frozenset(mac.lower() for mac in macs)
         self._prints = prints
         self._guests = guests
+        self._errand = errand or {}
         self._bytes = 0
         self._text = 0
 
     def feed(self, event: Event) -> None:
         """Take one event; kinds that prove nothing are ignored."""
-        handler = _HANDLERS.get(event.kind)
+        handler, errand = _HANDLERS.get(event.kind), self._errand.get(event.kind)
         if handler is not None:
             handler(self, event)
+        elif errand is not None:
+            errand(self.boot, event)
         elif event.kind.startswith(("tftp.", "http.")):
             self.boot.transfer_s = event.at_s
 
@@ -351,25 +364,6 @@ class Witness:
         # TFTP tells no role at its start; before the kernel it can only be the loader.
         boot.transferring.add(stage or Stage.LOADER)
 
-    def _sent_back(self, event: Event) -> None:
-        self.boot.reach(Stage.CAPTURE, event, event.text)
-
-    def _ramdisk_works(self, event: Event) -> None:
-        self.boot.heard_s = self.boot.transfer_s = event.at_s
-        if event.text == RAMDISK_DONE:
-            self.boot.ramdisk_done_s = event.at_s
-
-    def _report_comes(self, event: Event) -> None:
-        """Take frames of the firmware probe as proof that it runs: a bad line may lose its first words."""
-        boot = self.boot
-        boot.heard_s = boot.transfer_s = event.at_s
-        if boot.console_kernel_s is None:
-            boot.console_kernel_s = event.at_s
-        boot.reach(Stage.KERNEL, event, event.text)
-
-    def _report_lost(self, event: Event) -> None:
-        self.boot.report_lost = (event.at_s, event.text)
-
     def _servers_lost(self, event: Event) -> None:
         self.servers_lost_s = event.at_s
 
@@ -405,11 +399,5 @@ _HANDLERS: dict[str, Callable[[Witness, Event], None]] = {
     "http.start": Witness._serving,
     "tftp.progress": Witness._serving,
     "http.progress": Witness._serving,
-    "http.upload": Witness._sent_back,
-    "console.upload": Witness._sent_back,
-    "console.probe": Witness._ramdisk_works,
-    "console.upload_progress": Witness._ramdisk_works,
-    "console.report": Witness._report_comes,
-    "console.report_lost": Witness._report_lost,
     "run.servers_lost": Witness._servers_lost,
 }

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from bringup.base.errors import ProfileError
 from bringup.base.firmware import Firmware
 from bringup.base.stage import BOOT_STAGES, Stage
+from bringup.boot.errand import Errand
 from bringup.boot.place import segment_of
 from bringup.boot.plan import Plan, StageLimit
 from bringup.boot.request import BootRequest
@@ -115,12 +116,10 @@ class Prepared:
         return self.profile.unconfirmed("serial", "bmc", "firmware", *stages)
 
 
-def prepare(
-    board: Board, image: Image, request: BootRequest, *, errand: Mapping[Stage, Times] | None = None
-) -> Prepared:
+def prepare(board: Board, image: Image, request: BootRequest, errand: Errand | None = None) -> Prepared:
     """Return a boot of `image` that may begin; raises what forbids it: usage, image, profile, configuration.
 
-    `errand` has the times of a stage that only this job knows. Reads files and nothing else: no process is
+    `errand` is what the job wants beyond the boot. Reads files and nothing else: no process is
     started, no packet sent.
     """
     profile = board.profile
@@ -132,8 +131,10 @@ def prepare(
     refuse(image, firmware, "auto")
     route = choose_route(firmware, boot_set(boot_image(image)), _loader(image, firmware, request.loader))
     refuse(image, firmware, route.loader)
-    times = {stage: _times(profile, stage) for stage in BOOT_STAGES} | dict(errand or {})
-    watch = _watch(board, image, request, firmware, segment, times)
+    times: dict[Stage, Times] = {stage: _times(profile, stage) for stage in BOOT_STAGES}
+    if errand is not None:
+        times[errand.stage] = errand.expected_s, errand.timeout_s
+    watch = replace(_watch(board, image, request, firmware, segment, times), errand=errand)
     limits = tuple(
         StageLimit(str(stage), *times[stage])
         for stage in Stage

@@ -12,8 +12,9 @@ from typing import Any, Literal
 from bringup.base.errors import FAULTS, BringupError
 from bringup.base.events import Event
 from bringup.base.firmware import Firmware
-from bringup.base.stage import Stage
-from bringup.boot.causes import TABLE, Causes
+from bringup.base.stage import BOOT_STAGES, Stage
+from bringup.boot.causes import TABLE, Causes, Row
+from bringup.boot.errand import Errand
 from bringup.boot.evidence import BootEvidence, SeenFailure, StageReached, Suite, VmSeen, Witness
 from bringup.profile.advice import BoardWords
 from bringup.transcript.failures.boot import GARBAGE
@@ -33,20 +34,17 @@ _PRINTING_MAX = 20
 _OTHER_PORT_S = 5.0
 
 _SERVED_GRACE_S = 1.0
-# The ramdisk's last word comes by console, the capture through another process.
-_CAPTURE_GRACE_S = 3.0
 _RELATED_S = 5.0
 _CAUSES_MAX = 3
 _NAMES_MAX = 5
 _EXIT_CODES = {"ok": 0, "undecided": 3, **{fault: kind.exit_code for fault, kind in FAULTS.items()}}
 _SILENT_AFTER_KERNEL = {
-    Stage.CAPTURE: "no-capture",
     Stage.VMM: "no-vmm",
     Stage.GUEST: "no-guest",
     Stage.LOGIN: "no-login",
 }
 _NETWORK_STAGES = (Stage.DHCP, Stage.LOADER, Stage.KERNEL_IMAGE, Stage.MODULES)
-_TRANSFER_STAGES = (Stage.LOADER, Stage.KERNEL_IMAGE, Stage.MODULES, Stage.CAPTURE)
+_TRANSFER_STAGES = (Stage.LOADER, Stage.KERNEL_IMAGE, Stage.MODULES)
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +62,7 @@ class WatchRequest:
     probe, which has no user space and reports over the console. `limits` are the seconds a stage may take
     after the one before it; a stage without one may take for ever. `macs` are the board's, the one it boots
     from first. `words` are what causes say of this board's settings and console, `vm_names`
-    the VMs as the build names them.
+    the VMs as the build names them, `errand` what a job wants beyond the boot.
     """
 
     firmware: Firmware
@@ -86,6 +84,7 @@ class WatchRequest:
     limits: Mapping[Stage, float] = field(default_factory=dict)
     words: BoardWords = field(default_factory=BoardWords)
     vm_names: VmNames | None = None
+    errand: Errand | None = None
 
     def reader(self) -> StageReader:
         """Return what reads this boot's console; raises UsageError for texts that are no expressions."""
@@ -179,6 +178,7 @@ class Progress:
             macs=request.macs,
             prints=request.prints,
             guests=request.kind == "multiboot" and not request.prints,
+            errand=request.errand.handlers if request.errand is not None else None,
         )
 
     def reader(self) -> StageReader:
@@ -220,10 +220,14 @@ class Progress:
                 or (stage in _NETWORK_STAGES and not request.netboot)
                 or (stage is Stage.MODULES and request.modules == 0)
                 or (stage in (Stage.VMM, Stage.GUEST) and not vm_image and self.until is not stage)
-                or (stage is Stage.CAPTURE and self.until is not stage)
+                or (stage not in BOOT_STAGES and not self._is_errand(stage))
                 or (stage is Stage.USER_SPACE and request.reports)
             ):
                 yield stage
+
+    def _is_errand(self, stage: Stage) -> bool:
+        errand = self._request.errand
+        return errand is not None and errand.stage is stage
 
     @property
     def stages(self) -> tuple[StageReached, ...]:
@@ -286,12 +290,9 @@ class Progress:
         if boot.other_port is not None and self.awaited is Stage.KERNEL:
             other_s = boot.other_port[0] + _OTHER_PORT_S
             yield other_s, lambda: self._missing("other-port", other_s)
-        if boot.ramdisk_done_s is not None and self.awaited is Stage.CAPTURE:
-            given_up_s = boot.ramdisk_done_s + _CAPTURE_GRACE_S
-            yield given_up_s, lambda: self._incomplete(given_up_s)
-        if boot.report_lost is not None and self.awaited is not None:
-            lost_s, _ = boot.report_lost
-            yield lost_s, lambda: self._missing("report-incomplete", lost_s)
+        given_up = boot.given_up
+        if given_up is not None and self.awaited is not None:
+            yield given_up.at_s, lambda: self._missing(given_up.code, given_up.at_s)
         deadline_s = self._deadline_s()
         if deadline_s is not None:
             yield deadline_s, lambda: self._stalled(deadline_s)
@@ -402,7 +403,8 @@ class Progress:
         """Return when the boot last went forward: by a transfer, or by any text once the image runs."""
         boot, missing = self._boot, self.awaited
         since_s = self._advanced_s()
-        if missing in _TRANSFER_STAGES and boot.transfer_s is not None:
+        moves = missing in _TRANSFER_STAGES or (missing is not None and self._is_errand(missing))
+        if moves and boot.transfer_s is not None:
             since_s = max(since_s, boot.transfer_s)
         if missing is None or (missing >= Stage.KERNEL and self._all_loaded()):
             since_s = max(since_s, self._silent_since_s())
@@ -491,9 +493,6 @@ class Progress:
     def _stalled(self, at_s: float, seen: str | None = None) -> Verdict:
         return self._missing(self._stall_code(), at_s, seen)
 
-    def _incomplete(self, at_s: float) -> Verdict:
-        return self._missing("capture-incomplete", at_s)
-
     def _missing(self, code: str, at_s: float, seen: str | None = None) -> Verdict:
         hints = [f for f in self._boot.failures if not f.failure.generic and not self._recovered(f)]
         line = seen or (hints[0].seen if hints else self._boot.last_line)
@@ -558,8 +557,8 @@ class Progress:
             return "unknown-text"
         if missing is Stage.KERNEL:
             return "kernel-silent" if self._boot.heard_s is not None else "console-silent"
-        if missing is Stage.CAPTURE and self._request.reports:
-            return "no-report"
+        if self._request.errand is not None and missing is self._request.errand.stage:
+            return self._request.errand.silent_code
         return _SILENT_AFTER_KERNEL.get(missing or Stage.USER_SPACE, "kernel-hangs")
 
     def _spoke_after_loading(self) -> bool:
@@ -575,7 +574,7 @@ class Progress:
     def _from_table(
         self, code: str, at_s: float, *, seen: str | None = None, hints: list[SeenFailure] | None = None
     ) -> Verdict:
-        row = TABLE[code]
+        row = self._row(code)
         cause = row.cause.format(
             who=self._request.macs[0] if self._request.macs else "the board",
             waited=f"{max(0.0, at_s - self._waiting_since_s()):.0f}",
@@ -584,7 +583,7 @@ class Progress:
             since_power=f"{max(0.0, at_s - self._power_s()):.0f}",
             some=len(self._boot.logins),
             all=self._logins_wanted,
-            lost=self._boot.report_lost[1] if self._boot.report_lost else "",
+            lost=self._boot.given_up.lost if self._boot.given_up else "",
             missing=self._missing_vms(),
             port=self._boot.other_port[1] if self._boot.other_port else "another port",
             awaited=self.awaited or "the awaited text",
@@ -595,6 +594,10 @@ class Progress:
         usual = (self._filled(*cause) for cause in row.causes)
         causes = (*told, *self._strangers(code), *usual)[:_CAUSES_MAX]
         return self._verdict(row.fault, code, cause, at_s, causes, seen=seen)
+
+    def _row(self, code: str) -> Row:
+        errand = self._request.errand
+        return errand.causes[code] if errand is not None and code in errand.causes else TABLE[code]
 
     def _filled(self, why: str, fix: str) -> tuple[str, str]:
         """Return a cause with the board's own words in it."""

@@ -23,7 +23,7 @@ from bringup.netboot.spec import ServeSpec
 from bringup.power.actions import Pace
 from bringup.power.base import BootOverride, Drivers, PowerState
 
-SPEED = 40.0
+SPEED = 20.0
 
 
 class FastClock(Clock):

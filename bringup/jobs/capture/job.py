@@ -118,7 +118,7 @@ def plan_capture(
     for name in request.probes:
         try:
             probe = probes[name]
-            ready[name] = prepare(board, probe.image(), boot, errand={Stage.CAPTURE: probe.times})
+            ready[name] = prepare(board, probe.image(), boot, probe.errand)
         except BringupError as error:
             failed[name] = error
     if not ready:

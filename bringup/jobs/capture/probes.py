@@ -8,11 +8,13 @@ from pathlib import Path
 from typing import Literal
 
 from bringup.boot.engine import Run
-from bringup.boot.preflight import Prepared, Times
+from bringup.boot.errand import Errand
+from bringup.boot.preflight import Prepared
 from bringup.boot.steps.console import ConsoleReader
 from bringup.console.base import Console
 from bringup.image.folder import find_image
 from bringup.image.model import Image
+from bringup.jobs.capture.errand import FIRMWARE_REPORT, LINUX_CAPTURE
 from bringup.netboot.spec import ServeSpec
 from bringup.probe import firmware_report, on_board
 
@@ -31,7 +33,7 @@ class Probe:
     name: ProbeName
     title: str
     words: str
-    times: Times
+    errand: Errand
     view: str
     source: str
     part_counts: bool
@@ -69,7 +71,7 @@ PROBES: Mapping[ProbeName, Probe] = {
         "firmware",
         "the firmware probe",
         firmware_report.WORDS,
-        (firmware_report.EXPECTED_S, firmware_report.TIMEOUT_S),
+        FIRMWARE_REPORT,
         firmware_report.NAME,
         "console.log",
         part_counts=True,
@@ -78,7 +80,7 @@ PROBES: Mapping[ProbeName, Probe] = {
         "linux",
         "the Linux probe",
         on_board.KERNEL_WORDS,
-        (on_board.EXPECTED_S, on_board.TIMEOUT_S),
+        LINUX_CAPTURE,
         "linux.tar.gz",
         on_board.CAPTURE_NAME,
         part_counts=False,

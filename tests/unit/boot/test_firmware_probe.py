@@ -15,6 +15,7 @@ from bringup.boot.request import BootRequest
 from bringup.image.firmware_probe import firmware_probe
 from bringup.image.folder import find_image
 from bringup.jobs.boot import boot_steps
+from bringup.jobs.capture.errand import FIRMWARE_REPORT
 from bringup.lab.inventory import load_lab
 from bringup.pci.sources.firmware.frames import BANNER
 from bringup.probe import firmware_report
@@ -35,9 +36,8 @@ def ready(
     in_folder: Path, built: Path, firmware: Firmware, until: Stage | None = Stage.CAPTURE
 ) -> tuple[Prepared, Job]:
     request = BootRequest(firmware=firmware, until=until)
-    times = {Stage.CAPTURE: (firmware_report.EXPECTED_S, firmware_report.TIMEOUT_S)}
     image = find_image([built], append=firmware_report.WORDS)
-    prepared = prepare(load_lab(in_folder).board("e300"), image, request, errand=times)
+    prepared = prepare(load_lab(in_folder).board("e300"), image, request, FIRMWARE_REPORT)
     return prepared, Job.of(prepared, boot_steps(prepared, prepared.spec, overridden=True))
 
 

@@ -17,6 +17,7 @@ from bringup.base.firmware import Firmware
 from bringup.base.stage import Stage
 from bringup.boot.causes import TABLE
 from bringup.boot.verdict import Progress, Verdict, WatchRequest
+from bringup.jobs.capture.errand import FIRMWARE_REPORT, LINUX_CAPTURE
 from bringup.profile.advice import BoardWords
 from bringup.profile.load import load_profile
 from bringup.transcript.failures.table import FAILURES, GARBAGE
@@ -438,7 +439,9 @@ def test_without_limits_silence_proves_nothing() -> None:
     assert boot.decide(1e9) is None
 
 
-PROBE = replace(BIOS, until=Stage.CAPTURE, kind="linux", limits={**LIMITS, Stage.CAPTURE: 100.0})
+PROBE = replace(
+    BIOS, until=Stage.CAPTURE, kind="linux", errand=LINUX_CAPTURE, limits={**LIMITS, Stage.CAPTURE: 100.0}
+)
 RAMDISK = [
     *SERVED,
     said(6.5, Stage.KERNEL, "Linux version 6.1", 20),
@@ -496,7 +499,14 @@ def test_a_capture_that_could_not_be_made_ends_the_wait() -> None:
     assert (verdict.code, now_s) == ("probe-collecting", 12.5)
 
 
-REPORT = replace(BIOS, until=Stage.CAPTURE, modules=0, reports=True, limits={**LIMITS, Stage.CAPTURE: 100.0})
+REPORT = replace(
+    BIOS,
+    until=Stage.CAPTURE,
+    modules=0,
+    reports=True,
+    errand=FIRMWARE_REPORT,
+    limits={**LIMITS, Stage.CAPTURE: 100.0},
+)
 BEGAN = event(7.0, "console", "console.report", "its report begins")
 
 
@@ -531,14 +541,14 @@ def test_a_report_that_is_given_up_says_what_is_missing() -> None:
 def test_table_is_complete_and_its_sentences_can_be_filled() -> None:
     names = {"who", "waited", "since_power", "arch", "firmware", "some", "all", "lost"}
     names |= {"missing", "port", "awaited", "where", "suite"}
-    for code, row in TABLE.items():
+    for code, row in {**TABLE, **LINUX_CAPTURE.causes, **FIRMWARE_REPORT.causes}.items():
         assert {name for _, name, _, _ in Formatter().parse(row.cause) if name} <= names, code
         assert 1 <= len(row.causes) <= 3
         assert all(cause and BoardWords().fill(fix) for cause, fix in row.causes)
     assert {row[3] for row in STALLS} | {
         "nothing-printed", "booted-elsewhere", "reboot-loop", "servers-lost",
         "no-capture", "capture-incomplete", "no-report", "report-incomplete", "text-ends", "no-known-end",
-    } == set(TABLE)  # fmt: skip
+    } == {*TABLE, *LINUX_CAPTURE.causes, *FIRMWARE_REPORT.causes}  # fmt: skip
 
 
 EVENTS = st.lists(

@@ -84,7 +84,7 @@ def small(name: ProbeName, folder: Path, fault: BringupError | None = None) -> S
         name,
         probe.title,
         probe.words,
-        probe.times,
+        probe.errand,
         probe.view,
         probe.source,
         probe.part_counts,
@@ -237,7 +237,7 @@ def test_what_failed_beside_what_was_seen_is_told_and_missing(in_folder: Path) -
 
 # The engine with a capture's own steps: how the board is left.
 
-CAPTURED: Script = (*LOADED, Seen(2.5, "http.upload", {"bytes": 9}, "the capture"))
+CAPTURED: Script = (*LOADED, Seen(2.5, "console.upload", {"bytes": 9}, "the capture"))
 
 
 def on_bench(
