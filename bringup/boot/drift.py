@@ -1,4 +1,4 @@
-"""Before power: is the board still the machine that the image's configuration was made for?
+"""Before power: is the board still the machine that the image's configuration was made for, and does it work?
 
 A generated overlay says what it was made for (`camkes.claims`); it is found beside the image, or in the
 source folder that the build's CMakeCache.txt names. Only files are read; without a capture, or without a
@@ -55,10 +55,9 @@ def check_drift(
 
 
 def _compared(board: Board, claims: Sequence[Claims], allow: bool) -> Iterator[str]:
-    from bringup.camkes.claims.compare import compare
     from bringup.lab.captures import latest_capture
     from bringup.pci.capture.open import open_capture
-    from bringup.rules.assess import assess
+    from bringup.rules.check import recheck
 
     files = ", ".join(each.file for each in claims)
     capture = latest_capture(board.name)
@@ -68,13 +67,15 @@ def _compared(board: Board, claims: Sequence[Claims], allow: bool) -> Iterator[s
             f"bringup probe-pci {board.name}"
         )
         return
-    assessment = assess(open_capture([capture]), board.profile)
+    machine = open_capture([capture])
     for each in claims:
-        drift = compare(each, assessment)
-        yield from (f"{each.file}: {note}" for note in drift.notes)
-        if not drift.differences:
+        findings = recheck(each, machine, board.profile).findings
+        yield from (f"{each.file}: {found.message}" for found in findings if found.code == "drift-unknown")
+        wrong = [found for found in findings if found.severity == "error"]
+        if not wrong:
             continue
-        told = [difference.message for difference in drift.differences]
+        # What moved explains most of what else is wrong.
+        told = [found.sentence for found in sorted(wrong, key=lambda found: found.rule != "F8")]
         more = f"; and {len(told) - _SHOWN} more" if len(told) > _SHOWN else ""
         message = f"{board.name} is not what {each.file} was made for: {'; '.join(told[:_SHOWN])}{more}"
         if not allow:

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
+from bringup.base.finding import Finding
 from bringup.pci.model import Bdf, Machine
 
 PinGrade = Literal["measured", "known", "inferred", "firmware"]
@@ -14,8 +15,6 @@ PIN_GRADES: tuple[PinGrade, ...] = ("measured", "known", "inferred", "firmware")
 profile's source, on another of the same model. known: the OS used that pin in INTx mode (/proc/interrupts).
 inferred: the board's routing rule. firmware: `_PRT` and MADT, which the machine under seL4 may not follow.
 """
-
-Severity = Literal["error", "warning", "note"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,22 +29,6 @@ class PinCandidate:
     grade: PinGrade
     source: str
     this_unit: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class Finding:
-    """Something a person must know. `code` is stable (`bar-above-4g`), `source` cites why it matters.
-
-    `bdf` None: true of the whole machine. `evidence` are the bytes, numbers or lines it rests on.
-    """
-
-    code: str
-    severity: Severity
-    bdf: Bdf | None
-    message: str
-    evidence: tuple[str, ...]
-    fix: str
-    source: str
 
 
 Word = Literal["passable", "needs-change", "not-passable", "unknown"]

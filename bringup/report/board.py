@@ -6,10 +6,10 @@ import textwrap
 from collections.abc import Callable, Iterator
 from typing import Any
 
+from bringup.base.size import rough_size
 from bringup.base.stage import BOOT_STAGES
 from bringup.lab.inventory import Board
 from bringup.profile.model import BiosSetting, ExpectedBar, ExpectedNic, Fact, Profile
-from bringup.report.run import size
 from bringup.report.style import emphasis, table
 
 _WIDTH = 118
@@ -113,7 +113,8 @@ def _booting(profile: Profile) -> Iterator[str]:
     yield from _wrapped("PCI", f"functions seen: {_show(pci.functions_seen)}; on every unit: {expected}")
     yield from _wrapped(
         "VMM limits",
-        f"{_show(limits.pci_max_devices)} PCI functions, BARs below {_show(limits.bar_limit_bytes, size)}; "
+        f"{_show(limits.pci_max_devices)} PCI functions, "
+        f"BARs below {_show(limits.bar_limit_bytes, rough_size)}; "
         f"INTx entries: ioapic {_show(interrupts.ioapic)}, level_trig {_show(interrupts.level_trig)}, "
         f"active_low {_show(interrupts.active_low)}",
     )
@@ -189,7 +190,7 @@ def _raw(values: tuple[int, ...]) -> str:
 
 
 def _bars(bars: tuple[ExpectedBar, ...]) -> str:
-    return ", ".join(f"{bar.index}: {size(bar.size_bytes)}{_BAR_KIND[bar.kind]}" for bar in bars)
+    return ", ".join(f"{bar.index}: {rough_size(bar.size_bytes)}{_BAR_KIND[bar.kind]}" for bar in bars)
 
 
 def _seconds(value: float) -> str:

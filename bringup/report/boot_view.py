@@ -8,10 +8,11 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
 from bringup.base.events import Event
+from bringup.base.size import rough_size
 from bringup.base.stage import Stage
 from bringup.boot.plan import Plan
 from bringup.report.output import say
-from bringup.report.run import image_line, size
+from bringup.report.run import image_line
 from bringup.report.screen import fitted, is_terminal
 from bringup.report.style import Mark, glyph
 
@@ -148,7 +149,7 @@ class BootView:
         rate = ""
         if count >= 1 << 20 and seconds > 0:
             rate = f"  {count / seconds / (1 << 20):.0f} MiB/s"
-        return "ok", label, f"{size(count)} by {protocol}{rate}"
+        return "ok", label, f"{rough_size(count)} by {protocol}{rate}"
 
     def _dhcp(self, event: Event) -> tuple[Mark, str, str] | None:
         key = f"dhcp/{event.data.get('file')}"
@@ -179,8 +180,8 @@ def transfer_text(event: Event) -> str:
     if event.data.get("unit") == "frames":
         return f"{what} {sent} frames" if not total else f"{what} {sent} of {total} frames"
     if not total:
-        return f"{what} {size(sent)}"
-    return f"{what} {size(sent)} of {size(total)}, {100 * sent // total} %"
+        return f"{what} {rough_size(sent)}"
+    return f"{what} {rough_size(sent)} of {rough_size(total)}, {100 * sent // total} %"
 
 
 _SHOWN_BY_SERVERS = {Stage.POWER, Stage.DHCP, Stage.KERNEL_IMAGE, Stage.MODULES}

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from bringup.base.size import rough_size
 from bringup.boot.folders import RunFolder
 from bringup.console.log import read_log
 
@@ -24,26 +25,16 @@ def fault_words(verdict: str) -> str:
     return _FAULT.get(verdict, verdict)
 
 
-def size(count: int) -> str:
-    """Return a number of bytes in the unit that a person would choose."""
-    amount = float(count)
-    for unit in ("B", "KiB", "MiB", "GiB"):
-        if amount < 1024 or unit == "GiB":
-            return f"{amount:.0f} {unit}" if unit == "B" or amount >= 10 else f"{amount:.1f} {unit}"
-        amount /= 1024
-    raise AssertionError("unreachable")
-
-
 def image_line(image: Mapping[str, Any]) -> str:
     """Return the image in one line: what it is, sizes, first digits of the hash."""
     kernel = image["kernel"]
     modules = image["modules"]
     headers = image.get("headers") or image["kind"]
-    parts = [f"{image['title']}  kernel {size(kernel['size'])} {headers}"]
+    parts = [f"{image['title']}  kernel {rough_size(kernel['size'])} {headers}"]
     if modules:
         total = sum(module["size"] for module in modules)
         word = "module" if len(modules) == 1 else "modules"
-        parts.append(f"{len(modules)} {word} {size(total)}")
+        parts.append(f"{len(modules)} {word} {rough_size(total)}")
     return ", ".join(parts) + f"     sha256 {kernel['sha256'][:8]}…"
 
 

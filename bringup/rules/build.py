@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
 
-from bringup.base.finding import Finding, Gap, Rule
+from bringup.base.finding import Finding, Rule
 from bringup.camkes.app.model import Place, Setting
 from bringup.camkes.vms.vmm import COM_PORTS
-from bringup.rules.context import BUILD, PROFILE, Context
-
-Found = Iterator[Finding | Gap]
+from bringup.rules.inputs import BUILD, PROFILE, Found, Inputs
 
 C45 = Rule(
     "C45",
@@ -21,7 +18,7 @@ C46 = Rule("C46", "the kernel prints", "camkes-vm RELEASE=ON switches KernelPrin
 C47 = Rule(
     "C47",
     "the firmware leaves x2APIC off for an xAPIC kernel",
-    "seL4 KernelLAPICMode: x2APIC enabled in BIOS",
+    "seL4 KernelLAPICMode: x2APIC enabled in BIOS but kernel does not support that",
 )
 C48 = Rule(
     "C48", "the build makes one kernel and one root task", "seL4 boot_sys.c: Expect at least one boot module"
@@ -43,29 +40,28 @@ _QUEUE_LENGTH = 256
 _FULL_FRAME = 1514
 
 
-def console_matches(context: Context) -> Found:
+def console_matches(inputs: Inputs) -> Found:
     """C45; the kernel's own ports are on its command line, where a boot puts them."""
-    if not context.vms:
+    if not inputs.vms:
         return
-    if context.build is None or context.profile is None:
-        needs = [need for need, have in ((BUILD, context.build), (PROFILE, context.profile)) if have is None]
+    if inputs.build is None or inputs.profile is None:
+        needs = [need for need, have in ((BUILD, inputs.build), (PROFILE, inputs.profile)) if have is None]
         yield C45.gap("whether the console is the one that SOL reaches", " and ".join(needs))
         return
-    sol_port = context.profile.serial.sol_port
+    sol_port = inputs.profile.serial.sol_port
     if sol_port is None:
         yield C45.gap("whether the console is the one that SOL reaches", "a profile that names the SOL port")
         return
     wanted = sol_port.value
     name = next((com for com, port in COM_PORTS.items() if port == wanted), f"{wanted:#x}")
-    console = context.console
+    console = inputs.console
     if console is None:
         yield C45.gap("LibPlatSupportX86ConsoleDevice is not in the build", f"{BUILD} of an x86 build")
     elif console != name:
         yield C45.error(
             "console-silent",
             None,
-            None,
-            f"the build prints to {console}, and Serial-over-LAN of {context.profile.name} reaches {name}",
+            f"the build prints to {console}, and Serial-over-LAN of {inputs.profile.name} reaches {name}",
             f"build with -DLibPlatSupportX86ConsoleDevice={name}, and start the kernel with "
             f"console_port={wanted:#x} debug_port={wanted:#x}",
             f"LibPlatSupportX86ConsoleDevice={console}",
@@ -73,16 +69,15 @@ def console_matches(context: Context) -> Found:
         )
 
 
-def kernel_prints(context: Context) -> Found:
+def kernel_prints(inputs: Inputs) -> Found:
     """C46."""
-    if not context.vms:
+    if not inputs.vms:
         return
-    if context.build is None:
+    if inputs.build is None:
         yield C46.gap("RELEASE", BUILD)
-    elif context.build.flag("RELEASE"):
+    elif inputs.build.flag("RELEASE"):
         yield C46.warning(
             "kernel-silent",
-            None,
             None,
             "a RELEASE build: the kernel prints nothing, and a boot shows no stage between loader and VMM",
             "for bring-up, build with -DRELEASE=OFF",
@@ -90,40 +85,34 @@ def kernel_prints(context: Context) -> Found:
         )
 
 
-def xapic(context: Context) -> Found:
-    """C47."""
-    if not context.vms:
+def xapic(inputs: Inputs) -> Found:
+    """C47; a kernel that is not known is taken to be stock."""
+    mode = inputs.build.text("KernelLAPICMode") if inputs.build else None
+    if mode == "X2APIC" or (inputs.configured and not inputs.vms and not inputs.holders):
         return
-    mode = context.build.text("KernelLAPICMode") if context.build else None
-    if mode == "X2APIC":
-        return
-    x2apic = context.assessment.machine.platform.x2apic if context.assessment else None
-    if x2apic is None:
-        yield C47.gap(
-            "whether the firmware switches x2APIC on", context.capture_with("the board's processor")
-        )
-    elif x2apic and context.build is None:
+    x2apic = inputs.machine.platform.x2apic if inputs.machine else None
+    if inputs.configured and x2apic is None:
+        yield C47.gap("whether the firmware switches x2APIC on", inputs.capture_with("the board's processor"))
+    elif inputs.configured and x2apic and inputs.build is None:
         yield C47.gap("KernelLAPICMode (default XAPIC)", BUILD)
     if x2apic:
-        tell = C47.error if context.build else C47.warning
-        yield tell(
+        yield C47.error(
             "x2apic-on",
             None,
-            None,
-            "the firmware switches x2APIC on, and a kernel for xAPIC (the default) refuses to start",
-            "BIOS: Advanced > CPU Configuration > Extended APIC = Disable, or build with "
-            "-DKernelLAPICMode=X2APIC",
-            f"KernelLAPICMode={mode or 'XAPIC (default)'}",
+            "the firmware switched x2APIC on, and a kernel built for xAPIC (the default) stops there",
+            f"{inputs.words.advice('x2apic')}, or build with -DKernelLAPICMode=X2APIC",
+            "x2APIC was on when the firmware handed over",
+            *([f"KernelLAPICMode={mode or 'XAPIC (default)'}"] if inputs.build else []),
         )
 
 
-def boot_set(context: Context) -> Found:
+def boot_set(inputs: Inputs) -> Found:
     """C48: by the names in `images/`; `bringup boot --image` looks into the files."""
-    if not context.vms:
+    if not inputs.vms:
         return
-    images = context.build.images if context.build else None
+    images = inputs.build.images if inputs.build else None
     if images is None:
-        needs = BUILD if context.build is None else f"{BUILD} that has been built"
+        needs = BUILD if inputs.build is None else f"{BUILD} that has been built"
         yield C48.gap("the boot set; `bringup boot --image` checks it in any case", needs)
         return
     kernels = [name for name in images if _KERNEL.fullmatch(name)]
@@ -132,35 +121,33 @@ def boot_set(context: Context) -> Found:
         yield C48.error(
             "boot-set",
             None,
-            None,
             "the images folder holds "
             + (", ".join([*kernels, *tasks][:6]) or "neither kernel nor root task"),
             "one kernel-x86_64-pc99 and one capdl-loader-image-x86_64-pc99 of one build: run ninja",
         )
 
 
-def translation_vspace(context: Context) -> Found:
+def translation_vspace(inputs: Inputs) -> Found:
     """F6."""
-    if not _queues(context):
+    if not _queues(inputs):
         return
-    if context.build is None:
+    if inputs.build is None:
         yield F6.gap("LibSel4VMUseTranslationVspace", BUILD)
-    elif not context.build.translation_vspace:
+    elif not inputs.build.translation_vspace:
         yield F6.note(
             "slow-copies",
-            None,
             None,
             "VMs exchange frames at an eighth of the speed that a translation vspace gives",
             "seL4_projects_libs#114, then build with -DLibSel4VMUseTranslationVspace=ON",
             "LibSel4VMUseTranslationVspace "
-            + ("is not in the build" if context.build.translation_vspace is None else "OFF"),
+            + ("is not in the build" if inputs.build.translation_vspace is None else "OFF"),
         )
 
 
-def _queues(context: Context) -> dict[tuple[str, str, str], Setting]:
+def _queues(inputs: Inputs) -> dict[tuple[str, str, str], Setting]:
     """Return the sizes of shared memory by (VM, peer, direction)."""
     queues = {}
-    for vm in context.vms:
+    for vm in inputs.vms:
         for name, setting in vm.settings.items():
             match = _QUEUE.fullmatch(name)
             if match is not None and isinstance(setting.value, int):
@@ -168,12 +155,12 @@ def _queues(context: Context) -> dict[tuple[str, str, str], Setting]:
     return queues
 
 
-def queues_match(context: Context) -> Found:
+def queues_match(inputs: Inputs) -> Found:
     """F7: both ends of a queue have one size, and it holds the queue's blocks."""
-    queues = _queues(context)
+    queues = _queues(inputs)
     lengths = [
         (int(setting.value), setting.place)
-        for setting in context.application.settings
+        for setting in inputs.written.settings
         if setting.applied and setting.attribute == "queue_length" and isinstance(setting.value, int)
     ]
     length, place = max(lengths, default=(_QUEUE_LENGTH, None), key=lambda pair: pair[0])
@@ -185,8 +172,7 @@ def queues_match(context: Context) -> Found:
         if other is not None and other.value != size:
             yield F7.error(
                 "queue-ends-differ",
-                other.place,
-                peer,
+                (peer, other.place),
                 f"{vm} sends to {peer} through {_int(size)} bytes, and {peer} receives through "
                 f"{_int(other.value)}",
                 f"write the same size in {setting.instance}.{setting.attribute} and "
@@ -201,8 +187,7 @@ def queues_match(context: Context) -> Found:
 def _queue_small(vm: str, setting: Setting, size: int, length: int, place: Place | None) -> Finding:
     return F7.warning(
         "queue-small",
-        setting.place,
-        vm,
+        (vm, setting.place),
         f"{setting.instance}.{setting.attribute} is {size}, and {length} blocks of {_BLOCK} bytes need "
         f"{length * _BLOCK}",
         f"{setting.instance}.{setting.attribute} = {length * _BLOCK};",
@@ -216,8 +201,7 @@ def _stock(queues: dict[tuple[str, str, str], Setting], length: int) -> Found:
         held = _QUEUE_LENGTH * _BLOCK // (-(-_FULL_FRAME // _BLOCK) * _BLOCK)
         yield F7.note(
             "queue-stock",
-            stock[0].place,
-            None,
+            (None, stock[0].place),
             f"the queues between VMs hold {held} full frames; more are dropped with an error",
             "for throughput: 32 times the shared memory (1048576) and a queue_length of 8192",
         )

@@ -3,64 +3,32 @@
     report = check(application, assessment=assessment, build=build, profile=profile)
     report.clean, report.findings, report.gaps
 
-camkes-tool itself validates none of this. Rules C1 to C48 are constraints of the software below, F1 on are
-mistakes met in the field. A rule whose input is missing says so (`gaps`) and never passes silently.
+camkes-tool itself validates none of this. A rule whose input is missing says so (`gaps`) and never passes
+silently.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Collection, Iterable
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from bringup.base.finding import Finding, Gap, Report, Rule
+from bringup.base.finding import Finding, Gap, Report
 from bringup.camkes.app.build import Build
 from bringup.camkes.app.model import Application
+from bringup.camkes.claims.facts import Claims
 from bringup.camkes.vms.model import read_pools
-from bringup.camkes.vms.read import SHAPE, read_vms
+from bringup.camkes.vms.read import read_vms
 from bringup.pci.assessment import Assessment
-from bringup.rules import bar_layout, dests, identity, interrupts, memory, sizing, text
-from bringup.rules import bars_of_config as bars
-from bringup.rules import build as build_checks
-from bringup.rules import iommu_of_config as iommu
-from bringup.rules import pins_of_config as pins
-from bringup.rules import ports_of_config as ports
-from bringup.rules.context import Context
+from bringup.pci.model import Machine
+from bringup.rules.inputs import Inputs
+from bringup.rules.judge import RULES, judge
 
 if TYPE_CHECKING:
     from bringup.profile.model import Profile
 
-__all__ = ["CHECKS", "RULES", "check"]
-
-Check = Callable[[Context], Iterator[Finding | Gap]]
-
-_MODULES = (
-    interrupts,
-    dests,
-    identity,
-    bars,
-    memory,
-    bar_layout,
-    ports,
-    iommu,
-    sizing,
-    text,
-    build_checks,
-    pins,
-)
-
-
-def _order(rule: Rule) -> tuple[str, int]:
-    return rule.code[0], int(rule.code[1:])
-
-
-CHECKS: tuple[tuple[Rule, Check], ...] = tuple(
-    sorted((pair for module in _MODULES for pair in module.CHECKS), key=lambda pair: _order(pair[0]))
-)
-"""Every check with its rule; a rule may have several checks."""
-
-RULES: tuple[Rule, ...] = tuple(sorted({rule for rule, _ in CHECKS} | {SHAPE}, key=_order))
-"""Every rule once: C1 to C48, then F1 on."""
-
+OF_A_BUILD = frozenset(("C2", "C14", "C47"))
+"""Rules that a build keeps or breaks: one that is known has the last word."""
 
 # Findings that something is absent, and the attributes that would hold it.
 _ABSENT = {
@@ -74,15 +42,15 @@ _ABSENT = {
 }
 
 
-def _doubted(found: Finding | Gap, context: Context) -> Finding | Gap:
+def _doubted(found: Finding | Gap, inputs: Inputs) -> Finding | Gap:
     """Return a gap in place of a finding that something is absent, where a macro may hold it."""
-    if isinstance(found, Gap) or found.slug not in _ABSENT:
+    if isinstance(found, Gap) or found.code not in _ABSENT:
         return found
-    for vm in context.vms:
+    for vm in inputs.vms:
         for attribute in vm.unread:
-            if vm.name == found.vm and attribute.startswith(_ABSENT[found.slug]):
+            if vm.name == found.vm and attribute.startswith(_ABSENT[found.code]):
                 what = f"{vm.name}: what {attribute} holds, since a part of it is not written out"
-                return Gap(found.code, what, "the header that defines it (-I)")
+                return Gap(found.rule, what, "the header that defines it (-I)")
     return found
 
 
@@ -92,12 +60,44 @@ def check(
     assessment: Assessment | None = None,
     build: Build | None = None,
     profile: Profile | None = None,
+    claims: Claims | None = None,
+    accepted: Collection[str] = (),
 ) -> Report:
-    """Return everything there is to say about an application, with what else is known of board and build."""
+    """Return everything there is to say about an application, with what else is known of board and build.
+
+    `claims`: what a generated file says it was made for. `accepted` are codes of what a person takes on
+    knowingly; with those in `claims` they only warn, unless the build shows that it is not done.
+    """
     vms, malformed = read_vms(application)
-    context = Context(application, vms, read_pools(application), assessment, build, profile)
-    found: list[Finding | Gap] = list(malformed)
-    for _, run in CHECKS:
-        found += run(context)
-    found = [_doubted(each, context) for each in found]
-    return Report.of(application.root, found, RULES)
+    inputs = Inputs(
+        assessment.machine if assessment else None,
+        assessment.pins if assessment else {},
+        profile,
+        application,
+        vms,
+        read_pools(application),
+        build,
+        claims,
+    )
+    found = [*malformed, *(_doubted(each, inputs) for each in judge(inputs))]
+    return _report(application.root, found, inputs, accepted)
+
+
+def recheck(claims: Claims, machine: Machine, profile: Profile | None = None) -> Report:
+    """Return what speaks against what a file was made for, on the machine as it is now."""
+    inputs = Inputs.of_machine(machine, profile, claims)
+    return _report(claims.file, judge(inputs), inputs)
+
+
+def _report(
+    root: str, found: Iterable[Finding | Gap], inputs: Inputs, accepted: Collection[str] = ()
+) -> Report:
+    codes = {*accepted, *(inputs.claims.accepted if inputs.claims else ())}
+    return Report.of(root, [_accepted(each, codes, inputs.build) for each in found], RULES)
+
+
+def _accepted(found: Finding | Gap, codes: Collection[str], build: Build | None) -> Finding | Gap:
+    """Return an error that was accepted as a warning; what a build shows not to be done stays one."""
+    if isinstance(found, Gap) or found.code not in codes or found.severity != "error":
+        return found
+    return found if build is not None and found.rule in OF_A_BUILD else replace(found, severity="warning")

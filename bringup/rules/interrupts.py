@@ -1,28 +1,38 @@
-"""Where interrupts come from: C1 to C4, C8 to C10. What the guest gets of them: `dests.py`."""
+"""Interrupts as they are written: C1, C5 to C9, C11. The pins of the machine: `pins.py`."""
 
 from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator
 
-from bringup.base.finding import Finding, Gap, Rule
+from bringup.base.finding import Rule
 from bringup.camkes.vms.model import Irq, Vm
-from bringup.camkes.vms.vmm import COM_IRQS, native_pins
-from bringup.rules.context import BUILD, CAPTURE, Context
-
-Found = Iterator[Finding | Gap]
+from bringup.camkes.vms.vmm import (
+    COM_IRQS,
+    EVENTS_IRQ,
+    PIC_LINES,
+    USABLE_IRQS,
+    native_vectors,
+    taken_irqs,
+    uses_events,
+)
+from bringup.rules.inputs import BUILD, Found, Inputs
 
 C1 = Rule(
     "C1",
     "every interrupt names its IOAPIC",
     "camkes-vm#33, #35; camkes-vm seL4VMIRQs.template.c (jinja2 error)",
 )
-C2 = Rule("C2", "the IOAPIC is one that the kernel knows", "seL4 KernelMaxNumIOAPIC (default 1), ioapic.c")
-C3 = Rule("C3", "the IOAPIC has that pin", "seL4 src/plat/pc99/machine/ioapic.c; seL4#896, #1263")
-C4 = Rule(
-    "C4",
-    "one pin has one owner in the whole assembly",
-    "seL4#1748, microkit#598, camkes-vm-examples#84: the kernel overwrites the pin's entry silently",
+C5 = Rule(
+    "C5", "dest is an interrupt of the guest's PIC, 0 to 15", "camkes-vm Init/src/main.c irq_badges[16]"
+)
+C6 = Rule(
+    "C6",
+    "dest is unique over all VMs and native components",
+    "capDL-tool: IRQ already mapped (vector = dest)",
+)
+C7 = Rule(
+    "C7", "dest is not taken by the VMM's own devices", "camkes-vm components/Init/src (virtio_irq.h, i8254)"
 )
 C8 = Rule(
     "C8",
@@ -30,193 +40,154 @@ C8 = Rule(
     "camkes-vm#116; seL4 range check",
 )
 C9 = Rule("C9", "each device's irq names exactly one entry", "camkes-vm Init/src/main.c assert(irq != -1)")
-C10 = Rule("C10", "the function has an INTx pin", "PCI 3.0 6.2.4 (Interrupt Pin); PCIe SR-IOV: VFs have none")
+C11 = Rule("C11", "cross-VM events leave room: at most 12 interrupts", "camkes-vm Init/src/main.c init_irqs")
 
-_REDIRECTION_ENTRIES = 240  # IOAPIC datasheet: the entry count is 8 bits, and the last index 239
-_DEFAULT_PINS = 24
+# Free on every machine first: 10 goes to vsock, 3 to the serial server on com2 and com4.
+_FREE_DESTS = (11, 10, *(dest for dest in USABLE_IRQS if dest not in (10, 11)), 3)
+_NONE_FREE = "one that another entry gives up (1, 3, 5, 10, 11, 14 and 15 are usable)"
 
 
-def irqs_of(context: Context) -> Iterator[tuple[Vm, Irq]]:
+def irqs_of(inputs: Inputs) -> Iterator[tuple[Vm, Irq]]:
     """Yield every entry of `vm_irqs` with its VM."""
-    for vm in context.vms:
+    for vm in inputs.vms:
         for irq in vm.irqs:
             yield vm, irq
 
 
-def ioapic_named(context: Context) -> Found:
+def ioapic_named(inputs: Inputs) -> Found:
     """C1."""
-    for vm, irq in irqs_of(context):
+    for vm, irq in irqs_of(inputs):
         if irq.ioapic is None:
             yield C1.error(
                 "irq-no-ioapic",
-                irq.place,
-                vm.name,
+                (vm.name, irq.place),
                 f'"{irq.name}" of {vm.name} names no IOAPIC: the build ends in an UndefinedError',
                 'add "ioapic":0',
             )
 
 
-def ioapic_known(context: Context) -> Found:
-    """C2: `ioapic` is the place in the MADT."""
-    limit = context.build.number("KernelMaxNumIOAPIC") if context.build else None
-    madt = context.assessment.machine.acpi.madt if context.assessment else None
-    for vm, irq in irqs_of(context):
-        if irq.ioapic is None or irq.ioapic == 0:
-            continue
-        name = f'the interrupt "{irq.name}" of {vm.name} is at IOAPIC {irq.ioapic}'
-        if irq.ioapic < 0:
-            yield C2.error("ioapic-negative", irq.place, vm.name, name, 'write "ioapic":0')
-        elif madt is not None and irq.ioapic >= len(madt.ioapics):
-            yield C2.error(
-                "ioapic-absent",
-                irq.place,
-                vm.name,
-                f"{name}, and this machine has {len(madt.ioapics)}",
-                'write "ioapic":0',
-                f"MADT: {len(madt.ioapics)} IOAPICs",
-            )
-        elif limit is not None and irq.ioapic >= limit:
-            yield C2.error(
-                "ioapic-not-recorded",
-                irq.place,
-                vm.name,
-                f"{name}, and this kernel records {limit}",
-                f'write "ioapic":0, or build with -DKernelMaxNumIOAPIC={irq.ioapic + 1}',
-                f"KernelMaxNumIOAPIC={limit}",
-            )
-        else:
-            if limit is None:
-                yield C2.gap(f"{vm.name}: IOAPIC {irq.ioapic} against KernelMaxNumIOAPIC (default 1)", BUILD)
-            yield C2.warning(
-                "ioapic-unproven",
-                irq.place,
-                vm.name,
-                f"{name}: nobody has been seen to get an interrupt from any but the first",
-                "PCI interrupts reach IOAPIC 0, pins 16 to 23, too, while the others are masked",
+def dest_in_range(inputs: Inputs) -> Found:
+    """C5."""
+    free = _FreeDests(inputs)
+    for vm, irq in irqs_of(inputs):
+        if irq.dest is not None and not 0 <= irq.dest < PIC_LINES:
+            yield C5.error(
+                "irq-dest-range",
+                (vm.name, irq.place),
+                f'dest {irq.dest} of "{irq.name}" is no interrupt of the guest\'s PIC (0 to 15)',
+                free.fix(irq),
+                f"dest {irq.dest}",
             )
 
 
-def pin_exists(context: Context) -> Found:
-    """C3: the count of pins is the MADT's where the capture tells it."""
-    for vm, irq in irqs_of(context):
-        if irq.source is None or irq.ioapic is None:
-            continue
-        pins = _pins(context, irq.ioapic)
-        name = f'the interrupt "{irq.name}" of {vm.name} is at pin {irq.source}'
-        limit = _REDIRECTION_ENTRIES if pins is None else pins
-        if not 0 <= irq.source < limit:
-            yield C3.error(
-                "pin-absent",
-                irq.place,
-                vm.name,
-                f"{name}, and IOAPIC {irq.ioapic} has {'at most ' if pins is None else ''}{limit} pins",
-                "take the pin from a capture: bringup probe-pci",
-            )
-        elif pins is None and (irq.source >= _DEFAULT_PINS or irq.ioapic > 0):
-            yield C3.gap(
-                f"{vm.name}: pin {irq.source} of IOAPIC {irq.ioapic}", context.capture_with("its pin count")
-            )
-
-
-def _pins(context: Context, ioapic: int) -> int | None:
-    madt = context.assessment.machine.acpi.madt if context.assessment else None
-    if madt is None or not 0 <= ioapic < len(madt.ioapics):
-        return None
-    return madt.ioapics[ioapic].pins
-
-
-def pin_owned_once(context: Context) -> Found:
-    """C4: within the configuration; what shares a pin on the machine is `F1`'s and `pin_shared`'s part."""
-    owners: dict[tuple[int, int], str] = {(0, 2): "the native PIT"}
-    console = context.console
+def dest_unique(inputs: Inputs) -> Found:
+    """C6."""
+    free = _FreeDests(inputs)
+    console = inputs.console
+    owners: dict[int, str] = {}
     if console in COM_IRQS:
-        owners[(0, COM_IRQS[console])] = f"the native serial port {console}"
-    for pin, setting in native_pins(context.application):
-        owners.setdefault(pin, f"{setting.instance} ({setting.place})")
-    for vm, irq in irqs_of(context):
-        if irq.source is None:
+        owners[COM_IRQS[console]] = f"the native serial port {console}"
+    for vector, setting in native_vectors(inputs.written):
+        owners.setdefault(vector, f"{setting.instance} ({setting.place})")
+    for vm, irq in irqs_of(inputs):
+        if irq.dest is None:
             continue
-        pin = (irq.ioapic or 0, irq.source)  # C1 tells of a missing IOAPIC; 0 is what is meant
-        if pin in owners:
-            yield C4.error(
-                "pin-twice",
-                irq.place,
-                vm.name,
-                f'"{irq.name}" of {vm.name} is at pin {irq.source} of IOAPIC {pin[0]}, '
-                f"and so is {owners[pin]}",
-                "give both devices to one VM under one entry, or take a device on another pin",
-                f"ioapic {pin[0]}, source {irq.source}",
+        name = f'"{irq.name}" of {vm.name}'
+        if irq.dest in owners:
+            yield C6.error(
+                "irq-dest-twice",
+                (vm.name, irq.place),
+                f"dest {irq.dest} of {name} is also that of {owners[irq.dest]}",
+                free.fix(irq),
+                f"dest {irq.dest}",
             )
-        owners.setdefault(pin, f'"{irq.name}" of {vm.name}')
+        owners.setdefault(irq.dest, name)
+        if irq.dest == 3 and console is None:
+            yield C6.gap(f"{vm.name}: dest 3 is free only when the native console is com1 or com3", BUILD)
 
 
-def pin_shared(context: Context) -> Found:
-    """C4 on the machine: two VMs' functions that raise one pin, whatever numbers are written."""
-    assessment = context.assessment
-    if assessment is None:
-        if sum(bool(vm.devices) for vm in context.vms) > 1:
-            yield C4.gap("whether functions of different VMs raise the same pin", CAPTURE)
-        return
-    raised: dict[tuple[int, int], tuple[str, str]] = {}
-    for vm, device, function in context.captured():
-        candidates = assessment.pins.get(function.bdf, ())
-        if not candidates:
-            yield C4.gap(
-                f"{vm.name}: which pin {device.at} raises is not known",
-                context.capture_with("its interrupts"),
+def dest_free_in_vmm(inputs: Inputs) -> Found:
+    """C7."""
+    free = _FreeDests(inputs)
+    for vm, irq in irqs_of(inputs):
+        taken = taken_irqs(vm)
+        if irq.dest is not None and irq.dest in taken:
+            yield C7.error(
+                "irq-dest-taken",
+                (vm.name, irq.place),
+                f'dest {irq.dest} of "{irq.name}" is taken in every guest: {taken[irq.dest]}',
+                free.fix(irq),
+                f"dest {irq.dest}",
             )
-            continue
-        best = candidates[0]
-        first_vm, first = raised.setdefault((best.ioapic, best.pin), (vm.name, device.at))
-        if first_vm != vm.name:
-            tell = C4.error if best.grade in ("measured", "known") else C4.warning
-            yield tell(
-                "pin-shared",
-                device.place,
-                vm.name,
-                f"{device.at} of {vm.name} and {first} of {first_vm} raise one pin, "
-                f"{best.pin} of IOAPIC {best.ioapic}: one of the VMs never gets its interrupts",
-                "give both to one VM, or use one of them",
-                f"{best.grade}: {best.source}",
+        elif irq.dest == EVENTS_IRQ:
+            yield C7.warning(
+                "irq-dest-events",
+                (vm.name, irq.place),
+                f'dest 12 of "{irq.name}" is that of cross-VM events, should the application have any',
+                free.fix(irq),
             )
 
 
-def trigger_sane(context: Context) -> Found:
+class _FreeDests:
+    """Which guest interrupt an entry that has to change could take; each gets another."""
+
+    def __init__(self, inputs: Inputs) -> None:
+        native = {
+            COM_IRQS.get(inputs.console or "com2"),
+            *(v for v, _ in native_vectors(inputs.written)),
+        }
+        taken = {dest for vm in inputs.vms for dest in taken_irqs(vm)} | native
+        keeps: set[int | None] = set()
+        changing: list[Irq] = []
+        for _, entry in irqs_of(inputs):
+            if entry.dest in taken or entry.dest in keeps:
+                changing.append(entry)
+            else:
+                keeps.add(entry.dest)
+        free = [dest for dest in _FREE_DESTS if dest not in taken | keeps]
+        self._first = str(free[0]) if free else _NONE_FREE
+        self._for = {id(entry): str(dest) for entry, dest in zip(changing, free, strict=False)}
+        self._left_over = {id(entry) for entry in changing[len(free) :]}
+
+    def fix(self, irq: Irq) -> str:
+        """Return what to write; in words when all are taken."""
+        dest = _NONE_FREE if id(irq) in self._left_over else self._for.get(id(irq), self._first)
+        return f'write "dest":{dest}'
+
+
+def trigger_sane(inputs: Inputs) -> Found:
     """C8."""
-    for vm, irq in irqs_of(context):
+    for vm, irq in irqs_of(inputs):
         for key, value in (("level_trig", irq.level_trig), ("active_low", irq.active_low)):
             if value is not None and value not in (0, 1):
                 yield C8.error(
                     "trigger-range",
-                    irq.place,
-                    vm.name,
+                    (vm.name, irq.place),
                     f'{key} of "{irq.name}" is {value}',
                     f"write {key} 0 or 1",
                 )
         if irq.level_trig == 1:
             yield C8.warning(
                 "level-triggered",
-                irq.place,
-                vm.name,
+                (vm.name, irq.place),
                 f'"{irq.name}" is level triggered: the guest acknowledges before its driver has quieted the '
                 "device, and Linux gives up with 'irq: nobody cared'",
                 'write "level_trig":0',
                 "level_trig 1",
             )
-        if irq.active_low == 0 and context.profile and context.profile.interrupts.active_low.value == 1:
+        if irq.active_low == 0 and inputs.profile and inputs.profile.interrupts.active_low.value == 1:
             yield C8.warning(
                 "active-high",
-                irq.place,
-                vm.name,
+                (vm.name, irq.place),
                 f'"{irq.name}" is active high, and PCI interrupts are active low',
                 'write "active_low":1',
-                f"profile {context.profile.name}: {context.profile.interrupts.active_low.source}",
+                f"profile {inputs.profile.name}: {inputs.profile.interrupts.active_low.source}",
             )
 
 
-def irq_named(context: Context) -> Found:
+def irq_named(inputs: Inputs) -> Found:
     """C9."""
-    for vm in context.vms:
+    for vm in inputs.vms:
         names = Counter(irq.name for irq in vm.irqs)
         for device in vm.devices:
             if device.irq is None or names[device.irq] == 1:
@@ -224,8 +195,7 @@ def irq_named(context: Context) -> Found:
             have = ", ".join(f'"{name}"' for name in names) or "none"
             yield C9.error(
                 "irq-name-twice" if names[device.irq] else "irq-name-unknown",
-                device.place,
-                vm.name,
+                (vm.name, device.place),
                 f'the irq "{device.irq}" of {device.at} names {names[device.irq] or "no"} '
                 f"{'entries' if names[device.irq] else 'entry'} of {vm.name}.vm_irqs",
                 "one name, one entry" if names[device.irq] else f"name one of vm_irqs; it has {have}",
@@ -235,48 +205,32 @@ def irq_named(context: Context) -> Found:
             if irq.name not in wanted:
                 yield C9.note(
                     "irq-unused",
-                    irq.place,
-                    vm.name,
+                    (vm.name, irq.place),
                     f'no device of {vm.name} names the irq "{irq.name}"',
                     "leave it out",
                 )
 
 
-def has_intx(context: Context) -> Found:
-    """C10."""
-    if context.assessment is None and context.passes_devices:
-        yield C10.gap("whether the functions have an INTx pin", CAPTURE)
-    for vm, device, function in context.captured():
-        if function.observed("physical_function") and function.physical_function is not None:
-            yield C10.error(
-                "virtual-function",
-                device.place,
-                vm.name,
-                f"{device.at} is a virtual function of {function.physical_function.short}: it has MSI-X only",
-                "pass through the physical function, or another device",
-            )
-        elif not function.observed("intx_pin"):
-            yield C10.gap(
-                f"{vm.name}: the interrupt pin of {device.at}", context.capture_with("its config space")
-            )
-        elif function.intx_pin is None:
-            yield C10.error(
-                "no-intx",
-                device.place,
-                vm.name,
-                f"{device.at} has no INTx pin, and the VMM passes no MSI on",
-                "pass through a function that has one",
-                "Interrupt Pin (0x3d) is 0",
-            )
+def events_fit(inputs: Inputs) -> Found:
+    """C11."""
+    for vm in inputs.vms:
+        if len(vm.irqs) <= EVENTS_IRQ:
+            continue
+        tell = C11.error if uses_events(vm) else C11.warning
+        yield tell(
+            "irqs-before-events",
+            (vm.name, vm.place_of("vm_irqs")),
+            f"{vm.name} has {len(vm.irqs)} interrupts; with cross-VM events at most {EVENTS_IRQ} fit",
+            "give some of its devices to another VM",
+        )
 
 
 CHECKS = (
     (C1, ioapic_named),
-    (C2, ioapic_known),
-    (C3, pin_exists),
-    (C4, pin_owned_once),
-    (C4, pin_shared),
+    (C5, dest_in_range),
+    (C6, dest_unique),
+    (C7, dest_free_in_vmm),
     (C8, trigger_sane),
     (C9, irq_named),
-    (C10, has_intx),
+    (C11, events_fit),
 )

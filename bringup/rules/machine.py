@@ -1,4 +1,7 @@
-"""What is true of the whole machine: CPU and firmware state, fit with the profile, sources that disagree."""
+"""What is true of the unit and its capture: M8 to M11. No configuration keeps or breaks these.
+
+`probe-pci` asks them; whoever asks about a configuration does not.
+"""
 
 from __future__ import annotations
 
@@ -6,143 +9,128 @@ from collections import Counter
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from bringup.pci.assessment import Finding, Severity
+from bringup.base.finding import Finding, Rule
 from bringup.pci.match.ports import ids_of, seen_at
-from bringup.pci.model import Bar, Bdf, Function
-from bringup.rules.case import Case, Judged, named
+from bringup.pci.model import Bar, Function, Machine
+from bringup.rules.inputs import Inputs, named
 from bringup.rules.iommu import dmar_is_absent
 
 if TYPE_CHECKING:
     from bringup.profile.model import ExpectedNic, Profile
 
-_NOTED_MAX = 8
+M8 = Rule("M8", "VT-x is on", "seL4: vt-x: not supported, or vt-x: feature locked")
+M9 = Rule(
+    "M9",
+    "what decides was observed",
+    "seL4 needs VT-x and VT-d on, and x2APIC off; Linux drivers/pci/pci-sysfs.c, pci_read_config",
+)
+M10 = Rule("M10", "the machine is the profile's board", "the board's profile against this machine")
+M11 = Rule(
+    "M11",
+    "sources of a capture agree",
+    "an old log or dump beside a new one, or a machine that changed in between; the better source's is used",
+)
 
 
-def machine_rules(case: Case) -> Iterator[Judged]:
-    """Yield what concerns every function."""
-    yield from _platform(case)
-    yield from _not_observed(case)
-    if case.profile is not None:
-        yield from _profile(case, case.profile)
-    yield from _conflicts(case)
-
-
-def _platform(case: Case) -> Iterator[Judged]:
-    platform = case.machine.platform
+def vtx_on(inputs: Inputs) -> Iterator[Finding]:
+    """M8."""
+    if inputs.machine is None:
+        return
+    platform = inputs.machine.platform
     if platform.vtx_locked_off or platform.vtx is False:
-        yield _machine(
+        yield M8.error(
             "vtx-off",
-            "error",
+            None,
             "VT-x is locked off: no VM can run" if platform.vtx_locked_off else "no VT-x: no VM can run",
+            f"{inputs.words.advice('vt-x')}; an emulated CPU has none",
             "the firmware locked it off" if platform.vtx_locked_off else "the CPU shows no vmx",
-            "switch on Intel Virtualization Technology in the firmware's setup; an emulated CPU has none",
-            "seL4: vt-x: not supported, or vt-x: feature locked",
-        )
-    if platform.x2apic:
-        yield _machine(
-            "x2apic-on",
-            "error",
-            "the firmware switched x2APIC on, and a kernel built for xAPIC stops there",
-            "x2APIC was on when the firmware handed over",
-            "switch off Extended APIC in the firmware's setup, or build with KernelX86LAPICMode X2APIC",
-            "seL4: x2APIC enabled in BIOS but kernel does not support that",
         )
 
 
-def _machine(code: str, level: Severity, message: str, evidence: str, fix: str, source: str) -> Judged:
-    return Judged(Finding(code, level, None, message, (evidence,) if evidence else (), fix, source))
-
-
-def _not_observed(case: Case) -> Iterator[Judged]:
-    machine = case.machine
+def observed(inputs: Inputs) -> Iterator[Finding]:
+    """M9."""
+    machine = inputs.machine
+    if machine is None:
+        return
     unknown = [
         name
         for name, value in (
             ("VT-x", True if machine.platform.vtx_locked_off else machine.platform.vtx),
             ("x2APIC", machine.platform.x2apic),
-            ("the IOMMU", machine.acpi.dmar or machine.platform.iommu or dmar_is_absent(case) or None),
+            ("the IOMMU", machine.acpi.dmar or machine.platform.iommu or dmar_is_absent(inputs) or None),
         )
         if value is None
     ]
-    if unknown and case.subjects:
-        yield _machine(
+    if unknown and inputs.subjects:
+        yield M9.note(
             "platform-not-observed",
-            "note",
+            None,
             f"not observed: the state of {', '.join(unknown)}",
-            "",
             "capture with `bringup probe-pci BOARD`, or as root with the boot log",
-            "seL4 needs VT-x and VT-d on, and x2APIC off (C32, C34)",
         )
-    blind = tuple(f.bdf for f in case.ethernet if not f.observed("capabilities"))
+    blind = tuple(f.bdf for f in inputs.ethernet if not f.observed("capabilities"))
     if blind:
-        yield _machine(
+        yield M9.note(
             "capabilities-not-observed",
-            "note",
+            None,
             f"capabilities of {named(blind, 12)} were not observed: SR-IOV, reset, power state",
-            "",
             "capture as root: others read 64 bytes of config space, which have none",
-            "Linux drivers/pci/pci-sysfs.c, pci_read_config",
         )
 
 
-def _profile(case: Case, profile: Profile) -> Iterator[Judged]:
-    yield from _board(case, profile)
-    yield from _count(case, profile)
-    for function in case.subjects:
-        nic = case.nics.get(function.bdf)
+def of_the_profile(inputs: Inputs) -> Iterator[Finding]:
+    """M10."""
+    if inputs.machine is None or inputs.profile is None:
+        return
+    yield from _board(inputs.machine, inputs.profile)
+    for function in inputs.subjects:
+        nic = inputs.nics.get(function.bdf)
         if nic is not None:
             yield from _port(function, nic)
 
 
-def _board(case: Case, profile: Profile) -> Iterator[Judged]:
-    identity, known = case.machine.identity, profile.identity.baseboard_product
+def _board(machine: Machine, profile: Profile) -> Iterator[Finding]:
+    identity, known = machine.identity, profile.identity.baseboard_product
     wanted = None if known is None else known.value
     if wanted and identity is not None and identity.baseboard is not None and identity.baseboard != wanted:
-        yield _machine(
+        yield M10.error(
             "profile-board",
-            "error",
+            None,
             f"this is a {identity.baseboard}, and profile {profile.name} is of a {wanted}",
-            f"SMBIOS baseboard: {identity.baseboard}",
             "name the right profile: bringup boards lists them",
-            "SMBIOS type 2",
+            f"SMBIOS baseboard: {identity.baseboard}",
         )
-    counts = Counter(ids_of(function) for function in case.machine.functions)
+    counts = Counter(ids_of(function) for function in machine.functions)
     for expected in profile.pci.expected:
         if counts[expected.id] < expected.count:
-            yield _machine(
+            yield M10.error(
                 "profile-functions-missing",
-                "error",
+                None,
                 f"{counts[expected.id]} functions {expected.id} ({expected.what}), "
                 f"every {profile.title} has {expected.count}",
-                "",
                 "another board, a function that is off, or a capture that is not whole",
                 f"profile {profile.name}: {expected.source}",
             )
-
-
-def _count(case: Case, profile: Profile) -> Iterator[Judged]:
-    seen, count = profile.pci.functions_seen, len(case.machine.functions)
+    seen, count = profile.pci.functions_seen, len(machine.functions)
     if seen is not None and seen.value != count:
-        yield _machine(
+        yield M10.note(
             "function-count-differs",
-            "note",
+            None,
             f"{count} functions, {seen.value} were seen on another {profile.title}",
-            "",
             "nothing, if cards differ: the VMM's table is counted on this machine",
             f"profile {profile.name}: {seen.source}",
         )
 
 
-def _port(function: Function, nic: ExpectedNic) -> Iterator[Judged]:
+def _port(function: Function, nic: ExpectedNic) -> Iterator[Finding]:
     places = seen_at(nic)
     if places and function.bdf not in places:
-        yield _about(
-            function.bdf,
+        yield M10.note(
             "port-moved",
-            "note",
+            function.bdf,
             f"is {nic.name}, which was seen at {named(places)}: bus numbers move with cards and settings",
-            f"matched by ids {nic.id.value} and function number",
             "take addresses from this capture; a pin measured elsewhere counts as inferred here",
+            f"matched by ids {nic.id.value} and function number",
         )
     if nic.bars is not None and function.observed("bars"):
         wanted = {bar.index: (bar.kind, bar.size_bytes) for bar in nic.bars.value}
@@ -153,23 +141,21 @@ def _port(function: Function, nic: ExpectedNic) -> Iterator[Judged]:
             if wanted.get(index) != shown.get(index) and shown.get(index, ("", 0))[1] is not None
         )
         if differing:
-            yield _about(
-                function.bdf,
+            yield M10.warning(
                 "profile-bars",
-                "warning",
+                function.bdf,
                 f"BARs {', '.join(map(str, differing))} are not those of {nic.name} in the profile",
-                "; ".join(f"BAR {i}: {shown.get(i)}, profile {wanted.get(i)}" for i in differing),
                 "trust the capture; another card or firmware than the profile's source had",
+                "; ".join(f"BAR {i}: {shown.get(i)}, profile {wanted.get(i)}" for i in differing),
             )
     pin = nic.intx_pin
     if pin is not None and function.observed("intx_pin") and function.intx_pin != pin.value:
-        yield _about(
-            function.bdf,
+        yield M10.warning(
             "profile-intx-pin",
-            "warning",
+            function.bdf,
             f"its INTx pin is {function.intx_pin}, the profile has {pin.value}",
-            f"profile, graded {pin.grade}: {pin.source}",
             "trust the capture; a pin measured elsewhere may not be this unit's",
+            f"profile, graded {pin.grade}: {pin.source}",
         )
 
 
@@ -177,35 +163,32 @@ def _kind(bar: Bar) -> str:
     return "io" if bar.kind == "io" else "memory64" if bar.width == 64 else "memory"
 
 
-def _about(bdf: Bdf, code: str, level: Severity, message: str, evidence: str, fix: str) -> Judged:
-    return Judged(
-        Finding(code, level, bdf, message, (evidence,), fix, "the board's profile against this machine")
-    )
-
-
-def _conflicts(case: Case) -> Iterator[Judged]:
-    others = 0
-    for conflict in case.machine.conflicts:
-        if conflict.bdf not in case.subject_bdfs:
-            others += 1
-            continue
-        yield Judged(
-            Finding(
+def agree(inputs: Inputs) -> Iterator[Finding]:
+    """M11."""
+    conflicts = inputs.machine.conflicts if inputs.machine else ()
+    for conflict in conflicts:
+        if conflict.bdf in inputs.subject_bdfs:
+            yield M11.warning(
                 "sources-disagree",
-                "warning",
                 conflict.bdf,
                 f"two sources disagree about its {conflict.field}",
-                (f"kept: {conflict.kept}", f"other: {conflict.other}"),
                 "capture once more, all at one time; the better source's value is used",
-                "an old log or dump beside a new one, or a machine that changed in between",
+                f"kept: {conflict.kept}",
+                f"other: {conflict.other}",
             )
-        )
+    others = sum(conflict.bdf not in inputs.subject_bdfs for conflict in conflicts)
     if others:
-        yield _machine(
+        yield M11.note(
             "sources-disagree",
-            "note",
+            None,
             f"two sources disagree {others} times about functions of the chipset",
-            "",
             "nothing for passing ports; a new capture settles it",
-            "the better source's value is used",
         )
+
+
+CHECKS = (
+    (M8, vtx_on),
+    (M9, observed),
+    (M10, of_the_profile),
+    (M11, agree),
+)

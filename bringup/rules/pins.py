@@ -1,190 +1,413 @@
-"""Interrupts: functions without INTx; pins that are shared, doubted or not known (C1, C2, C4, C10)."""
+"""IOAPIC pins, of the machine and as written: C2 to C4, F1. Guest interrupts: `interrupts.py`."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 
-from bringup.pci.assessment import Finding, PinCandidate
-from bringup.pci.model import Bdf, Function, MsiX
+from bringup.base.finding import Finding, Rule
+from bringup.camkes.vms.model import Device, Irq, Vm
+from bringup.camkes.vms.vmm import COM_IRQS, native_pins
+from bringup.pci.assessment import PinCandidate
+from bringup.pci.model import Bdf, Function
 from bringup.pci.pins.beliefs import has_no_intx
-from bringup.rules.case import Case, Judged, named
+from bringup.rules.inputs import BUILD, CAPTURE, Found, Inputs, named
+from bringup.rules.interrupts import irqs_of
 
+C2 = Rule(
+    "C2",
+    "the IOAPIC is one that the kernel records",
+    "seL4 KernelMaxNumIOAPIC (default 1), ioapic.c: Not recording this IOAPIC; nobody was seen to use more",
+)
+C3 = Rule("C3", "the IOAPIC has that pin", "seL4 src/plat/pc99/machine/ioapic.c; seL4#896, #1263")
+C4 = Rule(
+    "C4",
+    "one pin has one owner in the whole assembly",
+    "seL4#1748, microkit#598, camkes-vm-examples#84: the kernel overwrites the pin's entry silently",
+)
+F1 = Rule(
+    "F1",
+    "source is the IOAPIC pin that the function raises",
+    "camkes-vm-examples#90: numbers of /sys and lspci are PIC numbers and do not work; "
+    "Linux Documentation/PCI/boot-interrupts.rst: INTx arrives elsewhere while IOAPICs are masked",
+)
+
+_STOCK_IOAPICS = 1
+_REDIRECTION_ENTRIES = 240  # IOAPIC datasheet: the entry count is 8 bits, and the last index 239
+_DEFAULT_PINS = 24
+# PIRQA to PIRQH of an Intel PCH arrive here (7 Series to C620 datasheets, "IOAPIC interrupts").
+_PCI_PINS = range(16, 24)
 # config 0x3c: 0xff is "unknown or no connection" on x86, 0 is what nobody wrote (PCI 3.0 6.2.4).
 _NO_LINE = (0, 0xFF)
 _NOTED_MAX = 8
 _WANTS_PROBE = "have it measured: bringup probe-pci BOARD --firmware-probe"
 
 
-def pin_rules(case: Case) -> Iterator[Judged]:
-    """Yield what is said about the subjects' interrupt pins."""
-    for function in case.subjects:
-        if has_no_intx(function):
-            yield _no_intx(function)
+# C2, C3
+
+
+def ioapic_recorded(inputs: Inputs) -> Found:
+    """C2: `ioapic` is the place in the MADT; what is written counts, else what is believed."""
+    if inputs.application is None:
+        yield from _arrivals(inputs)
+    limit = inputs.build.number("KernelMaxNumIOAPIC") if inputs.build else None
+    madt = inputs.machine.acpi.madt if inputs.machine else None
+    for vm, irq in irqs_of(inputs):
+        if irq.ioapic is None or irq.ioapic == 0:
             continue
-        beliefs = case.pins.get(function.bdf)
-        if beliefs:
-            yield from _shared(function, beliefs[0], case)
-            yield from _not_first_ioapic(function, beliefs[0])
-            yield from _disagree(function, beliefs)
-    yield from _graded_lower(case)
-    yield from _legacy_numbers(case)
-    yield from _routing_not_observed(case)
+        name = f'the interrupt "{irq.name}" of {vm.name} is at IOAPIC {irq.ioapic}'
+        if irq.ioapic < 0:
+            yield C2.error("ioapic-negative", (vm.name, irq.place), name, 'write "ioapic":0')
+        elif madt is not None and irq.ioapic >= len(madt.ioapics):
+            yield C2.error(
+                "ioapic-absent",
+                (vm.name, irq.place),
+                f"{name}, and this machine has {len(madt.ioapics)}",
+                'write "ioapic":0',
+                f"MADT: {len(madt.ioapics)} IOAPICs",
+            )
+        elif irq.ioapic >= (limit or _STOCK_IOAPICS):
+            if limit is None:
+                yield C2.gap(f"{vm.name}: IOAPIC {irq.ioapic} against KernelMaxNumIOAPIC (default 1)", BUILD)
+            yield C2.error(
+                "ioapic-not-recorded",
+                (vm.name, irq.place),
+                f"{name}, and {'this' if limit else 'a stock'} kernel records {limit or _STOCK_IOAPICS}",
+                f'write "ioapic":0, or build with -DKernelMaxNumIOAPIC={irq.ioapic + 1}',
+                f"KernelMaxNumIOAPIC={limit or '1 (default)'}",
+            )
+        else:
+            yield C2.warning(
+                "ioapic-unproven",
+                (vm.name, irq.place),
+                f"{name}: nobody has been seen to get an interrupt from any but the first",
+                "PCI interrupts reach IOAPIC 0, pins 16 to 23, too, while the others are masked",
+            )
 
 
-def _no_intx(function: Function) -> Judged:
-    msix = function.capability(MsiX) is not None
-    return Judged(
-        Finding(
-            "no-intx-pin",
-            "error",
+def _arrivals(inputs: Inputs) -> Iterator[Finding]:
+    for function, best in _best(inputs):
+        if best.ioapic < _STOCK_IOAPICS:
+            continue
+        # Tables tell where INTx arrives with every IOAPIC in use; seL4 leaves this one masked.
+        told_only = best.grade == "firmware"
+        tell = C2.warning if told_only else C2.error
+        yield tell(
+            "ioapic-not-recorded",
             function.bdf,
-            "has no INTx pin" + (" (MSI-X only)" if msix else ""),
-            ("Interrupt Pin (config 0x3d) reads 0",),
-            "take another function: the VMM hides MSI and MSI-X",
-            "seL4_projects_libs#86, camkes-vm#55: INTx is all a VM gets (C10)",
-        ),
-        "refuse",
-        "it has no INTx pin, and VMs get no other interrupts",
-    )
+            f"arrives at IOAPIC {best.ioapic}, and a stock kernel records only the first",
+            _WANTS_PROBE if told_only else f"build with -DKernelMaxNumIOAPIC={best.ioapic + 1}",
+            _belief(best),
+            unknown=f"at which pin it arrives while IOAPIC {best.ioapic} is masked is not known",
+            change="" if told_only else f"the kernel must record IOAPIC {best.ioapic} (KernelMaxNumIOAPIC)",
+        )
 
 
-def _shared(function: Function, best: PinCandidate, case: Case) -> Iterator[Judged]:
-    others = tuple(bdf for bdf in case.sharing.get(function.bdf, ()) if bdf in case.subject_bdfs)
-    if not others:
+def pin_exists(inputs: Inputs) -> Found:
+    """C3: the count of pins is the MADT's where the capture tells it."""
+    for vm, irq in irqs_of(inputs):
+        if irq.source is None or irq.ioapic is None:
+            continue
+        pins = _pins(inputs, irq.ioapic)
+        limit = _REDIRECTION_ENTRIES if pins is None else pins
+        if not 0 <= irq.source < limit:
+            yield C3.error(
+                "pin-absent",
+                (vm.name, irq.place),
+                f'the interrupt "{irq.name}" of {vm.name} is at pin {irq.source}, and IOAPIC {irq.ioapic} '
+                f"has {'at most ' if pins is None else ''}{limit} pins",
+                "take the pin from a capture: bringup probe-pci",
+            )
+        elif pins is None and (irq.source >= _DEFAULT_PINS or irq.ioapic > 0):
+            yield C3.gap(
+                f"{vm.name}: pin {irq.source} of IOAPIC {irq.ioapic}", inputs.capture_with("its pin count")
+            )
+
+
+def _pins(inputs: Inputs, ioapic: int) -> int | None:
+    madt = inputs.machine.acpi.madt if inputs.machine else None
+    if madt is None or not 0 <= ioapic < len(madt.ioapics):
+        return None
+    return madt.ioapics[ioapic].pins
+
+
+# C4
+
+
+def owned_once(inputs: Inputs) -> Found:
+    """C4 as written; native components have pins, too."""
+    owners: dict[tuple[int, int], str] = {(0, 2): "the native PIT"}
+    console = inputs.console
+    if console in COM_IRQS:
+        owners[(0, COM_IRQS[console])] = f"the native serial port {console}"
+    for pin, setting in native_pins(inputs.written):
+        owners.setdefault(pin, f"{setting.instance} ({setting.place})")
+    for vm, irq in irqs_of(inputs):
+        if irq.source is None:
+            continue
+        pin = (irq.ioapic or 0, irq.source)  # C1 tells of a missing IOAPIC; 0 is what is meant
+        if pin in owners:
+            yield C4.error(
+                "pin-twice",
+                (vm.name, irq.place),
+                f'"{irq.name}" of {vm.name} is at pin {irq.source} of IOAPIC {pin[0]}, '
+                f"and so is {owners[pin]}",
+                "give both devices to one VM under one entry, or take a device on another pin",
+                f"ioapic {pin[0]}, source {irq.source}",
+            )
+        owners.setdefault(pin, f'"{irq.name}" of {vm.name}')
+
+
+def raised_by_one(inputs: Inputs) -> Found:
+    """C4 on the machine: functions that raise one pin, whatever is written; two VMs must not have them."""
+    if not inputs.configured:
+        yield from _shared(inputs)
         return
-    together = sorted((function.bdf, *others))
-    yield Judged(
-        Finding(
+    if inputs.machine is None:
+        if sum(bool(vm.devices) for vm in inputs.vms) > 1:
+            yield C4.gap("whether functions of different VMs raise the same pin", CAPTURE)
+        return
+    raised: dict[tuple[int, int], tuple[str, str]] = {}
+    for function in inputs.subjects:
+        candidates = inputs.pins.get(function.bdf, ())
+        vm, _ = inputs.holders[function.bdf]
+        at = function.bdf.short
+        if not candidates:
+            yield C4.gap(f"{vm}: which pin {at} raises is not known", inputs.capture_with("its interrupts"))
+            continue
+        best = candidates[0]
+        first_vm, first = raised.setdefault((best.ioapic, best.pin), (vm, at))
+        if first_vm != vm:
+            tell = C4.error if best.grade in ("measured", "known") else C4.warning
+            yield tell(
+                "pin-shared",
+                function.bdf,
+                f"{at} of {vm} and {first} of {first_vm} raise one pin, "
+                f"{best.pin} of IOAPIC {best.ioapic}: one of the VMs never gets its interrupts",
+                "give both to one VM, or use one of them",
+                f"{best.grade}: {best.source}",
+            )
+
+
+def _shared(inputs: Inputs) -> Iterator[Finding]:
+    for function, best in _best(inputs):
+        others = tuple(bdf for bdf in inputs.sharing.get(function.bdf, ()) if bdf in inputs.subject_bdfs)
+        if not others:
+            continue
+        together = sorted((function.bdf, *others))
+        yield C4.warning(
             "shared-pin",
-            "warning",
             function.bdf,
             # The same sentence for all of them, so that it is shown once.
             f"pin {best.pin} of IOAPIC {best.ioapic} is shared by {named(tuple(together), 8)}",
-            tuple(f"{bdf.short}: {_belief(case.pins[bdf][0])}" for bdf in together[:_NOTED_MAX]),
             "give them all to one VM, or only one of them to any",
-            "seL4#1748, microkit#598, camkes-vm-examples#84: one VM of two never gets interrupts (C4)",
-        ),
-        "limit",
-        f"not with {named(others)} in another VM (pin {best.pin})",
-    )
+            *(f"{bdf.short}: {_belief(inputs.pins[bdf][0])}" for bdf in together[:_NOTED_MAX]),
+            limit=f"not with {named(others)} in another VM (pin {best.pin})",
+        )
 
 
-def _not_first_ioapic(function: Function, best: PinCandidate) -> Iterator[Judged]:
-    if best.ioapic == 0:
+# F1: what a configuration says of the pin.
+
+
+def source_is_the_pin(inputs: Inputs) -> Found:
+    """F1: by the capture's candidates; else by the profile; else by what PCI pins look like."""
+    for vm, device in inputs.devices():
+        irq = next((irq for irq in vm.irqs if irq.name == device.irq), None)
+        if irq is None or irq.source is None:
+            continue  # C9 and F2 tell
+        candidates = _candidates(inputs, device)
+        if candidates:
+            yield from _against(inputs, vm, device, irq, candidates)
+        else:
+            yield from _by_looks(vm, device, irq, inputs.function(device))
+            yield F1.gap(
+                f"{vm.name}: whether {device.at} raises pin {irq.source}",
+                CAPTURE if inputs.machine is None else "a board profile or /proc/interrupts",
+            )
+
+
+def _candidates(inputs: Inputs, device: Device) -> tuple[PinCandidate, ...]:
+    bdf = device.bdf
+    if inputs.machine is not None:
+        return inputs.pins.get(bdf, ()) if bdf else ()
+    nic = inputs.nic_at(bdf)
+    if nic is None or nic.ioapic_pin is None or inputs.profile is None:
+        return ()
+    # By its address alone, it may be another card: as good as an inference.
+    ioapic = inputs.profile.interrupts.ioapic.value
+    source = f"profile {inputs.profile.name}, {nic.name}: {nic.ioapic_pin.source}"
+    return (PinCandidate(ioapic, nic.ioapic_pin.value, "inferred", source),)
+
+
+def _against(
+    inputs: Inputs, vm: Vm, device: Device, irq: Irq, candidates: tuple[PinCandidate, ...]
+) -> Iterator[Finding]:
+    best, function = candidates[0], inputs.function(device)
+    if _pin(irq) == (best.ioapic, best.pin):
         return
-    # Tables tell where INTx arrives with every IOAPIC in use; seL4 leaves this one masked.
-    told_only = best.grade == "firmware"
-    yield Judged(
-        Finding(
-            "ioapic-not-recorded",
-            "warning" if told_only else "error",
-            function.bdf,
-            f"arrives at IOAPIC {best.ioapic}, and a stock kernel records only the first",
-            (_belief(best),),
-            _WANTS_PROBE if told_only else f"build with -DKernelMaxNumIOAPIC={best.ioapic + 1}",
-            "seL4 KernelMaxNumIOAPIC, default 1: Not recording this IOAPIC (C2); nobody was seen to use more",
-        ),
-        "unknown" if told_only else "change",
-        f"at which pin it arrives while IOAPIC {best.ioapic} is masked is not known"
-        if told_only
-        else f"the kernel must record IOAPIC {best.ioapic} (KernelMaxNumIOAPIC)",
+    other = next((c for c in candidates if (c.ioapic, c.pin) == _pin(irq)), None)
+    copied = other is None and _copied_from(function, irq.source)
+    legacy = other is None and _pin(irq)[0] == 0 and irq.source is not None and irq.source < _PCI_PINS.start
+    certain = best.grade in ("measured", "known") and (other is None or other.grade != "known")
+    # On QEMU, which has no profile, the PIC's numbers reach the IOAPIC, too (camkes-vm-examples#90).
+    wrong = copied or certain or (legacy and inputs.profile is not None)
+    tell = F1.error if wrong else F1.warning
+    what = f"source {irq.source} of IOAPIC {_pin(irq)[0]}"
+    if copied:
+        reason = f"{what} is {copied}, not a pin; the pin is {best.pin}"
+    elif legacy:
+        reason = f"{what} looks like a PIC number, as in /sys; the pin is {best.pin}"
+    elif other is not None:
+        reason = f"{what} is what {other.source} says; better founded is {best.pin} of IOAPIC {best.ioapic}"
+    else:
+        reason = f"the pin is {best.pin} of IOAPIC {best.ioapic}, not {what}"
+    yield tell(
+        "source-copied" if copied or legacy else "source-differs",
+        (vm.name, irq.place),
+        f"{device.at}: {reason}",
+        f'write "ioapic":{best.ioapic}, "source":{best.pin}',
+        f"{best.grade}: {best.source}",
     )
 
 
-def _disagree(function: Function, beliefs: tuple[PinCandidate, ...]) -> Iterator[Judged]:
+def _pin(irq: Irq) -> tuple[int, int | None]:
+    return irq.ioapic or 0, irq.source  # C1 tells that it is missing; 0 is what is meant
+
+
+def _copied_from(function: Function | None, source: int | None) -> str | None:
+    if function is None or source is None or source in _PCI_PINS:
+        return None
+    if function.observed("irq") and function.irq == source:
+        return f"the number in /sys/bus/pci/devices/{function.bdf}/irq"
+    if function.observed("interrupt_line") and function.interrupt_line == source:
+        return "the firmware's Interrupt Line (config 0x3c)"
+    return None
+
+
+def _by_looks(vm: Vm, device: Device, irq: Irq, function: Function | None) -> Iterator[Finding]:
+    if _pin(irq)[0] != 0 or irq.source is None or irq.source >= _PCI_PINS.start:
+        return
+    copied = _copied_from(function, irq.source)
+    tell = F1.error if copied else F1.warning
+    yield tell(
+        "source-copied",
+        (vm.name, irq.place),
+        f"{device.at}: source {irq.source} {f'is {copied}' if copied else 'looks like a PIC number'}; PCI "
+        "interrupts arrive at pins 16 to 23 of IOAPIC 0",
+        "take the pin from a capture: bringup probe-pci",
+        f"source {irq.source}",
+    )
+
+
+# F1: what is to be known of the pins before anything is written.
+
+
+def pin_known(inputs: Inputs) -> Found:
+    """F1, while no configuration says which number was taken: doubts about the pins of the machine."""
+    if inputs.configured:
+        return
+    for function, _ in _best(inputs):
+        yield from _disagree(function, inputs.pins[function.bdf])
+    yield from _graded_lower(inputs)
+    yield from _legacy_numbers(inputs)
+    yield from _not_observed(inputs)
+
+
+def _disagree(function: Function, beliefs: tuple[PinCandidate, ...]) -> Iterator[Finding]:
     best, *rest = beliefs
     other = [belief for belief in rest if (belief.ioapic, belief.pin) != (best.ioapic, best.pin)]
     if not other:
         return
     # Tables describe routing with every IOAPIC in use: no surprise beside better evidence.
     expected = all(belief.grade == "firmware" for belief in other) or best.this_unit
-    yield Judged(
-        Finding(
-            "pins-disagree",
-            "note" if expected else "warning",
-            function.bdf,
-            f"pin {best.ioapic}/{best.pin} is {best.grade}, and other evidence says "
-            + ", ".join(f"{belief.ioapic}/{belief.pin} ({belief.grade})" for belief in other[:4]),
-            tuple(_belief(belief) for belief in beliefs[:_NOTED_MAX]),
-            "nothing: measured on this unit" if best.this_unit and best.grade == "measured" else _WANTS_PROBE,
-            "Linux Documentation/PCI/boot-interrupts.rst: INTx arrives elsewhere while IOAPICs are masked",
-        )
+    tell = F1.note if expected else F1.warning
+    yield tell(
+        "pins-disagree",
+        function.bdf,
+        f"pin {best.ioapic}/{best.pin} is {best.grade}, and other evidence says "
+        + ", ".join(f"{belief.ioapic}/{belief.pin} ({belief.grade})" for belief in other[:4]),
+        "nothing: measured on this unit" if best.this_unit and best.grade == "measured" else _WANTS_PROBE,
+        *map(_belief, beliefs[:_NOTED_MAX]),
     )
 
 
-def _graded_lower(case: Case) -> Iterator[Judged]:
-    """Say once which ports' pins nobody has measured."""
-    doubted = [f.bdf for f in case.ethernet if f.bdf in case.pins and case.pins[f.bdf][0].grade != "measured"]
-    if not doubted:
-        return
-    grades = ", ".join(dict.fromkeys(case.pins[bdf][0].grade for bdf in doubted))
-    yield Judged(
-        Finding(
+def _graded_lower(inputs: Inputs) -> Iterator[Finding]:
+    """Say once which ports' pins nobody has measured; a wrong one shows late, as `Hung TX queue`."""
+    best = {f.bdf: inputs.pins[f.bdf][0] for f in inputs.ethernet if f.bdf in inputs.pins}
+    doubted = {bdf: belief for bdf, belief in best.items() if belief.grade != "measured"}
+    if doubted:
+        grades = ", ".join(dict.fromkeys(belief.grade for belief in doubted.values()))
+        yield F1.note(
             "pin-not-measured",
-            "note",
             None,
             f"pins of {named(tuple(doubted), 12)} are {grades}, not measured",
-            tuple(f"{bdf.short}: {_belief(case.pins[bdf][0])}" for bdf in doubted[:_NOTED_MAX]),
             _WANTS_PROBE,
-            "a wrong pin shows late: the link comes up, then `Hung TX queue`",
+            *(f"{bdf.short}: {_belief(belief)}" for bdf, belief in list(doubted.items())[:_NOTED_MAX]),
         )
-    )
 
 
-def _legacy_numbers(case: Case) -> Iterator[Judged]:
+def _legacy_numbers(inputs: Inputs) -> Iterator[Finding]:
     """Warn of the numbers that people copy from sysfs and lspci."""
     told: dict[Bdf, int] = {}
-    for function in case.ethernet:
+    for function in inputs.ethernet:
         number = function.irq if function.msi_active is not True else None
         number = function.interrupt_line if number is None else number
-        best = case.pins.get(function.bdf, (None,))[0]
+        best = inputs.pins.get(function.bdf, (None,))[0]
         if number is not None and number not in _NO_LINE and best is not None and number != best.pin:
             told[function.bdf] = number
-    if not told:
-        return
-    numbers = " and ".join(str(number) for number in dict.fromkeys(told.values()))
-    yield Judged(
-        Finding(
+    if told:
+        numbers = " and ".join(str(number) for number in dict.fromkeys(told.values()))
+        yield F1.note(
             "intx-line-is-no-pin",
-            "note",
             None,
             f"/sys irq and lspci say {numbers}: those are legacy numbers, not pins",
-            tuple(f"{bdf.short}: irq {number}" for bdf, number in list(told.items())[:_NOTED_MAX]),
             "write the pin of this table into the VM's configuration",
-            "seL4/camkes-vm-examples#90: with 10 and 11 no interrupt came, with 16 and 17 all did",
+            *(f"{bdf.short}: irq {number}" for bdf, number in list(told.items())[:_NOTED_MAX]),
         )
-    )
 
 
-def _routing_not_observed(case: Case) -> Iterator[Judged]:
-    unknown = [f.bdf for f in case.subjects if f.bdf not in case.pins and not has_no_intx(f)]
-    if not unknown:
+def _not_observed(inputs: Inputs) -> Iterator[Finding]:
+    unknown = [f.bdf for f in inputs.subjects if f.bdf not in inputs.pins and not has_no_intx(f)]
+    if not unknown or inputs.machine is None:
         return
-    acpi = case.machine.acpi
+    acpi = inputs.machine.acpi
     reasons = [
         f"{missing.what.rpartition('/')[2]}: {missing.why}"
-        for missing in case.machine.missing
+        for missing in inputs.machine.missing
         if missing.what == "routing" or missing.what.endswith(("tables/DSDT", "tables/APIC"))
     ]
     if acpi.prt is None and not reasons:
         reasons.append("_PRT: no ACPI tables in this capture")
     if acpi.madt is None and not any("APIC" in reason for reason in reasons):
         reasons.append("MADT: not in this capture")
-    blind = [bdf.short for bdf in unknown if not case.functions[bdf].observed("intx_pin")]
+    blind = [bdf.short for bdf in unknown if not inputs.functions[bdf].observed("intx_pin")]
     if blind:
         reasons.append(f"INTx pin not read: {', '.join(blind[:_NOTED_MAX])}")
-    yield Judged(
-        Finding(
-            "routing-not-observed",
-            "note",
-            None,
-            f"IOAPIC pins not observed: {named(tuple(unknown))}",
-            tuple(reasons[:_NOTED_MAX]),
-            "capture with `bringup probe-pci BOARD`, or as root: the ACPI tables tell it",
-            "a VM's interrupt needs (ioapic, source); there is no default (C1)",
-        )
+    yield F1.note(
+        "routing-not-observed",
+        None,
+        f"IOAPIC pins not observed: {named(tuple(unknown))}",
+        "capture with `bringup probe-pci BOARD`, or as root: the ACPI tables tell it",
+        *reasons[:_NOTED_MAX],
     )
+
+
+def _best(inputs: Inputs) -> Iterator[tuple[Function, PinCandidate]]:
+    """Yield the subjects of whose pin something is believed, with the best belief."""
+    for function in inputs.subjects:
+        beliefs = inputs.pins.get(function.bdf)
+        if beliefs and not has_no_intx(function):
+            yield function, beliefs[0]
 
 
 def _belief(belief: PinCandidate) -> str:
     return f"{belief.ioapic}/{belief.pin} {belief.grade}: {belief.source}"
+
+
+CHECKS = (
+    (C2, ioapic_recorded),
+    (C3, pin_exists),
+    (C4, owned_once),
+    (C4, raised_by_one),
+    (F1, source_is_the_pin),
+    (F1, pin_known),
+)

@@ -1,108 +1,160 @@
-"""I/O BARs: ports the VMM emulates, ranges that overlap or touch (constraints C28 to C31)."""
+"""I/O ports: C28 to C31. In `vm_ioports`, `end` is the first port that the VM does not get."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from itertools import pairwise
 
-from bringup.pci.assessment import Finding
+from bringup.base.finding import Finding, Rule
+from bringup.camkes.vms.model import Device, Ports, Vm
+from bringup.camkes.vms.vmm import PORTS, emulated_at
 from bringup.pci.bars import bars_under_sel4
-from bringup.pci.model import Bar, Bdf, Function
-from bringup.rules.case import Case, Judged, io_bars, place
+from bringup.pci.model import Bar, Bdf
+from bringup.rules.inputs import CAPTURE, Found, Inputs, io_bars, place
 
-PORTS = 0x10000
-# First and last port, and who answers there in the VMM: camkes-vm Init, emulated devices (C30).
-EMULATED: tuple[tuple[int, int, str], ...] = (
-    (0x20, 0x21, "interrupt controller"),
-    (0x40, 0x43, "timer"),
-    (0x70, 0x71, "clock"),
-    (0xA0, 0xA1, "interrupt controller"),
-    (0x3F8, 0x3FF, "serial port"),
-    (0x4D0, 0x4D1, "interrupt controller"),
-    (0xCF8, 0xCFF, "PCI config space"),
-    # FREE_IOPORT_START; 0x400 for each of net, block, console and vsock.
-    (0x9000, 0x9FFF, "virtio devices"),
+C28 = Rule(
+    "C28",
+    "each I/O BAR is inside one entry of vm_ioports, whose end is exclusive",
+    "camkes-vm Init/src/main.c: map_bars' error is taken as a count; capDL grants start..end-1",
+)
+C29 = Rule("C29", "no port is granted twice", "seL4 IOPortControl: Some ports in range already in use.")
+C30 = Rule(
+    "C30",
+    "no granted port is one that the VMM emulates",
+    "camkes-vm Init/src/main.c (serial, PIT, RTC, PCI, PIC); FREE_IOPORT_START 0x9000: the wrong one answers",
+)
+C31 = Rule(
+    "C31", "a range of ports begins before it ends, within 0x10000", "seL4 IOPortControl; x86 has 65536 ports"
 )
 
 
-def port_rules(case: Case) -> Iterator[Judged]:
-    """Yield what is wrong with the subjects' I/O BARs."""
-    for function in case.subjects:
+# C28
+
+
+def bars_covered(inputs: Inputs) -> Found:
+    """C28, by the capture's I/O BARs; without one by what an inclusive end and the profile give away."""
+    yield from _unassigned(inputs)
+    for vm, ports in _written(inputs):
+        if (fixed := exclusive_end(ports)) is not None:
+            yield _inclusive(vm, ports, fixed)
+    if inputs.machine is None:
+        yield from _by_profile(inputs)
+        return
+    for vm, device, function in inputs.captured():
+        if bars_under_sel4(function) is None:
+            yield C28.gap(f"{vm.name}: the I/O BARs of {device.at}", inputs.capture_with("its BARs"))
         for bar in io_bars(function):
-            if bar.base is None:
-                yield _unassigned(function, bar)
-            elif bar.base + (bar.size or 1) > PORTS:
-                yield _beyond(function, bar)
-        yield from _emulated(function)
-    yield from _neighbours(case)
+            if bar.base and bar.size is None:
+                yield C28.gap(
+                    f"{vm.name}: BAR {bar.index} of {device.at} has no size", inputs.capture_with("sizes")
+                )
+            elif bar.base and bar.size:
+                yield from _covered(vm, device, bar.index, bar.base, bar.size)
 
 
-def _unassigned(function: Function, bar: Bar) -> Judged:
-    return Judged(
-        Finding(
-            "bar-unassigned",
-            "warning",
-            function.bdf,
-            f"I/O BAR {bar.index} has no address: the guest will not see it",
-            (place(bar),),
-            "nothing for drivers that use memory BARs only (igb, i40e); else free I/O space in the firmware",
-            "PCI 3.0 6.2.5.1: 0 is no address (C28)",
-        )
+def _unassigned(inputs: Inputs) -> Iterator[Finding]:
+    for function in inputs.subjects:
+        for bar in io_bars(function):
+            if not bar.base:
+                yield C28.warning(
+                    "bar-unassigned",
+                    function.bdf,
+                    f"I/O BAR {bar.index} has no address: the guest will not see it",
+                    "nothing for drivers of memory BARs only (igb, i40e); else free I/O space in the setup",
+                    place(bar),
+                )
+
+
+def _covered(vm: Vm, device: Device, index: int, base: int, size: int) -> Iterator[Finding]:
+    if any(ports.start <= base and base + size <= ports.end for ports in vm.ports):
+        return
+    if any(ports.start == base and exclusive_end(ports) == base + size for ports in vm.ports):
+        return  # told as an inclusive end
+    near = next((ports for ports in vm.ports if ports.start < base + size and base < ports.end), None)
+    entry = f'{{"start":{base:#x}, "end":{base + size:#x}, "pci_device":0, "name":"{device.name}"}}'
+    have = f"vm_ioports has {near.start:#x} to {near.end:#x}" if near else "vm_ioports has no range for it"
+    yield C28.error(
+        "io-bar-cut" if near else "io-bar-uncovered",
+        (vm.name, near.place if near else device.place),
+        f"{device.at}: BAR {index} is I/O ports {base:#x} to {base + size - 1:#x}, and {have}: "
+        "the guest sees garbage BARs",
+        f"write {entry} in {vm.name}.vm_ioports",
+        f"BAR {index}: I/O {base:#x}, {size} ports",
     )
 
 
-def _beyond(function: Function, bar: Bar) -> Judged:
-    return Judged(
-        Finding(
-            "io-range-beyond",
-            "error",
-            function.bdf,
-            f"I/O BAR {bar.index} ends beyond port 0xffff",
-            (place(bar),),
-            "check the capture: x86 has 65536 ports",
-            "C31",
-        ),
-        "refuse",
-        f"I/O BAR {bar.index} lies where x86 has no ports",
+def _inclusive(vm: Vm, ports: Ports, fixed: int) -> Finding:
+    return C28.error(
+        "inclusive-end",
+        (vm.name, ports.place),
+        f'the ports "{ports.name}" of {vm.name} end at {ports.end:#x}, which looks like the last port: '
+        "`end` is the first port after it",
+        f'write "end":{fixed:#x}',
+        f"start {ports.start:#x}, end {ports.end:#x}: {ports.end - ports.start} ports",
     )
 
 
-def _emulated(function: Function) -> Iterator[Judged]:
-    bars = [bar for bar in io_bars(function) if bar.base is not None]
-    for low, high, who in EMULATED:
-        inside = [bar for bar in bars if _reaches(bar, low, high)]
-        if not inside:
+def exclusive_end(ports: Ports) -> int | None:
+    """Return the end that is meant where the last port is written instead, None where nothing says so.
+
+    An I/O BAR's size is a power of two from 4 on, and its base a multiple of it (PCI 3.0 6.2.5.1).
+    """
+    size = ports.end + 1 - ports.start
+    if size >= 4 and not size & (size - 1) and not ports.start % size:
+        return ports.end + 1
+    return None
+
+
+def _by_profile(inputs: Inputs) -> Found:
+    for vm, device in inputs.devices():
+        nic = inputs.nic_at(device.bdf)
+        bars = nic.bars.value if nic is not None and nic.bars is not None else ()
+        io = [bar for bar in bars if bar.kind == "io"]
+        if nic is None or not io or vm.ports:
             continue
-        numbers = ", ".join(str(bar.index) for bar in inside)
-        yield Judged(
-            Finding(
-                "io-range-emulated",
-                "error",
-                function.bdf,
-                f"I/O BAR {numbers} overlaps ports {low:#x} to {high:#x}: the VMM's {who}",
-                tuple(place(bar) for bar in inside),
-                "have the firmware place it elsewhere, or leave that emulated device out of the VM",
-                "camkes-vm Init, FREE_IOPORT_START and emulated devices: the wrong one answers (C30)",
-            ),
-            "change",
-            f"I/O BAR {numbers} must leave the VMM's own ports {low:#x} to {high:#x}",
+        yield C28.error(
+            "io-bar-uncovered",
+            (vm.name, device.place),
+            f"{device.at} has an I/O BAR of {io[0].size_bytes} ports, and {vm.name} has no vm_ioports: "
+            "the guest sees garbage BARs",
+            "add its range, read from a capture: bringup probe-pci",
+            f"profile: {nic.name}",
         )
+    if inputs.passes_devices:
+        yield C28.gap("whether vm_ioports covers the I/O BARs", CAPTURE)
 
 
-def _reaches(bar: Bar, low: int, high: int) -> bool:
-    first = bar.base or 0
-    return first <= high and low <= first + (bar.size or 1) - 1
+# C29
 
 
-def _neighbours(case: Case) -> Iterator[Judged]:
+def owned_once(inputs: Inputs) -> Found:
+    """C29: over the entries of all VMs, and over the BARs of the machine."""
+    widest: tuple[Ports, Vm] | None = None
+    entries = ((ports, vm) for vm in inputs.vms for ports in vm.ports)
+    for ports, vm in sorted(entries, key=lambda pair: (pair[0].start, pair[0].end)):
+        if widest is not None and ports.start < widest[0].end and ports.start < ports.end:
+            other, owner = widest
+            yield C29.error(
+                "ports-twice",
+                (vm.name, ports.place),
+                f'the ports "{ports.name}" of {vm.name} ({ports.start:#x} to {ports.end:#x}) overlap '
+                f'"{other.name}" of {owner.name} ({other.start:#x} to {other.end:#x})',
+                "each port belongs to one entry; ranges may touch",
+            )
+        if widest is None or ports.end > widest[0].end:
+            widest = (ports, vm)
+    yield from _neighbours(inputs)
+
+
+def _neighbours(inputs: Inputs) -> Iterator[Finding]:
     ranges: list[tuple[int, int, Bdf]] = sorted(
         (bar.base, bar.base + bar.size, function.bdf)
-        for function in case.machine.functions
-        for bar in bars_under_sel4(function) or ()
-        if bar.kind == "io" and bar.base is not None and bar.size
+        for function in inputs.functions.values()
+        for bar in io_bars(function)
+        if bar.base and bar.size
     )
     for (base, end, bdf), (base2, end2, other) in pairwise(ranges):
-        subjects = [each for each in (bdf, other) if each in case.subject_bdfs]
+        subjects = [each for each in (bdf, other) if each in inputs.subject_bdfs]
         if bdf == other or bdf.domain != other.domain or not subjects:
             continue
         evidence = (
@@ -112,32 +164,97 @@ def _neighbours(case: Case) -> Iterator[Judged]:
         if base2 < end:
             for each in subjects:
                 yield _overlap(each, other if each == bdf else bdf, evidence)
-        elif base2 == end and len(subjects) == 2:
-            yield Judged(
-                Finding(
-                    "io-range-adjacent",
-                    "note",
-                    bdf,
-                    # The same sentence for a card's functions, which commonly lie in a row.
-                    "its ports end where another function's begin",
-                    evidence,
-                    "write one past the last port as `end`, it is exclusive",
-                    "camkes-vm vm_ioports: `end` is exclusive, adjacent entries are fine (C28, C29)",
-                )
+        elif base2 == end and len(subjects) == 2 and not inputs.configured:
+            yield C29.note(
+                "io-range-adjacent",
+                bdf,
+                # The same sentence for a card's functions, which commonly lie in a row.
+                "its ports end where another function's begin",
+                "write one past the last port as `end`, it is exclusive",
+                *evidence,
             )
 
 
-def _overlap(bdf: Bdf, other: Bdf, evidence: tuple[str, ...]) -> Judged:
-    return Judged(
-        Finding(
-            "io-range-overlap",
-            "error",
-            bdf,
-            f"its ports overlap those of {other.short}",
-            evidence,
-            "check the capture: two functions cannot decode one port",
-            "seL4: IOPortControl: Some ports in range already in use (C29)",
-        ),
-        "change",
-        f"its ports must not overlap those of {other.short}",
+def _overlap(bdf: Bdf, other: Bdf, evidence: tuple[str, ...]) -> Finding:
+    return C29.error(
+        "io-range-overlap",
+        bdf,
+        f"its ports overlap those of {other.short}",
+        "check the capture: two functions cannot decode one port",
+        *evidence,
+        change=f"its ports must not overlap those of {other.short}",
     )
+
+
+# C30
+
+
+def not_emulated(inputs: Inputs) -> Found:
+    """C30."""
+    for function in inputs.subjects:
+        met: dict[tuple[int, int, str], list[Bar]] = {}
+        for bar in io_bars(function):
+            if bar.base and (own := emulated_at(bar.base, bar.base + (bar.size or 1))) is not None:
+                met.setdefault(own, []).append(bar)
+        for (start, end, what), bars in met.items():
+            numbers = ", ".join(str(bar.index) for bar in bars)
+            yield C30.error(
+                "io-range-emulated",
+                function.bdf,
+                f"I/O BAR {numbers} overlaps ports {start:#x} to {end - 1:#x}, where the VMM has {what}",
+                "have the firmware place it elsewhere, or leave that emulated device out of the VM",
+                *map(place, bars),
+                change=f"I/O BAR {numbers} must leave the VMM's own ports {start:#x} to {end - 1:#x}",
+            )
+    for vm, ports in _written(inputs):
+        if (own := emulated_at(ports.start, ports.end)) is not None:
+            start, end, what = own
+            yield C30.error(
+                "emulated-port",
+                (vm.name, ports.place),
+                f'the ports "{ports.name}" of {vm.name} ({ports.start:#x} to {ports.end:#x}) meet '
+                f"{start:#x} to {end - 1:#x}, where the VMM has {what}",
+                "a BAR there must be moved by the firmware; anything else is left out",
+            )
+
+
+# C31
+
+
+def range_valid(inputs: Inputs) -> Found:
+    """C31."""
+    for function in inputs.subjects:
+        for bar in io_bars(function):
+            if bar.base and bar.base + (bar.size or 1) > PORTS:
+                yield C31.error(
+                    "io-range-beyond",
+                    function.bdf,
+                    f"I/O BAR {bar.index} ends beyond port 0xffff",
+                    "check the capture: x86 has 65536 ports",
+                    place(bar),
+                    refuse=f"I/O BAR {bar.index} lies where x86 has no ports",
+                )
+    for vm, ports in _written(inputs):
+        if not 0 <= ports.start < ports.end <= PORTS:
+            yield C31.error(
+                "port-range",
+                (vm.name, ports.place),
+                f'the ports "{ports.name}" of {vm.name} run from {ports.start:#x} to {ports.end:#x}',
+                "start below end, end at most 0x10000 and one past the last port",
+            )
+
+
+def _written(inputs: Inputs) -> Iterator[tuple[Vm, Ports]]:
+    """Yield the entries that are not exactly a BAR of the VM's own devices: those are judged as BARs."""
+    for vm in inputs.vms:
+        functions = [function for device in vm.devices if (function := inputs.function(device)) is not None]
+        bars = {(bar.base, bar.end) for function in functions for bar in io_bars(function)}
+        yield from ((vm, ports) for ports in vm.ports if (ports.start, ports.end) not in bars)
+
+
+CHECKS = (
+    (C28, bars_covered),
+    (C29, owned_once),
+    (C30, not_emulated),
+    (C31, range_valid),
+)

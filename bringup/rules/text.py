@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from bringup.base.finding import Finding, Gap, Rule
+from bringup.base.finding import Finding, Rule
 from bringup.base.near import nearest
 from bringup.camkes.app.model import Place, Setting
 from bringup.camkes.vms.attributes import (
@@ -15,9 +15,7 @@ from bringup.camkes.vms.attributes import (
     find_attribute,
 )
 from bringup.camkes.vms.model import Vm, is_vm
-from bringup.rules.context import Context
-
-Found = Iterator[Finding | Gap]
+from bringup.rules.inputs import Found, Inputs
 
 C42 = Rule(
     "C42",
@@ -43,14 +41,14 @@ _CONSOLE = re.compile(r"(\d+)(?:[noe](?:[78]r?)?)?", re.ASCII)
 _BAUDS = frozenset((1200, 2400, 4800, 9600, 19200, 38400, 57600, 115200))
 
 
-def attributes_known(context: Context) -> Found:
+def attributes_known(inputs: Inputs) -> Found:
     """C42: of VMs, whose attributes are known; and instances that do not exist."""
-    application = context.application
+    application = inputs.written
     declared = {(attribute.component, attribute.name) for attribute in application.attributes}
     components = {instance.name: instance.component for instance in application.instances}
     names = [*components, *application.connections]
     strange: dict[str, list[Setting]] = {}
-    for setting in _applied(context):
+    for setting in _applied(inputs):
         if OLD_CONFIG_INSTANCE.fullmatch(setting.instance) or setting.instance in application.connections:
             continue  # F3 tells of the former; what connectors read is not known here
         component = components.get(setting.instance)
@@ -59,25 +57,25 @@ def attributes_known(context: Context) -> Found:
         elif (
             is_vm(setting.instance, component)
             and (component, setting.attribute) not in declared
-            and not _is_read(context, setting)
+            and not _is_read(inputs, setting)
         ):
-            yield _unknown_attribute(context, setting)
+            yield _unknown_attribute(inputs, setting)
     for instance, settings in strange.items():
-        yield from _unknown_instance(context, instance, settings, names)
+        yield from _unknown_instance(inputs, instance, settings, names)
 
 
-def _is_read(context: Context, setting: Setting) -> bool:
+def _is_read(inputs: Inputs, setting: Setting) -> bool:
     name = setting.attribute
     if find_attribute(name) is not None:
         return True
     # A dataport's size goes with its id (camkes-vm-examples optiplex9020).
     stem = name.removesuffix("_size")
-    return stem != name and context.application.get(setting.instance, f"{stem}_id") is not None
+    return stem != name and inputs.written.get(setting.instance, f"{stem}_id") is not None
 
 
-def _unknown_instance(context: Context, instance: str, settings: list[Setting], names: list[str]) -> Found:
+def _unknown_instance(inputs: Inputs, instance: str, settings: list[Setting], names: list[str]) -> Found:
     near = _near(instance, names)
-    complete = not context.application.missing_includes
+    complete = not inputs.written.missing_includes
     if not complete and near is None:
         # Most likely it is declared in a file that was not read, or by a macro of one.
         yield C42.gap(f"whether there is a {instance}", "the includes that were not read (-I)")
@@ -87,25 +85,24 @@ def _unknown_instance(context: Context, instance: str, settings: list[Setting], 
     more = f" and {len(others)} more of its settings" if others else ""
     yield tell(
         "unknown-instance",
-        first.place,
-        instance if is_vm(instance) else None,
+        (instance if is_vm(instance) else None, first.place),
         f"there is no {instance}: camkes passes {instance}.{first.attribute}{more} over",
-        _meant(context, instance, near),
+        _meant(inputs, instance, near),
         *(str(setting.place) for setting in others[:5]),
     )
 
 
-def _meant(context: Context, instance: str, near: str | None) -> str:
+def _meant(inputs: Inputs, instance: str, near: str | None) -> str:
     if near is not None:
         return f"perhaps {near} is meant"
     if not is_vm(instance):
         return "declare it in the composition"
-    there = [each.name for each in context.application.instances if is_vm(each.name, each.component)]
+    there = [each.name for each in inputs.written.instances if is_vm(each.name, each.component)]
     have = f"there are {', '.join(there[:8])}; " if there else ""
     return f"{have}a VM is declared in the composition (VM_PER_VM_COMP_DEF)"
 
 
-def _unknown_attribute(context: Context, setting: Setting) -> Finding:
+def _unknown_attribute(inputs: Inputs, setting: Setting) -> Finding:
     name = setting.attribute
     near = _near(name, _NAMES)
     pool = _POOL_LIKE.fullmatch(name)
@@ -113,11 +110,10 @@ def _unknown_attribute(context: Context, setting: Setting) -> Finding:
         near = f"simple_untyped{pool[1]}_pool"
     elif name in OLD_ATTRIBUTES and OLD_ATTRIBUTES[name] != name:
         near = OLD_ATTRIBUTES[name]
-    tell = C42.error if near or not context.application.missing_includes else C42.warning
+    tell = C42.error if near or not inputs.written.missing_includes else C42.warning
     return tell(
         "unknown-attribute",
-        setting.place,
-        setting.instance,
+        (setting.instance, setting.place),
         f"{setting.instance}.{name}: nobody reads an attribute of this name, and camkes passes it over",
         f"perhaps {near} is meant" if near else "leave it out, or declare it in the component",
     )
@@ -128,29 +124,28 @@ def _near(name: str, names: list[str]) -> str | None:
     return near if near != name else None
 
 
-def _applied(context: Context) -> Iterator[Setting]:
-    return (setting for setting in context.application.settings if setting.applied)
+def _applied(inputs: Inputs) -> Iterator[Setting]:
+    return (setting for setting in inputs.written.settings if setting.applied)
 
 
-def set_once(context: Context) -> Found:
+def set_once(inputs: Inputs) -> Found:
     """C43: in one assembly and across merged ones."""
     first: dict[tuple[str, str], Place] = {}
-    for setting in _applied(context):
+    for setting in _applied(inputs):
         before = first.setdefault(setting.key, setting.place)
         if before is not setting.place:
             yield C43.error(
                 "set-twice",
-                setting.place,
-                setting.instance if is_vm(setting.instance) else None,
+                (setting.instance if is_vm(setting.instance) else None, setting.place),
                 f"{setting.instance}.{setting.attribute} is set again; it is set at {before}",
                 "leave one of them out",
                 f"first {before}",
             )
 
 
-def msi_off(context: Context) -> Found:
+def msi_off(inputs: Inputs) -> Found:
     """C44."""
-    for vm in context.vms:
+    for vm in inputs.vms:
         if not vm.devices or ("kernel_cmdline" in vm.settings and "kernel_cmdline" not in vm.texts):
             continue
         words = vm.texts.get("kernel_cmdline", "").split()
@@ -158,42 +153,39 @@ def msi_off(context: Context) -> Found:
         if "nomsi" not in options:
             yield C44.warning(
                 "msi-on",
-                vm.place_of("kernel_cmdline"),
-                vm.name,
+                (vm.name, vm.place_of("kernel_cmdline")),
                 f"the command line of {vm.name} has no pci=nomsi, and its driver may wait for an MSI that "
                 "never comes",
                 "add pci=nomsi to kernel_cmdline (a guest built without CONFIG_PCI_MSI does not need it)",
             )
 
 
-def old_spelling(context: Context) -> Found:
+def old_spelling(inputs: Inputs) -> Found:
     """F3."""
-    for setting in _applied(context):
+    for setting in _applied(inputs):
         match = OLD_CONFIG_INSTANCE.fullmatch(setting.instance)
-        if match is None or any(i.name == setting.instance for i in context.application.instances):
+        if match is None or any(i.name == setting.instance for i in inputs.written.instances):
             continue
         today = OLD_ATTRIBUTES.get(setting.attribute, setting.attribute)
         yield F3.error(
             "old-spelling",
-            setting.place,
-            match[1],
+            (match[1], setting.place),
             f"{setting.instance}.{setting.attribute} is the spelling of before 2019; nobody reads it today",
             f"write {match[1]}.{today}; `bringup camkes migrate` does it, and adds ioapic",
         )
 
 
-def in_an_assembly(context: Context) -> Found:
+def in_an_assembly(inputs: Inputs) -> Found:
     """F4."""
     places: dict[str, list[Setting]] = {}
-    for setting in context.application.settings:
+    for setting in inputs.written.settings:
         if not setting.applied:
             places.setdefault(setting.place.file, []).append(setting)
     for settings in places.values():
         first = settings[0]
         yield F4.error(
             "not-applied",
-            first.place,
-            None,
+            (None, first.place),
             f"settings ({len(settings)}) stand in a configuration outside of any assembly: camkes reads them "
             "and applies none",
             "put it inside: assembly { composition {} configuration { … } }",
@@ -201,21 +193,20 @@ def in_an_assembly(context: Context) -> Found:
         )
 
 
-def console_sane(context: Context) -> Found:
+def console_sane(inputs: Inputs) -> Found:
     """F5."""
-    for vm in context.vms:
+    for vm in inputs.vms:
         for word in vm.texts.get("kernel_cmdline", "").split():
             if word.startswith("console=ttyS"):
                 problem = _console_problem(word.removeprefix("console="))
                 if problem is not None:
                     yield F5.warning(
                         "guest-console",
-                        vm.place_of("kernel_cmdline"),
-                        vm.name,
+                        (vm.name, vm.place_of("kernel_cmdline")),
                         f"the command line of {vm.name} has {word[:60]}: {problem}",
                         "write console=ttyS0,115200",
                     )
-    yield from _relocs(context.vms)
+    yield from _relocs(inputs.vms)
 
 
 def _console_problem(console: str) -> str | None:
@@ -237,8 +228,7 @@ def _relocs(vms: tuple[Vm, ...]) -> Found:
         if relocs and image and relocs != image:
             yield F5.warning(
                 "relocs-of-other",
-                vm.place_of("kernel_relocs"),
-                vm.name,
+                (vm.name, vm.place_of("kernel_relocs")),
                 f'{vm.name} starts "{image}" and relocates it by those of "{relocs}"',
                 "the same name for a 32-bit kernel, or an empty string for a 64-bit one",
             )

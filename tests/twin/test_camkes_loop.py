@@ -45,7 +45,7 @@ def test_a_nic_that_moved_is_found_out_before_power(cli: Cli) -> None:
     assert "0000:b7:00.0" in {f["bdf"] for f in again.json["functions"]}
 
     drifted = cli("camkes", "check", OVERLAY, "--capture", "e300", "--json")
-    moved = [f["message"] for f in drifted.json["findings"] if f["slug"] == "drift-moved"]
+    moved = [f["message"] for f in drifted.json["findings"] if f["code"] == "drift-moved"]
     assert drifted.code == 12 and moved == ["b5:00.0 was 8086:10d3, now at b7:00.0"]
     runs = set((cli.home / "state" / "runs").iterdir())
     refused = cli("boot", "e300", "--config", OVERLAY)

@@ -6,17 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
-
-@dataclass(frozen=True, slots=True)
-class Place:
-    """A place in a file: `line` and `column` from 1."""
-
-    file: str
-    line: int
-    column: int = 1
-
-    def __str__(self) -> str:
-        return f"{self.file}:{self.line}:{self.column}"
+from bringup.base.place import Place as Place
 
 
 @dataclass(frozen=True, slots=True)

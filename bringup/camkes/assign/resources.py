@@ -10,12 +10,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from bringup.base.errors import ProfileError
-from bringup.camkes.vms.vmm import EMULATED_PORTS, PAGE, WINDOW_END, WINDOW_START
+from bringup.camkes.vms.vmm import PAGE
+from bringup.pci.acpi.reserved import reserved_for
 from bringup.pci.bars import bars_under_sel4
-from bringup.pci.model import Bar, Dmar, Function
-
-LIMIT_4G = 1 << 32
-PORTS = 1 << 16
+from bringup.pci.model import Bar, Function, Machine
+from bringup.pci.topology.above import Topology
 
 _KINDS = {0x0200: "eth", 0x0106: "sata", 0x0101: "ide", 0x0107: "sas", 0x0108: "nvme", 0x0C03: "usb"}
 
@@ -50,42 +49,25 @@ class Frames:
 
 
 def ports_of(function: Function) -> tuple[Ports, ...]:
-    """Return the ports of a function's I/O BARs; raises ProfileError for what no VM can have."""
-    found = []
-    for bar, base, size in _placed(function, "io"):
-        ports = Ports(base, base + size, bar.index)
-        if ports.end > PORTS:
-            raise ProfileError(f"{function.bdf.short} BAR {bar.index}: ports {ports} end above 0xffff (C31)")
-        for start, end, what in EMULATED_PORTS:
-            if ports.start < end and start < ports.end:
-                raise ProfileError(
-                    f"{function.bdf.short} BAR {bar.index}: ports {ports} overlap {start:#x}-{end - 1:#x}, "
-                    f"where the VMM has {what} (C30)"
-                )
-        found.append(ports)
+    """Return the ports of a function's I/O BARs; raises ProfileError where they were not observed."""
+    found = [Ports(base, base + size, bar.index) for bar, base, size in _placed(function, "io")]
     return tuple(sorted(found, key=lambda ports: ports.start))
 
 
 def frames_of(function: Function) -> tuple[Frames, ...]:
     """Return the pages of a function's memory BARs, each once; the ROM is no BAR of the VMM's (C22).
 
-    Raises ProfileError for a BAR that the VMM cannot map (C20, C21, C23).
+    Raises ProfileError where the BARs were not observed, or lie on one page.
     """
     found: list[Frames] = []
     for bar, base, size in sorted(_placed(function, "mem"), key=lambda placed: placed[1]):
-        where = f"{function.bdf.short} BAR {bar.index}"
-        if size & (size - 1):
-            raise ProfileError(f"{where} has {size:#x} bytes, which is no power of two (C20)")
-        if base + size > LIMIT_4G:
-            raise ProfileError(
-                f"{where} at {base:#x} reaches above 4 GiB, and that kills the VMM (C21)",
-                hint="BIOS: switch Above 4G Decoding or SR-IOV off, capture again",
-            )
-        if base % PAGE:
-            raise ProfileError(f"{where} at {base:#x} does not begin on a page (C23)")
-        pages = Frames(base, -(-size // PAGE) * PAGE, (bar.index,))
+        start = base // PAGE * PAGE
+        pages = Frames(start, -(-(base + size - start) // PAGE) * PAGE, (bar.index,))
         if found and pages.paddr < found[-1].end:
-            raise ProfileError(f"{where} at {base:#x} overlaps BAR {found[-1].bars[0]} of the same function")
+            raise ProfileError(
+                f"{function.bdf.short} BAR {bar.index} at {base:#x} overlaps BAR {found[-1].bars[0]} of the "
+                "same function"
+            )
         found.append(pages)
     return tuple(sorted(found, key=lambda frames: frames.bars))
 
@@ -101,12 +83,7 @@ def _placed(function: Function, kind: str) -> Iterator[tuple[Bar, int, int]]:
         if bar.kind != kind:
             continue
         if not bar.base:
-            # The VMM passes over an I/O BAR of zero; drivers do without it. A memory BAR it needs.
-            if kind == "io":
-                continue
-            raise ProfileError(
-                f"{function.bdf.short} BAR {bar.index} has no address", hint="the firmware gave it none"
-            )
+            continue  # nothing to write; whether the VM can do without is judged by the rules (C21, C28)
         if not bar.size:
             raise ProfileError(
                 f"the size of {function.bdf.short} BAR {bar.index} was not observed",
@@ -115,23 +92,10 @@ def _placed(function: Function, kind: str) -> Iterator[tuple[Bar, int, int]]:
         yield bar, bar.base, bar.size
 
 
-def reserved_of(function: Function, dmar: Dmar | None) -> tuple[tuple[int, int], ...]:
-    """Return (address, bytes) of memory the firmware reserves for a function (RMRR, C35).
-
-    Raises ProfileError for a region that no guest can leave out (C36).
-    """
-    found = []
-    for rmrr in dmar.rmrrs if dmar else ():
-        if not any(scope.bdf == function.bdf for scope in rmrr.scopes):
-            continue
-        if rmrr.base < WINDOW_END and rmrr.limit >= WINDOW_START:
-            raise ProfileError(
-                f"the firmware reserves {rmrr.base:#x}-{rmrr.limit:#x} for {function.bdf.short} (RMRR), "
-                f"which lies in the guest's own {WINDOW_START:#x}-{WINDOW_END - 1:#x} (C36)",
-                hint="switch off in the BIOS what needs it (such as USB legacy support)",
-            )
-        found.append((rmrr.base, rmrr.limit + 1 - rmrr.base))
-    return tuple(found)
+def reserved_of(function: Function, machine: Machine) -> tuple[tuple[int, int], ...]:
+    """Return (address, bytes) of memory the firmware reserves for a function (RMRR, C35)."""
+    regions = reserved_for(function.bdf, machine.acpi.dmar, Topology.of(machine.functions))
+    return tuple((region.base, region.limit + 1 - region.base) for region in regions)
 
 
 def device_name(function: Function) -> str:

@@ -9,9 +9,11 @@ application has for a device stay, so that an update changes numbers only.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections import Counter
+from collections.abc import Collection, Mapping, Sequence
 
 from bringup.base.errors import ProfileError, UsageError
+from bringup.base.finding import Finding
 from bringup.base.near import did_you_mean
 from bringup.camkes.app.model import Application
 from bringup.camkes.assign.allocate import allot_domains, allot_guest_irqs, allot_names
@@ -19,18 +21,18 @@ from bringup.camkes.assign.in_use import Occupied, occupied, vms_of
 from bringup.camkes.assign.model import Grant, Passthrough
 from bringup.camkes.assign.request import Wanted, find_device
 from bringup.camkes.assign.resources import frames_of, ports_of, reserved_of
+from bringup.camkes.vms.model import Vm
+from bringup.camkes.vms.vmm import GUEST_SLOTS, PAGE
 from bringup.pci.assessment import Assessment, Passability
 from bringup.pci.model import Bdf, Function
 from bringup.profile.model import Profile
-
-_MAX_DEVICES = 31
 
 # fmt: off
 ACCEPTABLE = frozenset((
     "bar-above-4g", "bar-below-page", "bar-not-aligned", "bar-not-power-of-two", "bar-unassigned",
     "beyond-pci-table", "device-all-ones", "firmware-bar-differs", "io-range-beyond", "io-range-emulated",
     "io-range-overlap", "ioapic-not-recorded", "iommu-dropped", "iommu-off", "needs-change", "no-intx-pin",
-    "segment-not-zero", "sriov-enabled", "unknown", "vtx-off", "x2apic-on",
+    "rmrr-in-window", "segment-not-zero", "sriov-enabled", "unknown", "vtx-off", "x2apic-on",
 ))
 # fmt: on
 """Codes of what a device may need elsewhere (the errors of `probe-pci`), or of what is not known of it."""
@@ -62,7 +64,7 @@ def assign(
         _check_vm(each.vm, application.root, list(vms))
     given = [(each.vm, find_device(each.device, assessment.machine, profile)) for each in wanted]
     given.sort(key=lambda pair: (list(vms).index(pair[0]), pair[1].bdf))
-    _refuse_doubles(given)
+    _refuse_doubles(given, vms)
     others = occupied(application, {vm for vm, _ in given})
     cautions: list[str] = []
     grants: list[Grant] = []
@@ -92,7 +94,7 @@ def _check_vm(vm: str, root: str, names: Sequence[str]) -> None:
     )
 
 
-def _refuse_doubles(given: Sequence[tuple[str, Function]]) -> None:
+def _refuse_doubles(given: Sequence[tuple[str, Function]], vms: Mapping[str, Vm]) -> None:
     owner: dict[Bdf, str] = {}
     for vm, function in given:
         first = owner.setdefault(function.bdf, vm)
@@ -104,30 +106,34 @@ def _refuse_doubles(given: Sequence[tuple[str, Function]]) -> None:
     if len({function.bdf for _, function in given}) != len(given):
         twice = next(f.bdf.short for i, (_, f) in enumerate(given) if f.bdf in {g.bdf for _, g in given[:i]})
         raise UsageError(f"{twice} is assigned twice to the same VM", hint="once is enough")
-    for vm in owner.values():
-        if list(owner.values()).count(vm) > _MAX_DEVICES:
-            raise ProfileError(f"{vm} gets more than {_MAX_DEVICES} devices, and its bus has no more (C15)")
+    for vm, count in Counter(owner.values()).items():
+        if (taken := vms[vm].slots(count)) > GUEST_SLOTS:
+            raise ProfileError(
+                f"{vm} would have {taken} devices on its bus, and {GUEST_SLOTS} fit (C15)",
+                hint=f"take {taken - GUEST_SLOTS} away",
+            )
 
 
 def _grant(
     vm: str, function: Function, assessment: Assessment, accept: Collection[str], cautions: list[str]
 ) -> Grant:
     bdf = function.bdf
-    if bdf.domain:
+    passability = assessment.passability.get(bdf, Passability("unknown", reasons=("it was not assessed",)))
+    if passability.word == "not-passable":
+        reasons = _with_rules(passability.reasons, _errors(bdf, assessment))
         raise ProfileError(
-            f"{bdf.short} is in PCI segment {bdf.domain:x}, and the VMM sees segment 0 only (C15)"
+            f"{bdf.short} cannot be given to a VM: {reasons}",
+            hint=f"bringup probe-pci explains it; {_passable(assessment)}",
         )
+    ports, frames = ports_of(function), frames_of(function)
     pins = assessment.pins.get(bdf, ())
-    word = assessment.passability.get(bdf)
-    accepted: tuple[str, ...] = ()
-    if pins or (word is not None and word.word == "not-passable"):
-        accepted = _refuse_unpassable(function, assessment, accept)
-        cautions += [f"{bdf.short}: {change}" for change in accepted]
     if not pins:
         raise ProfileError(
             f"at which IOAPIC pin {bdf.short} interrupts is not known, and without it the VM gets none",
             hint="measure it: bringup probe-pci BOARD --firmware-probe",
         )
+    accepted = _accepted(bdf, passability, assessment, accept)
+    cautions += [f"{bdf.short}: {change}" for change in accepted]
     return Grant(
         vm=vm,
         function=function,
@@ -135,43 +141,46 @@ def _grant(
         irq="",
         pin=pins[0],
         dest=-1,
-        ports=ports_of(function),
-        frames=frames_of(function),
-        reserved=reserved_of(function, assessment.machine.acpi.dmar),
+        ports=ports,
+        frames=frames,
+        reserved=reserved_of(function, assessment.machine),
         accepted=accepted,
     )
 
 
-def _refuse_unpassable(
-    function: Function, assessment: Assessment, accept: Collection[str]
+def _accepted(
+    bdf: Bdf, passability: Passability, assessment: Assessment, accept: Collection[str]
 ) -> tuple[str, ...]:
-    """Return the changes that were accepted; raises ProfileError for what was not, or cannot be."""
-    bdf = function.bdf
-    passability = assessment.passability.get(bdf, Passability("unknown", reasons=("it was not assessed",)))
+    """Return the changes that were accepted; raises ProfileError for what was not."""
     if passability.word == "passable":
         return ()
-    if passability.word == "not-passable":
-        raise ProfileError(
-            f"{bdf.short} cannot be given to a VM: {'; '.join(passability.reasons)}",
-            hint=f"bringup probe-pci explains it; {_passable(assessment)}",
-        )
-    needed = _codes(bdf, assessment) if passability.word == "needs-change" else ("unknown",)
-    texts = passability.changes if passability.word == "needs-change" else passability.reasons
-    if missing := [code for code in needed if code not in accept]:
-        change = passability.word == "needs-change"
+    change = passability.word == "needs-change"
+    errors = _errors(bdf, assessment) if change else ()
+    needed = tuple(dict.fromkeys(found.code for found in errors)) if change else ("unknown",)
+    texts = passability.changes if change else passability.reasons
+    if missing := [code for code in needed or ("needs-change",) if code not in accept]:
         what, when = ("needs a change", "once that is done") if change else ("may not work", "all the same")
         raise ProfileError(
-            f"{bdf.short} {what}: {'; '.join(texts)}",
+            f"{bdf.short} {what}: {_with_rules(texts, errors)}",
             hint=f"{when}: " + " ".join(f"--accept {code}" for code in missing),
         )
     return texts
 
 
-def _codes(bdf: Bdf, assessment: Assessment) -> tuple[str, ...]:
-    """Return what has to be accepted: errors of function and machine, or one word where none is told."""
-    found = [f.code for f in assessment.findings if f.bdf in (bdf, None) and f.severity == "error"]
-    # That the machine is not quite the profile's board asks for no change and stops no device.
-    return tuple(code for code in dict.fromkeys(found) if code in ACCEPTABLE) or ("needs-change",)
+def _errors(bdf: Bdf, assessment: Assessment) -> tuple[Finding, ...]:
+    """Return the errors of function and machine that somebody can take on.
+
+    That the machine is not quite the profile's board asks for no change and stops no device.
+    """
+    found = (f for f in assessment.findings if f.bdf in (bdf, None) and f.severity == "error")
+    return tuple(f for f in found if f.code in ACCEPTABLE)
+
+
+def _with_rules(texts: Sequence[str], errors: Sequence[Finding]) -> str:
+    """Return what is wrong in one sentence, with the constraints it is from."""
+    said = "; ".join(texts)
+    rules = [rule for rule in dict.fromkeys(found.rule for found in errors) if f"({rule})" not in said]
+    return f"{said} ({', '.join(rules)})" if rules else said
 
 
 def _passable(assessment: Assessment) -> str:
@@ -201,7 +210,7 @@ def _refuse_clash(grant: Grant, others: Occupied) -> None:
                 raise ProfileError(f"ports {ports} of {bdf} overlap {start:#x}-{end:#x} of {holder} (C29)")
     for frames in grant.frames:
         for start, end, holder in others.frames:
-            if frames.paddr < end and start < frames.end:
+            if frames.paddr < end + -end % PAGE and start < frames.end:
                 raise ProfileError(f"memory {frames} of {bdf} overlaps {start:#x}-{end:#x} of {holder} (C24)")
 
 

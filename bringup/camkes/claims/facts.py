@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 from bringup.base.errors import ProfileError
@@ -65,7 +65,10 @@ class Claim:
 
 @dataclass(frozen=True, slots=True)
 class Claims:
-    """What a file was made for; None: it does not say. `file` is how people call it."""
+    """What a file was made for; None: it does not say. `file` is how people call it.
+
+    `accepted` are the codes of findings that whoever made it took on knowingly.
+    """
 
     file: str
     devices: tuple[Claim, ...]
@@ -73,6 +76,7 @@ class Claims:
     profile: str | None = None
     capture: str | None = None
     sha256: str | None = None
+    accepted: tuple[str, ...] = ()
     generated: bool = True
 
 
@@ -84,17 +88,19 @@ class Origin:
     sha256: str
     board: str | None = None
     profile: str | None = None
-    taken: Mapping[str, str] = field(default_factory=dict)
+    accepted: tuple[str, ...] = ()
 
 
 def fact_lines(origin: Origin, passthrough: Passthrough) -> Iterator[str]:
     """Yield the comment lines that `read_claims` reads back; keys in a fixed order."""
-    head = {
+    head: dict[str, Any] = {
         "schema": SCHEMA,
         "board": origin.board,
         "profile": origin.profile,
         "capture": {"name": origin.capture, "sha256": origin.sha256},
     }
+    if origin.accepted:
+        head["accepted"] = list(origin.accepted)
     yield MARK + _compact(head)
     for grant in passthrough.grants:
         function = grant.function
@@ -148,6 +154,7 @@ def read_claims(head: bytes, file: str) -> Claims | None:
             profile=_text(body, "profile"),
             capture=_text(capture, "name"),
             sha256=_text(capture, "sha256"),
+            accepted=tuple(str(code)[:64] for code in body.get("accepted") or ())[:64],
         )
     except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
         raise ProfileError(

@@ -14,6 +14,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from bringup.base.errors import ProfileError, UsageError
+from bringup.base.size import mib_text
 from bringup.camkes.vms.vmm import CNODE_BITS_DEFAULT, MIB, PAGE, SLOT_BYTES, WINDOW_END, WINDOW_START
 
 WINDOW = WINDOW_END - WINDOW_START
@@ -107,8 +108,8 @@ def plan_memory(
     window = guest_ram_mib * MIB + sum(max(bar, PAGE) for bar in bars)
     if window > WINDOW:
         raise ProfileError(
-            f"{guest_ram_mib} MiB of RAM and {_mib(window - guest_ram_mib * MIB)} of BARs are "
-            f"{_mib(window - WINDOW)} more than the {WINDOW // MIB} MiB a VM has for both (C25)",
+            f"{guest_ram_mib} MiB of RAM and {mib_text(window - guest_ram_mib * MIB)} of BARs are "
+            f"{mib_text(window - WINDOW)} more than the {WINDOW // MIB} MiB a VM has for both (C25)",
             hint=f"give the guest {(WINDOW - sum(max(bar, PAGE) for bar in bars)) // MIB} MiB or less",
         )
     iospaces = (1 if bars else 0) if devices is None else devices
@@ -117,9 +118,9 @@ def plan_memory(
         plan = _plan(guest_ram_mib, vms, board_ram, bars, iospaces, reserved, _RATIO_LEAST)
     if plan.free is not None and plan.free < 0:
         raise ProfileError(
-            f"{vms} VM{'s' if vms > 1 else ''} of {guest_ram_mib} MiB take {_mib(plan.total)}, "
-            f"{_mib(-plan.free)} more than the board's {_mib(board_ram or 0)} (C40)",
-            hint="; ".join(f"{line.what} {_mib(line.bytes)}" for line in plan.lines),
+            f"{vms} VM{'s' if vms > 1 else ''} of {guest_ram_mib} MiB take {mib_text(plan.total)}, "
+            f"{mib_text(-plan.free)} more than the board's {mib_text(board_ram or 0)} (C40)",
+            hint="; ".join(f"{line.what} {mib_text(line.bytes)}" for line in plan.lines),
         )
     return plan
 
@@ -157,11 +158,11 @@ def _plan(
     lines = (
         Line(
             "untyped pools",
-            f"{each}{_mib(pool_bytes)}",
+            f"{each}{mib_text(pool_bytes)}",
             vms * pool_bytes,
         ),
         Line("CNodes", f"{each}2^{bits} slots of {SLOT_BYTES} bytes", vms * SLOT_BYTES << bits),
-        Line("heaps", f"{each}{_mib(heap)}", vms * heap),
+        Line("heaps", f"{each}{mib_text(heap)}", vms * heap),
         Line("the rest", "kernel, images, native components (estimate)", reserved),
     )
     window = ram * MIB + sum(max(bar, PAGE) for bar in bars)
@@ -187,7 +188,3 @@ def _pools(ram_mib: int, ratio: tuple[int, int]) -> tuple[tuple[int, int], ...]:
 
 def _heap(ram_mib: int) -> int:
     return max(-(-ram_mib * _HEAP_PER_MIB // _STEP) * _STEP, _STEP)
-
-
-def _mib(count: int) -> str:
-    return f"{count // MIB} MiB" if count % MIB == 0 else f"{count / MIB:.1f} MiB"

@@ -127,6 +127,10 @@ class Vm:
         """How many devices the VMM itself puts on the guest's PCI bus, as far as the settings tell."""
         return len(self.handlers) + ("serial_layout" in self.settings) + ("socket_layout" in self.settings)
 
+    def slots(self, passed: int) -> int:
+        """Return how many slots of the guest's PCI bus so many passed-through devices leave taken (C15)."""
+        return 1 + passed + self.virtual_devices
+
 
 def is_vm(instance: str, component: str | None = None) -> bool:
     """Whether an instance is a VM, by its name (`vm0`) or its component (`Init0`)."""

@@ -209,8 +209,7 @@ class _Reader:
             self.found.append(
                 SHAPE.warning(
                     "unknown-key",
-                    place,
-                    self.name,
+                    (self.name, place),
                     f'{self.name}.{what}: nothing reads the key "{key}"',
                     "leave it out",
                 )
@@ -337,7 +336,7 @@ class _Reader:
     # What is told.
 
     def _wrong(self, slug: str, place: Place, message: str, fix: str) -> None:
-        self.found.append(SHAPE.error(slug, place, self.name, message, fix))
+        self.found.append(SHAPE.error(slug, (self.name, place), message, fix))
 
     def _computed(self, what: str, value: Unevaluated) -> None:
         self.unread.add(re.split("[: ]", what, maxsplit=1)[0])

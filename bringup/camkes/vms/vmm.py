@@ -17,6 +17,9 @@ MIB = 1 << 20
 WINDOW_START, WINDOW_END = 0x1000_3000, 0xA000_0000
 """Guest-physical addresses that hold guest RAM and BARs (seL4_projects_libs guest memory; C25, C36)."""
 
+PORTS = 0x10000
+"""How many I/O ports x86 has (C31)."""
+
 EMULATED_PORTS = (
     (0x20, 0x22, "the first PIC"),
     (0x40, 0x44, "the PIT"),
@@ -25,8 +28,25 @@ EMULATED_PORTS = (
     (0x3F8, 0x400, "ttyS0"),
     (0x4D0, 0x4D2, "the PIC's trigger registers"),
     (0xCF8, 0xD00, "PCI configuration"),
+    # FREE_IOPORT_START, and 0x400 for each of net, block, console and vsock, of which any VM may get some.
+    (0x9000, 0xA000, "its virtio devices"),
 )
 """First port, first after it, and what the VMM has there (camkes-vm Init/src/main.c; C30)."""
+
+
+def emulated_at(start: int, end: int) -> tuple[int, int, str] | None:
+    """Return the VMM's own ports that `start` to before `end` meets: first, first after, what is there."""
+    return next((own for own in EMULATED_PORTS if start < own[1] and own[0] < end), None)
+
+
+PCI_MAX_DEVICES = 128
+"""Functions that the PCI table of stock libraries holds (util_libs libpci; util_libs#201 has 256; C14)."""
+
+BAR_LIMIT = 4 * GIB
+"""The first address at which no BAR may lie: libpci's base_addr has 32 bits (C21)."""
+
+GUEST_SLOTS = 31
+"""Devices on a guest's PCI bus (seL4_projects_libs vmm_pci: one bus of 32 slots; C15)."""
 
 CNODE_BITS_DEFAULT = 21  # camkes-vm components/VM/configurations/vm.h
 SLOT_BYTES = 32  # seL4 x86_64: seL4_SlotBits 5

@@ -12,13 +12,13 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from bringup.base.errors import ProfileError, UsageError
+from bringup.base.size import rough_size
 from bringup.camkes.app.model import Application, Value
 from bringup.camkes.assign.model import Grant, Passthrough, Planned
 from bringup.camkes.claims.facts import Origin, fact_lines
 from bringup.camkes.vms.literals import same, shown_list, value_text
 from bringup.camkes.write.keep_choices import fit
 from bringup.pci.assessment import PinCandidate
-from bringup.report.run import size as size_text
 
 # As camkes-vm-examples writes them: 0x0f, 0x2000000.
 _HEX_WIDTH = {"iospace_domain": 4, "heap_size": 3}
@@ -142,5 +142,5 @@ def _device_lines(device: Mapping[str | int, Value], passthrough: Passthrough, v
     lines[0] += ","
     for frames, text in zip(grant.frames, shown_list(device["memory"]), strict=True):
         bars = ", ".join(map(str, frames.bars))
-        lines.append(f"         {text},  // BAR {bars}, {size_text(frames.size)}")
+        lines.append(f"         {text},  // BAR {bars}, {rough_size(frames.size)}")
     return [*lines, "     ]},"]

@@ -24,9 +24,6 @@ if TYPE_CHECKING:
     from bringup.pci.model import Machine
     from bringup.profile.model import Profile
 
-# What probe-pci calls a function past the end of the VMM's table; the build alone would tell (C14).
-_BEYOND = "beyond-pci-table"
-
 F = TypeVar("F", bound=Callable[..., Any])
 
 
@@ -102,14 +99,13 @@ class Assigned:
         """Check an application against the same facts; what was accepted, and no build denies, only warns."""
         from bringup.rules.check import check
 
-        report = check(application, assessment=self.assessment, build=self.build, profile=self.profile)
-        if self.build is not None or _BEYOND not in self.accepted:
-            return report
-        findings = [
-            replace(each, severity="warning") if each.slug == "beyond-table" else each
-            for each in report.findings
-        ]
-        return report.of(report.root, [*findings, *report.gaps], report.rules)
+        return check(
+            application,
+            assessment=self.assessment,
+            build=self.build,
+            profile=self.profile,
+            accepted=self.accepted,
+        )
 
 
 def assigned(
@@ -144,14 +140,19 @@ def assigned(
         raise UsageError("no capture is named", hint="--capture FILE, or --capture BOARD for its latest")
     passthrough = assign(assessment, wanted, application, profile=profile, accept=options["accept"])
     sizing = _sizing(passthrough, application, options["guest_ram"], pools=options["pools"])
-    origin = _origin(context, options["captures"], assessment.machine, profile)
+    accepted = tuple(options["accept"])
+    origin = _origin(context, options["captures"], assessment.machine, profile, accepted)
     passthrough = replace(passthrough, sizing=sizing)
-    return Assigned(
-        application, assessment, profile, build, passthrough, origin, read, tuple(options["accept"])
-    )
+    return Assigned(application, assessment, profile, build, passthrough, origin, read, accepted)
 
 
-def _origin(context: Context, captures: tuple[str, ...], machine: Machine, profile: Profile | None) -> Origin:
+def _origin(
+    context: Context,
+    captures: tuple[str, ...],
+    machine: Machine,
+    profile: Profile | None,
+    accepted: tuple[str, ...],
+) -> Origin:
     from hashlib import sha256
 
     from bringup.camkes.claims.facts import Origin
@@ -160,7 +161,7 @@ def _origin(context: Context, captures: tuple[str, ...], machine: Machine, profi
     digest = hashes[0] if len(hashes) == 1 else sha256("\n".join(hashes).encode()).hexdigest()
     names = " + ".join(dict.fromkeys(source.name for source in machine.sources))
     boards = [text for text in captures if "/" not in text and text in context.lab().boards]
-    return Origin(names, digest, boards[0] if boards else None, profile.name if profile else None)
+    return Origin(names, digest, boards[0] if boards else None, profile.name if profile else None, accepted)
 
 
 def _sizing(
@@ -214,17 +215,6 @@ def _row(grant: Grant) -> tuple[str, ...]:
     )
 
 
-def finding_lines(report: Report) -> Iterator[str]:
-    """Yield errors with their fix, and warnings."""
-    for finding in report.findings:
-        if finding.severity == "note":
-            continue
-        at = f"{finding.place}: " if finding.place else ""
-        yield f"  {finding.severity} {finding.code}  {at}{finding.message}"
-        if finding.severity == "error" and finding.fix:
-            yield f"    do {finding.fix}"
-
-
 def grants_json(passthrough: Passthrough) -> list[dict[str, Any]]:
     """Return the grants as plain JSON values; addresses are hexadecimal texts, as in `probe-pci --json`."""
     return [
@@ -241,20 +231,4 @@ def grants_json(passthrough: Passthrough) -> list[dict[str, Any]]:
             "iospace_domain": passthrough.domains[grant.vm],
         }
         for grant in passthrough.grants
-    ]
-
-
-def findings_json(report: Report) -> list[dict[str, Any]]:
-    """Return the findings of a check as plain JSON values."""
-    return [
-        {
-            "code": f.code,
-            "slug": f.slug,
-            "severity": f.severity,
-            "place": f.place and str(f.place),
-            "vm": f.vm,
-            "message": f.message,
-            "fix": f.fix,
-        }
-        for f in report.findings
     ]

@@ -67,17 +67,14 @@ def command(
     """
     from bringup.boot.drift import claims_in
     from bringup.camkes.app.load import load_application
-    from bringup.report.camkes import count_line, folded, report_json, report_lines
+    from bringup.report.findings import configuration_lines, count_line, folded, report_json
     from bringup.rules.check import check
 
     context = Context.of(ctx)
     loaded = load_application(application, include=include, define=define, allow_missing=allow_missing)
     assessment, profile, build = read_facts(context, captures, profile_name, build_dir)
-    report = check(loaded, assessment=assessment, build=build, profile=profile)
-    if assessment is not None and (claims := claims_in(application)) is not None:
-        from bringup.rules.claims import with_made_for
-
-        report = with_made_for(report, claims, assessment)
+    claims = claims_in(application)
+    report = check(loaded, assessment=assessment, build=build, profile=profile, claims=claims)
     failed = not report.clean or (strict and report.count("warning") > 0)
     exit_code = ProfileError.exit_code if failed else 0
     if as_json:
@@ -94,5 +91,5 @@ def command(
     if loaded.missing_includes:
         unread = ", ".join(loaded.missing_includes)
         answer(f"not read: {unread} (what is checked is a part of the application)")
-    answer(*folded(report_lines(report, verbose=verbose), fold_width()))
+    answer(*folded(configuration_lines(report, verbose=verbose), fold_width()))
     return exit_code

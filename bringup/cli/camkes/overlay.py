@@ -12,12 +12,11 @@ import click
 
 from bringup import __version__
 from bringup.base.errors import ProfileError, UsageError
+from bringup.base.finding import finding_json
 from bringup.cli.camkes.assign import (
     Assigned,
     assign_options,
     assigned,
-    finding_lines,
-    findings_json,
     grant_lines,
     grants_json,
 )
@@ -62,9 +61,12 @@ def command(
             write_whole(output, data)
     exit_code = 0 if report.clean else ProfileError.exit_code
     if as_json:
-        body: dict[str, Any] = {"schema": 1, "exit_code": exit_code, "file": output and str(output)}
+        body: dict[str, Any] = {"schema": 2, "exit_code": exit_code, "file": output and str(output)}
         body |= {"changed": not current, "devices": grants_json(given.passthrough)}
-        body |= {"cautions": list(given.passthrough.cautions), "findings": findings_json(report)}
+        body |= {
+            "cautions": list(given.passthrough.cautions),
+            "findings": [*map(finding_json, report.findings)],
+        }
         emit_json({**body, "text": text})
         return exit_code
     if output is None:
@@ -122,7 +124,7 @@ def _folder_for(output: Path) -> Iterator[None]:
 
 
 def _tell(given: Assigned, application: Path, output: Path | None, report: Report, current: bool) -> None:
-    from bringup.report.camkes import count_line, folded
+    from bringup.report.findings import count_line, folded, short_lines
 
     # Where the generated text itself is the answer, the words are beside it.
     tell = say if output is None else answer
@@ -131,7 +133,7 @@ def _tell(given: Assigned, application: Path, output: Path | None, report: Repor
         tell(f"{'unchanged' if current else 'wrote'} {output} ({count_line(report)})")
     else:
         tell(count_line(report))
-    tell(*folded(finding_lines(report), fold_width(), 6))
+    tell(*folded(short_lines(report), fold_width(), 6))
     if output is not None and report.clean:
         folder = output.resolve().parent
         # A folder per platform below the application's, as in camkes-vm-examples#90.

@@ -68,7 +68,7 @@ def command(
       bringup camkes plan-memory --guest-ram 256 --capture e300
     """
     from bringup.camkes.vms.memory import RESERVED, plan_memory
-    from bringup.report.camkes import plan_json, plan_lines
+    from bringup.report.memory_plan import plan_json, plan_lines
 
     for name, value in (("--board-ram", board_ram), ("--reserve", reserve)):
         if value is not None and not 0 <= value <= 1 << 24:

@@ -9,11 +9,10 @@ from typing import Any
 import click
 
 from bringup.base.errors import ProfileError, UsageError
+from bringup.base.finding import finding_json
 from bringup.cli.camkes.assign import (
     assign_options,
     assigned,
-    finding_lines,
-    findings_json,
     grant_lines,
     grants_json,
 )
@@ -54,7 +53,7 @@ def command(
     from bringup.camkes.write.save import read_file, replace_kept
     from bringup.camkes.write.update import prove, update_changes
     from bringup.profile.toml_lines import shown_path
-    from bringup.report.camkes import count_line, folded
+    from bringup.report.findings import count_line, folded, short_lines
 
     if output is not None and (diff or check):
         raise UsageError("-o writes, and --diff and --check do not", hint="give one of them")
@@ -78,9 +77,9 @@ def command(
     shown = unified(data, new, application) if diff else ""
     exit_code = (1 if stale else 0) if check else (0 if report.clean else ProfileError.exit_code)
     if as_json:
-        body: dict[str, Any] = {"schema": 1, "exit_code": exit_code, "file": str(target), "stale": stale}
+        body: dict[str, Any] = {"schema": 2, "exit_code": exit_code, "file": str(target), "stale": stale}
         body |= {"backup": backup and str(backup), "diff": shown or unified(data, new, application)}
-        body |= {"devices": grants_json(given.passthrough), "findings": findings_json(report)}
+        body |= {"devices": grants_json(given.passthrough), "findings": [*map(finding_json, report.findings)]}
         emit_json({**body, "cautions": list(given.passthrough.cautions)})
         return exit_code
     if diff:
@@ -89,7 +88,7 @@ def command(
     tell = say if diff else answer
     tell(*folded(grant_lines(given.passthrough), fold_width(), 10))
     tell(f"{_outcome(target, stale, diff or check, backup)} ({count_line(report)})")
-    tell(*folded(finding_lines(report), fold_width(), 6))
+    tell(*folded(short_lines(report), fold_width(), 6))
     return exit_code
 
 

@@ -11,7 +11,8 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import fields
 from typing import Any
 
-from bringup.pci.assessment import Assessment, Finding, PinCandidate
+from bringup.base.finding import SEVERITIES, Finding, finding_json
+from bringup.pci.assessment import Assessment, PinCandidate
 from bringup.pci.export.parts import address, bar_json, capability_json
 from bringup.pci.model import (
     Acpi,
@@ -28,7 +29,6 @@ from bringup.pci.model import (
 from bringup.pci.topology.buses import Buses
 
 SCHEMA = 1
-_SEVERITIES = ("error", "warning", "note")
 
 
 def to_json(assessment: Assessment) -> dict[str, Any]:
@@ -57,26 +57,13 @@ def sorted_findings(findings: Iterable[Finding]) -> list[Finding]:
     return sorted(
         findings,
         key=lambda f: (
-            _SEVERITIES.index(f.severity),
+            SEVERITIES.index(f.severity),
             f.bdf is not None,
             f.bdf or nowhere,
             f.code,
             f.message,
         ),
     )
-
-
-def finding_json(finding: Finding) -> dict[str, Any]:
-    """Return one finding; `bdf` null: true of the whole machine."""
-    return {
-        "code": finding.code,
-        "severity": finding.severity,
-        "bdf": None if finding.bdf is None else str(finding.bdf),
-        "message": finding.message,
-        "evidence": list(finding.evidence),
-        "fix": finding.fix,
-        "source": finding.source,
-    }
 
 
 def _hex(digits: int) -> Callable[[int], str]:

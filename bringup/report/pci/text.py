@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from bringup.pci.assessment import Assessment, PinCandidate
 from bringup.pci.model import Function, Machine, SourceInfo
-from bringup.report.pci.findings import finding_lines
+from bringup.report.findings import machine_lines
 from bringup.report.pci.words import (
     bars_texts,
     bdf_list,
@@ -68,7 +68,7 @@ def report_lines(assessment: Assessment, view: View) -> Iterator[str]:
         yield from _table([_Row.of(function, assessment, view) for function in shown], view)
     else:
         yield from textwrap.wrap(_none_shown(machine), view.width, break_on_hyphens=False)
-    yield from finding_lines(assessment, frozenset(f.bdf for f in shown), view.width, verbose=view.verbose)
+    yield from machine_lines(assessment, frozenset(f.bdf for f in shown), view.width, verbose=view.verbose)
     yield from _unseen(machine, view)
     hidden = len(machine.functions) - len(shown)
     if hidden:

@@ -10,6 +10,7 @@ import unicodedata
 from collections.abc import Iterable, Sequence
 from itertools import groupby
 
+from bringup.base.size import bar_size
 from bringup.pci.assessment import Passability, PinCandidate
 from bringup.pci.model import Bar, Bdf, Bridge, Function
 from bringup.report.style import Tint
@@ -86,19 +87,11 @@ def ids(function: Function) -> str:
     return f"{vendor}:{device}"
 
 
-def amount(size: int) -> str:
-    """Return a size as people write BARs: `32`, `16K`, `1M`, `8G`; exact."""
-    for shift, letter in ((40, "T"), (30, "G"), (20, "M"), (10, "K")):
-        if size >= 1 << shift and size % (1 << shift) == 0:
-            return f"{size >> shift}{letter}"
-    return str(size)
-
-
 def bar_text(bar: Bar) -> str:
     """Return `0 c5b00000 1M` or `2 io 7060 32`: slot, address in hex, bytes."""
     kind = "io " if bar.kind == "io" else ""
     base = "no address" if bar.base is None else f"{bar.base:x}"
-    size = "" if bar.size is None else f" {amount(bar.size)}"
+    size = "" if bar.size is None else f" {bar_size(bar.size)}"
     return f"{bar.index} {kind}{base}{size}"
 
 

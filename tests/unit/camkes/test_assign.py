@@ -9,15 +9,23 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bringup.base.errors import BringupError, ProfileError, UsageError
+from bringup.base.finding import Finding
 from bringup.camkes.assign.model import Passthrough
 from bringup.camkes.assign.request import Wanted, find_device, parse_wanted
 from bringup.camkes.assign.solve import assign
-from bringup.pci.assessment import Finding, Passability
-from bringup.pci.model import Acpi, Bar, Bdf, Dmar, Machine, Rmrr, Scope
+from bringup.pci.assessment import Assessment, Passability
+from bringup.pci.model import Acpi, Bar, Bdf, Dmar, Machine, MeasuredPin, Rmrr, Scope
 from bringup.profile.load import load_profile
+from bringup.rules.assess import assess
 from tests.unit.camkes.passthrough import E300, application, assessed, function, i350, x722
 
 E300_PROFILE = load_profile("supermicro-e300-9d")
+
+
+def judged(machine: Machine) -> Assessment:
+    """Return what the rules say of a machine whose every pin was measured."""
+    pins = (MeasuredPin(f.bdf, 0, 16 + n, "probe") for n, f in enumerate(machine.functions))
+    return assess(replace(machine, measured=tuple(pins)))
 
 
 def values(passthrough: Passthrough, vm: str) -> dict[str, object]:
@@ -149,10 +157,10 @@ def test_memory_the_firmware_reserves_is_left_out_of_the_guest() -> None:
         dmar = Dmar(46, 0, (), (Rmrr(0, base, limit, (scope,)),))
         return replace(E300, acpi=Acpi(dmar=dmar))
 
-    passthrough = assign(assessed(with_rmrr(0xAE000000, 0xAE00FFFF)), wanted("vm0=17:00.0"), application())
+    passthrough = assign(judged(with_rmrr(0xAE000000, 0xAE00FFFF)), wanted("vm0=17:00.0"), application())
     assert values(passthrough, "vm0")["exclude_paddr"] == ((0xAE000000, 0x10000),)
     with pytest.raises(ProfileError, match="C36"):
-        assign(assessed(with_rmrr(0x7B800000, 0x7BFFFFFF)), wanted("vm0=17:00.0"), application())
+        assign(judged(with_rmrr(0x7B800000, 0x7BFFFFFF)), wanted("vm0=17:00.0"), application())
 
 
 # What is refused.
@@ -193,7 +201,7 @@ def test_a_bdf_that_moved_is_found_again() -> None:
 
 def test_unpassable_devices_are_refused_and_changes_have_to_be_accepted() -> None:
     beyond = Finding(
-        "beyond-pci-table", "error", Bdf(0, 0xB5, 0, 0), "131st", (), "raise it", "util_libs#201"
+        "C14", "beyond-pci-table", "error", "131st", (), "raise it", "util_libs#201", Bdf(0, 0xB5, 0, 0)
     )
     told = assessed(
         words={
@@ -259,10 +267,10 @@ def test_what_another_vm_has_already_is_refused_with_its_place(
     ("bar", "says"),
     [
         (Bar(0, "mem", 0xFFFF8000, 0x10000), "C21"),
-        (Bar(0, "mem", 0x38C000000000, 0x8000, 64), "above 4 GiB"),
+        (Bar(0, "mem", 0x38C000000000, 0x8000, 64), "below 4 GiB.*C21"),
         (Bar(0, "mem", 0xC0000800, 0x800), "C23"),
         (Bar(0, "mem", 0xC0000000, 0x3000), "C20"),
-        (Bar(0, "mem", None, 0x4000), "no address"),
+        (Bar(0, "mem", None, 0x4000), "needs an address.*C21"),
         (Bar(0, "mem", 0xC0000000), "size of 03:00.0 BAR 0 was not observed"),
         (Bar(0, "io", 0xFFF0, 0x20), "C31"),
         (Bar(0, "io", 0x3F8, 8), "C30"),
@@ -271,7 +279,7 @@ def test_what_another_vm_has_already_is_refused_with_its_place(
 def test_bars_that_no_vm_can_have_are_refused(bar: Bar, says: str) -> None:
     machine = Machine((function("03:00.0", bars=(bar,)),))
     with pytest.raises(ProfileError, match=says):
-        assign(assessed(machine, {"03:00.0": (18, "known")}), wanted("vm0=03:00.0"), application())
+        assign(judged(machine), wanted("vm0=03:00.0"), application())
 
 
 def test_an_unknown_pin_or_unseen_bars_are_refused() -> None:

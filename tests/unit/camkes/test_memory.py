@@ -41,7 +41,7 @@ def test_one_byte_less_than_the_plan_takes_is_too_little() -> None:
     settings = {f"vm0.{attribute}": value for attribute, value in plan.settings}
     machine = Machine((), platform=Platform(memory_bytes=plan.total - RESERVED - 1))
     report = check(application(("vm0",), settings), assessment=Assessment(machine))
-    assert [finding.slug for finding in report.findings if finding.code == "C40"] == ["board-too-small"]
+    assert [finding.code for finding in report.findings if finding.rule == "C40"] == ["board-too-small"]
 
 
 def test_a_known_good_system_is_near() -> None:

@@ -20,7 +20,7 @@ from bringup.camkes.assign.in_use import vms_of
 from bringup.cli import root
 from bringup.lab import captures
 from bringup.lab.inventory import Board
-from bringup.report.camkes import folded
+from bringup.report.findings import folded
 from tests import places
 from tests.machines.catalogue import E300_9D
 from tests.machines.views import View, views
@@ -412,7 +412,7 @@ def test_a_check_says_what_moved_since_the_file_was_made(here: Path) -> None:
     assert clean.return_value == 0, clean.output
     move(here, bus=0x65)
     found = json.loads(run("check", str(config), "--capture", "e300", "--json").stdout)["findings"]
-    moved = [(f["code"], f["slug"], f["message"]) for f in found if f["code"] == "F8"]
+    moved = [(f["rule"], f["code"], f["message"]) for f in found if f["rule"] == "F8"]
     assert moved == [
         ("F8", "drift-moved", "17:00.0 was 8086:1521, now at 65:00.0"),
         ("F8", "drift-moved", "17:00.1 was 8086:1521, now at 65:00.1"),

@@ -124,8 +124,8 @@ def test_a_sound_application_is_clean_and_says_what_was_not_checked(application:
     code, body = check(application)
     assert (code, body["verdict"], body["errors"], body["warnings"]) == (0, "ok", 0, 0)
     assert body["constraints"] == 48
-    assert {"code": "C17", "needs": "--capture"} in [
-        {key: gap[key] for key in ("code", "needs")} for gap in body["not_checked"]
+    assert {"rule": "C17", "needs": "--capture"} in [
+        {key: gap[key] for key in ("rule", "needs")} for gap in body["not_checked"]
     ]
 
 
@@ -134,7 +134,7 @@ def test_a_capture_and_a_profile_close_most_gaps(application: Path, tmp_path: Pa
     capture.write_text(LSPCI)
     code, body = check(application, "--capture", capture, "--profile", "supermicro-e300-9d")
     assert code == 0, body["findings"]
-    unchecked = {gap["code"] for gap in body["not_checked"]}
+    unchecked = {gap["rule"] for gap in body["not_checked"]}
     assert not unchecked & {"C10", "C13", "C14", "C17", "C20", "C21", "C22", "C23", "C26", "C28", "F1"}
     assert body["inputs"]["profile"] == "supermicro-e300-9d"
 
@@ -144,10 +144,10 @@ def test_a_device_that_moved_is_refused_with_both_places(application: Path, tmp_
     capture.write_text(LSPCI.replace("c5b00000", "c5a00000").replace("17:00.0", "18:00.0"))
     code, body = check(application, "--capture", capture)
     assert code == ProfileError.exit_code
-    assert [f["slug"] for f in body["findings"] if f["severity"] == "error"] == ["function-absent"]
+    assert [f["code"] for f in body["findings"] if f["severity"] == "error"] == ["function-absent"]
     capture.write_text(LSPCI.replace("c5b00000", "c5a00000"))
     code, body = check(application, "--capture", capture)
-    (moved,) = [f for f in body["findings"] if f["slug"] == "bar-moved"]
+    (moved,) = [f for f in body["findings"] if f["code"] == "bar-moved"]
     assert moved["fix"] == 'write {"paddr":0xc5a00000, "size":0x100000, "page_bits":12}'
     assert (Path(moved["file"]).name, moved["line"]) == ("passthrough.camkes", 7)
 
@@ -186,13 +186,13 @@ def test_macros_decide_what_is_checked(application: Path) -> None:
     assert check(application)[0] == 0
     code, body = check(application, "-D", "SOURCE=300")
     assert code == 12
-    assert [finding["code"] for finding in body["findings"]] == ["C3"]
+    assert [finding["rule"] for finding in body["findings"]] == ["C3"]
 
 
 def test_a_setting_of_base_and_overlay_names_both_places(application: Path) -> None:
     change(application, "vm0.vm_irqs", "vm0.heap_size = 0x10000;\n        vm0.vm_irqs")
     _, body = check(application)
-    (twice,) = [f for f in body["findings"] if f["slug"] == "set-twice"]
+    (twice,) = [f for f in body["findings"] if f["code"] == "set-twice"]
     assert "base.camkes:7" in twice["message"]
     assert twice["line"] == 11
 
@@ -203,7 +203,7 @@ def test_a_build_is_read(application: Path, tmp_path: Path) -> None:
     (build / "CMakeCache.txt").write_text("RELEASE:BOOL=ON\nLibPlatSupportX86ConsoleDevice:STRING=com1\n")
     code, body = check(application, "--build-dir", build, "--profile", "supermicro-e300-9d")
     assert code == 12
-    slugs = {finding["slug"] for finding in body["findings"]}
+    slugs = {finding["code"] for finding in body["findings"]}
     assert {"console-silent", "kernel-silent"} <= slugs
 
 

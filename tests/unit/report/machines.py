@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from dataclasses import fields, replace
 
-from bringup.pci.assessment import Assessment, Finding, Passability, PinCandidate
+from bringup.base.finding import Finding, Severity
+from bringup.pci.assessment import Assessment, Passability, PinCandidate
 from bringup.pci.model import (
     Acpi,
     Acs,
@@ -102,6 +103,12 @@ def machine(*functions: Function, **more: object) -> Machine:
     return Machine(ordered, sources=(SOURCE,), **more)  # type: ignore[arg-type]
 
 
+def _finding(
+    rule: str, code: str, severity: Severity, bdf: Bdf | None, message: str, evidence: str, fix: str
+) -> Finding:
+    return Finding(rule, code, severity, message, (evidence,) if evidence else (), fix, rule, bdf)
+
+
 def small_machine() -> Machine:
     return machine(
         bridge("16:00.0", 0x17, 0x17, Window("io", 0x7000, 0x7FFF), Window("mem", 0xC5800000, 0xC5FFFFFF)),
@@ -142,19 +149,19 @@ def small() -> Assessment:
         },
         sharing={PORT1: (OTHER,), OTHER: (PORT1,)},
         findings=(
-            Finding("irq-no-pin", "note", None, "the irq in sysfs is a legacy number", ("irq 11",), "", "C3"),
-            Finding("shared-pin", "warning", PORT1, "shares a pin", ("0/19",), "give both to one VM", "C4"),
-            Finding("shared-pin", "warning", OTHER, "shares a pin", ("0/19",), "give both to one VM", "C4"),
-            Finding(
+            _finding("C3", "irq-no-pin", "note", None, "the irq in sysfs is a legacy number", "irq 11", ""),
+            _finding("C4", "shared-pin", "warning", PORT1, "shares a pin", "0/19", "give both to one VM"),
+            _finding("C4", "shared-pin", "warning", OTHER, "shares a pin", "0/19", "give both to one VM"),
+            _finding(
+                "C14",
                 "table-limit",
                 "error",
                 OTHER,
                 "beyond the VMM's table of PCI functions, so that its scan does not find it",
-                ("function 131 of 132",),
+                "function 131 of 132",
                 "raise PCI_MAX_DEVICES",
-                "C14",
             ),
-            Finding("small-bar", "note", Bdf.parse("16:08.0"), "not about a NIC", (), "", "C23"),
+            _finding("C23", "small-bar", "note", Bdf.parse("16:08.0"), "not about a NIC", "", ""),
         ),
         passability={
             PORT0: Passability("passable"),
@@ -239,6 +246,6 @@ def full() -> Assessment:
         "board-1",
         {PORT0: (PinCandidate(0, 16, "measured", "pr-90", this_unit=True),)},
         {PORT0: (PORT1,)},
-        (Finding("rmrr", "error", PORT0, "memory of the firmware", ("0x1000",), "exclude_paddr", "C35"),),
+        (_finding("C35", "rmrr", "error", PORT0, "memory of the firmware", "0x1000", "exclude_paddr"),),
         {PORT0: Passability("needs-change", ("a",), ("b",), ("c",))},
     )

@@ -12,11 +12,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from bringup.base.size import bar_size
 from bringup.pci.assessment import Assessment, Passability
 from bringup.pci.model import Bdf, Function, Identity, Machine, SourceInfo
 from bringup.report.pci.text import View, report_lines
 from bringup.report.pci.tree import tree_lines
-from bringup.report.pci.words import amount, bdf_list, cells, clean, short_name, verdict_text
+from bringup.report.pci.words import bdf_list, cells, clean, short_name, verdict_text
 from bringup.report.screen import fitted
 from tests.unit.report.machines import GOLDEN, PORT0, bridge, dull, machine, port, small
 
@@ -181,7 +182,7 @@ def test_short_names(name: str, said: str) -> None:
 
 
 def test_sizes_and_lists_of_addresses() -> None:
-    assert [amount(size) for size in (32, 1000, 1024, 1536, 1 << 20, 3 << 30, 1 << 40)] == [
+    assert [bar_size(size) for size in (32, 1000, 1024, 1536, 1 << 20, 3 << 30, 1 << 40)] == [
         "32",
         "1000",
         "1K",

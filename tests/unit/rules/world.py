@@ -23,6 +23,7 @@ from bringup.pci.model import (
     IoRange,
     Machine,
     Madt,
+    Missing,
     Platform,
     Rmrr,
     Scope,
@@ -93,6 +94,7 @@ class World:
     dmar: Dmar | None = None
     platform: Platform = field(default_factory=Platform)
     iomem: tuple[IoRange, ...] | None = None
+    missing_inputs: tuple[Missing, ...] = ()
     options: dict[str, str] = field(default_factory=dict)
     images: dict[str, int] | None = None
     pci_max_devices: int | None = None
@@ -133,6 +135,7 @@ class World:
             platform=self.platform,
             acpi=Acpi(self.madt, self.dmar),
             iomem=self.iomem,
+            missing=self.missing_inputs,
         )
         pins = {
             Bdf.parse(bdf): (PinCandidate(0, pin, grade, "test"),) for bdf, (pin, grade) in self.pins.items()
@@ -151,7 +154,7 @@ class World:
 
     def found(self, code: str) -> dict[str, Finding]:
         """Return the findings of one rule by slug."""
-        return {finding.slug: finding for finding in self.report().findings if finding.code == code}
+        return {finding.code: finding for finding in self.report().findings if finding.rule == code}
 
     def two_devices(self) -> None:
         """Pass the second port of the card to the second VM."""

@@ -1,58 +1,51 @@
-"""Memory BARs against the machine: C17, C21, C22. How they lie there: `bar_layout.py`."""
+"""What a VM is given of memory, entry by entry: C17, C18, C22, C24. The BARs themselves: `bars.py`."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from bringup.base.finding import Finding, Gap, Rule
+from bringup.base.finding import Rule
+from bringup.base.size import size_text
 from bringup.camkes.vms.model import Device, Range, Vm
-from bringup.camkes.vms.vmm import GIB, PAGE
+from bringup.camkes.vms.vmm import PAGE
 from bringup.pci.bars import bars_under_sel4
 from bringup.pci.model import Bar, Bdf, Function
-from bringup.rules.context import CAPTURE, Context, size_text
-
-Found = Iterator[Finding | Gap]
+from bringup.rules.bars import memory_entries
+from bringup.rules.inputs import CAPTURE, Found, Inputs, memory_bars
 
 C17 = Rule(
     "C17",
     "every page of every memory BAR is listed",
     "seL4_projects_libs libsel4vmmplatsupport map_bars: Failed to map PCI bar",
 )
-C21 = Rule(
-    "C21",
-    "every memory BAR is below 4 GiB and has an address",
-    "util_libs libpci base_addr is 32 bits wide; an upper half is a BAR of size 0: assert(size != 0)",
+C18 = Rule(
+    "C18",
+    "pages are of 4 KiB (page_bits 12)",
+    "camkes-vm seL4VMPCIDevices.template.c: 20 and 21 are Arm sections",
 )
 C22 = Rule("C22", "memory lists no ROM", "libsel4vmmplatsupport maps BARs 0 to 5 only")
 
-
-def memory_bars(function: Function) -> list[Bar]:
-    """Return the memory BARs of a function as the firmware leaves them; none where they were not observed."""
-    return [bar for bar in bars_under_sel4(function) or () if bar.kind == "mem"]
+C24 = Rule("C24", "no page is granted twice", "capDL loader copies the cap; nobody compares")
 
 
-def bars_listed(context: Context) -> Found:
+def bars_listed(inputs: Inputs) -> Found:
     """C17: what is missing, what has moved, and what is somebody else's."""
-    if context.assessment is None:
-        if context.passes_devices:
-            yield C17.gap("whether the memory listed is that of the devices' BARs", CAPTURE)
-        return
-    owners = {device.bdf: vm.name for vm, device in context.devices() if device.bdf}
-    for vm, device, function in context.captured():
+    yield from inputs.without_capture(C17, "whether the memory listed is that of the devices' BARs")
+    for vm, device, function in inputs.captured():
         if bars_under_sel4(function) is None:
-            yield C17.gap(f"{vm.name}: the BARs of {device.at}", context.capture_with("its BARs"))
+            yield C17.gap(f"{vm.name}: the BARs of {device.at}", inputs.capture_with("its BARs"))
             continue
-        moved = dict(_moved(context, device, function))
+        moved = dict(_moved(inputs, device, function))
         for bar in memory_bars(function):
             if bar.size is None and bar.base:
                 yield C17.gap(
-                    f"{vm.name}: BAR {bar.index} of {device.at} has no size", context.capture_with("sizes")
+                    f"{vm.name}: BAR {bar.index} of {device.at} has no size", inputs.capture_with("sizes")
                 )
             elif bar.base and bar.size:
                 yield from _listed(vm, device, bar, moved.get(bar.index))
         strays = [m for m in device.memory if m not in moved.values() and not _is_own(m, function)]
         for memory in strays:
-            yield from _stray(context, owners, vm, device, memory)
+            yield from _stray(inputs, vm, device, memory)
 
 
 def _pages(bar: Bar) -> tuple[int, int]:
@@ -70,8 +63,7 @@ def _listed(vm: Vm, device: Device, bar: Bar, moved: Range | None) -> Found:
     if moved is not None:
         yield C17.error(
             "bar-moved",
-            moved.place,
-            vm.name,
+            (vm.name, moved.place),
             f"BAR {bar.index} of {device.at} is at {start:#x} on this machine, not at {moved.base:#x}",
             f"write {entry}",
             evidence,
@@ -80,8 +72,7 @@ def _listed(vm: Vm, device: Device, bar: Bar, moved: Range | None) -> Found:
         slug = "bar-cut" if missing > start or _touches(device, start, end) else "bar-unlisted"
         yield C17.error(
             slug,
-            device.place,
-            vm.name,
+            (vm.name, device.place),
             f"BAR {bar.index} of {device.at} is {size_text(end - start)} at {start:#x}, "
             f"and page {missing:#x} is not listed",
             f"write {entry} in its memory",
@@ -102,10 +93,10 @@ def _uncovered(start: int, end: int, entries: Sequence[Range]) -> int | None:
     return at if at < end else None
 
 
-def _moved(context: Context, device: Device, function: Function) -> Iterator[tuple[int, Range]]:
+def _moved(inputs: Inputs, device: Device, function: Function) -> Iterator[tuple[int, Range]]:
     """Yield BARs of which a range of the same size is listed at an address where nothing is."""
     spare = [memory for memory in device.memory if not _is_own(memory, function)]
-    spare = [memory for memory in spare if _owner(context, memory) is None and not _is_rom(memory, function)]
+    spare = [memory for memory in spare if _owner(inputs, memory) is None and not _is_rom(memory, function)]
     for bar in memory_bars(function):
         start, end = _pages(bar)
         if not bar.base or not bar.size or _touches(device, start, end):
@@ -130,83 +121,57 @@ def _is_rom(memory: Range, function: Function) -> bool:
     )
 
 
-def _owner(context: Context, memory: Range) -> tuple[Bdf, Bar] | None:
-    assert context.assessment is not None  # noqa: S101  # asked for with a capture only
-    for function in context.assessment.machine.functions:
-        for bar in bars_under_sel4(function) or ():
+def _owner(inputs: Inputs, memory: Range) -> tuple[Bdf, Bar] | None:
+    for function in inputs.functions.values():
+        for bar in memory_bars(function):
             start, end = _pages(bar)
-            if bar.kind == "mem" and bar.base and bar.size and memory.base < end and start < memory.end:
+            if bar.base and bar.size and memory.base < end and start < memory.end:
                 return function.bdf, bar
     return None
 
 
-def _stray(context: Context, owners: dict[Bdf, str], vm: Vm, device: Device, memory: Range) -> Found:
-    function = context.function(device)
+def _stray(inputs: Inputs, vm: Vm, device: Device, memory: Range) -> Found:
+    function = inputs.function(device)
     if function is not None and _is_rom(memory, function):
         return  # C22 tells
-    owner = _owner(context, memory)
+    owner = _owner(inputs, memory)
     if owner is None:
         yield C17.warning(
             "memory-no-bar",
-            memory.place,
-            vm.name,
+            (vm.name, memory.place),
             f"memory {memory.base:#x} ({size_text(memory.size)}) of {device.at} is no function's BAR"
             f"{'' if function and function.observed('rom') else ', perhaps a ROM, which no guest sees'}",
             "leave it out, or take the address from the capture",
         )
         return
     bdf, bar = owner
-    tell = C17.warning if owners.get(bdf) == vm.name else C17.error
+    tell = C17.warning if inputs.holders.get(bdf, ("",))[0] == vm.name else C17.error
     yield tell(
         "bar-of-other",
-        memory.place,
-        vm.name,
+        (vm.name, memory.place),
         f"memory {memory.base:#x} of {device.at} is BAR {bar.index} of {bdf.short}",
         f"list the BARs of {device.bdf.short if device.bdf else device.name} there",
         f"{bdf.short} BAR {bar.index}: {bar.base:#x}, {size_text(bar.size or 0)}",
     )
 
 
-def below_4g(context: Context) -> Found:
-    """C21: as it is written, and as the machine has it."""
-    limit = context.profile.hypervisor.bar_limit_bytes.value if context.profile else 4 * GIB
-    advice = "BIOS: SR-IOV Support = Disabled, and Above 4G Decoding = Disabled if that is not enough"
-    for vm, device in context.devices():
-        for memory in device.memory:
-            if memory.end > limit or memory.base == 0:
-                yield C21.error(
-                    "memory-above-4g" if memory.base else "memory-at-zero",
-                    memory.place,
-                    vm.name,
-                    f"memory {memory.base:#x} of {device.at} is "
-                    f"{'above 4 GiB' if memory.base else 'at address 0'}",
-                    advice if memory.base else "write the address from a capture",
-                )
-    for vm, device, function in context.captured():
-        for bar in memory_bars(function):
-            if not bar.base:
-                problem, slug = "has no address", "bar-unassigned"
-            elif bar.base + (bar.size or 0) > limit:
-                problem, slug = f"is at {bar.base:#x}, above 4 GiB: the VMM dies on it", "bar-above-4g"
-            else:
-                continue
-            yield C21.error(
-                slug,
-                device.place,
-                vm.name,
-                f"BAR {bar.index} of {device.at} {problem}",
-                advice,
-                f"BAR {bar.index}: {'unassigned' if not bar.base else hex(bar.base)}",
+def page_bits_small(inputs: Inputs) -> Found:
+    """C18."""
+    for vm, device, memory in memory_entries(inputs):
+        if memory.page_bits not in (None, 12):
+            yield C18.error(
+                "page-bits",
+                (vm.name, memory.place),
+                f"memory {memory.base:#x} of {device.at} has page_bits {memory.page_bits}",
+                'write "page_bits":12',
             )
-    if context.assessment is None and context.passes_devices:
-        yield C21.gap("BARs that are not listed", CAPTURE)
 
 
-def no_rom(context: Context) -> Found:
+def no_rom(inputs: Inputs) -> Found:
     """C22: known from the capture's ROM, or guessed by a size that none of the profile's BARs has."""
-    for vm, device in context.devices():
-        function = context.function(device)
-        nic = context.nic(device.bdf) if function is None else None
+    for vm, device in inputs.devices():
+        function = inputs.function(device)
+        nic = inputs.nic_at(device.bdf) if function is None else None
         sizes = [bar.size_bytes for bar in nic.bars.value if bar.kind != "io"] if nic and nic.bars else []
         for memory in device.memory:
             if function is not None and function.rom is not None and _is_rom(memory, function):
@@ -217,8 +182,7 @@ def no_rom(context: Context) -> Found:
                 continue
             yield C22.warning(
                 "rom-listed",
-                memory.place,
-                vm.name,
+                (vm.name, memory.place),
                 f"memory {memory.base:#x} ({size_text(memory.size)}) of {device.at} "
                 f"{'is its ROM' if function else 'is no BAR of it, perhaps its ROM'}: no guest sees it",
                 "leave it out",
@@ -228,8 +192,36 @@ def no_rom(context: Context) -> Found:
             yield C22.gap(f"{vm.name}: whether {device.at} lists its ROM", CAPTURE)
 
 
+def page_owned_once(inputs: Inputs) -> Found:
+    """C24: by two VMs, or by two devices of one."""
+    entries = sorted(memory_entries(inputs), key=lambda entry: (entry[2].base, entry[2].end))
+    farthest: dict[int, tuple[Vm, Device, Range]] = {}
+    for vm, device, memory in entries:
+        open_entries = [entry for entry in farthest.values() if _page_end(entry[2]) > memory.base]
+        other = next((entry for entry in open_entries if entry[1] is not device), None)
+        if other is not None:
+            yield C24.error(
+                "page-twice",
+                (vm.name, memory.place),
+                f"page {max(memory.base, other[2].base) // PAGE * PAGE:#x} is granted to {vm.name} for "
+                f"{device.at} and to {other[0].name} for {other[1].at}",
+                "each device gets its own BARs; of two on one page, leave one out",
+                f"{memory.base:#x} + {memory.size:#x}, {other[2].base:#x} + {other[2].size:#x}",
+            )
+        # One entry per device is enough: the one that reaches farthest.
+        farthest = {id(entry[1]): entry for entry in open_entries}
+        mine = farthest.get(id(device))
+        if mine is None or mine[2].end < memory.end:
+            farthest[id(device)] = (vm, device, memory)
+
+
+def _page_end(memory: Range) -> int:
+    return memory.end + -memory.end % PAGE
+
+
 CHECKS = (
     (C17, bars_listed),
-    (C21, below_4g),
+    (C18, page_bits_small),
     (C22, no_rom),
+    (C24, page_owned_once),
 )
