@@ -28,7 +28,7 @@ _CACHE_ENTRY = re.compile(r"^(CMAKE_HOME_DIRECTORY|CAMKES_VM_APP|PLATFORM):[A-Z]
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
+class Overlays:
     """Overlays in reach of an image; `notes` say which could not be read, and why there may be more."""
 
     claims: tuple[Claims, ...] = ()
@@ -117,10 +117,10 @@ def _for_board(board: Board, claims: Sequence[Claims]) -> tuple[tuple[Claims, ..
 # Where overlays are.
 
 
-def find_overlays(paths: Sequence[Path]) -> Found:
+def find_overlays(paths: Sequence[Path]) -> Overlays:
     """Return the generated overlays beside an image and in its source folder; bounded, and never raises."""
     if not paths:
-        return Found()
+        return Overlays()
     folder = paths[0] if paths[0].is_dir() else paths[0].parent
     build = folder.parent if folder.name == "images" else folder
     near = [path for place in dict.fromkeys((folder, build)) for path in _camkes_files(place)]
@@ -133,7 +133,7 @@ def find_overlays(paths: Sequence[Path]) -> Found:
     walk = _Walk(home)
     inside = _read_overlays(walk.files())
     narrowed = _narrow(inside.claims, [word for word in (app, platform) if word])
-    return Found(narrowed, (*inside.notes, *([walk.incomplete] if walk.incomplete else [])))
+    return Overlays(narrowed, (*inside.notes, *([walk.incomplete] if walk.incomplete else [])))
 
 
 def _camkes_files(folder: Path) -> list[Path]:
@@ -143,7 +143,7 @@ def _camkes_files(folder: Path) -> list[Path]:
         return []
 
 
-def _read_overlays(paths: Iterable[Path]) -> Found:
+def _read_overlays(paths: Iterable[Path]) -> Overlays:
     found: list[Claims] = []
     notes: list[str] = []
     for path in paths:
@@ -156,7 +156,7 @@ def _read_overlays(paths: Iterable[Path]) -> Found:
             notes.append(error.message)  # it may belong to another build; nobody named it
             continue
         found += [claims] if claims is not None else []
-    return Found(tuple(found), tuple(notes))
+    return Overlays(tuple(found), tuple(notes))
 
 
 def _narrow(overlays: tuple[Claims, ...], words: Sequence[str]) -> tuple[Claims, ...]:

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from bringup.camkes.app.model import Value
-from bringup.camkes.assign.resources import Frames, Ports
+from bringup.camkes.assign.resources import Frames, PortRange
 from bringup.pci.assessment import PinCandidate
 from bringup.pci.model import Bdf, Function
 
@@ -21,7 +21,7 @@ class Grant:
     irq: str
     pin: PinCandidate
     dest: int
-    ports: tuple[Ports, ...]
+    ports: tuple[PortRange, ...]
     frames: tuple[Frames, ...]
     reserved: tuple[tuple[int, int], ...] = ()
     accepted: tuple[str, ...] = ()
@@ -106,7 +106,7 @@ class Passthrough:
         }
 
 
-def _ports_value(grant: Grant, ports: Ports) -> Mapping[str | int, Value]:
+def _ports_value(grant: Grant, ports: PortRange) -> Mapping[str | int, Value]:
     return {"start": ports.start, "end": ports.end, "pci_device": 0, "name": grant.name}
 
 

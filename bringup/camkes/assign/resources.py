@@ -20,7 +20,7 @@ _KINDS = {0x0200: "eth", 0x0106: "sata", 0x0101: "ide", 0x0107: "sas", 0x0108: "
 
 
 @dataclass(frozen=True, slots=True)
-class Ports:
+class PortRange:
     """I/O ports `start` to before `end`, as `vm_ioports` counts them (C28), of BAR `bar`."""
 
     start: int
@@ -48,9 +48,9 @@ class Frames:
         return f"{self.paddr:#x}-{self.end - 1:#x}"
 
 
-def ports_of(function: Function) -> tuple[Ports, ...]:
+def ports_of(function: Function) -> tuple[PortRange, ...]:
     """Return the ports of a function's I/O BARs; raises ProfileError where they were not observed."""
-    found = [Ports(base, base + size, bar.index) for bar, base, size in _placed(function, "io")]
+    found = [PortRange(base, base + size, bar.index) for bar, base, size in _placed(function, "io")]
     return tuple(sorted(found, key=lambda ports: ports.start))
 
 

@@ -81,7 +81,7 @@ class Claims:
 
 
 @dataclass(frozen=True, slots=True)
-class Origin:
+class MadeFrom:
     """Where the facts of a passthrough come from: the capture's name and hash, the board and profile."""
 
     capture: str
@@ -91,7 +91,7 @@ class Origin:
     accepted: tuple[str, ...] = ()
 
 
-def fact_lines(origin: Origin, passthrough: Passthrough) -> Iterator[str]:
+def fact_lines(origin: MadeFrom, passthrough: Passthrough) -> Iterator[str]:
     """Yield the comment lines that `read_claims` reads back; keys in a fixed order."""
     head: dict[str, Any] = {
         "schema": SCHEMA,

@@ -124,6 +124,3 @@ def native_pins(application: Application) -> Iterator[tuple[tuple[int, int], Set
         ):
             ioapic = application.value(setting.instance, setting.attribute.removesuffix("_pin"))
             yield (ioapic if isinstance(ioapic, int) else 0, setting.value), setting
-
-
-# BARs.

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from bringup.camkes.app.build import Build
     from bringup.camkes.app.model import Application
     from bringup.camkes.assign.model import Grant, Passthrough
-    from bringup.camkes.claims.facts import Origin
+    from bringup.camkes.claims.facts import MadeFrom
     from bringup.pci.assessment import Assessment
     from bringup.pci.model import Machine
     from bringup.profile.model import Profile
@@ -91,7 +91,7 @@ class Assigned:
     profile: Profile | None
     build: Build | None
     passthrough: Passthrough
-    origin: Origin
+    origin: MadeFrom
     read: Callable[[Path, bytes], Application]
     accepted: tuple[str, ...] = ()
 
@@ -152,16 +152,16 @@ def _origin(
     machine: Machine,
     profile: Profile | None,
     accepted: tuple[str, ...],
-) -> Origin:
+) -> MadeFrom:
     from hashlib import sha256
 
-    from bringup.camkes.claims.facts import Origin
+    from bringup.camkes.claims.facts import MadeFrom
 
     hashes = sorted({source.sha256 for source in machine.sources if source.sha256})
     digest = hashes[0] if len(hashes) == 1 else sha256("\n".join(hashes).encode()).hexdigest()
     names = " + ".join(dict.fromkeys(source.name for source in machine.sources))
     boards = [text for text in captures if "/" not in text and text in context.lab().boards]
-    return Origin(names, digest, boards[0] if boards else None, profile.name if profile else None, accepted)
+    return MadeFrom(names, digest, boards[0] if boards else None, profile.name if profile else None, accepted)
 
 
 def _sizing(

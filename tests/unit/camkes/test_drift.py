@@ -16,7 +16,7 @@ from bringup.camkes.claims.compare import compare
 from bringup.camkes.claims.facts import (
     MARK,
     Claims,
-    Origin,
+    MadeFrom,
     claims_of_application,
     fact_lines,
     read_claims,
@@ -24,7 +24,7 @@ from bringup.camkes.claims.facts import (
 from bringup.pci.model import Bar, Bdf, Function, Machine
 from tests.unit.camkes.passthrough import E300, SHA, application, assessed, function, i350, net, x722
 
-ORIGIN = Origin("e300.tar", SHA, "e300", "supermicro-e300-9d")
+ORIGIN = MadeFrom("e300.tar", SHA, "e300", "supermicro-e300-9d")
 
 
 def made_for(*assignments: str, accept: Sequence[str] = ()) -> Claims:

@@ -16,7 +16,7 @@ from bringup.camkes.app.model import Application, Value
 from bringup.camkes.assign.model import Passthrough
 from bringup.camkes.assign.request import parse_wanted
 from bringup.camkes.assign.solve import assign
-from bringup.camkes.claims.facts import Origin, read_claims
+from bringup.camkes.claims.facts import MadeFrom, read_claims
 from bringup.camkes.vms.literals import same
 from bringup.camkes.write.overlay import overlay_text, settings_to_add
 from bringup.pci.assessment import PinGrade
@@ -25,7 +25,7 @@ from tests import places
 from tests.unit.camkes.passthrough import SHA, application, assessed, function, plain, second_opinion
 
 GOLDEN = places.GOLDEN / "camkes"
-ORIGIN = Origin("e300.tar", SHA, "e300", "supermicro-e300-9d")
+ORIGIN = MadeFrom("e300.tar", SHA, "e300", "supermicro-e300-9d")
 
 
 def made(app: Application, *assignments: str, include: str = "zmq.camkes", **sizing: object) -> str:
@@ -119,7 +119,7 @@ def test_hostile_names_stay_inside_their_comments(tmp_path: Path) -> None:
         cautions=(evil,),
     )
     text = overlay_text(
-        "zmq.camkes", named, settings_to_add(named, app), Origin(evil, SHA, "e300", evil), [evil], "0"
+        "zmq.camkes", named, settings_to_add(named, app), MadeFrom(evil, SHA, "e300", evil), [evil], "0"
     )
     (tmp_path / "evil.camkes").write_text(text)
     whole = load_application(tmp_path / "evil.camkes", allow_missing=True)
