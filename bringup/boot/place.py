@@ -7,13 +7,15 @@ from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from typing import Protocol
 
-from bringup.base.errors import ProfileError
+from bringup.base.errors import LabError, ProfileError
 from bringup.base.events import Emit, Event
 from bringup.console.base import Console
 from bringup.lab.inventory import Board
 from bringup.netboot.prepare import Segment
 from bringup.netboot.spec import ServeSpec
 from bringup.power.base import Drivers, Person
+from bringup.twin.engines import DEFAULT_MEMORY_MIB, USUAL, TwinSetup
+from bringup.twin.info import TwinInfo
 from bringup.twin.machine import BOOT_MAC
 from bringup.twin.network import BOARD_ADDRESS, BRIDGE, SERVER_ADDRESS
 
@@ -102,8 +104,18 @@ def segment_of(board: Board) -> Segment:
 
 
 @contextmanager
-def reach(board: Board, emit: Emit, *, keep_twin: bool, person: Person | None = None) -> Iterator[BoardPlace]:
-    """Make the board reachable: a twin that is not up is started, and ended again unless it is to be kept."""
+def reach(
+    board: Board,
+    emit: Emit,
+    *,
+    keep_twin: bool,
+    setup: TwinSetup = USUAL,
+    person: Person | None = None,
+) -> Iterator[BoardPlace]:
+    """Make the board reachable: a twin that is not up is started, and ended again unless it is to be kept.
+
+    Raises LabError for a twin that is up with another memory than `setup` asks for.
+    """
     if not board.twin:
         yield BoardPlace(board, person=person)
         return
@@ -111,13 +123,24 @@ def reach(board: Board, emit: Emit, *, keep_twin: bool, person: Person | None = 
 
     info = running(board.name)
     if info is not None:
-        emit(Event("twin", "twin.up", f"already up, BMC at {info.bmc_address} port {info.bmc_port}"))
+        _check_setup(info, setup)
+        where = f"BMC at {info.bmc_address} port {info.bmc_port}"
+        emit(Event("twin", "twin.up", f"already up, {info.memory_mib} MiB, {where}"))
         try:
             yield BoardPlace(board, info.namespace.enter, info.alive, person)
         finally:
             running(board.name)  # clears away what is left of a twin that was killed meanwhile
         return
-    with StartedTwin(TwinRequest(board.name, tied=not keep_twin)) as twin:
+    memory_mib = setup.memory_mib or DEFAULT_MEMORY_MIB
+    with StartedTwin(TwinRequest(board.name, tied=not keep_twin, memory_mib=memory_mib)) as twin:
         where = f"BMC at {twin.info.bmc_address} port {twin.info.bmc_port}"
-        emit(Event("twin", "twin.up", f"started, {where}", {"tied": not keep_twin}))
+        emit(Event("twin", "twin.up", f"started, {memory_mib} MiB, {where}", {"tied": not keep_twin}))
         yield BoardPlace(board, twin.info.namespace.enter, twin.info.alive, person, tied=not keep_twin)
+
+
+def _check_setup(info: TwinInfo, setup: TwinSetup) -> None:
+    if setup.memory_mib not in (None, info.memory_mib):
+        raise LabError(
+            f"the twin {info.name} is up with {info.memory_mib} MiB, not with {setup.memory_mib}",
+            hint=f"bringup twin down {info.name}, or leave out --memory",
+        )

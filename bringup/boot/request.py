@@ -6,11 +6,15 @@ from dataclasses import dataclass
 
 from bringup.base.firmware import Firmware
 from bringup.base.stage import Stage
+from bringup.twin.engines import USUAL, TwinSetup
 
 
 @dataclass(frozen=True, slots=True)
 class BootRequest:
-    """None leaves the choice to the profile or the image. `steal` takes the console from whoever has it."""
+    """None leaves the choice to the profile or the image. `steal` takes the console from whoever has it.
+
+    `twin` says how a twin is started that is not up.
+    """
 
     firmware: Firmware | None = None
     until: Stage | None = None
@@ -18,3 +22,4 @@ class BootRequest:
     vms: int | None = None
     steal: bool = False
     keep_twin: bool = False
+    twin: TwinSetup = USUAL

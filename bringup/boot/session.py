@@ -25,14 +25,16 @@ from bringup.lab.inventory import Board, Lab
 from bringup.lab.lease import Holder, Lease
 from bringup.power.actions import Pace
 from bringup.power.base import Person
+from bringup.twin.engines import USUAL, TwinSetup
 
 
 class Session:
     """A board that nobody else acts on while this is entered.
 
     Entering raises BmcBusyError naming the holder when somebody else does, unless `force`: then the holder is
-    told, as an event of their run. `purpose` is what others are told of us. `keep_twin` leaves a twin up that
-    this session starts. `person` is whom a power driver may ask to lend a hand.
+    told, as an event of their run. `purpose` is what others are told of us. `twin` says how a twin is started
+    that is not up, and `keep_twin` leaves it up afterwards. `person` is whom a power driver may ask to lend a
+    hand.
     """
 
     def __init__(
@@ -42,12 +44,14 @@ class Session:
         *,
         force: bool = False,
         keep_twin: bool = False,
+        twin: TwinSetup = USUAL,
         person: Person | None = None,
     ) -> None:
         self.board = board
         self.clock = Clock()
         self.signals = Signals()
         self._keep_twin = keep_twin
+        self._twin = twin
         self.person = person
         self._lease = Lease(board.name, purpose, bmc=bmc_of(board), force=force)
         self._held = ExitStack()
@@ -87,7 +91,7 @@ class Session:
     def reach(self, emit: Emit) -> BoardPlace:
         """Make the board reachable; a twin is started where none is up, once in a session."""
         if self._place is None:
-            context = reach(self.board, emit, keep_twin=self._keep_twin, person=self.person)
+            context = reach(self.board, emit, keep_twin=self._keep_twin, setup=self._twin, person=self.person)
             self._place = self._reached.enter_context(context)
         elif self.board.twin:
             emit(Event("twin", "twin.up", "still up", {"tied": self._place.tied}))

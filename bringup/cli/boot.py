@@ -12,7 +12,7 @@ from bringup.base.firmware import Firmware
 from bringup.base.stage import BOOT_STAGES, Stage
 from bringup.cli.complete import board_names
 from bringup.cli.context import Context
-from bringup.cli.options import json_option
+from bringup.cli.options import engine_option, json_option, memory_option
 from bringup.report.output import answer, emit_json, say
 
 _STAGES = [str(stage) for stage in BOOT_STAGES]
@@ -54,6 +54,8 @@ _STAGES = [str(stage) for stage in BOOT_STAGES]
     metavar="MIB",
     help="Size of the stand-in image's module.",
 )
+@memory_option("Memory of a twin that this boot starts")
+@engine_option()
 @click.option("--steal", is_flag=True, help="Take the console even if somebody else holds it.")
 @click.option("--keep", is_flag=True, help="Leave the twin up afterwards if this boot started it.")
 @click.option("--dry-run", is_flag=True, help="Print the plan and touch nothing.")
@@ -77,6 +79,7 @@ def command(ctx: click.Context, /, as_json: bool, dry_run: bool, **options: Any)
     from bringup.report.boot_view import boot_display
     from bringup.report.person import TerminalPerson
     from bringup.report.run import verdict_lines
+    from bringup.twin.engines import TwinSetup
 
     context = Context.of(ctx)
     lab = context.lab()
@@ -87,6 +90,7 @@ def command(ctx: click.Context, /, as_json: bool, dry_run: bool, **options: Any)
         vms=options["vms"],
         steal=options["steal"],
         keep_twin=options["keep"],
+        twin=TwinSetup(options["engine"], options["memory_mib"]),
     )
     boot = plan_boot(
         lab,

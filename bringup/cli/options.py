@@ -7,6 +7,8 @@ from typing import Any, TypeVar
 
 import click
 
+from bringup.twin.engines import DEFAULT_MEMORY_MIB, ENGINE_CHOICES, MEMORY_LIMITS_MIB
+
 Function = TypeVar("Function", bound=Callable[..., Any])
 
 
@@ -14,3 +16,25 @@ def json_option(page: str = "") -> Callable[[Function], Function]:
     """Return what adds `--json` to a command as `as_json`; `page` is where its shape is described."""
     where = f" ({page})" if page else ""
     return click.option("--json", "as_json", is_flag=True, help=f"One JSON object on stdout{where}.")
+
+
+def memory_option(whose: str) -> Callable[[Function], Function]:
+    """Return what adds `--memory` to a command as `memory_mib`, None where it is not given."""
+    return click.option(
+        "--memory",
+        "memory_mib",
+        type=click.IntRange(*MEMORY_LIMITS_MIB),
+        metavar="MIB",
+        help=f"{whose} (default: {DEFAULT_MEMORY_MIB}); the host gives what is used.",
+    )
+
+
+def engine_option() -> Callable[[Function], Function]:
+    """Return what adds `--engine` to a command."""
+    return click.option(
+        "--engine",
+        type=click.Choice(ENGINE_CHOICES),
+        default="auto",
+        show_default=True,
+        help="What the twin runs on; qemu is the only one now.",
+    )

@@ -9,11 +9,12 @@ import click
 from bringup.base.errors import LabError, UsageError
 from bringup.cli.complete import twin_names
 from bringup.cli.context import Context
-from bringup.cli.options import json_option
+from bringup.cli.options import engine_option, json_option, memory_option
 from bringup.lab.inventory import BUILTIN_BOARD, check_board_name
 from bringup.report.output import answer, emit_json
 from bringup.report.twin import ended_line, started_lines, status_lines, twin_command, twin_json
 from bringup.twin import client
+from bringup.twin.engines import DEFAULT_MEMORY_MIB, choose_engine
 from bringup.twin.info import TwinInfo, twin_folder
 from bringup.twin.machine import VARIANTS, Variant
 from bringup.twin.monitor import ask_monitor
@@ -49,9 +50,8 @@ def command() -> None:
 @command.command()
 @_NAME
 @click.option("--port", type=click.IntRange(0, 65535), default=0, help="UDP port of the BMC (0: a free one).")
-@click.option(
-    "--memory", "memory_mib", type=click.IntRange(256, 65536), default=client.DEFAULT_MEMORY_MIB, help="MiB."
-)
+@memory_option("Its memory")
+@engine_option()
 @click.option(
     "--variant",
     type=click.Choice(VARIANTS),
@@ -60,7 +60,7 @@ def command() -> None:
     help="8c: the 8-core sibling, with LAN1 and LAN2 at b7:00 instead of b5:00. no-acpi, crowded: for tests.",
 )
 @json_option()
-def up(name: str, port: int, memory_mib: int, variant: Variant, as_json: bool) -> None:
+def up(name: str, port: int, memory_mib: int | None, engine: str, variant: Variant, as_json: bool) -> None:
     """Start the twin and leave it up until `bringup twin down`; the board in it is off.
 
     \b
@@ -68,6 +68,8 @@ def up(name: str, port: int, memory_mib: int, variant: Variant, as_json: bool) -
       bringup twin up
       bringup twin up --variant 8c
     """
+    choose_engine(engine)
+    memory_mib = memory_mib or DEFAULT_MEMORY_MIB
     request = client.TwinRequest(name, tied=False, memory_mib=memory_mib, bmc_port=port, variant=variant)
     info = client.StartedTwin(request).info
     if as_json:

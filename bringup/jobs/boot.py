@@ -67,7 +67,9 @@ class PlannedBoot:
         `person` is whom a power driver may ask to lend a hand.
         """
         keep_twin = self.request.keep_twin
-        with Session(self.board, "boot", keep_twin=keep_twin, person=person) as session:
+        with Session(
+            self.board, "boot", keep_twin=keep_twin, twin=self.request.twin, person=person
+        ) as session:
             return run_job(self.lab, session, self.job, display)
 
 
@@ -107,6 +109,11 @@ def plan_boot(
     """
     request = request or BootRequest()
     board = lab.board(board_name)
+    if request.twin.asks and not board.twin:
+        raise UsageError(
+            f"{board.name} is a real board: its memory and processor are what they are",
+            hint="leave out --memory and --engine",
+        )
     prepared = prepare(board, _image(board, paths, append, module_mib), request)
     drift = _drift(board, paths, config, allow_drift)
     steps = boot_steps(prepared, prepared.spec, overridden=has_override(board))
@@ -126,7 +133,7 @@ def boot_steps(
     """Return the steps of a network boot; `before` come between the twin and the console."""
     board, request, watch = prepared.board, prepared.request, prepared.watch
     return (
-        *([twin or StartTwin(keep=request.keep_twin)] if board.twin else []),
+        *([twin or StartTwin(keep=request.keep_twin, setup=request.twin)] if board.twin else []),
         *before,
         AttachConsole(prepared.console_detail, steal=request.steal, readers=readers),
         ServeImage(prepared.route, prepared.segment, make_spec),

@@ -31,6 +31,7 @@ def status_lines(name: str, info: TwinInfo | None) -> Iterator[str]:
         return
     yield f"the twin {_called(info)} is up (process {info.pid})"
     where = f"{info.bmc_address} port {info.bmc_port}"
+    yield f"machine  {info.engine}, {info.memory_mib} MiB"
     yield f"BMC      {where}, user {info.user}, password in {info.password_file}"
     yield f"network  {BRIDGE} {SERVER_ADDRESS} in a namespace of its own; the board gets {BOARD_ADDRESS}"
     yield f"NIC      17:00.0 {info.boot_mac} boots from the network"
@@ -45,6 +46,8 @@ def twin_json(name: str, info: TwinInfo | None) -> dict[str, Any]:
         "twin": name,
         "up": True,
         "variant": info.variant,
+        "engine": info.engine,
+        "memory_mib": info.memory_mib,
         "pid": info.pid,
         "bmc": {
             "address": info.bmc_address,

@@ -21,12 +21,12 @@ from bringup.base.errors import BringupError, ImageError, LabError, ProfileError
 from bringup.base.paths import open_lock, runtime_dir
 from bringup.twin import info
 from bringup.twin.chassis import require_programs
+from bringup.twin.engines import DEFAULT_MEMORY_MIB
 from bringup.twin.info import TwinInfo
 from bringup.twin.machine import Variant
 
 START_TIMEOUT_S = 20.0
 STOP_TIMEOUT_S = 10.0
-DEFAULT_MEMORY_MIB = 2048
 
 _BY_EXIT_CODE: dict[int, type[BringupError]] = {
     kind.exit_code: kind for kind in (UsageError, LabError, ImageError, ProfileError)

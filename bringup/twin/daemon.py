@@ -22,6 +22,7 @@ from bringup.base.firmware import Firmware
 from bringup.base.paths import state_dir
 from bringup.twin.bmc.server import VirtualBmc
 from bringup.twin.chassis import Chassis
+from bringup.twin.engines import QEMU
 from bringup.twin.info import TwinInfo, own_ticks, twin_folder
 from bringup.twin.machine import BOOT_MAC, NICS
 from bringup.twin.monitor import MonitorServer
@@ -90,6 +91,8 @@ def _serve(request: dict[str, Any], folder: Path, stop: threading.Event) -> None
             user=USER,
             keeper_pid=keeper.namespace.keeper_pid,
             boot_mac=BOOT_MAC,
+            memory_mib=request["memory_mib"],
+            engine=QEMU.name,
             variant=request["variant"],
         ).save()
         monitor = MonitorServer(folder, chassis.ask_monitor)

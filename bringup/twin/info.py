@@ -24,6 +24,8 @@ class TwinInfo:
     user: str
     keeper_pid: int
     boot_mac: str
+    memory_mib: int
+    engine: str
     variant: str = "standard"
 
     @property

@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Literal, get_args
 
 from bringup.base.firmware import Firmware
+from bringup.twin.engines import QEMU
 
 SOL_IO_PORT = 0x2F8
 KCS_IO_PORT = 0xCA2
@@ -106,14 +107,11 @@ def qemu_arguments(
 
 
 def _chipset(memory_mib: int, variant: Variant) -> list[str]:
-    # A TCG "max" CPU with the D-2123IT's signature (family 6, model 85, stepping 4); no VT-x: TCG has none.
-    signature = "vendor=GenuineIntel,family=6,model=85,stepping=4"
-    cpu = f"max,{signature},model-id=Intel(R) Xeon(R) D-2123IT CPU @ 2.20GHz"
     acpi = ",acpi=off" if variant == "no-acpi" else ""
     return [
         *("-machine", f"q35,kernel-irqchip=split,sata=on,vmport=off{acpi}"),
         *("-accel", "tcg"),
-        *("-cpu", cpu),
+        *("-cpu", QEMU.processor),
         *("-m", f"{memory_mib}M"),
         *("-nodefaults", "-no-user-config", "-display", "none", "-vga", "none"),
         *("-boot", "strict=on"),

@@ -73,15 +73,21 @@ class Cli:
 
 def processes_of(home: Path) -> list[str]:
     """Return the command lines of processes that were started with this home (their environment says so)."""
+    return list(process_table(home).values())
+
+
+def process_table(home: Path) -> dict[int, str]:
+    """Return `processes_of` by process id."""
     needle = f"BRINGUP_HOME={home}".encode()
-    found = []
+    found = {}
     for folder in Path("/proc").glob("[0-9]*"):
         try:
             if needle in (folder / "environ").read_bytes().split(b"\0"):
-                found.append((folder / "cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace"))
+                command = (folder / "cmdline").read_bytes()
+                found[int(folder.name)] = command.replace(b"\0", b" ").decode(errors="replace")
         except OSError:
             continue  # ended while we looked
-    return [line for line in found if line]
+    return {pid: line for pid, line in found.items() if line}
 
 
 def wait_for(what: Any, timeout_s: float = 10.0) -> Any:

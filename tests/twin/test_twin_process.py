@@ -14,7 +14,7 @@ from typing import IO
 
 import pytest
 
-from tests.twin.helpers import Cli, assert_nothing_left, processes_of, wait_for
+from tests.twin.helpers import Cli, assert_nothing_left, process_table, processes_of, wait_for
 
 pytestmark = pytest.mark.slow
 
@@ -166,3 +166,26 @@ def read_until(stream: IO[str], text: str, timeout_s: float) -> str:
         if select.select([stream], [], [], 0.5)[0]:
             got += os.read(stream.fileno(), 4096).decode(errors="replace")
     return got
+
+
+def test_the_board_has_the_memory_that_was_asked_for_and_a_boot_does_not_pass_over_it(cli: Cli) -> None:
+    assert cli("twin", "up", "--memory", "1024").code == 0
+    status = cli("twin", "status", "--json").json
+    assert (status["memory_mib"], status["engine"]) == (1024, "qemu")
+    refused = cli("boot", "e300", "--memory", "2048")
+    assert refused.code == 10
+    assert "is up with 1024 MiB, not with 2048" in refused.out
+    assert ipmitool(status, "chassis", "power", "on").returncode == 0
+    assert wait_for(lambda: "is on" in ipmitool(status, "chassis", "power", "status").stdout)
+    size = cli("twin", "monitor", "info", "memory_size_summary").out
+    assert f"base memory: {1024 << 20}" in size
+
+
+def test_four_gib_cost_the_host_what_the_board_touches(cli: Cli) -> None:
+    assert cli("boot", "e300", "--keep", timeout_s=240.0).code == 0
+    size = cli("twin", "monitor", "info", "memory_size_summary").out
+    assert f"base memory: {4096 << 20}" in size
+    (machine,) = [pid for pid, line in process_table(cli.home).items() if line.startswith("qemu-system")]
+    status = Path(f"/proc/{machine}/status").read_text()
+    resident_kib = int(next(line for line in status.splitlines() if line.startswith("VmRSS")).split()[1])
+    assert resident_kib < 1 << 20

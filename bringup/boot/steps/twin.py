@@ -6,14 +6,26 @@ from collections.abc import Callable
 
 from bringup.boot.engine import Run
 from bringup.boot.step import PlannedStep, Step
+from bringup.twin.engines import DEFAULT_MEMORY_MIB, USUAL, TwinSetup, choose_engine
 
 
 class StartTwin(Step):
     """Makes the twin reachable. `stays` says afterwards whether it is needed by what follows this run."""
 
-    planned = PlannedStep("twin", "start the twin if it is not up", 0.5, 20.0)
-
-    def __init__(self, *, keep: bool, stays: Callable[[Run], bool] = lambda _run: False) -> None:
+    def __init__(
+        self,
+        *,
+        keep: bool,
+        setup: TwinSetup = USUAL,
+        stays: Callable[[Run], bool] = lambda _run: False,
+    ) -> None:
+        chosen = choose_engine(setup.engine)
+        detail = {
+            "engine": chosen.engine.title,
+            "why": chosen.why,
+            "memory_mib": setup.memory_mib or DEFAULT_MEMORY_MIB,
+        }
+        self.planned = PlannedStep("twin", "start the twin if it is not up", 0.5, 20.0, detail)
         self._stays = stays
         if not keep:
             self.leaving = PlannedStep("end-twin", "end the twin if this job started it", 0.2, 20.0)
