@@ -27,7 +27,7 @@ class BootQuirks:
     """What a board's BMC wants differently from the specification; the defaults are the specification's.
 
     `flags` gives the five bytes for single overrides. `uefi_disk_selector` is the second byte for the disk
-    under UEFI (Supermicro wants 0x24, "remote connected hard drive"). `stop_expiry` is the value of parameter
+    under UEFI (such as 0x24, "remote connected hard drive"). `stop_expiry` is the value of parameter
     3 that keeps the BMC from dropping the flags 60 s after they were set (IPMI 2.0 28.13, bit 3).
     """
 

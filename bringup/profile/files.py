@@ -108,7 +108,7 @@ def _base_of(document: TomlDocument) -> str | None:
         return base
     raise ProfileError(
         f"{document.place(('extends',))}: `extends` is not the name of a profile",
-        hint='a name is the file without .toml: extends = "supermicro-e300-9d"',
+        hint='a name is the file without .toml: extends = "generic-ipmi-x86"',
     )
 
 

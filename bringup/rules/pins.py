@@ -252,12 +252,18 @@ def _against(
     wrong = copied or certain or (legacy and inputs.profile is not None)
     tell = F1.error if wrong else F1.warning
     what = f"source {irq.source} of IOAPIC {_pin(irq)[0]}"
+    gsi = _gsi_of_acpi(inputs, device, irq)
     if copied:
         reason = f"{what} is {copied}, not a pin; the pin is {best.pin}"
     elif legacy:
         reason = f"{what} looks like a PIC number, as in /sys; the pin is {best.pin}"
     elif other is not None:
         reason = f"{what} is what {other.source} says; better founded is {best.pin} of IOAPIC {best.ioapic}"
+    elif gsi is not None:
+        reason = (
+            f"{what} is GSI {gsi}, where an ACPI system takes it; seL4 leaves that IOAPIC masked "
+            f"(KernelMaxNumIOAPIC 1), and the pin is {best.pin} of IOAPIC {best.ioapic}"
+        )
     else:
         reason = f"the pin is {best.pin} of IOAPIC {best.ioapic}, not {what}"
     yield tell(
@@ -271,6 +277,17 @@ def _against(
 
 def _pin(irq: Irq) -> tuple[int, int | None]:
     return irq.ioapic or 0, irq.source  # C1 tells that it is missing; 0 is what is meant
+
+
+def _gsi_of_acpi(inputs: Inputs, device: Device, irq: Irq) -> int | None:
+    """Return the GSI that an ACPI system uses for this port, where the entry names just that input."""
+    nic = inputs.nic_at(device.bdf)
+    if inputs.machine is not None and device.bdf is not None:
+        nic = inputs.nics.get(device.bdf)
+    if inputs.profile is None or nic is None or nic.acpi_gsi is None:
+        return None
+    gsi = nic.acpi_gsi.value
+    return gsi if inputs.profile.interrupts.input_of(gsi) == _pin(irq) else None
 
 
 def _copied_from(function: Function | None, source: int | None) -> str | None:

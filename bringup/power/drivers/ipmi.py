@@ -158,7 +158,7 @@ class IpmiOverride(Override):
             asked = f"asked for {override} ({wanted.hex(' ')}), it holds {held} ({read.hex(' ')})"
             raise LabError(
                 f"{self.describe()} did not keep the boot override: {asked}",
-                hint="choose the boot device in the BIOS, or update the BMC's firmware",
+                hint="choose the boot device in the firmware setup, or update the BMC's firmware",
             )
         self._emit(Event("power", "override.read", f"{held}, read back{timer}", {**data, "raw": read.hex()}))
 

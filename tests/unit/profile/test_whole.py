@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import json
 import re
 import subprocess
@@ -15,7 +16,18 @@ from bringup.base.firmware import Firmware
 from bringup.base.stage import Stage
 from bringup.profile.files import find_profile, title_of
 from bringup.profile.load import load_profile, profile_names
-from bringup.profile.model import Bios, BoardIdentity, BootFlagBytes, Profile, Serial
+from bringup.profile.model import (
+    Bios,
+    BmcFacts,
+    BoardIdentity,
+    BootFlagBytes,
+    ExpectedNic,
+    Hypervisor,
+    Interrupts,
+    Pci,
+    Profile,
+    Serial,
+)
 from bringup.twin import machine
 from tests import places
 from tests.machines.catalogue import E300_9D, TP8F, TP8F_8
@@ -28,6 +40,10 @@ NAMES = [
     "supermicro-e300-9d-8cn8tp",
     "twin-e300-9d",
 ]
+# Read by the profile's own functions: `BmcFacts.spacing_s`, `Interrupts.input_of`.
+READ_HERE = {"min_command_spacing_s", "ioapic_gsi_bases"}
+# What a person compares with the unit at hand.
+FOR_PEOPLE = {"manufacturer", "system_product", "model", "optional"}
 
 
 def profile(suffix: str = "") -> Profile:
@@ -225,6 +241,19 @@ def test_gsis_of_acpi_are_inputs_of_ioapics_that_sel4_may_leave_masked() -> None
     assert inputs(four) == [(3, 3), (3, 6), (3, 4), (3, 5), *[(3, 6)] * 4]
     assert plain.interrupts.input_of(0) == (0, 0)
     assert load_profile("twin-e300-9d").interrupts.input_of(32) is None
+
+
+def test_every_fact_is_read_by_something_that_acts_on_it() -> None:
+    """By name; what only `boards show` prints is for people and belongs into notes."""
+    read: set[str] = set()
+    for path in (places.CHECKOUT / "bringup").rglob("*.py"):
+        if path.parent.name not in ("profile", "report"):
+            read |= {
+                node.attr for node in ast.walk(ast.parse(path.read_text())) if isinstance(node, ast.Attribute)
+            }
+    for part in (BoardIdentity, Serial, BmcFacts, BootFlagBytes, ExpectedNic, Interrupts, Pci, Hypervisor):
+        unread = set(part.model_fields) - read - READ_HERE - FOR_PEOPLE
+        assert not unread, f"{part.__name__}: {', '.join(unread)}"
 
 
 def test_inferences_are_named_for_the_sections_used() -> None:
