@@ -171,6 +171,8 @@ def _routing(session: _Session, functions: Mapping[Bdf, Function]) -> tuple[tupl
         place = _bus(owner, devices, functions, problems)
         if place is not None:
             _add(entries, place, table, gsis, problems)
+    if not entries and not problems:
+        problems.append("no _PRT of the tables gave a row")
     return tuple(entries[key] for key in sorted(entries)), list(dict.fromkeys(problems))
 
 

@@ -361,6 +361,13 @@ def test_an_answer_without_any_evaluation_holds_none() -> None:
 
 
 @NO_TOOLS
+def test_a_prt_without_rows_is_told(compiled: Callable[[str], bytes]) -> None:
+    bridge = 'Name (_HID, EisaId ("PNP0A08")) Name (_PRT, Package () {})'
+    found = read_prt(captured(compiled("Scope (\\_SB) { Device (PCI0) { " + bridge + " } }")), [PORT])
+    assert found == (None, (Missing("routing", "no _PRT of the tables gave a row"),))
+
+
+@NO_TOOLS
 def test_the_e300_9d_s_own_routing() -> None:
     """Five IOAPICs, and the inputs that operating systems with ACPI use on it (bsdhw/Dmesg)."""
     made = catalogue.made(catalogue.E300_9D)
