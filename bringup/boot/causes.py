@@ -177,6 +177,17 @@ TABLE: Mapping[str, Row] = {
             _RELEASE,
         ),
     ),
+    "nothing-known": Row(
+        "undecided",
+        "nothing in this text is known",
+        (
+            (
+                "it is no seL4 image, or one that prints only its own text",
+                "--until-text REGEX says what must come",
+            ),
+            _RELEASE,
+        ),
+    ),
     "other-port": Row(
         "profile",
         "the image talks to {port}, which this console does not show",

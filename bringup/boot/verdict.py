@@ -480,6 +480,8 @@ class Progress:
             return self._failed(fault)
         if self._boot.unwanted is not None:
             return self._unwanted(*self._boot.unwanted)
+        if self._boot.furthest is None and not self._boot.texts:
+            return self._missing("nothing-known", at_s)
         if self._done_s() is None:
             return self._missing("text-ends", at_s)
         if self._has_no_end and said != str(self.until):

@@ -330,7 +330,7 @@ def _iommu_fault(report: Report) -> Detail | None:
 
 def _tests(report: Report) -> Detail | None:
     told = re.search(r"Test suite failed\.?:? ?(.*)", report.line)
-    return Detail(f"tests failed: {told.group(1).strip()}") if told and told.group(1).strip() else None
+    return Detail(f"tests failed: {told.group(1).strip(' .')}") if told and told.group(1).strip() else None
 
 
 _BLOCKS: Mapping[str, Block] = {

@@ -85,7 +85,7 @@ def plain_text(data: bytes) -> str:
 
     What was backspaced over is left out, as on a terminal.
     """
-    if data.isascii() and (text := data.decode("ascii")).isprintable():
+    if data.isascii() and (text := data.translate(None, b"\r\n").decode("ascii")).isprintable():
         return text
     shown: list[str] = []
     for character in _ESCAPE_ANY.sub("", for_terminal(data).decode("ascii")):

@@ -14,7 +14,7 @@ from bringup.transcript.clean import plain_text
 
 _LINE_MAX = 320
 _FACTS_MAX = 256
-_WORDS = (b"0000:", b"nobody cared", b"NETDEV", b": eth", b" eth")
+_WORDS = (b"0000:", b"nobody cared", b"NETDEV", b" eth", b" en")
 _DRIVERS = (
     "igb|igbvf|igc|e1000e?|ixgbe|ixgbevf|i40e|iavf|ice|tg3|bnxt_en|r8169|atlantic|mlx[45]_core|sfc|cxgb4"
 )
@@ -69,17 +69,26 @@ class NicReader:
         """Yield what complete lines say, each with the offset behind the line."""
         before = len(self._carry)
         text = self._carry + text
-        self._carry = text[text.rfind(b"\n") + 1 :][-_LINE_MAX:]
-        if not any(word in text for word in _WORDS):
-            return
-        position = 0
-        for line in text.split(b"\n")[:-1]:
-            position += len(line) + 1
-            if self._told < _FACTS_MAX and any(word in line for word in _WORDS):
-                fact = read_line(plain_text(line[-_LINE_MAX:]))
+        end = text.rfind(b"\n") + 1
+        self._carry = text[end:][-_LINE_MAX:]
+        for begin, behind in _lines_worth_reading(text, end):
+            if self._told < _FACTS_MAX:
+                fact = read_line(plain_text(text[begin:behind][-_LINE_MAX:]))
                 if fact is not None:
                     self._told += 1
-                    yield fact, position - before
+                    yield fact, behind - before
+
+
+def _lines_worth_reading(text: bytes, end: int) -> list[tuple[int, int]]:
+    """Return where the whole lines are that have a word of ours in them, in order."""
+    lines = {}
+    for word in _WORDS:
+        place = text.find(word, 0, end)
+        while place >= 0:
+            behind = text.find(b"\n", place, end) + 1
+            lines[text.rfind(b"\n", 0, place) + 1] = behind
+            place = text.find(word, behind, end)
+    return sorted(lines.items())
 
 
 def read_line(line: str) -> NicFact | None:

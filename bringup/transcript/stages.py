@@ -311,7 +311,6 @@ class _WriterReader:
         self._parts: list[bytes] = []
         self._pieces: list[Piece] = []
         self._length = 0
-        self._squeezed = 0
         self._read: tuple[bytes, list[Piece]] = (b"", [])
 
     def start_boot(self) -> None:
@@ -320,21 +319,22 @@ class _WriterReader:
             if reader is not None:
                 reader.start_boot()
 
-    def add(self, text: bytes, offset: int, lines: int, seams: Iterable[tuple[Pattern, int]]) -> None:
+    def add(self, text: bytes, offset: int, lines: int, seams: list[tuple[Pattern, int]]) -> None:
         """Take a piece of the block, `offset` bytes and `lines` line feeds into the console."""
         if not self._parts:
             self.seams.clear()
             self._pieces = []
-        self.seams += [(pattern, self._squeezed + count) for pattern, count in seams]
+        if seams:
+            squeezed = sum(len(part.translate(None, SPACE)) for part in self._parts)
+            self.seams += [(pattern, squeezed + count) for pattern, count in seams]
         self._parts.append(text)
         self._pieces.append(Piece(self._length, offset, lines))
         self._length += len(text)
-        self._squeezed += len(text.translate(None, SPACE))
 
     def take(self) -> tuple[bytes, list[Piece]]:
         """Return the block's text and where its pieces lie."""
         self._read = b"".join(self._parts), self._pieces
-        self._parts, self._length, self._squeezed = [], 0, 0
+        self._parts, self._length = [], 0
         return self._read
 
     def read_lines(self, at_s: float) -> Iterator[tuple[int, Sighting]]:
@@ -376,24 +376,23 @@ class _Seam:
     def __init__(self) -> None:
         self._reach = reach()
         self._writer: Writer | None = None
+        self._raw = b""
         self._tail = b""
         self._edge = 0
-        self._line_ended = True
 
     def feed(self, writer: Writer, text: bytes) -> list[tuple[Pattern, int]]:
         """Return the texts that began before the last change of writer and end in `text`."""
-        if writer != self._writer:
+        if writer is not self._writer and writer != self._writer:
             before, self._writer = self._writer, writer
             # Who ends a line has ended what was said in it: only a cut in a line can be one inside a text.
             # The kernel's own lines are not of anybody's text.
-            ended = self._line_ended or KERNEL in (writer, before)
-            self._edge = 0 if ended else len(self._tail)
-            self._tail = self._tail if self._edge else b""
-        self._line_ended = text.endswith((b"\n", b"\r"))
-        if not self._edge:
-            self._tail = (self._tail + text[-2 * self._reach :].translate(None, SPACE))[-self._reach :]
-            return []
-        squeezed = text.translate(None, SPACE)
+            ended = not self._raw or self._raw[-1] in b"\r\n" or KERNEL in (writer, before)
+            self._tail = b"" if ended else self._raw.translate(None, SPACE)[-self._reach :]
+            self._edge = len(self._tail)
+        self._raw = (self._raw + text if len(text) < 2 * self._reach else text)[-2 * self._reach :]
+        return self._over_the_edge(text.translate(None, SPACE)) if self._edge else []
+
+    def _over_the_edge(self, squeezed: bytes) -> list[tuple[Pattern, int]]:
         old = len(self._tail)
         both = self._tail + squeezed[: self._reach]
         found = [

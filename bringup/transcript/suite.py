@@ -13,8 +13,8 @@ _LINE_MAX = 200
 _TESTS_MAX = 4096
 _WORDS = (b"Starting test ", b"Test ")
 _LINE = re.compile(
-    rb"(?:Starting test (?P<number>\d{1,6}): (?P<starts>[^\r\n]{1,80})|Test (?P<failed>\w{1,80}) failed)"
-    rb"[^\r\n]*[\r\n]"
+    rb"(?:Starting test (?P<number>\d{1,6}): (?P<starts>[^\r\n]{1,80})"
+    rb"|Test (?!suite )(?P<failed>\w{1,80}) failed)[^\r\n]*[\r\n]"
 )
 DRIVER = "sel4test-driver"
 """In the name of the suite's root task image."""

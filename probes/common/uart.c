@@ -60,6 +60,12 @@ void uart_start(uint16_t port)
     uarts[started++].present = inb(port + LINE_CONTROL) == LINE_8N1; /* an empty port reads as all ones */
 }
 
+void uart_only(uint16_t port)
+{
+    started = 0;
+    uart_start(port);
+}
+
 void uart_give_up_after(uint32_t ms)
 {
     patience_ms = ms;

@@ -10,6 +10,9 @@ enum { UARTS_MAX = 2 };
    answers, output is dropped at no cost. */
 void uart_start(uint16_t port);
 
+/* Say everything from now on at `port` alone. */
+void uart_only(uint16_t port);
+
 /* A UART that takes no byte for `ms` milliseconds is given up. Without this call it is waited for without end:
    a full pipe behind it may hold us up, and nothing is to be lost. */
 void uart_give_up_after(uint32_t ms);

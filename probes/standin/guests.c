@@ -46,12 +46,16 @@ static const char boot_text[] =
     "Welcome to Buildroot\n"
     "buildroot login: ";
 
-/* Colours of the SerialServer's clients 1 to 6, for the VMM and with a white background for the guest; the
-   last one is two sequences because a comma is missing there (global-components SerialServer src/serial.c). */
-static const char *const colours[2][VMS_MAX] = {
-    {"\033[32m", "\033[34m", "\033[35m", "\033[33m", "\033[36m", "\033[31;1m\033[32;1m"},
-    {"\033[32;47m", "\033[34;47m", "\033[35;47m", "\033[33;47m", "\033[36;47m", "\033[31;47;1m\033[32;47;1m"},
+/* Colours of the SerialServer by badge; guests have a white background. One entry is two sequences because a
+   comma is missing there (global-components SerialServer src/serial.c). */
+static const char *const colours[2][7] = {
+    {"\033[31m", "\033[32m", "\033[34m", "\033[35m", "\033[33m", "\033[36m", "\033[31;1m\033[32;1m"},
+    {"\033[31;47m", "\033[32;47m", "\033[34;47m", "\033[35;47m", "\033[33;47m", "\033[36;47m",
+     "\033[31;47;1m\033[32;47;1m"},
 };
+
+/* VMM and guest of one VM call the server over connections of their own, so their badges differ. */
+static const unsigned char badges[2][VMS_MAX] = {{5, 3, 2, 6, 1, 4}, {1, 2, 3, 4, 5, 6}};
 
 enum part { PART_VMM, PART_BANNER, PART_BOOT, PARTS };
 
@@ -64,7 +68,8 @@ struct vm {
 
 static const char *colour_of(unsigned number, const struct vm *vm)
 {
-    return colours[vm->part == PART_VMM ? 0 : 1][number];
+    unsigned guest = vm->part != PART_VMM;
+    return colours[guest][badges[guest][number]];
 }
 
 static void put_text(const char *text)

@@ -1,5 +1,7 @@
 #include "options.h"
 
+#include <stddef.h>
+
 #include "words.h"
 
 static enum stage read_stage(const char *name)
@@ -21,6 +23,17 @@ static enum stage read_stage(const char *name)
     return STAGE_NONE;
 }
 
+static uint32_t number_unsaid(enum play play)
+{
+    switch (play) {
+    case PLAY_FLOOD: return 2000;
+    case PLAY_LATE_FAULT: return 4;
+    case PLAY_SUITE:
+    case PLAY_SUITE_FAILS: return 20;
+    default: return 0;
+    }
+}
+
 static void read_play(const char *text, struct options *options)
 {
     static const struct {
@@ -30,7 +43,9 @@ static void read_play(const char *text, struct options *options)
         {"hang", PLAY_HANG},           {"assert", PLAY_ASSERT},   {"vtx-locked", PLAY_VTX_LOCKED},
         {"no-module", PLAY_NO_MODULE}, {"reboot", PLAY_REBOOT},   {"garbage", PLAY_GARBAGE},
         {"flood", PLAY_FLOOD},         {"release", PLAY_RELEASE}, {"cap-fault", PLAY_CAP_FAULT},
-        {"quiet", PLAY_QUIET},
+        {"quiet", PLAY_QUIET},         {"report", PLAY_REPORT},   {"late-fault", PLAY_LATE_FAULT},
+        {"suite", PLAY_SUITE},         {"needs", PLAY_NEEDS},     {"suite-fails", PLAY_SUITE_FAILS},
+        {"module", PLAY_MODULE},
     };
     options->play = PLAY_NOTHING;
     for (unsigned i = 0; i < sizeof(plays) / sizeof(*plays); i++) {
@@ -44,10 +59,14 @@ static void read_play(const char *text, struct options *options)
     }
     argument += *argument == ':';
     options->hang_after = options->play == PLAY_HANG ? read_stage(argument) : STAGE_NONE;
-    options->number = read_number(argument, 1000000, options->play == PLAY_FLOOD ? 2000 : 0);
+    options->number = read_number(argument, 1000000, number_unsaid(options->play));
+    options->report = options->play == PLAY_REPORT ? report_find(argument) : NULL;
+    options->feature = options->play == PLAY_NEEDS ? feature_find(argument) : NULL;
     options->misspelt = options->play == PLAY_NOTHING ||
                         (options->play == PLAY_HANG && options->hang_after == STAGE_NONE) ||
-                        (options->play == PLAY_QUIET && options->number == 0);
+                        (options->play == PLAY_QUIET && options->number == 0) ||
+                        (options->play == PLAY_REPORT && !options->report) ||
+                        (options->play == PLAY_NEEDS && !options->feature);
     options->play = options->misspelt ? PLAY_NOTHING : options->play;
 }
 
@@ -77,7 +96,8 @@ void options_read(const char *cmdline, struct options *options)
         read_word(cmdline, options);
     }
     /* These say something about VMs, so there has to be one. */
-    bool about_vms = options->hang_after >= STAGE_VMM || options->play == PLAY_RELEASE;
+    bool about_vms = options->hang_after >= STAGE_VMM || (options->play == PLAY_RELEASE && !options->number) ||
+                     (options->report && options->report->when >= IN_VMM);
     options->vms = about_vms && options->vms == 0 ? 1 : options->vms;
     options->seed = options->seed ? options->seed : 1;
 }

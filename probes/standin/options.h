@@ -11,12 +11,23 @@
    play=garbage       bytes that are no text, as from a wrong baud rate
    play=flood[:LINES] 200 numbered lines a second, 2000 if not said
    play=cap-fault     a fault in user space
-   play=release       a kernel built without printing: only VMMs and guests speak, not even a fatal end is said
+   play=report:NAME   a failure as it is reported (reports.c): data, code, exception, syscall, cap, mcs, component,
+                      component-exception, check, untyped, reason, unknown-reason, vm-exit, panic, crash
+   play=late-fault[:SECONDS]  a component's fault 4 seconds after user space, if not said otherwise
+   play=suite[:TESTS] play=suite-fails[:TESTS]  a test suite of 20 tests, if not said otherwise
+   play=module        the text of the first module, byte by byte, and nothing of our own
+   play=needs:FEATURE a 64-bit kernel that refuses a processor without FEATURE (pcid, fsgsbase, huge-pages), and
+                      says so on COM1 only
+   play=release[:PORT]  a kernel built without printing: only VMMs and guests speak, not even a fatal end is said;
+                      with PORT (0x3f8) an application without VMs says a few lines there, and only there
    play=quiet:SECONDS a pause before user space */
 #pragma once
 
 #include <stdbool.h>
 #include <stdint.h>
+
+#include "features.h"
+#include "reports.h"
 
 enum { VMS_MAX = 6 };
 
@@ -32,6 +43,12 @@ enum play {
     PLAY_CAP_FAULT,
     PLAY_RELEASE,
     PLAY_QUIET,
+    PLAY_REPORT,
+    PLAY_LATE_FAULT,
+    PLAY_SUITE,
+    PLAY_SUITE_FAILS,
+    PLAY_NEEDS,
+    PLAY_MODULE,
 };
 
 enum stage { STAGE_NONE, STAGE_KERNEL, STAGE_USER_SPACE, STAGE_VMM, STAGE_GUEST };
@@ -42,7 +59,9 @@ struct options {
     bool disable_iommu;
     enum play play;
     enum stage hang_after; /* of PLAY_HANG, else STAGE_NONE */
-    uint32_t number;       /* lines of PLAY_FLOOD, seconds of PLAY_QUIET */
+    uint32_t number;       /* lines of PLAY_FLOOD, seconds of PLAY_QUIET and PLAY_LATE_FAULT, tests, a port */
+    const struct report *report; /* of PLAY_REPORT */
+    const struct feature *feature; /* of PLAY_NEEDS */
     uint32_t vms;
     uint32_t seed; /* never 0 */
     bool misspelt; /* play= names nothing that we know */

@@ -45,6 +45,33 @@ _Noreturn void play_cap_fault(void)
     halt();
 }
 
+/* seL4 src/arch/x86/64/head.S */
+_Noreturn void play_refusal(const struct feature *feature)
+{
+    const uint16_t com1 = 0x3f8;
+    uart_start(com1);
+    print("%s\n", feature->refusal);
+    halt();
+}
+
+void play_application(uint16_t port)
+{
+    uart_only(port);
+    print_mute(false);
+    for (unsigned line = 1; line <= 5; line++) {
+        print("stand-in application: line %u of 5\n", line);
+        wait_ms(100);
+    }
+}
+
+_Noreturn void play_module(const struct module *module)
+{
+    for (const uint8_t *byte = (const uint8_t *)module->start; byte < (const uint8_t *)module->end; byte++) {
+        uart_put(*byte);
+    }
+    halt();
+}
+
 /* A byte that no text has: a control character other than tab and line ends, or beyond ASCII. */
 static uint8_t unprintable(struct random *random)
 {

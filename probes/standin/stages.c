@@ -11,6 +11,8 @@
 #include "payload.h"
 #include "play.h"
 #include "print.h"
+#include "reports.h"
+#include "suite.h"
 #include "uart.h"
 
 extern const char image_start[], image_end[], _start[];
@@ -113,6 +115,10 @@ static void boot_kernel(void)
     if (options.play == PLAY_VTX_LOCKED) {
         play_vtx_locked();
     }
+    if (options.report && options.report->when == IN_KERNEL) {
+        report_say(options.report);
+        play_boot_failure();
+    }
     if (options.play == PLAY_REBOOT) {
         reset_machine();
     }
@@ -126,13 +132,48 @@ static void boot_kernel(void)
     print("Booting all finished, dropped to user space\n");
 }
 
+static void run_user_space(void)
+{
+    hang_after(STAGE_USER_SPACE);
+    switch (options.play) {
+    case PLAY_CAP_FAULT: play_cap_fault();
+    case PLAY_LATE_FAULT: wait_ms(options.number * 1000); report_say(report_find("component")); return;
+    case PLAY_SUITE:
+    case PLAY_SUITE_FAILS: suite_run(options.number, options.play == PLAY_SUITE_FAILS); return;
+    case PLAY_RELEASE:
+        if (options.number) {
+            play_application((uint16_t)options.number);
+            return;
+        }
+        break;
+    case PLAY_REPORT:
+        if (options.report->when == IN_USER_SPACE) {
+            report_say(options.report);
+            return;
+        }
+        options.hang_after = STAGE_GUEST;
+        break;
+    default: break;
+    }
+    guests_run(&options);
+    if (options.report && options.report->when >= IN_VMM) {
+        report_say(options.report);
+    }
+}
+
 _Noreturn void image_main(uint32_t magic, const void *information)
 {
     bool multiboot = multiboot_read(magic, information, &boot);
     options_read(boot.cmdline, &options);
     clock_start();
+    if (options.feature && !options.feature->present()) {
+        play_refusal(options.feature);
+    }
     uart_start(options.debug_port);
     print_mute(options.play == PLAY_RELEASE);
+    if (options.play == PLAY_MODULE && multiboot && module_count() > 0) {
+        play_module(&boot.modules[0]);
+    }
 
     print("bringup stand-in image, not seL4\n");
     if (!multiboot) {
@@ -143,10 +184,6 @@ _Noreturn void image_main(uint32_t magic, const void *information)
         play_garbage(options.seed);
     }
     boot_kernel();
-    hang_after(STAGE_USER_SPACE);
-    if (options.play == PLAY_CAP_FAULT) {
-        play_cap_fault();
-    }
-    guests_run(&options);
+    run_user_space();
     halt();
 }
