@@ -24,6 +24,8 @@ _MODULE_ROLES = ("module", "initrd")
 _MODULE_NAME = re.compile(r"name='([^']*)'?")
 # A line's end and a stray character are no text.
 _TEXT_MIN = 8
+# The loader's last words come after its last transfer.
+_HAND_OVER_S = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -174,6 +176,7 @@ class Witness:
         prints: bool = True,
         guests: bool = False,
         errand: Mapping[str, Callable[[BootEvidence, Event], None]] | None = None,
+        netboot: bool = True,
     ) -> None:
         self.boot = BootEvidence()
         self.console_lost_s: float | None = None
@@ -184,6 +187,7 @@ class Witness:
         self._prints = prints
         self._guests = guests
         self._errand = errand or {}
+        self._netboot = netboot
         self._bytes = 0
         self._text = 0
 
@@ -216,10 +220,11 @@ class Witness:
                 self.boot.reached[Stage.POWER] = power
 
     def _console_activity(self, event: Event) -> None:
-        if event.data.get("port"):
-            return
         boot, last_s = self.boot, float(event.data.get("last_s", event.at_s))
         count, text = int(event.data.get("bytes", 0)), int(event.data.get("image_bytes", 0))
+        if event.data.get("port"):
+            self._other_port_spoke(str(event.data["port"]), text, last_s)
+            return
         if count > self._bytes:
             self._bytes = count
             boot.heard_s = last_s
@@ -227,12 +232,26 @@ class Witness:
         if not grown or text < _TEXT_MIN:
             return
         boot.text_s = last_s
-        if not self._prints and boot.kernel_served and Stage.USER_SPACE not in boot.reached:
+        if not self._prints and self._loaded_s is not None and Stage.USER_SPACE not in boot.reached:
             boot.reach(
                 Stage.USER_SPACE,
                 event,
                 f"{text} characters after the hand-over, which the kernel does not print",
             )
+
+    @property
+    def _loaded_s(self) -> float | None:
+        """When the image was on the board, as far as that was seen; the beginning where nothing is served."""
+        if not self._netboot:
+            return 0.0
+        loaded = self.boot.reached.get(Stage.MODULES if self._modules else Stage.KERNEL_IMAGE)
+        return None if loaded is None else loaded.at_s
+
+    def _other_port_spoke(self, port: str, text: int, last_s: float) -> None:
+        """Note that the image speaks where the console does not show it; firmware may speak on every port."""
+        loaded_s = self._loaded_s
+        if loaded_s is not None and text >= _TEXT_MIN and last_s > loaded_s + _HAND_OVER_S:
+            self.boot.other_port = self.boot.other_port or (last_s, port, f"{port}: {text} characters")
 
     def _console_lost(self, event: Event) -> None:
         self.console_lost_s = event.at_s

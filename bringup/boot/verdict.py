@@ -177,6 +177,7 @@ class Progress:
             logins=request.vms or (None if request.by_itself else 1),
             macs=request.macs,
             prints=request.prints,
+            netboot=request.netboot,
             guests=request.kind == "multiboot" and not request.prints,
             errand=request.errand.handlers if request.errand is not None else None,
         )
@@ -289,7 +290,8 @@ class Progress:
             yield self._ok_s(done_s), self._ok
         if boot.other_port is not None and self.awaited is Stage.KERNEL:
             other_s = boot.other_port[0] + _OTHER_PORT_S
-            yield other_s, lambda: self._missing("other-port", other_s)
+            other = boot.other_port[2]
+            yield other_s, lambda: self._missing("other-port", other_s, other)
         given_up = boot.given_up
         if given_up is not None and self.awaited is not None:
             yield given_up.at_s, lambda: self._missing(given_up.code, given_up.at_s)
@@ -551,10 +553,10 @@ class Progress:
     def _stall_code_after_loading(self, missing: Stage | None) -> str:
         if self._witness.console_lost_s is not None:
             return "console-lost"
-        if missing in (Stage.KERNEL, Stage.USER_SPACE) and not self._request.prints:
-            return "nothing-printed"
         if missing is Stage.KERNEL and self._boot.other_port is not None:
             return "other-port"
+        if missing in (Stage.KERNEL, Stage.USER_SPACE) and not self._request.prints:
+            return "nothing-printed"
         if missing is Stage.KERNEL and self._spoke_after_loading():
             return "unknown-text"
         if missing is Stage.KERNEL:

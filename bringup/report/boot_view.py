@@ -123,7 +123,7 @@ class BootView:
             return None
         self._told_stages.add(key)
         label = _STAGE_LABEL.get(name, name)
-        which = "" if vm is None else f"VM {vm}: "
+        which = "" if vm is None else f"{event.data.get('vm_name') or f'VM {vm}'}: "
         return "ok", label, f'{which}"{event.text.strip()[:90]}"'
 
     def _power(self, event: Event) -> tuple[Mark, str, str]:

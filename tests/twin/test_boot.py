@@ -117,6 +117,8 @@ FAILURES = {
     "play=reboot": (11, "reboot-loop", "kernel"),
     "play=garbage": (12, "garbage", "kernel"),
     "play=cap-fault": (11, "thread-fault", "user-space"),
+    "play=report:exception": (11, "thread-fault", "user-space"),
+    "play=report:unknown-reason": (11, "kernel-stopped", "kernel"),
 }
 
 

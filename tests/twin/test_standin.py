@@ -396,7 +396,7 @@ def test_cap_fault_comes_after_user_space(kernel: Path, module: Path) -> None:
 def test_release_leaves_only_user_space_speaking(kernel: Path, module: Path) -> None:
     with machine(*direct(kernel, module, "play=release")) as console:
         text = console.read_until(LOGIN)
-    assert text.startswith(b"\x1b[0m\x1b[32mGuest address space root")
+    assert text.startswith(b"\x1b[0m\x1b[36mGuest address space root")
     assert b"seL4" not in text
     assert b"Boot config" not in text
 
