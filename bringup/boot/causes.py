@@ -216,6 +216,16 @@ TABLE: Mapping[str, Row] = {
             ),
         ),
     ),
+    "stage-impossible": Row(
+        "profile",
+        "a test suite has no VMs: {awaited} cannot come",
+        (
+            (
+                "a stage is asked of this image that it has not",
+                "leave --until out: the suite's own end counts",
+            ),
+        ),
+    ),
     "text-ends": Row(
         "undecided",
         "the text ends after {where}; {awaited} is not in it",

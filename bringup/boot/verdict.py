@@ -295,9 +295,20 @@ class Progress:
         given_up = boot.given_up
         if given_up is not None and self.awaited is not None:
             yield given_up.at_s, lambda: self._missing(given_up.code, given_up.at_s)
+        impossible_s = self._impossible_s()
+        if impossible_s is not None:
+            yield impossible_s, lambda: self._missing("stage-impossible", impossible_s)
         deadline_s = self._deadline_s()
         if deadline_s is not None:
             yield deadline_s, lambda: self._stalled(deadline_s)
+
+    def _impossible_s(self) -> float | None:
+        """Return when it was certain that the missing stage is none that this image can have."""
+        boot, missing = self._boot, self.awaited
+        user_space = boot.reached.get(Stage.USER_SPACE)
+        if missing is None or missing < Stage.VMM or boot.suite is None or user_space is None:
+            return None
+        return (user_space.at_s or self._origin_s) + SETTLE_S
 
     def _done_s(self) -> float | None:
         """Return when all that is wanted had come, None while something is missing."""
@@ -484,6 +495,8 @@ class Progress:
             return self._unwanted(*self._boot.unwanted)
         if self._boot.furthest is None and not self._boot.texts:
             return self._missing("nothing-known", at_s)
+        if self._impossible_s() is not None:
+            return self._missing("stage-impossible", at_s)
         if self._done_s() is None:
             return self._missing("text-ends", at_s)
         if self._has_no_end and said != str(self.until):

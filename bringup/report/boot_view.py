@@ -73,6 +73,8 @@ class BootView:
             self._await(event.text, event.at_s)
         elif event.kind == "run.waiting":
             self._await(_waiting_text(event), event.at_s)
+        elif event.kind == "console.test" and not event.data.get("failed"):
+            self._awaited = f"test {event.data['number']} ({event.text})"
         elif event.kind in ("http.progress", "tftp.progress", "console.upload_progress"):
             self._awaited = transfer_text(event)
         if self._spinner is not None and event.at_s - self._refreshed_s >= _REFRESH_S:

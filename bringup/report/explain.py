@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from bringup.boot.recorded import Recording
-from bringup.report.run import fault_words
+from bringup.report.run import advice_lines, fault_words
 
 _LINES_SHOWN = 8
 _BOOTS_SHOWN = 8
@@ -52,7 +52,7 @@ def explain_lines(body: Mapping[str, Any]) -> Iterator[str]:
         yield f"NIC       {label}: {nic['words']}"
         yield from (f"          | {line}" for line in nic["lines"][:_LINES_SHOWN])
     yield from _seen(body)
-    yield from _advice(body)
+    yield from advice_lines(body)
 
 
 def _reached(body: Mapping[str, Any]) -> Iterator[str]:
@@ -102,12 +102,3 @@ def _seen(body: Mapping[str, Any]) -> Iterator[str]:
         yield f"seen      {body['seen']}"
     for line in body["lines"][:_LINES_SHOWN]:
         yield f"          | {line.strip()}"
-
-
-def _advice(body: Mapping[str, Any]) -> Iterator[str]:
-    label = "do"
-    for number, item in enumerate(body["causes"], start=1):
-        count = f"{number}. " if len(body["causes"]) > 1 else ""
-        cause = f"{item['cause']}: " if item["cause"] else ""
-        yield f"{label:<8}  {count}{cause}{item['fix']}"
-        label = ""

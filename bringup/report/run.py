@@ -20,6 +20,9 @@ _FAULT = {
 }
 
 
+_LINES_SHOWN = 8
+
+
 def fault_words(verdict: str) -> str:
     """Return whose fault a verdict's kind means, with the exit code."""
     return _FAULT.get(verdict, verdict)
@@ -44,7 +47,11 @@ def verdict_lines(verdict: Mapping[str, Any], *, usual_s: float | None = None) -
     if verdict["verdict"] == "ok":
         usually = f" (usually {usual_s:.1f} s)" if usual_s is not None else ""
         further = "" if verdict["stage"] == verdict["until"] else f", then went on to {verdict['stage']}"
-        yield f"ok  {board} reached {verdict['until']} in {_seconds(verdict)}{usually}{further}     run {run}"
+        but = "".join(f", but {text}" for text in verdict.get("but", ())[:1])
+        reached = f"{board} reached {verdict['until']} in {_seconds(verdict)}"
+        yield f"ok  {reached}{usually}{further}{but}     run {run}"
+        yield from (f"but       {text}" for text in verdict.get("but", ())[1:])
+        yield from advice_lines(verdict)
         return
     yield f"{verdict['cause']}     ({fault_words(verdict['verdict'])})"
     reached = verdict["stage"] or "nothing"
@@ -54,13 +61,19 @@ def verdict_lines(verdict: Mapping[str, Any], *, usual_s: float | None = None) -
         yield f"reached   {reached}, then failed"
     if verdict.get("seen"):
         yield f"seen      {verdict['seen']}"
+    yield from (f"          | {line.strip()}" for line in verdict.get("lines", ())[:_LINES_SHOWN])
+    yield from advice_lines(verdict)
+    yield f"run       bringup runs show {run}"
+
+
+def advice_lines(verdict: Mapping[str, Any]) -> Iterator[str]:
+    """Yield what to do, the most usual cause first."""
     label = "do"
     for number, item in enumerate(verdict.get("causes", ()), start=1):
         count = f"{number}. " if len(verdict["causes"]) > 1 else ""
         cause = f"{item['cause']}: " if item["cause"] else ""
         yield f"{label:<8}  {count}{cause}{item['fix']}"
         label = ""
-    yield f"run       bringup runs show {run}"
 
 
 def plan_lines(plan: Mapping[str, Any]) -> Iterator[str]:

@@ -177,7 +177,7 @@ KERNEL = (
     Failure("memory-dropped", "image", "Dropping memory region",
             "the kernel could not use all memory",
             "the board has more memory regions than the kernel's table",
-            "raise MAX_NUM_FREEMEM_REG in seL4's plat/pc99 hardware.h, or boot as BIOS",
+            "raise MAX_NUM_FREEMEM_REG in seL4's plat/pc99 hardware.h, or boot with --firmware bios",
             "seL4 src/kernel/boot.c", fatal=False),
     Failure("iommu-off", "profile", "disabling IOMMU support",
             "the kernel switched every IOMMU off",

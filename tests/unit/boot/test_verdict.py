@@ -263,6 +263,8 @@ STALLS: list[tuple[str, list[Event], WatchRequest, str, str, Stage | None, float
      37.0),
     ("suite silent", [*GOOD, ran(8.0, 1, "SCHED0000")], replace(BIOS, by_itself=True, texts_s=30.0),
      "suite-silent", "image", None, 38.0),
+    ("suite without VMs", [*GOOD, ran(8.0, 1, "SCHED0000")], TWO_VMS, "stage-impossible", "profile",
+     Stage.VMM, 8.0),
     ("kernel hangs", STARTED, BIOS, "kernel-hangs", "image", Stage.USER_SPACE, 31.5),
     ("no vmm", GOOD, TWO_VMS, "no-vmm", "image", Stage.VMM, 47.0),
     ("no guest", VMS[:-2], TWO_VMS, "no-guest", "image", Stage.GUEST, 49.1),
