@@ -43,7 +43,7 @@ class Report:
     @property
     def following(self) -> tuple[str, ...]:
         """The lines after the first one."""
-        return _lines(self.after)
+        return lines_of(self.after)
 
 
 Read = Callable[[Report], Detail | None]
@@ -65,7 +65,7 @@ class Block:
 
 def detail_of(block: Block, before: bytes, line: str, after: bytes) -> Detail | None:
     """Return what a report says, None where it cannot be read."""
-    detail = block.read(Report(_lines(before), line, after))
+    detail = block.read(Report(lines_of(before), line, after))
     if detail is None or detail.fix is None:
         return detail
     # What to do is filled with a board's words later; the console's own text must not be taken for a place.
@@ -81,7 +81,8 @@ def _squeeze(text: bytes) -> str:
     return text.translate(None, _SPACE).decode("ascii", "replace")
 
 
-def _lines(text: bytes) -> tuple[str, ...]:
+def lines_of(text: bytes) -> tuple[str, ...]:
+    """Return the lines of a piece of console that say anything, as plain text."""
     lines = (plain_text(line).rstrip()[:_LINE_MAX] for line in re.split(rb"[\r\n]+", text))
     return tuple(line for line in lines if line.strip())
 

@@ -12,14 +12,17 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 from bringup.base.stage import Stage
-from bringup.transcript.blocks import detail_of
+from bringup.transcript.blocks import detail_of, lines_of
 from bringup.transcript.clean import plain_text
 from bringup.transcript.failures.boot import GARBAGE
-from bringup.transcript.failures.image import LINUX, VMM
+from bringup.transcript.failures.boot import KERNEL as OF_KERNEL
+from bringup.transcript.failures.image import LINUX, ROOT_TASK, VMM
+from bringup.transcript.failures.refusals import REFUSALS
 from bringup.transcript.markers import Failure, Marker
 from bringup.transcript.matching import SPACE, Found, Matcher, Pattern, Piece, find_new, reach
 from bringup.transcript.nics import NicFact, NicReader
 from bringup.transcript.runs import BootCounter
+from bringup.transcript.splices import spliced
 from bringup.transcript.streams import KERNEL, Demultiplexer, Part, Writer
 from bringup.transcript.suite import SuiteReader
 from bringup.transcript.suite import Test as SuiteTest
@@ -31,6 +34,10 @@ _QUIET_S = 0.25
 _NOTES_MAX = 64
 _HOSTS_MAX = 16
 _TIMES_MAX = 8
+# What a kernel or a root task says before it stops; texts with numbers are not looked for in pieces.
+_REASONS = tuple(
+    row for row in (*REFUSALS, *OF_KERNEL, *ROOT_TASK) if not row.generic and "%" not in row.text
+)
 _OF_VMS = frozenset(row.text for row in (*VMM, *LINUX))
 
 
@@ -193,6 +200,17 @@ class StageReader:
         if block is None or failure is None:
             yield replace(sighting, line_text=line)
             return
+        cut = (
+            spliced([*lines_of(item.before), line, *lines_of(bytes(item.after))], _REASONS)
+            if failure.generic
+            else None
+        )
+        if cut is not None:
+            row, lines = cut
+            yield replace(
+                sighting, line_text=line, failure=replace(row, fatal=True), marker=row.text, lines=lines
+            )
+            return
         detail = detail_of(block, item.before, line, bytes(item.after))
         if detail is not None:
             failure = replace(
@@ -201,8 +219,8 @@ class StageReader:
                 why=detail.why or failure.why,
                 fix=detail.fix or failure.fix,
             )
-        lines = () if detail is None else detail.lines
-        yield replace(sighting, line_text=line, failure=failure, lines=lines, whole=item.whole)
+        behind = () if detail is None else detail.lines
+        yield replace(sighting, line_text=line, failure=failure, lines=behind, whole=item.whole)
 
     def _meaning(self, writer: Writer, item: Found) -> Sighting | None:
         """Return what the text means here, None where it means nothing."""

@@ -31,7 +31,7 @@ _STAMPED = re.compile(
 )
 # Our own report of a run quotes lines of the console that it is about.
 _OWN_QUOTE = re.compile(rb"\n[^\n]{0,200}console line \d{1,9}: \"[^\n]*")
-_OWN_UNTIL = re.compile(rb"^board {2,9}[^\n]{1,200}, until ([a-z-]{3,20})\r?$", re.MULTILINE)
+_OWN_UNTIL = re.compile(rb"^[^\n]{0,48}?board {2,9}[^\n]{1,200}, until ([a-z-]{3,20})\r?$", re.MULTILINE)
 _CARET_ESCAPE = re.compile(rb"\^\[(?=\[[0-9;]*[A-Za-z])")
 _CARET_RETURN = re.compile(rb"(?:\^M|\^@)")
 
@@ -41,7 +41,7 @@ class LineCleaner:
 
     def __init__(self) -> None:
         self._carry = b""
-        self._prefix: re.Pattern[bytes] | None = None
+        self._prefixes: tuple[tuple[bytes, re.Pattern[bytes]], ...] = ()
         self._carets = False
         self._at_line_start = True
         self.until: str | None = None
@@ -64,18 +64,18 @@ class LineCleaner:
     def _clean(self, data: bytes) -> bytes:
         if not data:
             return data
-        if self._prefix is None:
+        if not self._prefixes:
             self._look(data)
         begins, self._at_line_start = self._at_line_start, data.endswith(b"\n")
         text = b"\n" + data if begins else data
         text = _OWN_QUOTE.sub(b"\n", text)
         if self._carets:
             text = _CARET_RETURN.sub(b"", _CARET_ESCAPE.sub(b"\x1b", text))
-        assert self._prefix is not None  # noqa: S101
-        for _ in range(_LAYERS):
-            text, count = self._prefix.subn(b"\n", text)
-            if not count:
-                break
+        for end, prefix in self._prefixes:
+            for _ in range(_LAYERS):
+                text, count = prefix.subn(end, text)
+                if not count:
+                    break
         return text[1:] if begins else text
 
     def _look(self, sample: bytes) -> None:
@@ -86,4 +86,5 @@ class LineCleaner:
         until = _OWN_UNTIL.search(sample)
         self.until = None if until is None else until.group(1).decode()
         self._carets = b"^[[" in sample or b"^M\n" in sample
-        self._prefix = re.compile(rb"\n(?:" + b"|".join(kinds) + rb")")
+        prefix = rb"(?:" + b"|".join(kinds) + rb")"
+        self._prefixes = ((b"\n", re.compile(rb"\n" + prefix)), (b"\r", re.compile(rb"\r(?!\n)" + prefix)))

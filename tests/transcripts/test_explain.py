@@ -243,6 +243,16 @@ def test_many_boots_are_read_and_the_last_ones_kept() -> None:
     assert {b.verdict.code for b in recording.boots} == {"thread-fault"}
 
 
+def test_a_reason_that_another_writer_cut_in_two_is_put_together() -> None:
+    whole, reason = LOGS["known reason"].text, "No CPUs detected"
+    for place in range(5, 13):
+        cut = f"{reason[:place]}usb 1-1: new device\nanother whole line\n{reason[place:]}"
+        verdict = judged(whole.replace(reason, cut).encode()).verdict
+        assert (verdict.kind, verdict.code) == ("profile", "no-cpu")
+    other = whole.replace("No CPUs detected", "No CPUs\nno other half")
+    assert judged(other.encode()).verdict.code == "kernel-stopped"
+
+
 def test_our_own_report_of_a_run_says_what_it_waited_for() -> None:
     head = (
         "run       2026-11-28-0001     /runs/2026-11-28-0001\n"
