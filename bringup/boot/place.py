@@ -15,7 +15,7 @@ from bringup.netboot.prepare import Segment
 from bringup.netboot.spec import ServeSpec
 from bringup.power.base import Drivers, Person
 from bringup.twin.engines import DEFAULT_MEMORY_MIB, USUAL, TwinSetup
-from bringup.twin.info import TwinInfo
+from bringup.twin.info import TwinInfo, twin_folder
 from bringup.twin.machine import BOOT_MAC
 from bringup.twin.network import BOARD_ADDRESS, BRIDGE, SERVER_ADDRESS
 
@@ -33,6 +33,10 @@ class Place(Protocol):
 
     def console(self, emit: Emit, *, steal: bool) -> Console:
         """Return the board's console, not attached yet."""
+        ...
+
+    def second_console(self, emit: Emit) -> Console:
+        """Return the serial port that the console does not show, not opened yet; only where there is one."""
         ...
 
     def serve(self, spec: ServeSpec, emit: Emit) -> AbstractContextManager[object]:
@@ -68,6 +72,17 @@ class BoardPlace:
         from bringup.console.open import open_console
 
         return open_console(self.board, emit, steal=steal)
+
+    def second_console(self, emit: Emit) -> Console:
+        """Return the twin's COM1, or the line that the lab file names as `console2`."""
+        from bringup.console.open import open_line
+
+        if self.board.twin:
+            from bringup.twin.com1 import Com1Console
+
+            return Com1Console(twin_folder(self.board.name))
+        assert self.board.console2 is not None, "planned for a board that has one"  # noqa: S101
+        return open_line(self.board, self.board.console2, emit)
 
     def serve(self, spec: ServeSpec, emit: Emit) -> AbstractContextManager[object]:
         """Return DHCP, TFTP and HTTP in the board's network."""

@@ -61,6 +61,11 @@ class Prepared:
     def _reader(self) -> str:
         return "Serial-over-LAN" if self.board.serial == "sol" else self.board.serial
 
+    @property
+    def has_second_port(self) -> bool:
+        """Whether the port that the console does not show can be recorded."""
+        return self.board.twin or self.board.console2 is not None
+
     def limit(self, stage: Stage) -> StageLimit:
         """Return how long a stage of this boot may take."""
         return next(limit for limit in self.limits if limit.stage == str(stage))

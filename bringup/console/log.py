@@ -2,6 +2,7 @@
 
     console.log   the bytes, and a line `-- SOL lost 12.4 s --` where some are missing
     console.idx   the wall time of the run's start, then one record `offset seconds` for each piece that came
+    console1.log, console1.idx   the same of COM1, where that is not the port of the console (console2: COM2)
 
 Both files are opened for appending and a record is one write, so a kill at any moment loses at most the last
 record; a reader passes over a torn one. Times are seconds since the start of the run.
@@ -19,27 +20,28 @@ from pathlib import Path
 from bringup.base.errors import LabError
 from bringup.transcript.clean import plain_text
 
-LOG_NAME = "console.log"
-INDEX_NAME = "console.idx"
+CONSOLE = "console"
+PORT_LOGS = {"console1": "COM1", "console2": "COM2"}
+"""Logs of the serial port that the console does not show."""
 _FLAGS = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC
 _LINE_MAX = 4096
 
 
 class ConsoleLog:
-    """Appends to the console log of a run folder.
+    """Appends to the console log of a run folder, `name` being that of its files.
 
     `origin_s` is the run's start on the clock that `append` is given (CLOCK_MONOTONIC by default). Raises
     LabError when the disk does not take the bytes.
     """
 
-    def __init__(self, folder: Path, origin_s: float | None = None) -> None:
+    def __init__(self, folder: Path, origin_s: float | None = None, name: str = CONSOLE) -> None:
         now_s = time.monotonic()
         self._origin_s = now_s if origin_s is None else origin_s
         self._folder = folder
         self._at_line_start = True
         try:
-            self._log = os.open(folder / LOG_NAME, _FLAGS, 0o600)
-            self._index = os.open(folder / INDEX_NAME, _FLAGS, 0o600)
+            self._log = os.open(log_path(folder, name), _FLAGS, 0o600)
+            self._index = os.open(_index_path(folder, name), _FLAGS, 0o600)
         except OSError as error:
             raise LabError(f"cannot write the console log in {folder}: {error.strerror}") from error
         self._write(self._index, f"utc {time.time() - (now_s - self._origin_s):.3f}\n".encode())
@@ -81,12 +83,12 @@ class ConsoleLog:
 class _Index:
     """The readable records of `console.idx`."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, name: str) -> None:
         self.utc_s: float | None = None
         self._offsets: list[int] = []
         self._times: list[float] = []
         try:
-            data = (folder / INDEX_NAME).read_bytes()
+            data = _index_path(folder, name).read_bytes()
         except OSError:
             return
         for record in data.splitlines(keepends=True):
@@ -111,18 +113,27 @@ class _Index:
         return None if position == 0 else self._times[position - 1]
 
 
-def read_log(folder: Path) -> Iterator[tuple[float | None, str]]:
+def log_path(folder: Path, name: str = CONSOLE) -> Path:
+    """Return where a run's folder has the log of this name."""
+    return folder / f"{name}.log"
+
+
+def _index_path(folder: Path, name: str) -> Path:
+    return folder / f"{name}.idx"
+
+
+def read_log(folder: Path, name: str = CONSOLE) -> Iterator[tuple[float | None, str]]:
     """Yield (seconds since the start of the run, line) of a recorded console; nothing if there is none.
 
     A line is text that is safe to show, and its time is that of its first byte. Lines are counted as in
     sightings; one longer than 4 KiB comes in parts.
     """
-    return _lines(folder, _Index(folder))
+    return _lines(log_path(folder, name), _Index(folder, name))
 
 
-def _lines(folder: Path, index: _Index) -> Iterator[tuple[float | None, str]]:
+def _lines(log: Path, index: _Index) -> Iterator[tuple[float | None, str]]:
     try:
-        stream = (folder / LOG_NAME).open("rb")
+        stream = log.open("rb")
     except OSError:
         return
     with stream:
@@ -134,8 +145,8 @@ def _lines(folder: Path, index: _Index) -> Iterator[tuple[float | None, str]]:
 
 def timestamped(folder: Path) -> Iterator[str]:
     """Yield the recorded console with the UTC time of each line, `-` where the time is not known."""
-    index = _Index(folder)
-    for at_s, line in _lines(folder, index):
+    index = _Index(folder, CONSOLE)
+    for at_s, line in _lines(log_path(folder), index):
         known = at_s is not None and index.utc_s is not None
         yield f"{_utc((index.utc_s or 0.0) + (at_s or 0.0)) if known else '-':<24}  {line}"
 

@@ -21,10 +21,7 @@ def open_console(board: Board, emit: Emit | None = None, *, steal: bool = False)
     another session, once.
     """
     if board.serial != "sol":
-        from bringup.console.serial import SerialConsole
-
-        line = SerialConsole(board.serial, baud=board.line_rate)
-        return ReconnectingConsole(line, emit or _ignore, name="the serial line")
+        return open_line(board, board.serial, emit or _ignore)
     from bringup.console.sol.console import SolConsole
     from bringup.ipmi.client import IpmiClient
     from bringup.power.bmc_address import bmc_address
@@ -35,6 +32,14 @@ def open_console(board: Board, emit: Emit | None = None, *, steal: bool = False)
         IpmiClient(bmc_address(board)), steal=steal, probe_after_s=max(_LEAST_PROBE_INTERVAL_S, spacing_s)
     )
     return ReconnectingConsole(sol, emit or _ignore)
+
+
+def open_line(board: Board, url: str, emit: Emit) -> Console:
+    """Return a serial line of the board, at its console's rate, not open yet; it comes back as SOL does."""
+    from bringup.console.serial import SerialConsole
+
+    line = SerialConsole(url, baud=board.line_rate)
+    return ReconnectingConsole(line, emit, name="the serial line")
 
 
 def _ignore(_event: Event) -> None:

@@ -18,7 +18,7 @@ from bringup.boot.preflight import Prepared, prepare
 from bringup.boot.request import BootRequest
 from bringup.boot.session import Session, runs_folder
 from bringup.boot.step import Step
-from bringup.boot.steps.console import AttachConsole, MakeReader
+from bringup.boot.steps.console import AttachConsole, MakeReader, RecordPort
 from bringup.boot.steps.override import ArmOverride, NoOverride
 from bringup.boot.steps.power import SwitchOn
 from bringup.boot.steps.serve import MakeSpec, ServeImage
@@ -136,6 +136,11 @@ def boot_steps(
         *([twin or StartTwin(keep=request.keep_twin, setup=request.twin)] if board.twin else []),
         *before,
         AttachConsole(prepared.console_detail, steal=request.steal, readers=readers),
+        *(
+            [RecordPort(board.second_port, board.console2 or "the twin's own")]
+            if prepared.has_second_port
+            else []
+        ),
         ServeImage(prepared.route, prepared.segment, make_spec),
         ArmOverride(watch.firmware) if overridden else NoOverride(),
         SwitchOn(prepared.limit(Stage.POWER)),

@@ -71,6 +71,12 @@ def _serial(text: str) -> str:
     )
 
 
+def _second_line(text: str) -> str:
+    if text == "sol" or _serial(text) != text:
+        raise ValueError('expected a device such as "/dev/ttyUSB1", or a URL such as "rfc2217://host:2217"')
+    return text
+
+
 def _no_plain_password(value: Any) -> Any:
     if isinstance(value, str):
         raise ValueError(
@@ -167,13 +173,14 @@ class BoardTable(_Model):
     serial: Annotated[str, AfterValidator(_serial)] = "sol"
     baud: Baud | None = None
     console_port: IoPort | None = None
+    console2: Annotated[str, AfterValidator(_second_line)] | None = None
     network: NetworkTable | None = None
     power: Annotated[PowerTable, BeforeValidator(_power)] = PowerTable(driver="ipmi")
 
     @model_validator(mode="after")
     def _is_complete(self) -> BoardTable:
         if self.twin:
-            for name in ("bmc", "network", "macs", "boot_mac", "console_port"):
+            for name in ("bmc", "network", "macs", "boot_mac", "console_port", "console2"):
                 if getattr(self, name):
                     raise ValueError(f"`{name}` does not go with `twin = true`: the twin brings its own")
             return self

@@ -37,6 +37,7 @@ if TYPE_CHECKING:
 LAB_FILE = "lab.toml"
 LAB_VARIABLE = "BRINGUP_LAB"
 BOARD_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,31}", re.ASCII)
+_COM1 = 0x3F8
 BUILTIN_BOARD = "e300"
 BUILTIN_PROFILE = "twin-e300-9d"
 
@@ -70,9 +71,10 @@ class Board:
     """One board of the lab. A twin has no `bmc`, `network` or `macs` here: its running process tells them.
 
     `serial` is "sol" or anything pyserial opens; `baud` and `console_port` (of the board's UART that the
-    console reads) are None where the profile's line rate and SOL port hold. `power` is
-    the name of its power driver, `power_table` what the driver alone understands. `document` is the lab file
-    that the board is from, None in the built-in lab.
+    console reads) are None where the profile's line rate and SOL port hold. `console2` is a serial line to
+    the board's other UART, None where there is none: what comes there is recorded, too. `power` is the name
+    of its power driver, `power_table` what the driver alone understands. `document` is the lab file that the
+    board is from, None in the built-in lab.
     """
 
     name: str
@@ -84,6 +86,7 @@ class Board:
     serial: str = "sol"
     baud: int | None = None
     console_port: int | None = None
+    console2: str | None = None
     network: Network | None = None
     power: str = "ipmi"
     power_table: Mapping[str, Any] = field(default_factory=dict, repr=False)
@@ -106,6 +109,11 @@ class Board:
         if sol_port is None:
             raise self._unsaid("on which serial port its kernel has to print", "console_port = 0x2f8")
         return sol_port.value
+
+    @property
+    def second_port(self) -> str:
+        """The serial port that the console does not show, COM1 or COM2."""
+        return "COM2" if self.kernel_port == _COM1 else "COM1"
 
     @property
     def line_rate(self) -> int:
@@ -149,6 +157,7 @@ class Board:
             "boot_mac": self.boot_mac,
             "serial": self.serial,
             "baud": self.baud,
+            "console2": self.console2,
             "console_port": self.console_port,
             "network": network and dict(vars(network)),
             "power": self.power,
@@ -297,6 +306,7 @@ def _board(
         serial=table.serial,
         baud=table.baud,
         console_port=table.console_port,
+        console2=table.console2,
         network=None
         if network is None
         else Network(network.interface, network.mode, network.address, network.board_address),

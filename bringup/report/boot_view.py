@@ -118,7 +118,9 @@ class BootView:
     # One small function per kind of event that people read.
 
     def _stage(self, event: Event) -> tuple[Mark, str, str] | None:
-        name = event.data["stage"]
+        name, port = event.data["stage"], event.data.get("port")
+        if port:
+            return self._other_port(name, port, event)
         vm = event.data.get("vm")
         key = f"{name}/{vm}" if vm is not None else name
         if name is None or key in self._told_stages or Stage(name) in _SHOWN_BY_SERVERS:
@@ -128,6 +130,14 @@ class BootView:
         which = "" if vm is None else f"{event.data.get('vm_name') or f'VM {vm}'}: "
         return "ok", label, f'{which}"{event.text.strip()[:90]}"'
 
+    def _other_port(self, name: str | None, port: str, event: Event) -> tuple[Mark, str, str] | None:
+        """Tell the first line of each stage that the image shows where the console does not read."""
+        key = f"{name}/{port}"
+        if name is None or key in self._told_stages or Stage(name) < Stage.KERNEL:
+            return None
+        self._told_stages.add(key)
+        return "ok", port, f'"{event.text.strip()[:90]}"'
+
     def _power(self, event: Event) -> tuple[Mark, str, str]:
         return "ok", "power", event.text
 
@@ -136,7 +146,7 @@ class BootView:
         if self._told_failure and event.data.get("generic"):
             return None
         self._told_failure = True
-        return "bad", "board", event.text.strip()
+        return "bad", event.data.get("port", "board"), event.text.strip()
 
     def _override(self, event: Event) -> tuple[Mark, str, str] | None:
         return ("ok", "override", event.text) if event.data.get("device") != "none" else None

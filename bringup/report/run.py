@@ -7,7 +7,7 @@ from typing import Any
 
 from bringup.base.size import rough_size
 from bringup.boot.folders import RunFolder
-from bringup.console.log import read_log
+from bringup.console.log import CONSOLE, PORT_LOGS, read_log
 
 _FAULT = {
     "ok": "",
@@ -128,9 +128,13 @@ def event_lines(run: RunFolder) -> Iterator[str]:
 
 
 def console_lines(run: RunFolder) -> Iterator[str]:
-    """Yield the console log, each line with its time in the run."""
-    for at_s, line in read_log(run.path):
-        yield f"{'-':>9}    {line}" if at_s is None else f"{at_s:9.3f} s  {line}"
+    """Yield the console log, each line with its time in the run, then that of the port it does not show."""
+    for name in (CONSOLE, *PORT_LOGS):
+        lines = list(read_log(run.path, name))
+        if lines and name in PORT_LOGS:
+            yield f"-- {PORT_LOGS[name]} --"
+        for at_s, line in lines:
+            yield f"{'-':>9}    {line}" if at_s is None else f"{at_s:9.3f} s  {line}"
 
 
 def _seconds(verdict: Mapping[str, Any]) -> str:

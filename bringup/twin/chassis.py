@@ -56,7 +56,10 @@ class AttachedBmc(Protocol):
 
 
 class Chassis:
-    """Power, reset and serial port of one virtual board. Implements what the BMC's server asks of it."""
+    """Power, reset and serial ports of one virtual board. Implements what the BMC's server asks of it.
+
+    `com1` takes what the board prints on the port that the BMC does not see.
+    """
 
     def __init__(
         self,
@@ -67,6 +70,7 @@ class Chassis:
         memory_mib: int,
         default_firmware: Firmware,
         report: Callable[[str], None],
+        com1: Callable[[bytes], None],
         variant: Variant = "standard",
     ) -> None:
         self._namespace = namespace
@@ -75,6 +79,7 @@ class Chassis:
         self._memory_mib = memory_mib
         self._default_firmware = default_firmware
         self._report = report
+        self._com1 = com1
         self._variant = variant
         self._bmc: AttachedBmc | None = None
         self._machine: _Machine | None = None
@@ -205,13 +210,16 @@ class Chassis:
 
 
 class _Machine:
-    """One QEMU process from power-on to power-off, with its three lines."""
+    """One QEMU process from power-on to power-off, with its four lines."""
 
     def __init__(self, chassis: Chassis, bmc: AttachedBmc, firmware: Firmware, order: BootOrder) -> None:
+        com1, com1_far = socket.socketpair()
         sol, sol_far = socket.socketpair()
         monitor, monitor_far = socket.socketpair()
         kcs, kcs_far = _waiting_connection()
-        wiring = Wiring(sol_far.fileno(), monitor_far.fileno(), kcs_far.fileno(), chassis._taps)
+        far = (com1_far, sol_far, monitor_far, kcs_far)
+        com1_fd, sol_fd, qmp_fd, kcs_fd = (line.fileno() for line in far)
+        wiring = Wiring(com1_fd, sol_fd, qmp_fd, kcs_fd, chassis._taps)
         command = qemu_arguments(
             firmware,
             order,
@@ -226,15 +234,16 @@ class _Machine:
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
-                pass_fds=(wiring.sol_fd, wiring.qmp_fd, wiring.kcs_fd),
+                pass_fds=(com1_fd, sol_fd, qmp_fd, kcs_fd),
             )
-        for far in (sol_far, monitor_far, kcs_far):
-            far.close()
+        for line in far:
+            line.close()
+        self._com1 = com1
         self._sol = sol
         self._kcs = kcs
         bmc.attach_kcs(kcs)
-        self._reader = threading.Thread(target=self._read_serial, args=(bmc,), name="uart", daemon=True)
-        self._reader.start()
+        for line, take in ((sol, bmc.serial_output), (com1, chassis._com1)):
+            threading.Thread(target=_read_serial, args=(line, take), name="uart", daemon=True).start()
         try:
             self.qmp = Qmp(monitor, lambda name, data: chassis._on_event(self, name, data))
         except BringupError:
@@ -250,16 +259,6 @@ class _Machine:
         except OSError:
             return  # the board was switched off under our hands
 
-    def _read_serial(self, bmc: AttachedBmc) -> None:
-        while True:
-            try:
-                data = self._sol.recv(_SERIAL_CHUNK)
-            except OSError:
-                return
-            if not data:
-                return
-            bmc.serial_output(data)
-
     def close(self) -> None:
         self._end()
         self.qmp.close()
@@ -267,8 +266,19 @@ class _Machine:
     def _end(self) -> None:
         self._process.send_signal(signal.SIGKILL)
         self._process.wait(timeout=_STOP_TIMEOUT_S)
-        for line in (self._sol, self._kcs):
+        for line in (self._com1, self._sol, self._kcs):
             line.close()
+
+
+def _read_serial(line: socket.socket, take: Callable[[bytes], object]) -> None:
+    while True:
+        try:
+            data = line.recv(_SERIAL_CHUNK)
+        except OSError:
+            return
+        if not data:
+            return
+        take(data)
 
 
 def _waiting_connection() -> tuple[socket.socket, socket.socket]:

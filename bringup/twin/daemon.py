@@ -22,6 +22,7 @@ from bringup.base.firmware import Firmware
 from bringup.base.paths import state_dir
 from bringup.twin.bmc.server import VirtualBmc
 from bringup.twin.chassis import Chassis
+from bringup.twin.com1 import Com1Server
 from bringup.twin.engines import QEMU
 from bringup.twin.info import TwinInfo, own_ticks, twin_folder
 from bringup.twin.machine import BOOT_MAC, NICS
@@ -64,6 +65,7 @@ def _serve(request: dict[str, Any], folder: Path, stop: threading.Event) -> None
     password = _make_password(folder)
     taps = {nic.name: f"tap{index}" for index, nic in enumerate(NICS) if nic.cabled}
     keeper = Keeper(list(taps.values()))
+    com1 = Com1Server(folder)
     try:
         chassis = Chassis(
             keeper.namespace,
@@ -72,6 +74,7 @@ def _serve(request: dict[str, Any], folder: Path, stop: threading.Event) -> None
             memory_mib=request["memory_mib"],
             default_firmware=Firmware.BIOS,
             report=lambda text: _note(folder, text),
+            com1=com1.feed,
             variant=request["variant"],
         )
         bmc = VirtualBmc(
@@ -105,6 +108,7 @@ def _serve(request: dict[str, Any], folder: Path, stop: threading.Event) -> None
             monitor.close()
             chassis.close()
     finally:
+        com1.close()
         keeper.close()
 
 

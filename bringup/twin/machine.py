@@ -61,9 +61,11 @@ NICS = (
 class Wiring:
     """File descriptors that QEMU inherits, and the tap interface of each cabled NIC.
 
-    `sol_fd` and `qmp_fd` are connected sockets; `kcs_fd` listens, with our end already in its queue.
+    `com1_fd`, `sol_fd` and `qmp_fd` are connected sockets; `kcs_fd` listens, with our end already in its
+    queue.
     """
 
+    com1_fd: int
     sol_fd: int
     qmp_fd: int
     kcs_fd: int
@@ -225,7 +227,7 @@ def _disk() -> list[str]:
 
 def _lines(wiring: Wiring) -> list[str]:
     return [
-        *("-chardev", "null,id=com1", "-serial", "chardev:com1"),
+        *("-chardev", f"socket,id=com1,fd={wiring.com1_fd}", "-serial", "chardev:com1"),
         *("-chardev", f"socket,id=com2,fd={wiring.sol_fd}", "-serial", "chardev:com2"),
         *("-chardev", f"socket,id=qmp,fd={wiring.qmp_fd}", "-mon", "chardev=qmp,mode=control"),
         *("-chardev", f"socket,id=kcs,fd={wiring.kcs_fd},server=on,wait=off"),

@@ -1,20 +1,20 @@
 """QEMU's monitor of a running twin, from another process: `info pci` and the like, as text.
 
 The twin's process listens on a socket in its private runtime folder. One line of JSON is the question, one
-the answer. Paths of sockets are short (unix(7): 108 bytes), so both ends name theirs by an open folder.
+the answer.
 """
 
 from __future__ import annotations
 
 import contextlib
 import json
-import os
 import socket
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 from bringup.base.errors import BringupError, LabError
+from bringup.twin.local_socket import connect, listen, stop_listening
 
 _NAME = "monitor"
 _QUESTION_MAX = 4096
@@ -27,10 +27,7 @@ class MonitorServer:
 
     def __init__(self, folder: Path, answer: Callable[[str], str]) -> None:
         self._answer = answer
-        self._listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_CLOEXEC)
-        with _short_path(folder) as path:
-            self._listener.bind(path)
-        self._listener.listen(4)
+        self._listener = listen(folder, _NAME)
         self._thread = threading.Thread(target=self._serve, name="monitor", daemon=True)
         self._thread.start()
 
@@ -55,19 +52,14 @@ class MonitorServer:
 
     def close(self) -> None:
         """Stop listening."""
-        with contextlib.suppress(OSError):
-            self._listener.shutdown(socket.SHUT_RDWR)  # wakes the thread
-        self._listener.close()
+        stop_listening(self._listener)
         self._thread.join(_TIMEOUT_S)
 
 
 def ask_monitor(folder: Path, command: str) -> str:
     """Return what QEMU's monitor prints for `command` in the twin of this runtime folder; raises LabError."""
     try:
-        with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as connection:
-            connection.settimeout(_TIMEOUT_S)
-            with _short_path(folder) as path:
-                connection.connect(path)
+        with connect(folder, _NAME, _TIMEOUT_S) as connection:
             connection.sendall(json.dumps({"command": command}).encode() + b"\n")
             answer = json.loads(_read_line(connection, _ANSWER_MAX))
     except (OSError, ValueError) as error:
@@ -87,12 +79,3 @@ def _read_line(connection: socket.socket, limit: int) -> bytes:
             break
         data += chunk
     return data
-
-
-@contextlib.contextmanager
-def _short_path(folder: Path) -> Iterator[str]:
-    descriptor = os.open(folder, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        yield f"/proc/self/fd/{descriptor}/{_NAME}"
-    finally:
-        os.close(descriptor)

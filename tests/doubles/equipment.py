@@ -48,6 +48,11 @@ class Said:
 
 
 @dataclass(frozen=True)
+class SaidElsewhere(Said):
+    """What comes on the serial port that the console does not show."""
+
+
+@dataclass(frozen=True)
 class Seen:
     """What the servers see `at_s` seconds after power-on: the kind of an event and its data."""
 
@@ -106,7 +111,7 @@ class Bench:
         if self.powered_s is None:
             return []
         age_s = self.clock.now_s() - self.powered_s
-        return [item for item in self.script if isinstance(item, kind) and item.at_s <= age_s][done:]
+        return [item for item in self.script if type(item) is kind and item.at_s <= age_s][done:]
 
     def reach(self, emit: Emit) -> FakePlace:
         self.call("reach")
@@ -135,6 +140,9 @@ class FakePlace:
 
     def console(self, emit: Emit, *, steal: bool) -> FakeConsole:
         return FakeConsole(self._bench, emit)
+
+    def second_console(self, emit: Emit) -> FakeConsole:
+        return FakeConsole(self._bench, emit, SaidElsewhere)
 
     @contextmanager
     def serve(self, spec: ServeSpec, emit: Emit) -> Iterator[None]:
@@ -210,20 +218,22 @@ class FakeOverride:
 class FakeConsole:
     """Says what the script says; what is typed is kept in the bench's calls."""
 
-    def __init__(self, bench: Bench, emit: Emit) -> None:
+    def __init__(self, bench: Bench, emit: Emit, kind: type[Said] = Said) -> None:
         self._bench = bench
         self._emit = emit
+        self._kind = kind
         self._said = 0
+        self.name = "console" if kind is Said else "second port"
         self.alive_s = 0.0
 
     def describe(self) -> str:
         return "a fake console"
 
     def open(self, timeout_s: float) -> None:
-        self._bench.call("open console")
+        self._bench.call(f"open {self.name}")
 
     def read(self, timeout_s: float) -> bytes:
-        for item in self._bench.due(Said, self._said):
+        for item in self._bench.due(self._kind, self._said):
             self._said += 1
             if item.text == "GAP":
                 self._emit(self._bench.event("console", "console.gap", "2.0 s lost", seconds=2.0))
@@ -247,4 +257,4 @@ class FakeConsole:
         self._bench.call("break")
 
     def close(self) -> None:
-        self._bench.call("close console")
+        self._bench.call(f"close {self.name}")

@@ -109,6 +109,19 @@ def test_a_person_reads_it_stage_by_stage(cli: Cli) -> None:
     assert verdict.startswith("ok  e300 reached user-space in ")
 
 
+@pytest.mark.parametrize("firmware", ["bios", "uefi"])
+def test_an_image_that_talks_to_com1_is_heard_there(cli: Cli, firmware: str) -> None:
+    words = ("--firmware", firmware, "--append", "console_port=0x3f8 debug_port=0x3f8")
+    outcome = boot(cli, *words)
+    body = outcome.json
+    assert (outcome.code, body["code"]) == (12, "other-port"), outcome.out
+    assert "COM1" in body["cause"]
+    folder = Path(body["folder"])
+    assert b"dropped to user space" in (folder / "console1.log").read_bytes()
+    assert b"dropped to user space" not in (folder / "console.log").read_bytes()
+    assert "-- COM1 --" in cli("runs", "show", "--console").out
+
+
 # play option -> (exit code, verdict code, last stage, at most this long from power-on)
 FAILURES = {
     "play=assert": (11, "kernel-assertion", "kernel"),

@@ -2,31 +2,16 @@
 
 from __future__ import annotations
 
-import threading
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Protocol
+from dataclasses import replace
+from typing import Any
 
-from bringup.base.errors import BringupError, ConsoleLostError
 from bringup.base.events import Event
 from bringup.boot.engine import Run
 from bringup.boot.step import PlannedStep, Step
+from bringup.boot.steps.following import ConsoleReader, Following
 from bringup.console.base import Console
-from bringup.console.log import ConsoleLog
-from bringup.transcript.told import activity, as_event
-
-_POLL_S = 0.2
-_ACTIVITY_EVERY_S = 1.0
-_STOP_S = 3.0
-
-
-class ConsoleReader(Protocol):
-    """Whoever else wants the bytes of the boot; b"" tells that time passed."""
-
-    def feed(self, data: bytes) -> None:
-        """Take console bytes as they come; raises BringupError to end the run."""
-        ...
-
 
 MakeReader = Callable[[Console, Run], ConsoleReader]
 
@@ -45,9 +30,7 @@ class AttachConsole(Step):
         self.planned = PlannedStep("console", title, 0.5, 30.0, dict(detail))
         self._steal = steal
         self._make_readers = readers
-        self._console: Console | None = None
-        self._thread: threading.Thread | None = None
-        self._stop = threading.Event()
+        self._following: Following | None = None
 
     def enter(self, run: Run) -> None:
         """Attach and start to read."""
@@ -58,72 +41,49 @@ class AttachConsole(Step):
                 gaps_s.append(float(event.data["seconds"]))
             run.take(event)
 
-        self._stop.clear()
-        console = self._console = run.place.console(told, steal=self._steal)
+        console = run.place.console(told, steal=self._steal)
+        self._following = Following(run, console, gaps_s)
         console.open(self.planned.timeout_s)
         run.emit("console", "console.attached", console.describe())
-        readers = [make(console, run) for make in self._make_readers]
-        following = _Following(run, console, readers, gaps_s, self._stop)
-        self._thread = threading.Thread(target=following.guarded, name="console")
-        self._thread.start()
+        self._following.start([make(console, run) for make in self._make_readers])
 
     def leave(self, run: Run) -> None:
         """Stop reading and detach."""
-        self._stop.set()
-        thread, self._thread = self._thread, None
-        if thread is not None:
-            thread.join(_STOP_S)
-        if self._console is not None:
-            self._console.close()
+        following, self._following = self._following, None
+        if following is not None:
+            following.close()
 
 
-class _Following:
-    """The thread that reads: bytes to the log, to the stages' reader and to whoever else wants them."""
+class RecordPort(Step):
+    """Records the serial port that the console does not show, `COM1` or `COM2`: what an image says there is
+    evidence, too.
+    """
 
-    def __init__(
-        self,
-        run: Run,
-        console: Console,
-        readers: Sequence[ConsoleReader],
-        gaps_s: deque[float],
-        stop: threading.Event,
-    ) -> None:
-        self._run = run
-        self._console = console
-        self._readers = readers
-        self._gaps_s = gaps_s
-        self._stop = stop
-        self._stages = run.progress.reader()
-        self._told_s, self._told_bytes = 0.0, 0
+    def __init__(self, port: str, line: str) -> None:
+        title = f"record {port} too, which the console does not show"
+        self.planned = PlannedStep("second-port", title, 0.1, 10.0, {"line": line})
+        self._port = port
+        self._following: Following | None = None
 
-    def guarded(self) -> None:
-        """Read until the step is left; what goes wrong ends the run."""
-        log = ConsoleLog(self._run.folder.path, self._run.origin_s)
-        try:
-            while not self._stop.is_set():
-                self._take(self._console.read(_POLL_S), log)
-        except ConsoleLostError as error:
-            self._run.emit("console", "console.lost", error.message, reason=error.message)
-        except BringupError as error:
-            self._run.abort(error)
-        except Exception as error:  # noqa: BLE001  # a thread has nobody above it to tell
-            told = f"reading the console failed: {type(error).__name__}: {error}"
-            self._run.abort(BringupError(told))
-        finally:
-            log.close()
+    def enter(self, run: Run) -> None:
+        """Open it and start to read."""
+        gaps_s: deque[float] = deque()
 
-    def _take(self, data: bytes, log: ConsoleLog) -> None:
-        run = self._run
-        now_s = run.clock.now_s()
-        # The marker is fed to the reader too, so that its line numbers stay those of the log.
-        marker = log.gap(self._gaps_s.popleft(), now_s) if self._gaps_s else b""
-        log.append(data, now_s)
-        for sighting in self._stages.feed(marker + data, now_s):
-            run.take(as_event(sighting))
-        if run.standing.booting:
-            for reader in self._readers:
-                reader.feed(data)
-        stages = self._stages
-        if now_s - self._told_s >= _ACTIVITY_EVERY_S and stages.bytes_seen > self._told_bytes:
-            self._told_s, self._told_bytes = now_s, stages.bytes_seen
-            run.take(activity(stages, now_s))
+        def told(event: Event) -> None:
+            # Its losses are no losses of the console, which is what a verdict waits by.
+            if event.kind == "console.gap":
+                gaps_s.append(float(event.data["seconds"]))
+            kind = event.kind.replace("console.", "second_port.", 1)
+            run.take(replace(event, kind=kind, data={**event.data, "port": self._port}))
+
+        console = run.place.second_console(told)
+        self._following = Following(run, console, gaps_s, port=self._port)
+        console.open(self.planned.timeout_s)
+        run.emit("console", "second_port.attached", console.describe(), port=self._port)
+        self._following.start()
+
+    def leave(self, run: Run) -> None:
+        """Stop reading."""
+        following, self._following = self._following, None
+        if following is not None:
+            following.close()

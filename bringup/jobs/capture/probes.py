@@ -10,7 +10,7 @@ from typing import Literal
 from bringup.boot.engine import Run
 from bringup.boot.errand import Errand
 from bringup.boot.preflight import Prepared
-from bringup.boot.steps.console import ConsoleReader
+from bringup.boot.steps.following import ConsoleReader
 from bringup.console.base import Console
 from bringup.image.folder import find_image
 from bringup.image.model import Image

@@ -23,7 +23,8 @@ from bringup.jobs.boot import boot_steps
 from bringup.lab.inventory import twin_board
 from bringup.lab.lease import Holder
 from bringup.power.base import PowerState
-from tests.doubles.equipment import Bench, Said, Seen
+from bringup.report.run import console_lines
+from tests.doubles.equipment import Bench, Said, SaidElsewhere, Seen
 from tests.unit.boot.jobs import LOADED, WHOLE, Told, execute, image, planned
 
 pytestmark = pytest.mark.usefixtures("home")
@@ -191,6 +192,27 @@ def test_a_gap_is_marked_in_the_log_and_does_not_end_the_boot(boot: Callable[...
     told = boot(Bench([*WHOLE[:-1], Said(2.1, "GAP"), WHOLE[-1]]))
     assert told.verdict["verdict"] == "ok"
     assert b"2.0 s" in (told.folder / "console.log").read_bytes()
+
+
+def test_an_image_that_talks_to_the_other_port_is_recorded_and_told(boot: Callable[..., Told]) -> None:
+    said = "Boot config: console_port = 0x3f8\r\n"
+    told = boot(Bench([*LOADED[:-1], SaidElsewhere(2.0, said)]))
+    assert told.verdict["code"] == "other-port"
+    assert "COM1" in told.verdict["cause"]
+    assert (told.folder / "console1.log").read_bytes() == said.encode()
+    assert said.encode() not in (told.folder / "console.log").read_bytes()
+    assert "kernel" not in [stage["name"] for stage in told.verdict["stages"] if stage["at_s"] is not None]
+    sighting = next(e for e in told.events if e.kind == "console.stage" and e.data.get("port"))
+    assert (sighting.data["port"], sighting.text) == ("COM1", said.strip())
+    assert list(console_lines(RunFolder(told.folder)))[-2:-1] == ["-- COM1 --"]
+
+
+def test_the_other_port_is_no_part_of_a_boot_that_goes_well(boot: Callable[..., Told]) -> None:
+    told = boot(Bench([*WHOLE, SaidElsewhere(2.1, "LOST")]))
+    assert told.verdict["verdict"] == "ok"
+    lost = next(event for event in told.events if event.kind == "second_port.lost")
+    assert lost.data["port"] == "COM1"
+    assert "console.lost" not in told.kinds("console")
 
 
 def test_a_console_that_is_lost_for_good_is_told_and_the_servers_go_on(boot: Callable[..., Told]) -> None:

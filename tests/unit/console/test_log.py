@@ -14,7 +14,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from bringup.base.errors import LabError
-from bringup.console.log import INDEX_NAME, LOG_NAME, ConsoleLog, Stamper, read_log, timestamped
+from bringup.console.log import ConsoleLog, Stamper, read_log, timestamped
 
 
 def test_lines_come_back_with_the_time_of_their_first_byte(tmp_path: Path) -> None:
@@ -24,7 +24,7 @@ def test_lines_come_back_with_the_time_of_their_first_byte(tmp_path: Path) -> No
     log.append(b"thr\x1b[31mee", 103.0)
     log.close()
     assert list(read_log(tmp_path)) == [(1.0, "one"), (1.0, "two"), (3.0, "three")]
-    assert (tmp_path / LOG_NAME).read_bytes() == b"one\r\ntwo\r\nthr\x1b[31mee"
+    assert (tmp_path / "console.log").read_bytes() == b"one\r\ntwo\r\nthr\x1b[31mee"
 
 
 def test_gap_is_a_line_of_its_own(tmp_path: Path) -> None:
@@ -52,7 +52,7 @@ def test_gap_begins_at_its_own_time_after_a_whole_line(tmp_path: Path) -> None:
 
 def test_no_log_and_no_index(tmp_path: Path) -> None:
     assert list(read_log(tmp_path)) == []
-    (tmp_path / LOG_NAME).write_bytes(b"a\nb")
+    (tmp_path / "console.log").write_bytes(b"a\nb")
     assert list(read_log(tmp_path)) == [(None, "a"), (None, "b")]
     assert list(timestamped(tmp_path)) == [f"{'-':<24}  a", f"{'-':<24}  b"]
 
@@ -82,8 +82,8 @@ def test_torn_or_foreign_files_are_read_as_far_as_they_go(
     tmp_path: Path, index: bytes, log: bytes, keep: int
 ) -> None:
     good = b"utc 1764000000.000\n0 0.5000\n7 1.2500\n20 2.0000\n"
-    (tmp_path / INDEX_NAME).write_bytes(good[:keep] + index)
-    (tmp_path / LOG_NAME).write_bytes(log)
+    (tmp_path / "console.idx").write_bytes(good[:keep] + index)
+    (tmp_path / "console.log").write_bytes(log)
     lines = list(read_log(tmp_path))
     assert len(lines) == log.count(b"\n") + (bool(log) and not log.endswith(b"\n"))
     assert all(text.isprintable() or "\t" in text for _, text in lines)
@@ -91,8 +91,8 @@ def test_torn_or_foreign_files_are_read_as_far_as_they_go(
 
 
 def test_torn_last_record_is_passed_over(tmp_path: Path) -> None:
-    (tmp_path / LOG_NAME).write_bytes(b"one\ntwo\n")
-    (tmp_path / INDEX_NAME).write_bytes(b"utc 10.0\n0 0.5000\n4 1.")
+    (tmp_path / "console.log").write_bytes(b"one\ntwo\n")
+    (tmp_path / "console.idx").write_bytes(b"utc 10.0\n0 0.5000\n4 1.")
     assert list(read_log(tmp_path)) == [(0.5, "one"), (0.5, "two")]
 
 
@@ -129,7 +129,7 @@ def test_a_kill_at_any_moment_loses_no_whole_record(tmp_path: Path) -> None:
 
 @pytest.mark.skipif(not os.access("/dev/full", os.W_OK), reason="no /dev/full on this system")
 def test_full_disk_is_one_sentence(tmp_path: Path) -> None:
-    (tmp_path / LOG_NAME).symlink_to("/dev/full")
+    (tmp_path / "console.log").symlink_to("/dev/full")
     log = ConsoleLog(tmp_path, 0.0)
     with pytest.raises(LabError, match=r"cannot write the console log in .*: No space left on device"):
         log.append(b"x", 1.0)

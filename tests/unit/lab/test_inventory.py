@@ -36,7 +36,8 @@ def test_without_a_lab_file_the_board_is_the_twin(in_folder: Path) -> None:
 
 
 def test_a_whole_lab_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    text = '[lab]\nruns = "runs"\n' + BOARD + 'boot_mac = "ac:1f:6b:0e:30:17"\nbaud = 9600\n' + OWN
+    more = 'boot_mac = "ac:1f:6b:0e:30:17"\nbaud = 9600\nconsole2 = "/dev/ttyUSB1"\n'
+    text = '[lab]\nruns = "runs"\n' + BOARD + more + OWN
     lab = lab_of(tmp_path, text + "[boards.virtual]\ntwin = true\n")
     assert not lab.is_builtin
     assert lab.runs_folder == tmp_path / "runs"
@@ -48,6 +49,7 @@ def test_a_whole_lab_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> No
         "sol",
         "ipmi",
     )
+    assert (board.console2, board.second_port) == ("/dev/ttyUSB1", "COM1")
     assert isinstance(board.bmc, BmcAccess)
     assert (board.bmc.address, board.bmc.port, board.bmc.user) == ("10.0.0.17", 623, "ADMIN")
     assert board.network == Network("enp3s0", "own-segment", "192.168.77.1/24", "192.168.77.30")
@@ -161,6 +163,8 @@ PLAIN = "a password does not belong into this file; write password = "
             B + '.network.interface` is "en p3;" (a text): expected the name',
         ),
         ("[boards.v]\ntwin = true\nconsole_port = 0x3f8\n", 1, "`boards.v`: `console_port` does not go with"),
+        ('[boards.v]\ntwin = true\nconsole2 = "/dev/ttyS1"\n', 1, "`boards.v`: `console2` does not go with"),
+        (BOARD + 'console2 = "sol"\n', 5, B + '.console2` is "sol" (a text): expected a device'),
         (
             '[boards.v]\ntwin = true\nprofile = "supermicro-e300-9d"\n',
             3,

@@ -11,7 +11,7 @@ from bringup.twin import machine
 from bringup.twin.machine import BOOT_NIC, BootOrder, Wiring, qemu_arguments
 from bringup.twin.network import namespace_refused, setup_script
 
-WIRING = Wiring(10, 11, 12, {"slot7f0": "tap0", "lan1": "tap4"})
+WIRING = Wiring(9, 10, 11, 12, {"slot7f0": "tap0", "lan1": "tap4"})
 
 
 def arguments(

@@ -1,0 +1,96 @@
+"""The thread that reads a serial line of the board: every byte to its log, and what it proves as events."""
+
+from __future__ import annotations
+
+import threading
+from collections import deque
+from collections.abc import Sequence
+from typing import Protocol
+
+from bringup.base.errors import BringupError, ConsoleLostError
+from bringup.boot.engine import Run
+from bringup.console.base import Console
+from bringup.console.log import CONSOLE, PORT_LOGS, ConsoleLog
+from bringup.transcript.told import activity, as_event
+
+_POLL_S = 0.2
+_ACTIVITY_EVERY_S = 1.0
+_STOP_S = 3.0
+_LOGS: dict[str | None, str] = {None: CONSOLE, **{port: name for name, port in PORT_LOGS.items()}}
+
+
+class ConsoleReader(Protocol):
+    """Whoever else wants the bytes of the boot; b"" tells that time passed."""
+
+    def feed(self, data: bytes) -> None:
+        """Take console bytes as they come; raises BringupError to end the run."""
+        ...
+
+
+class Following:
+    """Reads a console from `start` to `close`.
+
+    `gaps_s` are the losses that are not marked in the log yet. `port` names the serial port where it is not
+    that of the console: its log has its number, and its events its name.
+    """
+
+    def __init__(self, run: Run, console: Console, gaps_s: deque[float], *, port: str | None = None) -> None:
+        self._run = run
+        self._console = console
+        self._gaps_s = gaps_s
+        self._port = port
+        self._readers: Sequence[ConsoleReader] = ()
+        self._stages = run.progress.reader()
+        self._told_s, self._told_bytes = 0.0, 0
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._guarded, name=port or CONSOLE)
+
+    def start(self, readers: Sequence[ConsoleReader] = ()) -> None:
+        """Begin to read a console that is open."""
+        self._readers = readers
+        self._thread.start()
+
+    def close(self) -> None:
+        """Stop reading, and close the console."""
+        self._stop.set()
+        if self._thread.ident is not None:
+            self._thread.join(_STOP_S)
+        self._console.close()
+
+    def _guarded(self) -> None:
+        """Read until closed; what goes wrong ends the run."""
+        log = ConsoleLog(self._run.folder.path, self._run.origin_s, _LOGS[self._port])
+        try:
+            while not self._stop.is_set():
+                self._take(self._console.read(_POLL_S), log)
+        except ConsoleLostError as error:
+            self._tell_lost(error)
+        except BringupError as error:
+            self._run.abort(error)
+        except Exception as error:  # noqa: BLE001  # a thread has nobody above it to tell
+            told = f"reading the console failed: {type(error).__name__}: {error}"
+            self._run.abort(BringupError(told))
+        finally:
+            log.close()
+
+    def _tell_lost(self, error: ConsoleLostError) -> None:
+        if self._port is None:
+            self._run.emit("console", "console.lost", error.message, reason=error.message)
+        else:
+            self._run.emit("console", "second_port.lost", error.message, port=self._port)
+
+    def _take(self, data: bytes, log: ConsoleLog) -> None:
+        run = self._run
+        now_s = run.clock.now_s()
+        # The marker is fed to the reader too, so that its line numbers stay those of the log.
+        marker = log.gap(self._gaps_s.popleft(), now_s) if self._gaps_s else b""
+        log.append(data, now_s)
+        for sighting in self._stages.feed(marker + data, now_s):
+            run.take(as_event(sighting, port=self._port))
+        if run.standing.booting:
+            for reader in self._readers:
+                reader.feed(data)
+        stages = self._stages
+        if now_s - self._told_s >= _ACTIVITY_EVERY_S and stages.bytes_seen > self._told_bytes:
+            self._told_s, self._told_bytes = now_s, stages.bytes_seen
+            run.take(activity(stages, now_s, port=self._port))

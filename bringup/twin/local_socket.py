@@ -1,0 +1,53 @@
+"""Sockets in the twin's private runtime folder.
+
+Paths of sockets are short (unix(7): 108 bytes) and a home may lie deep, so both ends name theirs by an open
+folder.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import socket
+from collections.abc import Iterator
+from pathlib import Path
+
+_BACKLOG = 4
+
+
+def listen(folder: Path, name: str) -> socket.socket:
+    """Return a socket that listens as `name` in `folder`."""
+    listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_CLOEXEC)
+    with _short_path(folder, name) as path:
+        listener.bind(path)
+    listener.listen(_BACKLOG)
+    return listener
+
+
+def connect(folder: Path, name: str, timeout_s: float) -> socket.socket:
+    """Return a connection to whoever listens as `name` in `folder`; raises OSError where nobody does."""
+    connection = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_CLOEXEC)
+    try:
+        connection.settimeout(timeout_s)
+        with _short_path(folder, name) as path:
+            connection.connect(path)
+    except OSError:
+        connection.close()
+        raise
+    return connection
+
+
+def stop_listening(listener: socket.socket) -> None:
+    """Close a listener, and wake the thread that accepts on it."""
+    with contextlib.suppress(OSError):
+        listener.shutdown(socket.SHUT_RDWR)
+    listener.close()
+
+
+@contextlib.contextmanager
+def _short_path(folder: Path, name: str) -> Iterator[str]:
+    descriptor = os.open(folder, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        yield f"/proc/self/fd/{descriptor}/{name}"
+    finally:
+        os.close(descriptor)
