@@ -42,6 +42,7 @@ lint: .stamps/venv-dev
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+	$(BIN)/lint-imports
 
 bench: .stamps/venv-dev .stamps/system-test $(BUILT)
 	$(BIN)/python bench/run.py

@@ -9,8 +9,6 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-__version__ = "0.1.0"
-
 if TYPE_CHECKING:
     from bringup.base.errors import BringupError as BringupError
     from bringup.base.errors import ImageError as ImageError
@@ -21,6 +19,7 @@ if TYPE_CHECKING:
     from bringup.base.events import Event as Event
     from bringup.base.firmware import Firmware as Firmware
     from bringup.base.stage import Stage as Stage
+    from bringup.base.version import __version__ as __version__
     from bringup.boot.folders import RunFolder as RunFolder
     from bringup.boot.folders import find_run as find_run
     from bringup.boot.folders import list_runs as list_runs
@@ -55,6 +54,7 @@ if TYPE_CHECKING:
 
 # name -> the module where it lives
 _PLACES: dict[str, str] = {
+    "__version__": "base.version",
     "Assessment": "pci.assessment",
     "Board": "lab.inventory",
     "BootRequest": "boot.request",
@@ -97,7 +97,7 @@ _PLACES: dict[str, str] = {
     "switch_power": "jobs.power",
 }
 
-__all__ = ["__version__", *_PLACES]
+__all__ = [*_PLACES]
 
 
 def __getattr__(name: str) -> Any:

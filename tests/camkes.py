@@ -10,7 +10,7 @@ from pathlib import Path
 from hypothesis import strategies as st
 
 from bringup.camkes.app.load import load_application
-from bringup.camkes.app.model import Application, Unevaluated, Value
+from bringup.camkes.model import Application, Unevaluated, Value
 
 CORPUS = Path(__file__).resolve().parent / "camkes_corpus"
 FILES = sorted(CORPUS.glob("*.camkes"))

@@ -18,9 +18,8 @@ from bringup.base.stage import Stage
 from bringup.boot.equipment import Equipment
 from bringup.boot.folders import EventLog, RunFolder
 from bringup.boot.place import Place
-from bringup.boot.plan import Plan
+from bringup.boot.plan import Plan, PlannedStep
 from bringup.boot.standing import Standing
-from bringup.boot.step import PlannedStep, Step
 from bringup.boot.verdict import Progress, Verdict, WatchRequest
 from bringup.power.base import Drivers
 
@@ -206,3 +205,28 @@ class Run:
         }
         for listener in self._listeners:
             listener(Event("run", "run.waiting", f"waiting for {stage}", data, at_s))
+
+
+class Step:
+    """One step. `planned` is told when it is entered, `leaving` when it is left, where that is an act of its
+    own.
+
+    Whatever was begun to enter is left again, in reverse order, however the job goes: `leave` meets what
+    `enter` did not finish.
+    """
+
+    planned: PlannedStep
+    leaving: PlannedStep | None = None
+
+    def enter(self, run: Run) -> None:
+        """Do the step; raises BringupError when it cannot be done."""
+        raise NotImplementedError
+
+    def leave(self, run: Run) -> None:
+        """Put back what the step did; raises BringupError when that fails."""
+
+
+def planned_steps(steps: Sequence[Step]) -> tuple[PlannedStep, ...]:
+    """Return what a job will do, in order: its steps, then what is put back."""
+    put_back = (step.leaving for step in reversed(steps))
+    return (*(step.planned for step in steps), *(leaving for leaving in put_back if leaving is not None))

@@ -6,11 +6,21 @@ A plan touches nothing and asks nobody; it follows from the profile, the board, 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from bringup.base.firmware import Firmware
-from bringup.boot.step import PlannedStep
+
+
+@dataclass(frozen=True, slots=True)
+class PlannedStep:
+    """What people read of a step: `name` is its key in events, times are in seconds."""
+
+    name: str
+    title: str
+    expected_s: float
+    timeout_s: float
+    detail: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,7 @@ import signal
 import threading
 from collections.abc import Callable
 from types import FrameType, TracebackType
-from typing import Any
+from typing import Any, ClassVar
 
 _ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 _Handler = Callable[[int, FrameType | None], Any] | int | None
@@ -20,7 +20,13 @@ class Signals:
     In another thread nothing can be done about signals (signal(3)), and nothing is.
     """
 
+    process_ends: ClassVar[bool] = False
+    """Whether this process has one thing to do: then, once interrupted, it stays deaf until it has told
+    how.
+    """
+
     def __init__(self) -> None:
+        self._heard = False
         self._before: dict[int, _Handler] = {}
 
     def __enter__(self) -> Signals:
@@ -31,12 +37,12 @@ class Signals:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         for number, handler in self._before.items():
-            signal.signal(number, handler)
+            signal.signal(number, signal.SIG_IGN if self._heard and self.process_ends else handler)
         self._before.clear()
 
     def heed(self) -> None:
         """From here on a signal ends the work."""
-        self._set(_interrupt)
+        self._set(self._interrupt)
 
     def ignore(self) -> None:
         """From here on things are only put back; an impatient second Ctrl-C must not stop half way."""
@@ -49,6 +55,6 @@ class Signals:
             before = signal.signal(number, handler)
             self._before.setdefault(number, before)
 
-
-def _interrupt(_number: int, _frame: FrameType | None) -> None:
-    raise KeyboardInterrupt
+    def _interrupt(self, _number: int, _frame: FrameType | None) -> None:
+        self._heard = True
+        raise KeyboardInterrupt

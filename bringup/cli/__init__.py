@@ -10,6 +10,7 @@ import click
 
 from bringup import __version__
 from bringup.base.errors import BringupError, UsageError
+from bringup.boot.signals import Signals
 from bringup.cli.context import Context
 from bringup.cli.lazy import LazyGroup
 
@@ -54,6 +55,7 @@ def root(ctx: click.Context, lab_file: Path | None) -> None:
 
 def main() -> None:
     """Run the command line; every failure becomes one sentence and the exit code of whose fault it is."""
+    Signals.process_ends = True
     os.umask(0o077)  # runs hold what a board printed, and twins a password: nobody else's business
     try:
         result = root.main(standalone_mode=False, prog_name="bringup")

@@ -10,7 +10,7 @@ from bringup.base.errors import LabError, UsageError
 from bringup.cli.complete import twin_names
 from bringup.cli.context import Context
 from bringup.cli.options import engine_option, json_option, memory_option
-from bringup.lab.inventory import BUILTIN_BOARD, check_board_name
+from bringup.lab.names import BUILTIN_BOARD, check_board_name
 from bringup.report.output import answer, emit_json
 from bringup.report.twin import ended_line, started_lines, status_lines, twin_command, twin_json
 from bringup.twin import client

@@ -21,7 +21,7 @@ from pathlib import Path
 
 from bringup.base.errors import LabError
 from bringup.base.paths import state_dir
-from bringup.lab.inventory import check_board_name
+from bringup.lab.names import check_board_name
 
 SUFFIX = ".tar.gz"
 _NAME = re.compile(r"(\d{4}-\d{2}-\d{2}T\d{6}Z)(?:-(\d{1,3}))?(" + re.escape(SUFFIX) + r")?", re.ASCII)

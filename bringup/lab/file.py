@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import ipaddress
 import re
-from typing import Annotated, Any, Generic, Literal, TypeVar
+from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
-from bringup.lab.inventory import BOARD_NAME, BUILTIN_PROFILE, Board
-from bringup.profile.check import validate
+from bringup.lab.names import BOARD_NAME, BUILTIN_PROFILE
 from bringup.profile.kinds import Baud, IoPort, Many, Text
 
 _MAC = re.compile(r"[0-9a-f]{2}(:[0-9a-f]{2}){5}", re.ASCII)
@@ -215,28 +214,3 @@ class LabFile(_Model):
 
     lab: LabTable = LabTable()
     boards: Annotated[dict[Annotated[str, AfterValidator(_board_name)], BoardTable], Field(min_length=1)]
-
-
-S = TypeVar("S", bound=BaseModel)
-
-
-class NoSettings(_Model):
-    """The settings of a driver that has none."""
-
-
-class _PowerOf(BaseModel, Generic[S]):
-    power: S
-
-
-class _LabOf(BaseModel, Generic[S]):
-    boards: dict[str, _PowerOf[S]]
-
-
-def power_settings(board: Board, model: type[S]) -> S:
-    """Return what lab.toml tells the board's power driver, checked; raises ProfileError with FILE:LINE.
-
-    A driver gives the model of its own settings: the lab file knows only where they stand.
-    """
-    documents = [] if board.document is None else [board.document]
-    written = {"boards": {board.name: {"power": dict(board.power_table)}}}
-    return validate(_LabOf[model], written, documents).boards[board.name].power  # type: ignore[valid-type]

@@ -17,7 +17,6 @@ Without a lab file there is one board, `e300`, and it is the twin.
 from __future__ import annotations
 
 import os
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -26,6 +25,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from bringup.base.errors import ProfileError, UsageError
 from bringup.base.near import did_you_mean
+from bringup.lab.names import BUILTIN_BOARD, BUILTIN_PROFILE
 from bringup.lab.secret import Secret, from_command, from_environment, from_file, from_keyring
 from bringup.profile.files import find_profile, merged, read_chain
 from bringup.profile.toml_lines import KeyPath, TomlDocument, read_toml, shown_path
@@ -36,10 +36,7 @@ if TYPE_CHECKING:
 
 LAB_FILE = "lab.toml"
 LAB_VARIABLE = "BRINGUP_LAB"
-BOARD_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,31}", re.ASCII)
 _COM1 = 0x3F8
-BUILTIN_BOARD = "e300"
-BUILTIN_PROFILE = "twin-e300-9d"
 
 
 @dataclass(frozen=True)
@@ -186,15 +183,6 @@ class Lab:
         where = "there is no lab.toml here" if self.file is None else shown_path(self.file)
         raise UsageError(
             f"no board {name} in this lab ({where}){meant}", hint=f"boards: {', '.join(sorted(self.boards))}"
-        )
-
-
-def check_board_name(name: str) -> None:
-    """Raise UsageError for a name that no board can have; names become parts of paths."""
-    if not BOARD_NAME.fullmatch(name):
-        raise UsageError(
-            f"not the name of a board: {name!r}",
-            hint="at most 32 letters, digits, - and _, a letter or digit first",
         )
 
 

@@ -9,8 +9,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
-from bringup import __version__
 from bringup.base.assets import asset
+from bringup.base.version import __version__
 from bringup.pci.tree.manifest import Entry, entry_words, linux_manifest
 
 FRAME = "probes/linux/collect.sh"

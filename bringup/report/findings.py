@@ -10,8 +10,8 @@ from bringup.base.finding import Finding, Report, Severity, finding_json
 from bringup.base.place import Bdf
 from bringup.pci.assessment import Assessment
 from bringup.pci.export.machine import sorted_findings
-from bringup.report.pci.words import bdf_list, clean
 from bringup.report.style import Tint, paint
+from bringup.report.words import bdf_list, clean
 
 _HEADINGS: dict[Severity, tuple[str, Tint]] = {
     "error": ("needs a change", "bad"),

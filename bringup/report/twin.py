@@ -6,7 +6,7 @@ import shlex
 from collections.abc import Iterator
 from typing import Any
 
-from bringup.lab.inventory import BUILTIN_BOARD
+from bringup.lab.names import BUILTIN_BOARD
 from bringup.twin.info import TwinInfo
 from bringup.twin.network import BOARD_ADDRESS, BRIDGE, SERVER_ADDRESS
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 from bringup.base.finding import Finding, Rule
-from bringup.camkes.app.model import Place, Setting
+from bringup.camkes.model import Place, Setting
 from bringup.camkes.vms.vmm import COM_PORTS
 from bringup.rules.inputs import BUILD, PROFILE, Found, Inputs
 

@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING
 
 from bringup.base.finding import Finding, Gap, Report
 from bringup.camkes.app.build import Build
-from bringup.camkes.app.model import Application
 from bringup.camkes.claims.facts import Claims
+from bringup.camkes.model import Application
 from bringup.camkes.vms.model import read_pools
 from bringup.camkes.vms.read import read_vms
 from bringup.pci.assessment import Assessment

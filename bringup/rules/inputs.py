@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING
 
 from bringup.base.finding import Finding, Gap, Rule
 from bringup.camkes.app.build import Build
-from bringup.camkes.app.model import Application, Place
 from bringup.camkes.claims.facts import Claims
+from bringup.camkes.model import Application, Place
 from bringup.camkes.vms.model import Device, Pool, Vm
 from bringup.camkes.vms.vmm import BAR_LIMIT, PCI_MAX_DEVICES
 from bringup.pci.assessment import PinCandidate

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 from bringup.base.finding import Finding, Rule
 from bringup.base.near import nearest
-from bringup.camkes.app.model import Place, Setting
+from bringup.camkes.model import Place, Setting
 from bringup.camkes.vms.attributes import (
     OLD_ATTRIBUTES,
     OLD_CONFIG_INSTANCE,

@@ -8,8 +8,8 @@ from dataclasses import replace
 from typing import Any
 
 from bringup.base.events import Event
-from bringup.boot.engine import Run
-from bringup.boot.step import PlannedStep, Step
+from bringup.boot.engine import Run, Step
+from bringup.boot.plan import PlannedStep
 from bringup.boot.steps.following import ConsoleReader, Following
 from bringup.console.base import Console
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from bringup.base.errors import BringupError
 from bringup.base.firmware import Firmware
-from bringup.boot.engine import Run
-from bringup.boot.step import PlannedStep, Step
+from bringup.boot.engine import Run, Step
+from bringup.boot.plan import PlannedStep
 from bringup.power.base import BootOverride, Override
 
 

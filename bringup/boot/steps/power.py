@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from bringup.boot.engine import Run
-from bringup.boot.plan import StageLimit
-from bringup.boot.step import PlannedStep, Step
+from bringup.boot.engine import Run, Step
+from bringup.boot.plan import PlannedStep, StageLimit
 from bringup.power.actions import confirmed_state, cycle, ensure_on
 from bringup.power.base import PowerState
 

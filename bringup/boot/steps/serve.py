@@ -6,8 +6,8 @@ from collections.abc import Callable
 from contextlib import ExitStack
 from pathlib import Path
 
-from bringup.boot.engine import Run
-from bringup.boot.step import PlannedStep, Step
+from bringup.boot.engine import Run, Step
+from bringup.boot.plan import PlannedStep
 from bringup.netboot.prepare import Segment
 from bringup.netboot.spec import Route, ServeSpec
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from bringup.boot.engine import Run
-from bringup.boot.step import PlannedStep, Step
+from bringup.boot.engine import Run, Step
+from bringup.boot.plan import PlannedStep
 from bringup.twin.engines import DEFAULT_MEMORY_MIB, USUAL, TwinSetup, choose_engine
 
 

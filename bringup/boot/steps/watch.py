@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from bringup.boot.engine import Run
-from bringup.boot.plan import StageLimit
-from bringup.boot.step import PlannedStep, Step
+from bringup.boot.engine import Run, Step
+from bringup.boot.plan import PlannedStep, StageLimit
 from bringup.power.watch import EVERY_S, PowerWatch
 
 

@@ -18,11 +18,11 @@ from bringup.base.errors import UsageError
 from bringup.camkes.app.adl.declarations import Declaration, ImportDecl
 from bringup.camkes.app.adl.parse import parse
 from bringup.camkes.app.merge import Unit, merge
-from bringup.camkes.app.model import Application
 from bringup.camkes.app.origin import Origin, Sources
 from bringup.camkes.app.preprocess import Preprocessor
+from bringup.camkes.model import Application
+from bringup.camkes.text.file import read_file, within_bounds
 from bringup.camkes.text.tokens import DIRECTIVE, HASH, STRING, WORD, TextError, Token, tokenize
-from bringup.camkes.write.save import read_file, within_bounds
 from bringup.profile.toml_lines import shown_path
 
 _FILES_MAX = 500

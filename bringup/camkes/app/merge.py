@@ -19,7 +19,7 @@ from bringup.camkes.app.adl.declarations import (
     InstanceDecl,
     Reference,
 )
-from bringup.camkes.app.model import Attribute, Instance, Place, Setting, Unevaluated
+from bringup.camkes.model import Attribute, Instance, Place, Setting, Unevaluated
 
 Kind = TypeVar("Kind", CompositionDecl, ConfigurationDecl)
 

@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import NamedTuple
 
 from bringup.base.errors import UsageError
-from bringup.camkes.app.model import Place
 from bringup.camkes.app.preprocess import file_of
+from bringup.camkes.model import Place
 from bringup.camkes.text.tokens import MAX_CHARACTERS, shown_line
 from bringup.profile.toml_lines import shown_path
 

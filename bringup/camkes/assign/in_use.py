@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
-from bringup.camkes.app.model import Application, Setting
+from bringup.camkes.model import Application, Setting
 from bringup.camkes.vms.model import Vm
 from bringup.camkes.vms.read import read_vms
 from bringup.camkes.vms.vmm import native_pins, native_vectors

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from bringup.camkes.app.model import Value
 from bringup.camkes.assign.resources import Frames, PortRange
+from bringup.camkes.model import Value
 from bringup.pci.assessment import PinCandidate
 from bringup.pci.model import Bdf, Function
 

@@ -15,12 +15,12 @@ from collections.abc import Collection, Mapping, Sequence
 from bringup.base.errors import ProfileError, UsageError
 from bringup.base.finding import Finding
 from bringup.base.near import did_you_mean
-from bringup.camkes.app.model import Application
 from bringup.camkes.assign.allocate import allot_domains, allot_guest_irqs, allot_names
 from bringup.camkes.assign.in_use import Occupied, occupied, vms_of
 from bringup.camkes.assign.model import Grant, Passthrough
 from bringup.camkes.assign.request import Wanted, find_device
 from bringup.camkes.assign.resources import frames_of, ports_of, reserved_of
+from bringup.camkes.model import Application
 from bringup.camkes.vms.model import Vm
 from bringup.camkes.vms.vmm import GUEST_SLOTS, PAGE
 from bringup.pci.assessment import Assessment, Passability

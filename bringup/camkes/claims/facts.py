@@ -16,9 +16,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from bringup.base.errors import ProfileError
-from bringup.camkes.app.model import Application, Place
 from bringup.camkes.assign.in_use import vms_of
 from bringup.camkes.assign.model import Passthrough
+from bringup.camkes.model import Application, Place
 from bringup.pci.assessment import PIN_GRADES, PinGrade
 from bringup.pci.bars import bars_under_sel4
 from bringup.pci.match.ports import ids_of, subsystem_of

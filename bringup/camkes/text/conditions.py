@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from bringup.base.errors import UsageError
-from bringup.camkes.app.model import Place
+from bringup.camkes.model import Place
 from bringup.camkes.text.tokens import DIRECTIVE, MAX_DEPTH, TRIVIA, Lines, Token, error_at
 
 _COMMENT = re.compile(r"/\*.*?\*/", re.DOTALL)

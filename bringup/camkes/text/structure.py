@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from typing import Literal, NamedTuple
 
 from bringup.base.errors import UsageError
-from bringup.camkes.app.model import Place
+from bringup.camkes.model import Place
 from bringup.camkes.text.conditions import Condition, ConditionReader, Conditions
 from bringup.camkes.text.tokens import DIRECTIVE, MAX_DEPTH, TRIVIA, WORD, Lines, Token, error_at
 from bringup.camkes.text.values import Brackets, Node, Span, read_value

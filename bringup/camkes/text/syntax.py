@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from bringup.base.errors import UsageError
-from bringup.camkes.app.model import Place
+from bringup.camkes.model import Place
 from bringup.camkes.text.conditions import Condition, Conditions
 from bringup.camkes.text.structure import Assignment, Block, read_structure
 from bringup.camkes.text.tokens import SPACE, Lines, TextError, Token, error_at, tokenize

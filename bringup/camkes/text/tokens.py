@@ -12,7 +12,7 @@ from bisect import bisect_right
 from typing import NamedTuple
 
 from bringup.base.errors import UsageError
-from bringup.camkes.app.model import Place
+from bringup.camkes.model import Place
 
 MAX_CHARACTERS = 4 << 20
 MAX_DEPTH = 200

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from bringup.camkes.app.model import Unevaluated, Value
+from bringup.camkes.model import Unevaluated, Value
 
 # What C holds; a longer number is a mistake, and Python would not even print it.
 MAX_NUMBER = 1 << 64

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from bringup.base.errors import UsageError
-from bringup.camkes.app.model import Unevaluated, Value
+from bringup.camkes.model import Unevaluated, Value
 
 _HEX_KEYS = frozenset({"start", "end", "paddr", "size", "bus"})
 

@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from bringup.camkes.app.model import Application, Place, Setting
+from bringup.camkes.model import Application, Place, Setting
 from bringup.camkes.vms.attributes import UNTYPED_POOL
 from bringup.camkes.vms.display import whole
 from bringup.pci.model import Bdf

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from bringup.camkes.app.model import Value
+from bringup.camkes.model import Value
 
 _PORTS = '{{"start":{}, "end":{}, "pci_device":0, "name":"eth"}}'
 _DEVICE = (

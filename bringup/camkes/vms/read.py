@@ -14,7 +14,7 @@ from typing import Literal
 
 from bringup.base.finding import Finding, Gap, Rule
 from bringup.base.near import nearest
-from bringup.camkes.app.model import Application, Place, Setting, Unevaluated, Value
+from bringup.camkes.model import Application, Place, Setting, Unevaluated, Value
 from bringup.camkes.vms.attributes import UNTYPED_POOL
 from bringup.camkes.vms.display import cut, shown, whole
 from bringup.camkes.vms.model import PASSTHROUGH, Device, Irq, Pool, Ports, Range, Vm, is_vm, pool_of

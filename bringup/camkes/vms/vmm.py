@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
-from bringup.camkes.app.model import Application, Setting
+from bringup.camkes.model import Application, Setting
 from bringup.camkes.vms.model import Vm
 
 PAGE = 4096

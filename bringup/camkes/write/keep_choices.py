@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from bringup.camkes.app.model import Value
 from bringup.camkes.assign.model import Planned
+from bringup.camkes.model import Value
 from bringup.camkes.vms.literals import same
 
 _KEPT_WHERE_SET = frozenset({"pci_devices_iospace", "iospace_domain"})

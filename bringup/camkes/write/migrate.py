@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 
 from bringup.base.errors import ProfileError
-from bringup.camkes.app.model import Application, Setting, Value
+from bringup.camkes.model import Application, Setting, Value
 from bringup.camkes.text.syntax import Assignment, Document, Node, Span
 from bringup.camkes.text.tokens import WORD
 from bringup.camkes.vms.attributes import OLD_ATTRIBUTES, OLD_CONFIG_INSTANCE, find_attribute

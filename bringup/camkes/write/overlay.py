@@ -13,9 +13,9 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from bringup.base.errors import ProfileError, UsageError
 from bringup.base.size import rough_size
-from bringup.camkes.app.model import Application, Value
 from bringup.camkes.assign.model import Grant, Passthrough, Planned
 from bringup.camkes.claims.facts import MadeFrom, fact_lines
+from bringup.camkes.model import Application, Value
 from bringup.camkes.vms.literals import same, shown_list, value_text
 from bringup.camkes.write.keep_choices import fit
 from bringup.pci.assessment import PinCandidate

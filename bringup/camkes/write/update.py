@@ -13,8 +13,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 
 from bringup.base.errors import ProfileError
-from bringup.camkes.app.model import Application, Setting, Value
 from bringup.camkes.assign.model import Passthrough, Planned
+from bringup.camkes.model import Application, Setting, Value
 from bringup.camkes.text.syntax import Assignment, Document, Insertion, Node, Span
 from bringup.camkes.text.tokens import COMMENT
 from bringup.camkes.vms.literals import same, value_text

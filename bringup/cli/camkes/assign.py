@@ -17,9 +17,9 @@ from bringup.cli.options import json_option
 if TYPE_CHECKING:
     from bringup.base.finding import Report
     from bringup.camkes.app.build import Build
-    from bringup.camkes.app.model import Application
     from bringup.camkes.assign.model import Grant, Passthrough
     from bringup.camkes.claims.facts import MadeFrom
+    from bringup.camkes.model import Application
     from bringup.pci.assessment import Assessment
     from bringup.pci.model import Machine
     from bringup.profile.model import Profile

@@ -42,9 +42,9 @@ def command(
       bringup camkes migrate minimal.camkes --diff
     """
     from bringup.camkes.app.load import load_application
+    from bringup.camkes.text.file import read_file, replace_kept
     from bringup.camkes.text.syntax import read_text, replace
     from bringup.camkes.write.migrate import migration, prove_migration
-    from bringup.camkes.write.save import read_file, replace_kept
     from bringup.profile.toml_lines import shown_path
 
     data = read_file(application)

@@ -85,7 +85,7 @@ def _text(given: Assigned, application: Path, target: Path, assignments: tuple[s
 
 def _refuse_target(output: Path, application: Path) -> None:
     from bringup.camkes.claims.facts import is_generated
-    from bringup.camkes.write.save import read_file
+    from bringup.camkes.text.file import read_file
 
     if output.is_dir():
         raise UsageError(f"{output} is a folder", hint="name a file: -o e300/passthrough.camkes")

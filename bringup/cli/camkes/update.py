@@ -49,8 +49,8 @@ def command(
       bringup camkes update zmq.camkes --capture e300 --assign vm0=17:00.0 --check
     """
     from bringup.base.whole_file import write_whole
+    from bringup.camkes.text.file import read_file, replace_kept
     from bringup.camkes.text.syntax import read_text, replace
-    from bringup.camkes.write.save import read_file, replace_kept
     from bringup.camkes.write.update import prove, update_changes
     from bringup.profile.toml_lines import shown_path
     from bringup.report.findings import count_line, folded, short_lines
@@ -94,7 +94,7 @@ def command(
 
 def _content(output: Path) -> bytes | None:
     """Return what stands in the file that is about to be written, None where there is none."""
-    from bringup.camkes.write.save import read_file
+    from bringup.camkes.text.file import read_file
 
     return read_file(output) if output.exists() else None
 

@@ -6,8 +6,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from bringup.base.errors import BringupError, LabError, NotOfferedError
-from bringup.boot.engine import Run
-from bringup.boot.step import PlannedStep, Step
+from bringup.boot.engine import Run, Step
+from bringup.boot.plan import PlannedStep
 from bringup.power.actions import confirmed_state, cycle, ensure_off, ensure_on, reset
 from bringup.power.base import PowerState
 

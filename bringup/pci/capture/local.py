@@ -9,8 +9,7 @@ from pathlib import Path
 
 from bringup.base.errors import LabError, MissingProgramError
 from bringup.pci.model import Missing
-from bringup.pci.sources.sysfs.functions import DEVICES
-from bringup.pci.tree.files import FILE_LIMIT, FolderFiles, MemoryFiles
+from bringup.pci.tree.files import DEVICES, FILE_LIMIT, FolderFiles, MemoryFiles
 from bringup.pci.tree.manifest import collect, linux_manifest
 
 NAME = "local"

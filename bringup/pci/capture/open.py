@@ -18,12 +18,12 @@ from typing import BinaryIO
 
 from bringup.base.errors import UsageError
 from bringup.pci.acpi.tables import TABLES, resolve_scopes
-from bringup.pci.capture.merge import merge
 from bringup.pci.capture.views import files_of, prefer_bare_metal
 from bringup.pci.model import Function, Machine
 from bringup.pci.names import load_names, with_names
 from bringup.pci.sources import formats
 from bringup.pci.sources import linux as linux_tree
+from bringup.pci.sources.merge import merge
 from bringup.pci.topology.inferred import infer_bridges
 from bringup.pci.tree.bundle import UNPACKED_LIMIT, is_archive, read_archive
 from bringup.pci.tree.files import Files

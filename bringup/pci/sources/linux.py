@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import replace
 
 from bringup.pci.acpi.tables import read_acpi, resolve_scopes
-from bringup.pci.capture.merge import merge
 from bringup.pci.model import Machine, Missing, SourceInfo
 from bringup.pci.sources.dmesg import addresses as dmesg
+from bringup.pci.sources.merge import merge
 from bringup.pci.sources.platform import read_identity, read_platform
 from bringup.pci.sources.proc import read_interrupts, read_ranges
 from bringup.pci.sources.sysfs.functions import read_functions

@@ -17,6 +17,9 @@ from bringup.pci.model import Missing
 # No input of a capture is larger: a dmesg of a big server is 2 MiB, ACPI tables together 1 MiB.
 FILE_LIMIT = 16 << 20
 
+DEVICES = "sys/bus/pci/devices"
+"""Where a Linux tree has its PCI functions (Documentation/ABI/testing/sysfs-bus-pci)."""
+
 
 class Files(Protocol):
     """A tree of files, read only."""

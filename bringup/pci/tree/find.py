@@ -15,9 +15,8 @@ from typing import TypeVar
 
 from bringup.base.errors import UsageError
 from bringup.pci.model import Missing
-from bringup.pci.sources.sysfs.functions import DEVICES
 from bringup.pci.tree.bundle import Tree
-from bringup.pci.tree.files import Files, FolderFiles, MemoryFiles
+from bringup.pci.tree.files import DEVICES, Files, FolderFiles, MemoryFiles
 
 SUMS = "SHA256SUMS"
 _SUM = re.compile(r"([0-9a-f]{64}) [ *](?:\./)?(.{1,1024})")

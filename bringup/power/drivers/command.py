@@ -26,8 +26,8 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 
 from bringup.base.errors import BmcTimeoutError, LabError, MissingProgramError, UnclearStateError
 from bringup.base.events import Emit
-from bringup.lab.file import power_settings
 from bringup.power.base import Drivers, Person, Power, PowerState
+from bringup.power.settings import power_settings
 from bringup.profile.kinds import Seconds, Text
 
 if TYPE_CHECKING:

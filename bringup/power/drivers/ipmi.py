@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING
 from bringup.base.errors import BmcBusyError, BmcTimeoutError, LabError
 from bringup.base.events import Emit, Event
 from bringup.ipmi.client import IpmiClient
-from bringup.lab.file import NoSettings, power_settings
 from bringup.power.base import BootOverride, Drivers, Override, Person, Power, PowerState
 from bringup.power.bmc_address import bmc_address
 from bringup.power.boot_flags import BootQuirks, decode, encode, took
+from bringup.power.settings import NoSettings, power_settings
 
 if TYPE_CHECKING:
     from bringup.lab.inventory import Board

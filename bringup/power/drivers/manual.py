@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 
 from bringup.base.errors import LabError
 from bringup.base.events import Emit, Event
-from bringup.lab.file import NoSettings, power_settings
 from bringup.power.base import Drivers, Person, Power, PowerState
+from bringup.power.settings import NoSettings, power_settings
 
 if TYPE_CHECKING:
     from bringup.lab.inventory import Board

@@ -6,8 +6,8 @@ import textwrap
 from collections.abc import Iterator
 
 from bringup.pci.diff.compare import Diff, Item
-from bringup.report.pci.words import bdf_list, clean
 from bringup.report.style import Tint, paint
+from bringup.report.words import bdf_list, clean
 
 _HEADINGS: dict[str, tuple[str, Tint]] = {
     "moved": ("moved", "warn"),

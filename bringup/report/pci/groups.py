@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from itertools import groupby
 
 from bringup.pci.model import Function
-from bringup.report.pci.words import short_name
+from bringup.report.words import short_name
 
 Group = tuple[Function, ...]
 

@@ -14,7 +14,7 @@ from bringup.pci.assessment import Assessment
 from bringup.pci.model import Function
 from bringup.pci.topology.buses import Buses, BusKey
 from bringup.report.pci.groups import Group, common_name, grouped
-from bringup.report.pci.words import (
+from bringup.report.words import (
     bdf_list,
     bridge_text,
     cells,

@@ -9,7 +9,8 @@ from dataclasses import dataclass
 from bringup.pci.assessment import Assessment, PinCandidate
 from bringup.pci.model import Function, Machine, SourceInfo
 from bringup.report.findings import machine_lines
-from bringup.report.pci.words import (
+from bringup.report.style import Tint, paint
+from bringup.report.words import (
     bars_texts,
     bdf_list,
     bridge_text,
@@ -22,7 +23,6 @@ from bringup.report.pci.words import (
     verdict_text,
     word_tint,
 )
-from bringup.report.style import Tint, paint
 
 _NAME, _LONG_NAME = 18, 32
 _GAP = "  "

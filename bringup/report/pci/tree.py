@@ -10,7 +10,8 @@ from bringup.pci.assessment import Assessment
 from bringup.pci.model import Bridge, Function
 from bringup.pci.topology.buses import Buses, BusKey
 from bringup.report.pci.groups import Group, group_name, grouped
-from bringup.report.pci.words import (
+from bringup.report.style import Tint, paint
+from bringup.report.words import (
     bdf_list,
     bridge_text,
     cells,
@@ -20,7 +21,6 @@ from bringup.report.pci.words import (
     verdict_text,
     word_tint,
 )
-from bringup.report.style import Tint, paint
 
 _BRANCH, _LAST, _THROUGH, _BELOW_LAST = "├─ ", "└─ ", "│  ", "   "
 

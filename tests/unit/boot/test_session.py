@@ -23,29 +23,41 @@ pytestmark = pytest.mark.usefixtures("home")
 BOARD = twin_board("e300")
 
 _WORK = """
-import sys, time
+import sys
 from bringup.base.errors import BmcBusyError
 from bringup.boot.session import Session
 from bringup.lab.inventory import twin_board
 
-while time.time() < float(sys.argv[1]):
-    pass
+print("ready", flush=True)
+sys.stdin.readline()
 try:
     with Session(twin_board("e300"), "boot"):
         print("held", flush=True)
-        time.sleep(0.5)
+        sys.stdin.read()
 except BmcBusyError as error:
     print(error.message, flush=True)
 """
 
 
 def test_of_several_processes_that_race_one_works_and_the_others_learn_who(home: Path) -> None:
-    at_s = time.time() + 3.0  # they import first, and come to the lease together
+    pipe = subprocess.PIPE
     racers = [
-        subprocess.Popen([sys.executable, "-c", _WORK, str(at_s)], stdout=subprocess.PIPE, text=True)
-        for _ in range(6)
+        subprocess.Popen([sys.executable, "-c", _WORK], stdin=pipe, stdout=pipe, text=True) for _ in range(6)
     ]
-    said = {racer.pid: racer.communicate(timeout=60)[0].strip() for racer in racers}
+    try:
+        said: dict[int, str] = {}
+        for racer in racers:
+            assert racer.stdout is not None and racer.stdout.readline() == "ready\n"
+        for racer in racers:
+            assert racer.stdin is not None
+            racer.stdin.write("go\n")
+            racer.stdin.flush()
+        for racer in racers:
+            assert racer.stdout is not None
+            said[racer.pid] = racer.stdout.readline().strip()
+    finally:
+        for racer in racers:
+            racer.communicate(timeout=60)
     winners = [pid for pid, text in said.items() if text == "held"]
     assert len(winners) == 1, said
     refused = [text for text in said.values() if text != "held"]
@@ -159,6 +171,28 @@ def test_every_ending_signal_interrupts_and_is_restored(number: signal.Signals) 
             os.kill(os.getpid(), number)
             time.sleep(5)
     assert signal.getsignal(number) == before
+
+
+@pytest.mark.parametrize("ends", [False, True])
+def test_a_process_that_ends_stays_deaf_once_it_was_interrupted(ends: bool) -> None:
+    program = (
+        "import os, signal, time\n"
+        "from bringup.boot.signals import Signals\n"
+        "signal.signal(signal.SIGINT, signal.default_int_handler)\n"  # whatever this shell does with it
+        f"Signals.process_ends = {ends}\n"
+        "try:\n"
+        "    with Signals() as signals:\n"
+        "        try:\n"
+        "            os.kill(os.getpid(), signal.SIGINT); time.sleep(5)\n"
+        "        except KeyboardInterrupt:\n"
+        "            signals.ignore()\n"
+        "    os.kill(os.getpid(), signal.SIGINT); time.sleep(0.1)\n"
+        "    print('told', flush=True)\n"
+        "except KeyboardInterrupt:\n"
+        "    print('heard again', flush=True)\n"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=30)
+    assert done.stdout.strip() == ("told" if ends else "heard again"), done.stderr
 
 
 def test_in_another_thread_signals_are_left_alone() -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from bringup.base.finding import Finding
-from bringup.camkes.app.model import Application, Instance, Place, Setting, Value
+from bringup.camkes.model import Application, Instance, Place, Setting, Value
 from bringup.pci.assessment import Assessment, Passability, PinCandidate, PinGrade
 from bringup.pci.model import FUNCTION_FIELDS, Bar, Bdf, Function, Machine, NetInterface, SourceInfo
 from tests import camkes_oracle as oracle

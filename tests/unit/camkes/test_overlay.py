@@ -12,11 +12,11 @@ from hypothesis import strategies as st
 
 from bringup.base.errors import ProfileError, UsageError
 from bringup.camkes.app.load import load_application
-from bringup.camkes.app.model import Application, Value
 from bringup.camkes.assign.model import Passthrough
 from bringup.camkes.assign.request import parse_wanted
 from bringup.camkes.assign.solve import assign
 from bringup.camkes.claims.facts import MadeFrom, read_claims
+from bringup.camkes.model import Application, Value
 from bringup.camkes.vms.literals import same
 from bringup.camkes.write.overlay import overlay_text, settings_to_add
 from bringup.pci.assessment import PinGrade

@@ -13,7 +13,7 @@ import pytest
 from bringup.base.errors import UsageError
 from bringup.base.whole_file import write_whole
 from bringup.camkes.app.load import load_application
-from bringup.camkes.write.save import keep_backup, read_file, replace_kept
+from bringup.camkes.text.file import keep_backup, read_file, replace_kept
 
 HEAD = "assembly { composition { component Init0 vm0; } configuration {\n"
 TAIL = "} }\n"
@@ -127,7 +127,7 @@ def test_what_keeps_a_reader_waiting_is_not_waited_for(in_folder: Path) -> None:
 @pytest.mark.slow
 @pytest.mark.skipif(not Path("/proc/kmsg").exists(), reason="no /proc/kmsg")
 def test_the_kernels_log_is_no_application() -> None:
-    program = "from bringup.camkes.write.save import read_file"
+    program = "from bringup.camkes.text.file import read_file"
     script = f"from pathlib import Path; {program}; read_file(Path('/proc/kmsg'))"
     # Whatever comes of it, it comes at once.
     subprocess.run([sys.executable, "-c", script], timeout=10, check=False, capture_output=True)

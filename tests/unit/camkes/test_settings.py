@@ -17,7 +17,7 @@ from bringup.base.errors import BringupError, MissingProgramError, UsageError
 from bringup.camkes.app.adl.parse import parse
 from bringup.camkes.app.expressions import ExpressionError, evaluate
 from bringup.camkes.app.load import load_application
-from bringup.camkes.app.model import Application, Unevaluated
+from bringup.camkes.model import Application, Unevaluated
 from bringup.camkes.text.tokens import TextError, tokenize
 from tests.camkes import CORPUS, FILES, expected, load, mutated, plain
 

@@ -12,10 +12,10 @@ from hypothesis import strategies as st
 
 from bringup.base.errors import ProfileError
 from bringup.camkes.app.load import load_application
-from bringup.camkes.app.model import Application
 from bringup.camkes.assign.model import Passthrough
 from bringup.camkes.assign.request import parse_wanted
 from bringup.camkes.assign.solve import assign
+from bringup.camkes.model import Application
 from bringup.camkes.text.syntax import read_text, replace
 from bringup.camkes.write.update import prove, update_changes
 from bringup.pci.assessment import Assessment, PinGrade

@@ -8,8 +8,8 @@ import pytest
 from pydantic import BaseModel, ConfigDict
 
 from bringup.base.errors import ProfileError
-from bringup.lab.file import power_settings
 from bringup.lab.inventory import Board
+from bringup.power.settings import power_settings
 from tests.unit.lab.test_inventory import BMC, BOARD, lab_of
 
 pytestmark = pytest.mark.usefixtures("home")

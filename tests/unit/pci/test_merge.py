@@ -5,7 +5,6 @@ from __future__ import annotations
 import pytest
 
 from bringup.base.errors import ProfileError
-from bringup.pci.capture.merge import merge
 from bringup.pci.model import (
     Acpi,
     Bar,
@@ -19,6 +18,7 @@ from bringup.pci.model import (
     SerialNumber,
     SourceInfo,
 )
+from bringup.pci.sources.merge import merge
 
 NIC = Bdf.parse("17:00.0")
 

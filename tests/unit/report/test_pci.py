@@ -17,8 +17,8 @@ from bringup.pci.assessment import Assessment, Passability
 from bringup.pci.model import Bdf, Function, Identity, Machine, SourceInfo
 from bringup.report.pci.text import View, report_lines
 from bringup.report.pci.tree import tree_lines
-from bringup.report.pci.words import bdf_list, cells, clean, short_name, verdict_text
 from bringup.report.screen import fitted
+from bringup.report.words import bdf_list, cells, clean, short_name, verdict_text
 from tests.unit.report.machines import GOLDEN, PORT0, bridge, dull, machine, port, small
 
 _SGR = re.compile(r"\x1b\[[0-9;]*m")

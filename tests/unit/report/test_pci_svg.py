@@ -16,7 +16,7 @@ from bringup.pci.assessment import Assessment
 from bringup.pci.model import Identity, Machine
 from bringup.report.pci.layout import CHAR, Box, Picture, lay_out
 from bringup.report.pci.svg import svg
-from bringup.report.pci.words import cells
+from bringup.report.words import cells
 from tests.machines.catalogue import MACHINES
 from tests.machines.views import View, recordings, views
 from tests.unit.pci.test_diff import machines

@@ -19,11 +19,11 @@ from hypothesis import strategies as st
 
 from bringup.base.errors import ProfileError
 from bringup.base.finding import Finding, Report
-from bringup.camkes.app.model import Application
 from bringup.camkes.assign.model import Passthrough
 from bringup.camkes.assign.request import parse_wanted
 from bringup.camkes.assign.solve import ACCEPTABLE, assign
 from bringup.camkes.claims.facts import Claim, Claims, claims_of_application
+from bringup.camkes.model import Application
 from bringup.pci.acpi.tables import TABLES
 from bringup.pci.assessment import Assessment
 from bringup.pci.model import (

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bringup.camkes.app.model import Application, Place, Setting, Unevaluated
+from bringup.camkes.model import Application, Place, Setting, Unevaluated
 from bringup.pci.model import Bar, Function
 from bringup.rules.check import check
 from tests.unit.camkes.passthrough import application, function

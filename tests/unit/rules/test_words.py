@@ -10,9 +10,9 @@ from typing import Any
 import pytest
 
 from bringup.base.errors import ProfileError, UsageError
-from bringup.camkes.app.model import Unevaluated
 from bringup.camkes.assign.request import parse_wanted
 from bringup.camkes.assign.solve import ACCEPTABLE, assign
+from bringup.camkes.model import Unevaluated
 from bringup.camkes.vms.read import read_vms
 from bringup.camkes.vms.vmm import USABLE_IRQS, taken_irqs
 from bringup.pci.assessment import Passability

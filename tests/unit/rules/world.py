@@ -11,7 +11,7 @@ from typing import Any
 
 from bringup.base.finding import Finding, Report
 from bringup.camkes.app.build import Build
-from bringup.camkes.app.model import Application, Instance, Place, Setting, Value
+from bringup.camkes.model import Application, Instance, Place, Setting, Value
 from bringup.pci.assessment import Assessment, PinCandidate, PinGrade
 from bringup.pci.model import (
     Acpi,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from bringup.camkes.app.model import Value
+from bringup.camkes.model import Value
 
 
 @dataclass(frozen=True, slots=True)

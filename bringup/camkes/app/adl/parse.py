@@ -28,9 +28,9 @@ from bringup.camkes.app.adl.declarations import (
     SettingDecl,
 )
 from bringup.camkes.app.adl.tokens import MACRO, SHOWN, TERMINALS, Words, telling
+from bringup.camkes.app.adl.unexpanded import leftover_macros
 from bringup.camkes.app.expressions import ExpressionError, Number, choose, evaluate, read_number
-from bringup.camkes.app.model import Unevaluated, Value
-from bringup.camkes.app.unexpanded import leftover_macros
+from bringup.camkes.model import Unevaluated, Value
 from bringup.camkes.text.tokens import NUMBER, WORD, TextError, Token, shown_line
 
 Kind = TypeVar("Kind")

@@ -16,9 +16,8 @@ from bringup.pci.model import Bar, Bdf, Function, Missing, Msi, MsiX, Rom, Sriov
 from bringup.pci.sources.common import FUNCTION_LIMIT, told_elsewhere
 from bringup.pci.sources.sysfs.net import read_net
 from bringup.pci.sources.sysfs.resource import Resources, read_resource
-from bringup.pci.tree.files import Files, names_in
+from bringup.pci.tree.files import DEVICES, Files, names_in
 
-DEVICES = "sys/bus/pci/devices"
 SLOTS = "sys/bus/pci/slots"
 _NAME = re.compile(r"[0-9a-f]{4,8}:[0-9a-f]{2}:[0-9a-f]{2}\.[0-7]")
 _HEX = re.compile(rb"(?:0x)?([0-9a-fA-F]{1,8})\s*")

@@ -1,0 +1,3 @@
+"""The version of this tool, for people, captures and packages."""
+
+__version__ = "0.1.0"
