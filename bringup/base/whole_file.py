@@ -1,10 +1,13 @@
-"""Writes a file that a person named: whole or not at all."""
+"""Files that appear whole or not at all: made beside their place, then moved there."""
 
 from __future__ import annotations
 
+import contextlib
 import os
 import tempfile
+from collections.abc import Iterator
 from pathlib import Path
+from typing import IO
 
 from bringup.base.errors import UsageError
 
@@ -12,29 +15,41 @@ from bringup.base.errors import UsageError
 _NEW_MODE = 0o644
 
 
+@contextlib.contextmanager
+def whole_file(target: Path, *, mode: int = 0o600, lasting: bool = True) -> Iterator[IO[bytes]]:
+    """Yield a file that gets the name `target` at the end of the context, and vanishes on any error.
+
+    Whoever has the old file open keeps it. Its `name` is where it lies meanwhile, for a program that writes
+    it by path. `lasting`: it is on the disk before it has its name, so that a power cut leaves the old file
+    or the new one. Raises OSError.
+    """
+    prefix = f".{target.name[:64]}."
+    with tempfile.NamedTemporaryFile(dir=target.parent, prefix=prefix, suffix=".part", delete=False) as file:
+        part = Path(file.name)
+        try:
+            yield file
+            file.flush()
+            os.fchmod(file.fileno(), mode)
+            if lasting:
+                os.fsync(file.fileno())
+            part.replace(target)
+        except BaseException:
+            part.unlink(missing_ok=True)
+            raise
+
+
 def write_whole(target: Path, data: bytes) -> None:
-    """Make `data` a file's content, with the mode it has, through a link to where that leads.
+    """Make `data` the content of a file that a person named: with the mode it has, through a link.
 
     Raises UsageError when that cannot be; then the file is what it was.
     """
     real = target.resolve()
-    part: Path | None = None
     try:
         mode = real.stat().st_mode & 0o7777 if real.exists() else _NEW_MODE
-        descriptor, name = tempfile.mkstemp(dir=real.parent, prefix=f".{real.name[:64]}.", suffix=".part")
-        part = Path(name)
-        with os.fdopen(descriptor, "wb") as file:
+        with whole_file(real, mode=mode) as file:
             file.write(data)
-            file.flush()
-            os.fchmod(descriptor, mode)
-            os.fsync(descriptor)
-        part.replace(real)
-        part = None
     except OSError as error:
         raise unwritable(target, error) from None
-    finally:
-        if part is not None:
-            part.unlink(missing_ok=True)
 
 
 def unwritable(path: Path, error: OSError) -> UsageError:

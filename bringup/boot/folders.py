@@ -21,6 +21,7 @@ from typing import Any
 from bringup.base.errors import LabError, UsageError
 from bringup.base.events import Event
 from bringup.base.paths import state_dir
+from bringup.base.whole_file import whole_file
 
 _MAX_RUNS_A_DAY = 9999
 
@@ -61,11 +62,9 @@ class RunFolder:
 
     def write_json(self, name: str, body: Mapping[str, Any]) -> None:
         """Write `name` whole or not at all."""
-        target = self.path / name
-        temporary = target.with_suffix(".new")
         try:
-            temporary.write_text(json.dumps(body, indent=2, default=str) + "\n", encoding="utf-8")
-            temporary.replace(target)
+            with whole_file(self.path / name) as file:
+                file.write(json.dumps(body, indent=2, default=str).encode() + b"\n")
         except OSError:
             raise _disk_error(self.path) from None
 

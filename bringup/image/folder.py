@@ -12,13 +12,13 @@ import io
 import os
 import re
 import stat
-import tempfile
 import zlib
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from bringup.base.errors import ImageError, LabError, UsageError
 from bringup.base.paths import cache_dir
+from bringup.base.whole_file import whole_file
 from bringup.image.elf import ELF_MAGIC, Elf, VmCounter, parse_elf
 from bringup.image.linux import archive_format, parse_linux
 from bringup.image.model import KERNEL_NAME, ROOT_TASK_NAME, BootFile, Content, Family, Image, Kind
@@ -321,10 +321,8 @@ def _in_cache(data: bytes, name: str) -> Path:
         if target.is_file() and target.read_bytes() == data:
             return target  # somebody may be booting it: rewritten, it would no longer be the file they hashed
         folder.mkdir(parents=True, exist_ok=True)
-        with tempfile.NamedTemporaryFile(dir=folder, delete=False) as file:
+        with whole_file(target) as file:
             file.write(data)
-        # Written whole, then moved: whoever serves the old copy keeps it, and nobody sees a half one.
-        Path(file.name).replace(target)
     except OSError as error:
         raise LabError(f"{target} cannot be written: {error.strerror}") from None
     return target

@@ -15,9 +15,7 @@ A module is a header of 32 bytes, little-endian, and a payload:
 from __future__ import annotations
 
 import hashlib
-import os
 import struct
-import tempfile
 import zlib
 from collections.abc import Iterator
 from functools import cache
@@ -26,6 +24,7 @@ from pathlib import Path
 from bringup.base.assets import asset
 from bringup.base.errors import ImageError, LabError, UsageError
 from bringup.base.paths import cache_dir
+from bringup.base.whole_file import whole_file
 
 HEADER = struct.Struct("<8sQIIQ")
 MAGIC = b"BRINGUP1"
@@ -48,11 +47,9 @@ def write_module(path: Path, size_bytes: int) -> None:
             f"a stand-in module cannot have {size_bytes} bytes",
             hint=f"ask for {HEADER.size} to {MAX_MODULE_BYTES} bytes",
         )
-    part: Path | None = None
     try:
-        descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-        part = Path(name)
-        with os.fdopen(descriptor, "wb") as file:
+        # Not waited for until it is on the disk: one that a power cut shortened is written again.
+        with whole_file(path, mode=0o644, lasting=False) as file:
             file.write(bytes(HEADER.size))  # the CRC is known only after the payload
             crc = 0
             for block in _payload(size_bytes - HEADER.size):
@@ -60,11 +57,7 @@ def write_module(path: Path, size_bytes: int) -> None:
                 file.write(block)
             file.seek(0)
             file.write(HEADER.pack(MAGIC, size_bytes, crc, VERSION, 0))
-        part.chmod(0o644)
-        part.replace(path)
     except OSError as error:
-        if part is not None:
-            part.unlink(missing_ok=True)
         raise LabError(
             f"cannot write the stand-in module {path}: {error.strerror}",
             hint="free some space there, or choose another folder with BRINGUP_HOME",

@@ -21,6 +21,7 @@ from pathlib import Path
 
 from bringup.base.errors import LabError
 from bringup.base.paths import state_dir
+from bringup.base.whole_file import whole_file
 from bringup.lab.names import check_board_name
 
 SUFFIX = ".tar.gz"
@@ -52,13 +53,11 @@ def _kept(board: str, keep: Callable[[Path], Path]) -> Path:
 
 
 def _add_file(folder: Path, bundle: Path) -> Path:
-    with tempfile.NamedTemporaryFile(dir=folder, prefix=".new-") as copy:
-        with bundle.open("rb") as source:
-            shutil.copyfileobj(source, copy)
-        copy.flush()
-        os.fsync(copy.fileno())
+    with tempfile.TemporaryDirectory(dir=folder, prefix=".new-") as work:
+        made = Path(work) / "capture"
+        _copy(bundle, made)
         # A link is refused where the name is taken, so two captures of one second never overwrite each other.
-        return _named(folder, SUFFIX, lambda target: os.link(copy.name, target))
+        return _named(folder, SUFFIX, lambda target: target.hardlink_to(made))
 
 
 def _add_folder(folder: Path, files: Mapping[str, Path]) -> Path:
@@ -66,12 +65,14 @@ def _add_folder(folder: Path, files: Mapping[str, Path]) -> Path:
         made = Path(work) / "capture"
         made.mkdir(mode=0o700)
         for name, path in files.items():
-            with path.open("rb") as source, (made / name).open("xb") as copy:
-                shutil.copyfileobj(source, copy)
-                copy.flush()
-                os.fsync(copy.fileno())
+            _copy(path, made / name)
         # A folder with something in it is not replaced (rename(2)).
         return _named(folder, "", lambda target: os.rename(made, target))  # noqa: PTH104  # not `replace`
+
+
+def _copy(source: Path, target: Path) -> None:
+    with source.open("rb") as data, whole_file(target) as copy:
+        shutil.copyfileobj(data, copy)
 
 
 def _named(folder: Path, suffix: str, give: Callable[[Path], None]) -> Path:

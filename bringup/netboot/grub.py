@@ -16,6 +16,7 @@ from pathlib import Path
 from bringup.base.errors import LabError, MissingProgramError
 from bringup.base.firmware import Firmware
 from bringup.base.paths import cache_dir
+from bringup.base.whole_file import whole_file
 from bringup.netboot.loaders import ATTEMPTS, RETRY_PAUSE_S, SerialLine
 
 GRUB_DIR = Path("/usr/lib/grub")
@@ -88,15 +89,13 @@ def core_image(firmware: Firmware, serial: SerialLine, server_ip: str) -> Path:
 
 
 def _make(platform: _Platform, script: str, target: Path) -> None:
-    # Made beside its place and moved: two boots at the same time, or a kill, leave no half image.
-    with tempfile.TemporaryDirectory(dir=target.parent) as work:
-        config = Path(work) / "embedded.cfg"
-        config.write_text(script, encoding="ascii")
-        made = Path(work) / "core"
+    with tempfile.NamedTemporaryFile("w", encoding="ascii") as config, whole_file(target) as made:
+        config.write(script)
+        config.flush()
         command = [
             *("grub-mkimage", "--directory", str(GRUB_DIR / platform.directory)),
             *("--format", platform.image_format, "--prefix", "(memdisk)"),
-            *("--config", str(config), "--output", str(made)),
+            *("--config", config.name, "--output", made.name),
             *(platform.network, *_MODULES),
         ]
         environment = {**os.environ, "LC_ALL": "C"}
@@ -115,4 +114,3 @@ def _make(platform: _Platform, script: str, target: Path) -> None:
             raise LabError(
                 f"grub-mkimage failed: {reason}", hint=f"apt install --reinstall {platform.package}"
             )
-        made.replace(target)

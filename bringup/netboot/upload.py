@@ -7,20 +7,16 @@ SHA-256 of its body in a header, so that a transfer that was cut or changed is r
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import hashlib
 import hmac
-import os
 import re
-import tempfile
 import time
-from collections.abc import Iterator
-from pathlib import Path
-from typing import BinaryIO
+from typing import IO
 
 from aiohttp import web
 
 from bringup.base.events import Emit, Event
+from bringup.base.whole_file import whole_file
 from bringup.netboot.spec import Upload
 
 SHA256_HEADER = "X-Bringup-Sha256"
@@ -85,12 +81,12 @@ class Receiver:
 
     async def _keep(self, request: web.BaseRequest, digest: str) -> int:
         try:
-            with _named_when_whole(self._upload.path) as file:
+            with whole_file(self._upload.path) as file:
                 return await self._copy(request, file, digest)
         except OSError as error:
             raise _RefusedError(507, f"it cannot be kept: {error.strerror}") from None
 
-    async def _copy(self, request: web.BaseRequest, file: BinaryIO, digest: str) -> int:
+    async def _copy(self, request: web.BaseRequest, file: IO[bytes], digest: str) -> int:
         count, seen = 0, hashlib.sha256()
         try:
             while data := await asyncio.wait_for(request.content.read(_CHUNK), _SILENCE_S):
@@ -112,18 +108,3 @@ class Receiver:
         data = {"path": "upload", "status": refused.status, "client": request.remote, "why": refused.why}
         self._emit(Event("http", "http.error", text, data))
         return web.Response(status=refused.status, text=f"{refused.why}\n")
-
-
-@contextlib.contextmanager
-def _named_when_whole(target: Path) -> Iterator[BinaryIO]:
-    """Yield a file that gets the name `target` at the end of the context, and vanishes on any error."""
-    descriptor, name = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.")
-    try:
-        with os.fdopen(descriptor, "wb") as file:
-            yield file
-            file.flush()
-            os.fsync(file.fileno())
-        Path(name).replace(target)
-    except BaseException:
-        Path(name).unlink(missing_ok=True)
-        raise

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from bringup.base.errors import LabError
 from bringup.base.events import Emit, Event
+from bringup.base.whole_file import whole_file
 from bringup.netboot.spec import Upload, http_base
 from bringup.probe.console_capture import CaptureReader
 
@@ -86,10 +87,9 @@ class ConsoleCapture:
             self._emit(Event("console", "console.upload_progress", "the capture", data))
 
     def _keep(self, capture: bytes) -> None:
-        part = self._target.with_suffix(".part")
         try:
-            part.write_bytes(capture)
-            part.replace(self._target)
+            with whole_file(self._target) as file:
+                file.write(capture)
         except OSError as error:
             raise LabError(
                 f"cannot keep the capture in {self._target.parent}: {error.strerror}",

@@ -22,6 +22,7 @@ from pathlib import Path
 from bringup.base.assets import asset
 from bringup.base.errors import ImageError, LabError, MissingProgramError
 from bringup.base.paths import cache_dir
+from bringup.base.whole_file import whole_file
 from bringup.probe.collector import collector_script
 
 BOOT_DIR = Path("/boot")
@@ -188,14 +189,12 @@ def _key(kernel: ProbeKernel, modules: Sequence[Module], scripts: Mapping[str, b
 
 
 def _make(kernel: ProbeKernel, modules: Sequence[Module], scripts: Mapping[str, bytes], target: Path) -> None:
-    # Made beside its place and moved: two probes at the same time, or a kill, leave no half ramdisk.
     with tempfile.TemporaryDirectory(dir=target.parent, prefix=".making-") as work:
         root = Path(work) / "root"
         try:
             _fill(root, kernel, modules, scripts)
-            made = Path(work) / target.name
-            made.write_bytes(gzip.compress(_archive(root), compresslevel=6, mtime=0))
-            made.replace(target)
+            with whole_file(target) as file:
+                file.write(gzip.compress(_archive(root), compresslevel=6, mtime=0))
         except OSError as error:
             raise LabError(
                 f"cannot make the probe ramdisk in {target.parent}: {error.strerror}",

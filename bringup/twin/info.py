@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from bringup.base.paths import runtime_dir
+from bringup.base.whole_file import whole_file
 from bringup.lab.secret import Secret
 from bringup.twin.network import Namespace
 
@@ -48,11 +49,9 @@ class TwinInfo:
         return process_started_ticks(self.pid) == self.started_ticks
 
     def save(self) -> None:
-        """Write atomically into the twin's runtime folder."""
-        target = twin_folder(self.name) / "twin.json"
-        temporary = target.with_suffix(".new")
-        temporary.write_text(json.dumps(asdict(self)), encoding="utf-8")
-        temporary.replace(target)
+        """Write it whole into the twin's runtime folder."""
+        with whole_file(twin_folder(self.name) / "twin.json", lasting=False) as file:
+            file.write(json.dumps(asdict(self)).encode())
 
 
 def twin_folder(name: str) -> Path:

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from bringup.base.whole_file import whole_file
 from bringup.twin.bmc.boot import BootOptions
 from bringup.twin.bmc.sel import RECORD_SIZE, Sel
 
@@ -105,7 +106,6 @@ class BmcState:
             "power_restore_policy": self.power_restore_policy,
             "lan_mode": self.lan_mode,
         }
-        temporary = self.file.with_name(self.file.name + ".new")
-        with suppress(OSError):  # a BMC with worn-out flash forgets, but goes on serving
-            temporary.write_text(json.dumps(body), encoding="ascii")
-            temporary.replace(self.file)
+        # A BMC with worn-out flash forgets, but goes on serving; one that answers late would be none.
+        with suppress(OSError), whole_file(self.file, lasting=False) as file:
+            file.write(json.dumps(body).encode())

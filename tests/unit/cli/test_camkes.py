@@ -301,7 +301,7 @@ def test_what_writes_nothing_needs_no_writable_folder(here: Path, monkeypatch: p
     def read_only(*_: object, **__: object) -> None:
         raise OSError(30, "Read-only file system")
 
-    monkeypatch.setattr(tempfile, "mkstemp", read_only)
+    monkeypatch.setattr(tempfile, "NamedTemporaryFile", read_only)
     assert update("--check").return_value == 1 and update("--diff").stdout
     assert run("migrate", "old.camkes", "--diff").stdout
     assert overlay(*TWO).stdout.startswith("// Generated")

@@ -1,0 +1,64 @@
+"""A file appears whole or not at all, and nothing is left beside it."""
+
+from __future__ import annotations
+
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from bringup.base.whole_file import whole_file
+
+
+@pytest.fixture
+def target(tmp_path: Path) -> Path:
+    target = tmp_path / "plan.json"
+    target.write_bytes(b"old")
+    return target
+
+
+def test_the_old_file_is_there_until_the_new_one_is_whole(target: Path) -> None:
+    with whole_file(target, mode=0o640) as file:
+        file.write(b"new")
+        file.flush()
+        assert target.read_bytes() == b"old"
+        assert Path(file.name).parent == target.parent
+    assert (target.read_bytes(), target.stat().st_mode & 0o777) == (b"new", 0o640)
+    assert list(target.parent.iterdir()) == [target]
+
+
+def test_whoever_has_the_old_file_open_keeps_it(target: Path) -> None:
+    with target.open("rb") as reader:
+        with whole_file(target) as file:
+            file.write(b"new")
+        assert reader.read() == b"old"
+
+
+@pytest.mark.parametrize("kind", [ValueError, KeyboardInterrupt])
+def test_an_error_leaves_what_was(target: Path, kind: type[BaseException]) -> None:
+    with pytest.raises(kind), whole_file(target) as file:
+        file.write(b"half")
+        raise kind
+    assert target.read_bytes() == b"old"
+    assert list(target.parent.iterdir()) == [target]
+
+
+def test_what_cannot_be_replaced_is_left_alone(target: Path) -> None:
+    target.unlink()
+    (target / "inside").mkdir(parents=True)
+    with pytest.raises(OSError, match=target.name), whole_file(target) as file:
+        file.write(b"new")
+    assert list(target.parent.iterdir()) == [target]
+
+
+def test_a_program_may_write_it_by_its_path(target: Path) -> None:
+    with whole_file(target) as file:
+        subprocess.run(["cp", "/dev/stdin", file.name], input=b"from a program", check=True)
+    assert target.read_bytes() == b"from a program"
+    assert target.stat().st_mode & 0o777 == 0o600
+
+
+def test_a_name_as_long_as_names_may_be(tmp_path: Path) -> None:
+    with whole_file(tmp_path / ("n" * 255)) as file:
+        file.write(b"x")
+    assert [path.name for path in tmp_path.iterdir()] == ["n" * 255]
