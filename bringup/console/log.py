@@ -84,7 +84,6 @@ class _Index:
     """The readable records of `console.idx`."""
 
     def __init__(self, folder: Path, name: str) -> None:
-        self.utc_s: float | None = None
         self._offsets: list[int] = []
         self._times: list[float] = []
         try:
@@ -97,9 +96,6 @@ class _Index:
 
     def _read(self, words: list[bytes]) -> None:
         try:
-            if words[0] == b"utc":
-                self.utc_s = float(words[1]) if self.utc_s is None else self.utc_s
-                return
             offset, at_s = int(words[0]), float(words[1])
         except (ValueError, IndexError):
             return  # torn by a kill, and continued by the next record
@@ -128,10 +124,7 @@ def read_log(folder: Path, name: str = CONSOLE) -> Iterator[tuple[float | None, 
     A line is text that is safe to show, and its time is that of its first byte. Lines are counted as in
     sightings; one longer than 4 KiB comes in parts.
     """
-    return _lines(log_path(folder, name), _Index(folder, name))
-
-
-def _lines(log: Path, index: _Index) -> Iterator[tuple[float | None, str]]:
+    log, index = log_path(folder, name), _Index(folder, name)
     try:
         stream = log.open("rb")
     except OSError:
@@ -141,14 +134,6 @@ def _lines(log: Path, index: _Index) -> Iterator[tuple[float | None, str]]:
         while line := stream.readline(_LINE_MAX):
             yield index.at(offset), plain_text(line.rstrip(b"\r\n"))
             offset += len(line)
-
-
-def timestamped(folder: Path) -> Iterator[str]:
-    """Yield the recorded console with the UTC time of each line, `-` where the time is not known."""
-    index = _Index(folder, CONSOLE)
-    for at_s, line in _lines(log_path(folder), index):
-        known = at_s is not None and index.utc_s is not None
-        yield f"{_utc((index.utc_s or 0.0) + (at_s or 0.0)) if known else '-':<24}  {line}"
 
 
 class Stamper:

@@ -21,7 +21,6 @@ from typing import Protocol
 from bringup.base.errors import BringupError, ConsoleLostError, InterruptedRunError, UsageError
 from bringup.console.base import Console
 
-DEFAULT_ESCAPE = "^]"
 # How long a piped command's answer may pause before the console is left.
 QUIET_AFTER_INPUT_S = 3.0
 _POLL_S = 0.1

@@ -13,8 +13,6 @@ _MAGIC_AT = 0x202
 _VERSION_AT = 0x206
 _KERNEL_VERSION_AT = 0x20E
 _LOAD_FLAGS_AT = 0x211
-_RELOCATABLE_AT = 0x234
-_EXTENDED_FLAGS_AT = 0x236
 _COMMAND_LINE_SIZE_AT = 0x238
 _PAYLOAD_AT = 0x248
 _HEADER_END = 0x26C
@@ -51,8 +49,6 @@ class LinuxHeader:
     version: str | None
     file_size: int | None
     loaded_high: bool
-    relocatable: bool
-    is_64_bit: bool
     efi_stub: bool
     command_line_max: int
     payload: tuple[int, int] | None
@@ -69,14 +65,11 @@ def parse_linux(data: bytes) -> LinuxHeader | None:
     # 0 stands for 4 for historical reasons (boot.rst, setup_sects); the boot sector comes on top.
     setup_size = ((sectors or 4) + 1) * _SECTOR
     system_size = 16 * _u32(data, _SYSTEM_SIZE_AT)
-    extended = _u16(data, _EXTENDED_FLAGS_AT) if protocol >= (2, 12) else 0
     return LinuxHeader(
         protocol=protocol,
         version=_version_text(data),
         file_size=setup_size + system_size if protocol >= (2, 4) else None,
         loaded_high=bool(data[_LOAD_FLAGS_AT] & 1),
-        relocatable=protocol >= (2, 5) and data[_RELOCATABLE_AT] != 0,
-        is_64_bit=bool(extended & 1),
         efi_stub=data.startswith(b"MZ"),
         command_line_max=_u32(data, _COMMAND_LINE_SIZE_AT) if protocol >= (2, 6) else _OLD_COMMAND_LINE_MAX,
         payload=(_u32(data, _PAYLOAD_AT), _u32(data, _PAYLOAD_AT + 4)) if protocol >= (2, 8) else None,

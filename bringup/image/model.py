@@ -77,11 +77,6 @@ class Image:
     vms: int | None = None
 
     @property
-    def elf_class(self) -> Literal[32, 64] | None:
-        """Return the kernel's ELF class, None when it is not ELF."""
-        return None if self.elf is None else self.elf.bits
-
-    @property
     def entry(self) -> int | None:
         """Return the kernel's ELF entry point, None when it is not ELF."""
         return None if self.elf is None else self.elf.entry

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import binascii
 import re
 import struct
@@ -9,13 +10,21 @@ import zlib
 from collections.abc import Callable, Iterable, Sequence
 from itertools import cycle
 
-from bringup.pci.sources.firmware.frames import FRAME_PAYLOAD, Frame, encode_frame
+from bringup.pci.sources.firmware.frames import FRAME_PAYLOAD, Frame
 
 
 def pack(body: bytes) -> bytes:
     """Pack by literals alone, which every unpacker has to take."""
     pieces = [body[at : at + 128] for at in range(0, len(body), 128)]
     return b"".join(bytes([len(piece) - 1]) + piece for piece in pieces)
+
+
+def encode_frame(frame: Frame) -> bytes:
+    """Return the 31 characters of a frame; a payload shorter than the rest is filled with zeros."""
+    flags = frame.run & 0x7F | (0x80 if frame.starts_record else 0)
+    data = struct.pack("<HB", frame.number, flags) + frame.payload.ljust(FRAME_PAYLOAD, b"\0")
+    data += struct.pack("<H", binascii.crc_hqx(data, 0xFFFF))
+    return b"#" + base64.b85encode(data).replace(b"#", b",")
 
 
 class Board:

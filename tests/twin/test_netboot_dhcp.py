@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 from itertools import product
 from pathlib import Path
 from typing import Any
@@ -10,7 +11,7 @@ from typing import Any
 import pytest
 
 from bringup.base.firmware import Firmware
-from bringup.netboot.policy import PacketFacts, answer
+from bringup.netboot.policy import rules
 from bringup.netboot.prepare import BootFile, BootImage, prepare
 from bringup.netboot.server import NetbootServer
 from bringup.netboot.spec import ServeSpec
@@ -36,17 +37,38 @@ def spec_for(folder: Path, mode: str, firmware: Firmware, loader: str) -> ServeS
     return prepare(image, segment(mode), folder, firmware=firmware, loader=loader)
 
 
-def requests() -> Iterator[tuple[PacketFacts, dict[str, Any]]]:
-    """Every kind of client, as facts for the policy and as a request for the wire."""
+@dataclass(frozen=True)
+class Client:
+    """A machine that asks by DHCP: `arch` is option 93."""
+
+    mac: str
+    arch: int | None = None
+    program: str | None = None
+    ipxe: bool = False
+
+    @property
+    def request(self) -> dict[str, Any]:
+        vendor = None if self.program is None else f"{self.program}:Arch:{self.arch:05}:UNDI:003000"
+        wire = {"mac": self.mac, "arch": self.arch, "vendor_class": vendor, "ipxe": self.ipxe}
+        return {**wire, "user_class": "iPXE" if self.ipxe else None}
+
+    def is_due(self, spec: ServeSpec) -> tuple[str | None, str | None] | None:
+        """Return the (address, file) that it should learn by the table of rules, or None for silence."""
+        if self.mac not in spec.macs:
+            return None
+        served = [rule for rule in rules(spec) if self.arch in rule.architectures and self.ipxe == rule.ipxe]
+        file = served[0].file if served else None
+        if spec.mode == "own-segment":
+            return BOARD_IP, file
+        return None if file is None or self.program != "PXEClient" else (None, file)
+
+
+def clients() -> Iterator[Client]:
     for arch, ipxe, mac in product((0, 6, 7, 9, 11), (False, True), (MAC, STRANGER)):
-        vendor = f"PXEClient:Arch:{arch:05}:UNDI:003000"
-        facts = PacketFacts(mac, arch, vendor, "iPXE" if ipxe else None, ipxe)
-        wire = {"mac": mac, "arch": arch, "vendor_class": vendor, "ipxe": ipxe}
-        yield facts, {**wire, "user_class": "iPXE" if ipxe else None}
-    http = "HTTPClient:Arch:00016:UNDI:003000"
-    yield PacketFacts(MAC, 16, http), {"mac": MAC, "arch": 16, "vendor_class": http}
+        yield Client(mac, arch, "PXEClient", ipxe)
+    yield Client(MAC, 16, "HTTPClient")
     for mac in (MAC, STRANGER):
-        yield PacketFacts(mac, None), {"mac": mac}  # an operating system
+        yield Client(mac)  # an operating system
 
 
 @pytest.mark.parametrize(
@@ -66,14 +88,14 @@ def test_dnsmasq_does_what_the_policy_says(
     spec = spec_for(tmp_path, mode, firmware, loader)
     heard = Heard()
     with NetbootServer(spec, heard, network.enter):
-        asked = list(requests())
-        offers = client.ask(*(wire for _, wire in asked))
-        later = client.ask(*(_again(wire) for _, wire in asked)) if mode == "proxy" else [None] * len(asked)
-        for (facts, wire), offer, again in zip(asked, offers, later, strict=True):
-            said = _what_the_client_learns(wire, mode, offer, again)
-            wanted = answer(spec, facts)
-            expected = None if wanted is None else (BOARD_IP if wanted.gives_address else None, wanted.file)
-            assert said == expected, f"{facts}"
+        asked = list(clients())
+        offers = client.ask(*(one.request for one in asked))
+        later = (
+            client.ask(*(_again(one.request) for one in asked)) if mode == "proxy" else [None] * len(asked)
+        )
+        for one, offer, again in zip(asked, offers, later, strict=True):
+            said = _what_the_client_learns(one.request, mode, offer, again)
+            assert said == one.is_due(spec), f"{one}"
     told = {(event.kind, event.data["mac"]) for event in heard.events if event.kind.startswith("dhcp.")}
     assert ("dhcp.ignored", STRANGER) in told
     assert not any(mac == STRANGER for kind, mac in told if kind != "dhcp.ignored")

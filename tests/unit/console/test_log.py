@@ -14,7 +14,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from bringup.base.errors import LabError
-from bringup.console.log import ConsoleLog, Stamper, read_log, timestamped
+from bringup.console.log import ConsoleLog, Stamper, read_log
 
 
 def test_lines_come_back_with_the_time_of_their_first_byte(tmp_path: Path) -> None:
@@ -54,18 +54,14 @@ def test_no_log_and_no_index(tmp_path: Path) -> None:
     assert list(read_log(tmp_path)) == []
     (tmp_path / "console.log").write_bytes(b"a\nb")
     assert list(read_log(tmp_path)) == [(None, "a"), (None, "b")]
-    assert list(timestamped(tmp_path)) == [f"{'-':<24}  a", f"{'-':<24}  b"]
 
 
-def test_lines_carry_utc(tmp_path: Path) -> None:
-    origin = time.monotonic()
-    log = ConsoleLog(tmp_path, origin)
-    log.append(b"now\n", origin)
+def test_the_index_says_what_the_clock_showed_at_the_start(tmp_path: Path) -> None:
+    log = ConsoleLog(tmp_path, time.monotonic())
     log.close()
-    (line,) = timestamped(tmp_path)
-    assert line.startswith(time.strftime("%Y-%m-%dT%H:", time.gmtime()))
-    assert line[23] == "Z"
-    assert line.endswith("  now")
+    word, utc_s = (tmp_path / "console.idx").read_text().split()
+    assert word == "utc"
+    assert float(utc_s) == pytest.approx(time.time(), abs=60.0)
 
 
 def test_stamper_marks_each_line_once() -> None:
@@ -87,7 +83,6 @@ def test_torn_or_foreign_files_are_read_as_far_as_they_go(
     lines = list(read_log(tmp_path))
     assert len(lines) == log.count(b"\n") + (bool(log) and not log.endswith(b"\n"))
     assert all(text.isprintable() or "\t" in text for _, text in lines)
-    assert len(list(timestamped(tmp_path))) == len(lines)
 
 
 def test_torn_last_record_is_passed_over(tmp_path: Path) -> None:

@@ -46,7 +46,7 @@ def test_a_builds_images_folder(tmp_path: Path) -> None:
         assert image.is_sel4
         assert image.vms == 2
         assert image.headers == "multiboot 1+2"
-        assert image.elf_class == 32
+        assert image.elf is not None and image.elf.bits == 32
 
 
 def test_ia32_and_other_root_tasks(tmp_path: Path) -> None:
@@ -230,7 +230,7 @@ def test_debians_xen(home: Path) -> None:
     assert image.title == "Xen"
     assert image.kernel.name == XEN[0].name.removesuffix(".gz")
     assert image.headers == "multiboot 1+2"
-    assert image.elf_class == 32
+    assert image.elf is not None and image.elf.bits == 32
 
 
 @settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])

@@ -91,6 +91,5 @@ def test_it_can_be_written_and_shown() -> None:
 
 def test_unknown_is_none() -> None:
     assert image().vms is None
-    assert image().elf_class is None
     assert image().entry is None
     assert image().headers == ""

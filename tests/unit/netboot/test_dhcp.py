@@ -14,7 +14,7 @@ from bringup.base.events import Event
 from bringup.base.firmware import Firmware
 from bringup.netboot.dhcp import LogReader, dnsmasq_config, log_text
 from bringup.netboot.dnsmasq import start_error
-from bringup.netboot.policy import Answer, PacketFacts, answer
+from bringup.netboot.policy import Rule, rules
 from bringup.netboot.spec import Route
 from tests import places
 from tests.unit.netboot.test_spec import PROXY, make_spec
@@ -49,35 +49,22 @@ def test_a_proxy_is_never_a_server_or_a_router() -> None:
 # The policy. That dnsmasq does the same is asked of dnsmasq itself in tests/twin/test_netboot_dhcp.py.
 
 
-def pxe(arch: int, mac: str = DUT, ipxe: bool = False) -> PacketFacts:
-    return PacketFacts(mac, arch, f"PXEClient:Arch:{arch:05}:UNDI:003000", "iPXE" if ipxe else None, ipxe)
-
-
 @pytest.mark.parametrize(
-    ("changes", "facts", "wanted"),
+    ("changes", "architectures", "file", "for_ipxe"),
     [
-        ({}, pxe(0), Answer(True, "undionly.kpxe", False)),
-        ({}, pxe(0, ipxe=True), Answer(True, "http://10.55.0.1/boot.ipxe", False)),
-        ({}, pxe(7), Answer(True, None, False)),
-        ({}, PacketFacts(DUT, None), Answer(True, None, False)),
-        ({}, pxe(0, mac="52:54:00:00:00:99"), None),
-        ({}, pxe(0, mac=DUT.upper()), Answer(True, "undionly.kpxe", False)),
-        ({"route": GRUB_BIOS}, pxe(0, ipxe=True), Answer(True, "core.0", False)),
-        ({"route": GRUB_UEFI}, pxe(7), Answer(True, "core.efi", False)),
-        ({"route": GRUB_UEFI}, pxe(9, ipxe=True), Answer(True, "core.efi", False)),
-        ({"route": GRUB_UEFI}, pxe(0), Answer(True, None, False)),
-        ({"route": IPXE_UEFI}, pxe(7), Answer(True, "snponly.efi", False)),
-        (PROXY, pxe(0), Answer(False, "undionly.kpxe", True)),
-        (PROXY, pxe(0, ipxe=True), Answer(False, "http://10.55.0.1/boot.ipxe", False)),
-        (PROXY, pxe(7), None),
-        (PROXY, PacketFacts(DUT, None), None),
-        (PROXY, PacketFacts(DUT, 16, "HTTPClient:Arch:00016"), None),
-        ({**PROXY, "route": GRUB_UEFI}, pxe(9), Answer(False, "core.efi", True)),
-        ({**PROXY, "route": GRUB_UEFI}, pxe(9, mac="52:54:00:00:00:99"), None),
+        ({}, (0,), "undionly.kpxe", "http://10.55.0.1/boot.ipxe"),
+        ({"route": GRUB_BIOS}, (0,), "core.0", "core.0"),
+        ({"route": GRUB_UEFI}, (7, 9), "core.efi", "core.efi"),
+        ({"route": IPXE_UEFI}, (7, 9), "snponly.efi", "http://10.55.0.1/boot.ipxe"),
+        (PROXY, (0,), "undionly.kpxe", "http://10.55.0.1/boot.ipxe"),
+        ({**PROXY, "route": GRUB_UEFI}, (7, 9), "core.efi", "core.efi"),
     ],
 )
-def test_policy(changes: dict[str, Any], facts: PacketFacts, wanted: Answer | None) -> None:
-    assert answer(make_spec(**changes), facts) == wanted
+def test_policy(changes: dict[str, Any], architectures: tuple[int, ...], file: str, for_ipxe: str) -> None:
+    assert rules(make_spec(**changes)) == (
+        Rule(architectures, ipxe=False, file=file),
+        Rule(architectures, ipxe=True, file=for_ipxe),
+    )
 
 
 # The log.

@@ -16,16 +16,16 @@ from hypothesis import strategies as st
 from bringup.pci.sources.firmware.frames import (
     BANNER,
     FRAME_PAYLOAD,
-    FRAMES_MAX,
     RECORD_BYTES_MAX,
     REPORT_BYTES_MAX,
     Frame,
     FrameReader,
     decode_frame,
-    encode_frame,
     unpack,
 )
-from tests.firmware.wire import Board, pack
+from tests.firmware.wire import Board, encode_frame, pack
+
+FRAMES_MAX = 65535  # probes/firmware/frame.h
 
 
 def bodies_of(reader: FrameReader) -> list[bytes]:

@@ -19,7 +19,6 @@ BANNER = b"bringup firmware probe, not seL4"
 """The probe's first line: what a boot watcher recognises."""
 
 FRAME_PAYLOAD = 19
-FRAMES_MAX = 65535
 HELLO = 1
 VERSION = 1
 RECORD_BYTES_MAX = 2 << 20
@@ -80,14 +79,6 @@ def decode_frame(characters: bytes) -> Frame | None:
         return None
     number, flags = _HEAD.unpack_from(data)
     return Frame(number, flags & ~_STARTS, bool(flags & _STARTS), data[_HEAD.size : -_CHECK.size])
-
-
-def encode_frame(frame: Frame) -> bytes:
-    """Return the 31 characters of a frame; a payload shorter than the rest is filled with zeros."""
-    flags = frame.run & 0x7F | (_STARTS if frame.starts_record else 0)
-    data = _HEAD.pack(frame.number, flags) + frame.payload.ljust(FRAME_PAYLOAD, b"\0")
-    data += _CHECK.pack(binascii.crc_hqx(data, 0xFFFF))
-    return b"#" + base64.b85encode(data).translate(_FROM_WIRE)
 
 
 def unpack(packed: bytes, room: int = RECORD_BYTES_MAX) -> bytes:
