@@ -40,7 +40,7 @@ class Event:
         return json.dumps(body, ensure_ascii=True, default=str)
 
     @classmethod
-    def from_json(cls, line: str, *, origin_s: float = 0.0) -> Event:
+    def from_json(cls, line: str | bytes, *, origin_s: float = 0.0) -> Event:
         """Read one line written by `to_json`; raises ValueError or KeyError on anything else."""
         body = json.loads(line)
         if not isinstance(body, dict) or body.get("v") != SCHEMA_VERSION:

@@ -1,27 +1,23 @@
-"""The serving process: DHCP, TFTP and HTTP of one boot, from the first lines on stdin to its end.
+"""The serving process: DHCP, TFTP and HTTP of one boot, from its request to its end.
 
     python -m bringup.netboot.serve
 
-Reads two lines of JSON, the ServeSpec and dnsmasq's configuration, from a stdin that stays open.
-
-Writes events as NDJSON to stdout (times on CLOCK_MONOTONIC), the first one `run.ready`. Ends when stdin
-closes or on SIGTERM, and everything it started ends with it. What keeps it from starting is one line
-`{"error": …, "kind": …, "fault": …, "hint": …}` and that error's exit code.
+Its request (see base/child.py) is the ServeSpec and dnsmasq's configuration, both as text. Ends when stdin
+closes or on SIGTERM, and everything it started ends with it.
 """
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
-import json
 import os
 import signal
 import subprocess
-import sys
 import threading
 from collections.abc import Callable
+from typing import Any
 
-from bringup.base.errors import BringupError
+from bringup.base.child import READY, answer_starter, when_starter_ends
 from bringup.base.events import Emit, Event
 from bringup.netboot.catalog import Catalog, stranger_check
 from bringup.netboot.dhcp import RA_ADDRESS
@@ -41,40 +37,12 @@ _RA_ADDRESS_LIFE_S = 3600
 def main() -> int:
     """Serve; returns the exit code."""
     os.environ["PATH"] = os.environ.get("PATH", "/usr/bin:/bin") + ":/usr/sbin:/sbin"
-    output = _Output()
-    try:
-        spec = ServeSpec.from_json(sys.stdin.readline())
-        # Rendered by whoever starts us: the template library would cost this process 5 MiB for one text.
-        configuration = sys.stdin.readline()
-        asyncio.run(_serve(spec, json.loads(configuration), output.emit))
-    except BringupError as error:
-        output.line(
-            json.dumps(
-                {
-                    "error": error.message,
-                    "kind": type(error).__name__,
-                    "fault": error.fault,
-                    "hint": error.hint,
-                }
-            )
-        )
-        return error.exit_code
-    return 0
+    return answer_starter(_answer)
 
 
-class _Output:
-    """NDJSON on stdout, whole lines, from any thread."""
-
-    def __init__(self) -> None:
-        self._lock = threading.Lock()
-
-    def emit(self, event: Event) -> None:
-        self.line(event.to_json(origin_s=0.0))
-
-    def line(self, text: str) -> None:
-        with self._lock, contextlib.suppress(BrokenPipeError, ValueError):
-            sys.stdout.write(text + "\n")
-            sys.stdout.flush()
+def _answer(request: dict[str, Any], emit: Emit) -> None:
+    spec = ServeSpec.from_json(str(request.get("spec")))
+    asyncio.run(_serve(spec, str(request.get("dnsmasq")), emit))
 
 
 async def _serve(spec: ServeSpec, configuration: str, emit: Emit) -> None:
@@ -95,7 +63,7 @@ async def _serve(spec: ServeSpec, configuration: str, emit: Emit) -> None:
             _run(_ra_address("replace", spec))
         dnsmasq = await DnsmasqProcess.start(configuration, emit, stop)
         stack.push_async_callback(dnsmasq.close)
-        emit(Event("run", "run.ready", "serving DHCP, TFTP and HTTP", {"mode": spec.mode}))
+        emit(Event("run", READY, "serving DHCP, TFTP and HTTP", {"mode": spec.mode}))
         await stop.wait()
         dnsmasq.raise_if_lost()
 
@@ -106,15 +74,11 @@ def _stop_event() -> asyncio.Event:
     for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
         loop.add_signal_handler(number, stop.set)
 
-    def wait_for_end() -> None:
-        # Not through sys.stdin: its lock, held by a thread that reads, would hold up the end of the process.
-        with contextlib.suppress(OSError):
-            while os.read(0, 4096):
-                pass
-        with contextlib.suppress(RuntimeError):
+    def starter_ended() -> None:
+        with contextlib.suppress(RuntimeError):  # the loop is closed already
             loop.call_soon_threadsafe(stop.set)
 
-    threading.Thread(target=wait_for_end, name="stdin", daemon=True).start()
+    when_starter_ends(starter_ended)
     return stop
 
 

@@ -1,23 +1,22 @@
-"""The twin's own process: namespace, chassis and BMC, from the first line on stdin to SIGTERM.
+"""The twin's own process: namespace, chassis and BMC, from its request (see base/child.py) to SIGTERM.
 
-Reads one JSON line on stdin (name, memory, whether it is tied to its starter), answers one JSON line on
-stdout (`{"ready": true}` or an error with its fault), then serves. A tied twin ends when stdin closes, so it
-never outlives the command that needed it. QEMU and the namespace die with this process, whatever kills it.
+The request is a TwinRequest. A tied twin ends when stdin closes, so it never outlives the command that needed
+it. QEMU and the namespace die with this process, whatever kills it.
 """
 
 from __future__ import annotations
 
-import json
 import os
 import secrets
 import shutil
 import signal
-import sys
 import threading
 from pathlib import Path
 from typing import Any
 
-from bringup.base.errors import BringupError, LabError
+from bringup.base.child import READY, answer_starter, when_starter_ends
+from bringup.base.errors import LabError
+from bringup.base.events import Emit, Event
 from bringup.base.firmware import Firmware
 from bringup.base.paths import state_dir
 from bringup.twin.bmc.server import VirtualBmc
@@ -41,24 +40,20 @@ def main() -> int:
     stop = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
         signal.signal(number, lambda *_: stop.set())
-    request = json.loads(sys.stdin.readline())
+    return answer_starter(lambda request, emit: _answer(request, emit, stop))
+
+
+def _answer(request: dict[str, Any], emit: Emit, stop: threading.Event) -> None:
     folder = twin_folder(request["name"])
     try:
-        _serve(request, folder, stop)
-    except BringupError as error:
-        _answer({"error": error.message, "hint": error.hint, "exit_code": error.exit_code})
-        return error.exit_code
+        _serve(request, folder, emit, stop)
     except OSError as error:
-        _answer(
-            {"error": f"the twin cannot run here: {error}", "hint": None, "exit_code": LabError.exit_code}
-        )
-        return LabError.exit_code
+        raise LabError(f"the twin cannot run here: {error}") from None
     finally:
         shutil.rmtree(folder, ignore_errors=True)
-    return 0
 
 
-def _serve(request: dict[str, Any], folder: Path, stop: threading.Event) -> None:
+def _serve(request: dict[str, Any], folder: Path, emit: Emit, stop: threading.Event) -> None:
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(mode=0o700, parents=True)
     name = request["name"]
@@ -99,9 +94,9 @@ def _serve(request: dict[str, Any], folder: Path, stop: threading.Event) -> None
             variant=request["variant"],
         ).save()
         monitor = MonitorServer(folder, chassis.ask_monitor)
-        _answer({"ready": True})
+        emit(Event("run", READY, "the twin is up"))
         if request["tied"]:
-            threading.Thread(target=_stop_with_starter, args=(stop,), name="starter", daemon=True).start()
+            when_starter_ends(stop.set)
         try:
             bmc.serve_forever(stop)
         finally:
@@ -110,11 +105,6 @@ def _serve(request: dict[str, Any], folder: Path, stop: threading.Event) -> None
     finally:
         com1.close()
         keeper.close()
-
-
-def _stop_with_starter(stop: threading.Event) -> None:
-    sys.stdin.read()
-    stop.set()
 
 
 def _make_password(folder: Path) -> str:
@@ -134,11 +124,6 @@ def _bmc_state_file(name: str) -> Path:
 def _note(folder: Path, text: str) -> None:
     with (folder / "qemu.log").open("a", encoding="utf-8") as log:
         log.write(f"chassis: {text}\n")
-
-
-def _answer(body: dict[str, Any]) -> None:
-    sys.stdout.write(json.dumps(body) + "\n")
-    sys.stdout.flush()
 
 
 if __name__ == "__main__":

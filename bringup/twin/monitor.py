@@ -12,6 +12,7 @@ import socket
 import threading
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 from bringup.base.errors import BringupError, LabError
 from bringup.twin.local_socket import connect, listen, stop_listening
@@ -43,11 +44,11 @@ class MonitorServer:
 
     def _reply(self, line: bytes) -> bytes:
         try:
-            body = {"text": self._answer(str(json.loads(line)["command"]))}
+            body: dict[str, Any] = {"text": self._answer(str(json.loads(line)["command"]))}
         except BringupError as error:
-            body = {"error": error.message}
+            body = {"error": error.to_dict()}
         except (ValueError, KeyError, TypeError):
-            body = {"error": "not a question to the monitor"}
+            body = {"error": LabError("not a question to the monitor").to_dict()}
         return json.dumps(body).encode() + b"\n"
 
     def close(self) -> None:
@@ -62,12 +63,13 @@ def ask_monitor(folder: Path, command: str) -> str:
         with connect(folder, _NAME, _TIMEOUT_S) as connection:
             connection.sendall(json.dumps({"command": command}).encode() + b"\n")
             answer = json.loads(_read_line(connection, _ANSWER_MAX))
+        failed = BringupError.from_dict(answer["error"]) if "error" in answer else None
     except (OSError, ValueError) as error:
         raise LabError(
             f"the twin does not answer on its monitor: {error}", hint="bringup twin status"
         ) from None
-    if "error" in answer:
-        raise LabError(str(answer["error"]))
+    if failed is not None:
+        raise failed
     return str(answer["text"])
 
 
