@@ -18,7 +18,7 @@ from pathlib import Path
 from bringup.base.firmware import Firmware
 from bringup.twin.chassis import Chassis
 from bringup.twin.machine import NICS, SOL_IO_PORT, BootOrder, Wiring, qemu_arguments
-from bringup.twin.network import BRIDGE, Keeper
+from bringup.twin.network import NETWORK, Keeper
 
 DONE = b"dropped to user space"
 TIMEOUT_S = 180.0
@@ -118,7 +118,8 @@ def _tftp_root(folder: Path, kernel: Path, module: Path, loader: str) -> Path:
 def _dnsmasq(root: Path, boot_file: str) -> list[str]:
     return [
         *("dnsmasq", "--keep-in-foreground", "--conf-file=/dev/null", "--user=root", "--group="),
-        *("--port=0", f"--interface={BRIDGE}", "--bind-interfaces", "--leasefile-ro", "--pid-file="),
+        *("--port=0", f"--interface={NETWORK.interface}", "--bind-interfaces"),
+        *("--leasefile-ro", "--pid-file="),
         *("--dhcp-range=10.55.0.30,10.55.0.40,255.255.255.0", f"--dhcp-boot={boot_file}"),
         *("--enable-tftp", f"--tftp-root={root}"),
     ]

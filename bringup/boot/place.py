@@ -11,13 +11,12 @@ from bringup.base.errors import LabError, ProfileError
 from bringup.base.events import Emit, Event
 from bringup.console.base import Console
 from bringup.lab.inventory import Board
-from bringup.netboot.prepare import Segment
-from bringup.netboot.spec import ServeSpec
+from bringup.netboot.spec import Segment, ServeSpec
 from bringup.power.base import Drivers, Person
 from bringup.twin.engines import DEFAULT_MEMORY_MIB, USUAL, TwinSetup
 from bringup.twin.info import TwinInfo, twin_folder
 from bringup.twin.machine import BOOT_MAC
-from bringup.twin.network import BOARD_ADDRESS, BRIDGE, SERVER_ADDRESS
+from bringup.twin.network import NETWORK
 
 
 class Place(Protocol):
@@ -94,28 +93,13 @@ class BoardPlace:
 def segment_of(board: Board) -> Segment:
     """Return the network a board boots from (pure); raises ProfileError when the lab file does not say."""
     if board.twin:
-        return Segment(
-            interface=BRIDGE,
-            address=SERVER_ADDRESS,
-            mode="own-segment",
-            macs=(BOOT_MAC,),
-            board_address=BOARD_ADDRESS,
-            router_advertisement=True,
-        )
+        return Segment.of(NETWORK, (BOOT_MAC,))
     if board.network is None or not board.macs:
         raise ProfileError(
             f"the lab file does not say how {board.name} boots from the network",
             hint=f"give [boards.{board.name}] `macs` and `network = {{ interface, mode, address }}`",
         )
-    network = board.network
-    return Segment(
-        interface=network.interface,
-        address=network.address,
-        mode=network.mode,
-        macs=board.macs,
-        board_address=network.board_address,
-        router_advertisement=network.mode == "own-segment",
-    )
+    return Segment.of(board.network, board.macs)
 
 
 @contextmanager

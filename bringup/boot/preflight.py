@@ -17,13 +17,12 @@ from bringup.boot.plan import Plan, StageLimit
 from bringup.boot.request import BootRequest
 from bringup.boot.verdict import WatchRequest
 from bringup.image.check import cautions, loaders_for, refuse
-from bringup.image.model import BootFile as ImageFile
-from bringup.image.model import Image
+from bringup.image.model import BootFile, Image
 from bringup.lab.inventory import Board
 from bringup.netboot.loaders import SerialLine, choose_route
-from bringup.netboot.prepare import BootFile, BootImage, Segment, boot_set
+from bringup.netboot.prepare import BootImage, LoadedFile, boot_set
 from bringup.netboot.prepare import prepare as prepare_files
-from bringup.netboot.spec import Route, ServeSpec, Upload
+from bringup.netboot.spec import Route, Segment, ServeSpec, Upload
 
 if TYPE_CHECKING:
     from bringup.profile.model import Profile
@@ -153,16 +152,16 @@ def boot_image(image: Image) -> BootImage:
     """Return what the network boot needs to know of an image."""
     kernel, modules = image.kernel, image.modules
     return BootImage(
-        kernel=_boot_file(kernel, image.kernel_args),
-        modules=tuple(_boot_file(module, "") for module in modules),
+        kernel=_loaded_file(kernel, image.kernel_args),
+        modules=tuple(_loaded_file(module, "") for module in modules),
         kind=image.kind,
         multiboot1=image.multiboot1 is not None,
         multiboot2=image.multiboot2 is not None,
     )
 
 
-def _boot_file(file: ImageFile, args: str) -> BootFile:
-    return BootFile(file.path, file.size, args, file.sha256, file.changed_ns)
+def _loaded_file(file: BootFile, args: str) -> LoadedFile:
+    return LoadedFile(file.path, file.size, args, file.sha256, file.changed_ns)
 
 
 def _firmware(profile: Profile, wanted: Firmware | None) -> Firmware:

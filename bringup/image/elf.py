@@ -23,7 +23,7 @@ _PROGRAM_HEADERS = {32: struct.Struct("<IIIIII8x"), 64: struct.Struct("<IIQQQQQ"
 
 
 @dataclass(frozen=True, slots=True)
-class Segment:
+class LoadSegment:
     """One PT_LOAD segment: where it lies in the file and in memory, all in bytes."""
 
     offset: int
@@ -47,7 +47,7 @@ class Elf:
     type: int
     entry: int
     table_end: int
-    segments: tuple[Segment, ...]
+    segments: tuple[LoadSegment, ...]
 
 
 def parse_elf(data: bytes, name: str) -> Elf | None:
@@ -80,16 +80,16 @@ def parse_elf(data: bytes, name: str) -> Elf | None:
     return Elf(bits, machine, kind, entry, table_end, segments)
 
 
-def _segment(data: bytes, at: int, bits: int) -> Segment | None:
+def _segment(data: bytes, at: int, bits: int) -> LoadSegment | None:
     fields = _PROGRAM_HEADERS[bits].unpack_from(data, at)
     if fields[0] != _PT_LOAD:
         return None
     # ELF64 has the flags in second place, so that its wide fields are aligned.
     offset, virtual, physical, file_size, memory_size = fields[1:6] if bits == 32 else fields[2:7]
-    return Segment(offset, file_size, virtual, physical, memory_size)
+    return LoadSegment(offset, file_size, virtual, physical, memory_size)
 
 
-def _check_segment(segment: Segment, number: int, size: int, name: str) -> None:
+def _check_segment(segment: LoadSegment, number: int, size: int, name: str) -> None:
     end = segment.offset + segment.file_size
     if end > size:
         raise _damaged(name, f"segment {number} ends at byte {end}, the file at {size}")

@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
-import ipaddress
 import re
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
 from bringup.lab.names import BOARD_NAME, BUILTIN_PROFILE
+from bringup.lab.network import (
+    Mode,
+    check_board_address,
+    interface_name,
+    ipv4_address,
+    mac_address,
+    server_address,
+)
 from bringup.profile.kinds import Baud, IoPort, Many, Text
 
-_MAC = re.compile(r"[0-9a-f]{2}(:[0-9a-f]{2}){5}", re.ASCII)
-# Linux: IFNAMSIZ is 16 with the final NUL.
-_INTERFACE = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,14}", re.ASCII)
 _HOST = re.compile(r"[A-Za-z0-9]([A-Za-z0-9.:-]{0,251}[A-Za-z0-9])?", re.ASCII)
 
 
@@ -23,42 +27,9 @@ def _board_name(text: str) -> str:
     return text
 
 
-def _mac(text: str) -> str:
-    mac = text.lower().replace("-", ":")
-    if not _MAC.fullmatch(mac):
-        raise ValueError('expected a MAC address of the form "ac:1f:6b:0e:30:17"')
-    if int(mac[:2], 16) & 1:
-        raise ValueError("this is a multicast address, not that of a port")
-    return mac
-
-
 def _host(text: str) -> str:
     if not _HOST.fullmatch(text):
         raise ValueError("expected a host name or an IP address")
-    return text
-
-
-def _interface(text: str) -> str:
-    if not _INTERFACE.fullmatch(text):
-        raise ValueError('expected the name of a network interface, such as "enp3s0"')
-    return text
-
-
-def _server_address(text: str) -> str:
-    try:
-        address = ipaddress.IPv4Interface(text)
-    except ValueError:
-        address = None
-    if address is None or address.network.prefixlen in (0, 32):
-        raise ValueError('expected an IPv4 address with its prefix length, such as "192.168.77.1/24"')
-    return text
-
-
-def _board_address(text: str) -> str:
-    try:
-        ipaddress.IPv4Address(text)
-    except ValueError:
-        raise ValueError('expected an IPv4 address, such as "192.168.77.30"') from None
     return text
 
 
@@ -93,7 +64,7 @@ def _power(value: Any) -> Any:
     raise ValueError('expected the name of a driver, such as "ipmi", or a table such as { on, off, status }')
 
 
-Mac = Annotated[str, AfterValidator(_mac)]
+Mac = Annotated[str, AfterValidator(mac_address)]
 
 
 class _Model(BaseModel):
@@ -128,28 +99,14 @@ class BmcTable(_Model):
 class NetworkTable(_Model):
     """`[boards.NAME.network]`: the interface of this host that the board boots from."""
 
-    interface: Annotated[str, AfterValidator(_interface)]
-    mode: Literal["own-segment", "proxy"]
-    address: Annotated[str, AfterValidator(_server_address)]
-    board_address: Annotated[str, AfterValidator(_board_address)] | None = None
+    interface: Annotated[str, AfterValidator(interface_name)]
+    mode: Mode
+    address: Annotated[str, AfterValidator(server_address)]
+    board_address: Annotated[str, AfterValidator(ipv4_address)] | None = None
 
     @model_validator(mode="after")
     def _addresses_fit(self) -> NetworkTable:
-        if self.mode == "proxy":
-            if self.board_address is not None:
-                raise ValueError(
-                    "`board_address` has no effect in proxy mode: the LAN's own DHCP server gives it"
-                )
-            return self
-        if self.board_address is None:
-            raise ValueError(
-                "`board_address` is needed on an own segment: this host gives the board its address"
-            )
-        server = ipaddress.IPv4Interface(self.address)
-        board = ipaddress.IPv4Address(self.board_address)
-        unusable = (server.ip, server.network.network_address, server.network.broadcast_address)
-        if board not in server.network or board in unusable:
-            raise ValueError(f"`board_address` {board} is not a free address of {server.network}")
+        check_board_address(self.mode, self.address, self.board_address)
         return self
 
 

@@ -18,10 +18,10 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 from bringup.base.errors import ProfileError, UsageError
 from bringup.base.near import did_you_mean
@@ -31,7 +31,8 @@ from bringup.profile.files import find_profile, merged, read_chain
 from bringup.profile.toml_lines import KeyPath, TomlDocument, read_toml, shown_path
 
 if TYPE_CHECKING:
-    from bringup.lab.file import BmcTable, BoardTable, LabFile
+    from bringup.lab.file import BmcTable, BoardTable, LabFile, NetworkTable
+    from bringup.lab.network import Network
     from bringup.profile.model import Profile
 
 LAB_FILE = "lab.toml"
@@ -48,19 +49,6 @@ class BmcAccess:
     user: str
     password: Secret
     password_from: str
-
-
-@dataclass(frozen=True)
-class Network:
-    """The interface a board boots from; `address` is this host's, with prefix length.
-
-    `board_address` is what the board is given on an own segment, None in proxy mode.
-    """
-
-    interface: str
-    mode: Literal["own-segment", "proxy"]
-    address: str
-    board_address: str | None
 
 
 @dataclass(frozen=True)
@@ -156,7 +144,7 @@ class Board:
             "baud": self.baud,
             "console2": self.console2,
             "console_port": self.console_port,
-            "network": network and dict(vars(network)),
+            "network": network and asdict(network),
             "power": self.power,
         }
 
@@ -283,7 +271,6 @@ def _board(
     name: str, table: BoardTable, profile: str, document: TomlDocument, profile_folders: tuple[Path, ...]
 ) -> Board:
     folder = document.path.absolute().parent
-    network = table.network
     return Board(
         name=name,
         profile_name=profile,
@@ -295,14 +282,18 @@ def _board(
         baud=table.baud,
         console_port=table.console_port,
         console2=table.console2,
-        network=None
-        if network is None
-        else Network(network.interface, network.mode, network.address, network.board_address),
+        network=None if table.network is None else _network(table.network),
         power=table.power.driver,
         power_table=table.power.model_extra or {},
         document=document,
         profile_folders=profile_folders,
     )
+
+
+def _network(table: NetworkTable) -> Network:
+    from bringup.lab.network import Network
+
+    return Network(table.interface, table.mode, table.address, table.board_address)
 
 
 def _bmc(table: BmcTable, folder: Path) -> BmcAccess:

@@ -31,5 +31,5 @@ def rules(spec: ServeSpec) -> tuple[Rule, ...]:
     architectures = ARCHITECTURES[route.firmware]
     first = route.first_file.lstrip("/")
     # A GRUB route loads GRUB into iPXE too; an iPXE that is already there needs only the script.
-    for_ipxe = first if route.loader == "grub" else spec.base_url + route.script
+    for_ipxe = first if route.loader == "grub" else spec.segment.base_url + route.script
     return (Rule(architectures, False, first), Rule(architectures, True, for_ipxe))

@@ -10,13 +10,13 @@ from bringup.base.errors import MissingProgramError
 from bringup.base.firmware import Firmware
 from bringup.netboot.grub import core_image
 from bringup.netboot.loaders import BootSet, SerialLine, choose_route, render_script, url_name
-from bringup.netboot.spec import Mode, Role, Route, ServedFile, ServeSpec, Transport, Upload, http_base
+from bringup.netboot.spec import Role, Route, Segment, ServedFile, ServeSpec, Transport, Upload
 
 IPXE_DIR = Path("/usr/lib/ipxe")
 
 
 @dataclass(frozen=True, slots=True)
-class BootFile:
+class LoadedFile:
     """A file of the image: the kernel, a module or an initrd, with its command line; `size` in bytes."""
 
     path: Path
@@ -30,25 +30,11 @@ class BootFile:
 class BootImage:
     """What of an image matters for loading it; modules (Linux: initrds) in the order they are loaded."""
 
-    kernel: BootFile
-    modules: tuple[BootFile, ...]
+    kernel: LoadedFile
+    modules: tuple[LoadedFile, ...]
     kind: Literal["multiboot", "linux"]
     multiboot1: bool = False
     multiboot2: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class Segment:
-    """Where the board is: see `ServeSpec` for the fields."""
-
-    interface: str
-    address: str
-    mode: Mode
-    macs: tuple[str, ...]
-    board_address: str | None = None
-    router_advertisement: bool = False
-    http_port: int = 80
-    tftp_port: int = 69
 
 
 def boot_set(image: BootImage) -> BootSet:
@@ -82,7 +68,7 @@ def prepare(
     names = boot_set(image)
     route = choose_route(firmware, names, loader, transport)
     script = folder / route.script.lstrip("/")
-    first = _first_file(route, serial or SerialLine(), segment.address.partition("/")[0])
+    first = _first_file(route, serial or SerialLine(), segment.server_ip)
     module_role: Role = "initrd" if image.kind == "linux" else "module"
     urls = [names.kernel[0], *(url for url, _ in names.modules)]
     roles: list[Role] = ["kernel", *([module_role] * len(image.modules))]
@@ -90,22 +76,10 @@ def prepare(
         ServedFile(url, file.path.absolute(), role, file.size, file.sha256, file.changed_ns)
         for url, role, file in zip(urls, roles, (image.kernel, *image.modules), strict=True)
     ]
-    text = render_script(names, route, http_base(segment.address, segment.http_port))
+    text = render_script(names, route, segment.base_url)
     script.write_text(text, encoding="ascii")
     files += [_served(route.first_file, first, "loader"), _served(route.script, script, "loader-script")]
-    return ServeSpec(
-        interface=segment.interface,
-        address=segment.address,
-        mode=segment.mode,
-        macs=segment.macs,
-        board_address=segment.board_address,
-        files=tuple(files),
-        route=route,
-        router_advertisement=segment.router_advertisement,
-        http_port=segment.http_port,
-        tftp_port=segment.tftp_port,
-        upload=upload,
-    )
+    return ServeSpec(segment, tuple(files), route, upload)
 
 
 def _served(url: str, path: Path, role: Role) -> ServedFile:

@@ -23,7 +23,7 @@ from bringup.netboot.catalog import Catalog, stranger_check
 from bringup.netboot.dhcp import RA_ADDRESS
 from bringup.netboot.dnsmasq import DnsmasqProcess
 from bringup.netboot.http import HttpService
-from bringup.netboot.spec import ServeSpec
+from bringup.netboot.spec import HTTP_PORT, TFTP_PORT, Segment, ServeSpec
 from bringup.netboot.tftp import TftpService
 from bringup.netboot.upload import Receiver
 
@@ -47,23 +47,23 @@ def _answer(request: dict[str, Any], emit: Emit) -> None:
 
 async def _serve(spec: ServeSpec, configuration: str, emit: Emit) -> None:
     stop = _stop_event()
-    catalog = Catalog(spec.files)
-    is_stranger = stranger_check(spec.macs)
+    segment, catalog = spec.segment, Catalog(spec.files)
+    is_stranger = stranger_check(segment.macs)
     async with contextlib.AsyncExitStack() as stack:
         receiver = None if spec.upload is None else Receiver(spec.upload, emit)
-        http = HttpService(catalog, spec.server_ip, spec.http_port, emit, is_stranger, receiver)
+        http = HttpService(catalog, segment.server_ip, HTTP_PORT, emit, is_stranger, receiver)
         await http.start()
         stack.push_async_callback(http.stop)
         tftp = _TftpThread(
-            lambda: TftpService(catalog, spec.server_ip, spec.tftp_port, emit, is_stranger), emit
+            lambda: TftpService(catalog, segment.server_ip, TFTP_PORT, emit, is_stranger), emit
         )
         stack.callback(tftp.close)
-        if spec.router_advertisement:
-            stack.callback(_run, _ra_address("delete", spec))
-            _run(_ra_address("replace", spec))
+        if segment.own_segment:
+            stack.callback(_run, _ra_address("delete", segment))
+            _run(_ra_address("replace", segment))
         dnsmasq = await DnsmasqProcess.start(configuration, emit, stop)
         stack.push_async_callback(dnsmasq.close)
-        emit(Event("run", READY, "serving DHCP, TFTP and HTTP", {"mode": spec.mode}))
+        emit(Event("run", READY, "serving DHCP, TFTP and HTTP", {"mode": segment.mode}))
         await stop.wait()
         dnsmasq.raise_if_lost()
 
@@ -82,8 +82,8 @@ def _stop_event() -> asyncio.Event:
     return stop
 
 
-def _ra_address(verb: str, spec: ServeSpec) -> list[str]:
-    command = ["ip", "-6", "address", verb, RA_ADDRESS, "dev", spec.interface]
+def _ra_address(verb: str, segment: Segment) -> list[str]:
+    command = ["ip", "-6", "address", verb, RA_ADDRESS, "dev", segment.interface]
     if verb == "delete":
         return command
     # Never the source of anybody's traffic (preferred_lft 0), and usable at once (nodad).

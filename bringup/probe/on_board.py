@@ -12,11 +12,11 @@ from typing import TYPE_CHECKING
 from bringup.base.errors import LabError
 from bringup.base.events import Emit, Event
 from bringup.base.whole_file import whole_file
-from bringup.netboot.spec import Upload, http_base
+from bringup.netboot.spec import Upload
 from bringup.probe.console_capture import CaptureReader
 
 if TYPE_CHECKING:
-    from bringup.netboot.prepare import Segment
+    from bringup.netboot.spec import Segment
 
 CAPTURE_NAME = "capture.tar.gz"
 LIMIT_BYTES = 64 << 20
@@ -48,7 +48,7 @@ def upload_to(folder: Path, url_path: str) -> Upload:
 
 def ramdisk_words(segment: Segment, url_path: str, *, twin: bool) -> str:
     """Return the words that tell the ramdisk its ports and where to send the capture."""
-    url = http_base(segment.address, segment.http_port) + url_path
+    url = segment.base_url + url_path
     settle_s = _TWIN_SETTLE_S if twin else _SETTLE_S
     return f"bringup.macs={','.join(segment.macs)} bringup.settle={settle_s} bringup.url={url}"
 

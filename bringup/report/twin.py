@@ -8,7 +8,7 @@ from typing import Any
 
 from bringup.lab.names import BUILTIN_BOARD
 from bringup.twin.info import TwinInfo
-from bringup.twin.network import BOARD_ADDRESS, BRIDGE, SERVER_ADDRESS
+from bringup.twin.network import NETWORK
 
 
 def started_lines(info: TwinInfo) -> Iterator[str]:
@@ -33,7 +33,8 @@ def status_lines(name: str, info: TwinInfo | None) -> Iterator[str]:
     where = f"{info.bmc_address} port {info.bmc_port}"
     yield f"machine  {info.engine}, {info.memory_mib} MiB"
     yield f"BMC      {where}, user {info.user}, password in {info.password_file}"
-    yield f"network  {BRIDGE} {SERVER_ADDRESS} in a namespace of its own; the board gets {BOARD_ADDRESS}"
+    network = f"{NETWORK.interface} {NETWORK.address}"
+    yield f"network  {network} in a namespace of its own; the board gets {NETWORK.board_address}"
     yield f"NIC      17:00.0 {info.boot_mac} boots from the network"
     yield f"try      {ipmitool(info)} chassis power status"
 
@@ -55,7 +56,11 @@ def twin_json(name: str, info: TwinInfo | None) -> dict[str, Any]:
             "user": info.user,
             "password_file": str(info.password_file),
         },
-        "network": {"bridge": BRIDGE, "address": SERVER_ADDRESS, "board_address": BOARD_ADDRESS},
+        "network": {
+            "bridge": NETWORK.interface,
+            "address": NETWORK.address,
+            "board_address": NETWORK.board_address,
+        },
         "boot_mac": info.boot_mac,
         "keeper_pid": info.keeper_pid,
     }

@@ -16,10 +16,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from bringup.base.errors import MissingProgramError, NamespaceError
+from bringup.lab.network import Network
 
-BRIDGE = "br0"
-SERVER_ADDRESS = "10.55.0.1/24"
-BOARD_ADDRESS = "10.55.0.30"
+NETWORK = Network("br0", "own-segment", "10.55.0.1/24", "10.55.0.30")
 READY_TIMEOUT_S = 10.0
 
 # The kernel ends a child marked so when its parent ends, however that happens.
@@ -45,18 +44,19 @@ class Namespace:
 
 def setup_script(taps: Sequence[str]) -> str:
     """Return the shell script that furnishes the namespace once (pure)."""
+    bridge = NETWORK.interface
     lines = [
         "set -e",
         "ip link set lo up",
-        f"ip link add {BRIDGE} type bridge",
-        f"ip address add {SERVER_ADDRESS} dev {BRIDGE}",
+        f"ip link add {bridge} type bridge",
+        f"ip address add {NETWORK.address} dev {bridge}",
     ]
     for tap in taps:
-        lines += [f"ip tuntap add {tap} mode tap", f"ip link set {tap} master {BRIDGE} up"]
+        lines += [f"ip tuntap add {tap} mode tap", f"ip link set {tap} master {bridge} up"]
     lines += [
-        f"ip link set {BRIDGE} up",
+        f"ip link set {bridge} up",
         # An emulated NIC reads frames as they are: checksums left to "hardware" would arrive wrong.
-        f"ethtool -K {BRIDGE} tx off >/dev/null 2>&1 || true",
+        f"ethtool -K {bridge} tx off >/dev/null 2>&1 || true",
     ]
     return "\n".join(lines)
 

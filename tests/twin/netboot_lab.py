@@ -19,9 +19,11 @@ import pytest
 
 from bringup.base.events import Event
 from bringup.base.firmware import Firmware
-from bringup.netboot.prepare import BootFile, BootImage, Segment
+from bringup.lab.network import Mode
+from bringup.netboot.prepare import BootImage, LoadedFile
+from bringup.netboot.spec import Segment
 from bringup.twin.machine import ovmf_files
-from bringup.twin.network import BRIDGE, DIE_WITH_PARENT, Keeper
+from bringup.twin.network import DIE_WITH_PARENT, NETWORK, Keeper
 
 MAC = "52:54:00:0e:30:10"
 STRANGER = "52:54:00:00:00:99"
@@ -38,11 +40,10 @@ def need(*programs: str) -> None:
             pytest.skip(f"{program} is not installed: `make system-test`")
 
 
-def segment(mode: str = "own-segment", **changes: Any) -> Segment:
+def segment(mode: Mode = "own-segment") -> Segment:
     """Return the segment of the lab's bridge."""
-    own = mode == "own-segment"
-    values = {"board_address": BOARD_IP if own else None, "router_advertisement": own, **changes}
-    return Segment(BRIDGE, SERVER, mode, (MAC,), **values)  # type: ignore[arg-type]
+    board_address = BOARD_IP if mode == "own-segment" else None
+    return Segment(NETWORK.interface, mode, SERVER, board_address, (MAC,))
 
 
 @dataclass
@@ -68,7 +69,7 @@ class Lab:
         self._shell(
             self.enter,
             f"ip link add {near} type veth peer name {interface} netns {keeper.pid}",
-            f"ip link set {near} master {BRIDGE} up",
+            f"ip link set {near} master {NETWORK.interface} up",
             f"ethtool -K {near} tx off >/dev/null 2>&1",
         )
         target = str(keeper.pid)
@@ -153,10 +154,10 @@ def boot_image(folder: Path, module_bytes: int, args: str = "", module_args: str
         file.truncate(module_bytes)
         file.seek(module_bytes - 1)
         file.write(b"\x17")
-    files = [BootFile(path, path.stat().st_size) for path in (kernel, module)]
+    files = [LoadedFile(path, path.stat().st_size) for path in (kernel, module)]
     return BootImage(
-        BootFile(kernel, files[0].size, args),
-        (BootFile(module, module_bytes, module_args),),
+        LoadedFile(kernel, files[0].size, args),
+        (LoadedFile(module, module_bytes, module_args),),
         "multiboot",
         multiboot1=True,
         multiboot2=True,

@@ -12,7 +12,7 @@ import pytest
 
 from bringup.base.firmware import Firmware
 from bringup.netboot.policy import rules
-from bringup.netboot.prepare import BootFile, BootImage, prepare
+from bringup.netboot.prepare import BootImage, LoadedFile, prepare
 from bringup.netboot.server import NetbootServer
 from bringup.netboot.spec import ServeSpec
 from tests.twin.netboot_lab import BOARD_IP, MAC, STRANGER, DhcpClient, Heard, Lab, lab, segment
@@ -32,7 +32,7 @@ def made() -> Iterator[tuple[Lab, DhcpClient]]:
 def spec_for(folder: Path, mode: str, firmware: Firmware, loader: str) -> ServeSpec:
     file = folder / "file"
     file.write_bytes(b"x")
-    one = BootFile(file, 1)
+    one = LoadedFile(file, 1)
     image = BootImage(one, (one,), "multiboot", True, True)
     return prepare(image, segment(mode), folder, firmware=firmware, loader=loader)
 
@@ -54,11 +54,11 @@ class Client:
 
     def is_due(self, spec: ServeSpec) -> tuple[str | None, str | None] | None:
         """Return the (address, file) that it should learn by the table of rules, or None for silence."""
-        if self.mac not in spec.macs:
+        if self.mac not in spec.segment.macs:
             return None
         served = [rule for rule in rules(spec) if self.arch in rule.architectures and self.ipxe == rule.ipxe]
         file = served[0].file if served else None
-        if spec.mode == "own-segment":
+        if spec.segment.own_segment:
             return BOARD_IP, file
         return None if file is None or self.program != "PXEClient" else (None, file)
 

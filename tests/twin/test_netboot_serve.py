@@ -17,7 +17,7 @@ from bringup.base.errors import BringupError, LabError, MissingProgramError, Por
 from bringup.base.firmware import Firmware
 from bringup.netboot.server import NetbootServer
 from bringup.netboot.spec import Route, ServedFile, ServeSpec
-from tests.twin.netboot_lab import BOARD_IP, MAC, SERVER, SERVER_IP, Heard, Lab, lab, need
+from tests.twin.netboot_lab import SERVER_IP, Heard, Lab, lab, need, segment
 
 pytestmark = pytest.mark.slow
 
@@ -38,7 +38,7 @@ def spec(tmp_path: Path) -> ServeSpec:
     roles = {"/undionly.kpxe": "loader", "/boot.ipxe": "loader-script", "/kernel": "kernel"}
     files = tuple(ServedFile(url, file, role, len(CONTENT)) for url, role in roles.items())  # type: ignore[arg-type]
     route = Route(Firmware.BIOS, "ipxe", "multiboot", "http")
-    return ServeSpec("br0", SERVER, "own-segment", (MAC,), BOARD_IP, files, route, router_advertisement=True)
+    return ServeSpec(segment(), files, route)
 
 
 def children_of(pid: int) -> list[int]:

@@ -8,8 +8,7 @@ from pathlib import Path
 
 from bringup.boot.engine import Run, Step
 from bringup.boot.plan import PlannedStep
-from bringup.netboot.prepare import Segment
-from bringup.netboot.spec import Route, ServeSpec
+from bringup.netboot.spec import Route, Segment, ServeSpec
 
 MakeSpec = Callable[[Path], ServeSpec]
 """Writes what is served beside the image into a folder that exists, and returns all that is served."""

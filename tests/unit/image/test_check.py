@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from bringup.base.errors import ImageError
 from bringup.base.firmware import Firmware
 from bringup.image.check import Refusal, cautions, check, loaders_for, refuse
-from bringup.image.elf import Segment
+from bringup.image.elf import LoadSegment
 from bringup.image.folder import find_image
 from bringup.image.model import Image
 from tests.unit.image.test_elf import build_elf, root_task
@@ -252,7 +252,7 @@ def test_load_addresses_worth_a_word(make: Make) -> None:
     assert [caution.code for caution in cautions(low)] == ["below-1-mib"]
     assert "0x8000" in cautions(low)[0].message
     assert low.elf is not None
-    twice = (*low.elf.segments, Segment(96, 4, 0x200000, 0x8004, 4))
+    twice = (*low.elf.segments, LoadSegment(96, 4, 0x200000, 0x8004, 4))
     beside = replace(twice[-1], physical=low.elf.segments[0].physical_end)
     apart = replace(low, elf=replace(low.elf, segments=(*low.elf.segments, beside)))
     assert [caution.code for caution in cautions(apart)] == ["below-1-mib"]

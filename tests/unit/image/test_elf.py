@@ -14,7 +14,7 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from bringup.base.errors import ImageError
-from bringup.image.elf import VMM_TEXT, Elf, Segment, VmCounter, against_grub, against_ipxe, parse_elf
+from bringup.image.elf import VMM_TEXT, Elf, LoadSegment, VmCounter, against_grub, against_ipxe, parse_elf
 
 PAGE = 4096
 LOAD = 0x100000
@@ -29,7 +29,7 @@ def build_elf(
     at: int | None = None,
     machine: int | None = None,
     kind: int = 2,
-    segments: Sequence[Segment] | None = None,
+    segments: Sequence[LoadSegment] | None = None,
     table: int | None = None,
 ) -> bytes:
     """An executable whose one segment is `payload`, at file offset `at` (default: behind the headers)."""
@@ -39,7 +39,7 @@ def build_elf(
     behind = table + count * sizes[1]
     at = behind + -behind % 16 if at is None else at
     if segments is None:
-        segments = [Segment(at, len(payload), load, load, len(payload) + PAGE)]
+        segments = [LoadSegment(at, len(payload), load, load, len(payload) + PAGE)]
     ident = b"\x7fELF" + bytes([1 if bits == 32 else 2, 1, 1]) + bytes(9)
     machine = machine if machine is not None else (3 if bits == 32 else 62)
     wide = "IIIIIHHHHHH" if bits == 32 else "IQQQIHHHHHH"
@@ -143,7 +143,7 @@ def test_a_flipped_header_never_surprises(at: int, noise: bytes) -> None:
 
 
 def test_a_segment_larger_in_the_file_than_in_memory_is_damage() -> None:
-    data = build_elf(b"code", segments=[Segment(96, 4, LOAD, LOAD, 3)])
+    data = build_elf(b"code", segments=[LoadSegment(96, 4, LOAD, LOAD, 3)])
     with pytest.raises(ImageError, match="more bytes in the file than in memory"):
         parse_elf(data, "kernel")
 
@@ -162,7 +162,7 @@ GOOD = parsed(build_elf(b"code"))
     [
         (replace(GOOD, type=1), "not an executable"),
         (replace(GOOD, segments=()), "nothing to load"),
-        (replace(GOOD, segments=(Segment(0, 4, LOAD, 0xFFFFF000, 0x1001),)), "above 4 GiB"),
+        (replace(GOOD, segments=(LoadSegment(0, 4, LOAD, 0xFFFFF000, 0x1001),)), "above 4 GiB"),
         (replace(GOOD, entry=LOAD + 2 * PAGE), "in none of its segments"),
         (replace(GOOD, entry=LOAD - 1), "in none of its segments"),
     ],
@@ -178,13 +178,13 @@ def test_grub_is_stricter_about_processor_table_and_entry() -> None:
     assert "behind the first 8192 bytes" in str(against_grub(far, 8192))
     assert against_grub(far, 32768) is None
     assert against_ipxe(far) is None
-    physical_entry = replace(GOOD, entry=0x5000, segments=(Segment(96, 4, 0xC0005000, 0x5000, 4),))
+    physical_entry = replace(GOOD, entry=0x5000, segments=(LoadSegment(96, 4, 0xC0005000, 0x5000, 4),))
     assert "in none" in str(against_grub(physical_entry, 8192))
     assert against_ipxe(physical_entry) is None
 
 
 def test_ipxe_loads_nothing_to_address_0() -> None:
-    low = replace(GOOD, entry=0, segments=(Segment(96, 4, 0, 0, 4),))
+    low = replace(GOOD, entry=0, segments=(LoadSegment(96, 4, 0, 0, 4),))
     assert "address 0" in str(against_ipxe(low))
     assert against_grub(low, 8192) is None
 

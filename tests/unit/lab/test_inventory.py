@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 
 from bringup.base.errors import LabError, ProfileError, UsageError
-from bringup.lab.inventory import BmcAccess, Lab, Network, load_lab
+from bringup.lab.inventory import BmcAccess, Lab, load_lab
+from bringup.lab.network import Network
 
 BMC = 'bmc = { address = "10.0.0.17", user = "ADMIN", password = { env = "E300_PASSWORD" } }\n'
 ENV = '{ env = "E300_PASSWORD" }'

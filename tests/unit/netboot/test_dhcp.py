@@ -29,7 +29,7 @@ IPXE_UEFI = Route(Firmware.UEFI, "ipxe", "linux", "http")
 @pytest.mark.parametrize(
     ("golden", "changes"),
     [
-        ("own-segment-ipxe-bios.conf", {"router_advertisement": True, "http_port": 8080}),
+        ("own-segment-ipxe-bios.conf", {}),
         ("own-segment-grub-uefi.conf", {"route": GRUB_UEFI, "macs": (DUT, "52:54:00:0e:30:11")}),
         ("proxy-ipxe-bios.conf", PROXY),
         ("proxy-grub-uefi.conf", {**PROXY, "route": GRUB_UEFI}),

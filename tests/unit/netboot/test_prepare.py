@@ -12,14 +12,14 @@ from bringup.base.firmware import Firmware
 from bringup.netboot import grub
 from bringup.netboot.grub import core_image, embedded_script
 from bringup.netboot.loaders import SerialLine
-from bringup.netboot.prepare import BootFile, BootImage, Segment, boot_set, prepare
-from bringup.netboot.spec import ServeSpec
+from bringup.netboot.prepare import BootImage, LoadedFile, boot_set, prepare
+from bringup.netboot.spec import Segment, ServeSpec
 
 needs_grub = pytest.mark.skipif(
     shutil.which("grub-mkimage") is None or not (grub.GRUB_DIR / "i386-pc").is_dir(),
     reason="GRUB's modules are not installed",
 )
-SEGMENT = Segment("br0", "10.55.0.1/24", "own-segment", ("52:54:00:0e:30:10",), "10.55.0.30", http_port=8080)
+SEGMENT = Segment("br0", "own-segment", "10.55.0.1/24", "10.55.0.30", ("52:54:00:0e:30:10",))
 
 
 @pytest.fixture
@@ -29,7 +29,7 @@ def image(tmp_path: Path) -> BootImage:
         path = tmp_path / str(len(files)) / name
         path.parent.mkdir()
         path.write_bytes(b"x" * (len(files) + 1))
-        files.append(BootFile(path, len(files) + 1, f"arg{len(files)}", "ab" * 32))
+        files.append(LoadedFile(path, len(files) + 1, f"arg{len(files)}", "ab" * 32))
     return BootImage(files[0], tuple(files[1:]), "multiboot", True, True)
 
 
@@ -52,7 +52,7 @@ def test_ipxe(image: BootImage, tmp_path: Path, home: Path) -> None:
     assert files["/undionly.kpxe"][0] == "loader"
     assert files["/boot.ipxe"] == ("loader-script", (tmp_path / "boot.ipxe").stat().st_size)
     script = (tmp_path / "boot.ipxe").read_text()
-    assert "module http://10.55.0.1:8080/3-core.0 arg2 || goto module_2_failed" in script
+    assert "module http://10.55.0.1/3-core.0 arg2 || goto module_2_failed" in script
     assert ServeSpec.from_json(spec.to_json()) == spec
 
 

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from bringup.base.errors import ProfileError
 from bringup.base.firmware import Firmware
-from bringup.netboot.spec import Route, ServedFile, ServeSpec, Upload
+from bringup.netboot.spec import Route, Segment, ServedFile, ServeSpec, Upload
 
 IPXE = Route(Firmware.BIOS, "ipxe", "multiboot", "http")
 
@@ -25,16 +25,16 @@ def make_spec(**changes: Any) -> ServeSpec:
         ServedFile(route.script, Path("/srv/script"), "loader-script", 700),
         ServedFile("/kernel", Path("/srv/my kernel"), "kernel", 1_000_000, "ab" * 32),
     )
-    values: dict[str, Any] = {
+    segment: dict[str, Any] = {
         "interface": "br0",
         "address": "10.55.0.1/24",
         "mode": "own-segment",
         "macs": ("52:54:00:0e:30:10",),
         "board_address": "10.55.0.30",
-        "files": files,
-        "route": route,
     }
-    return ServeSpec(**{**values, **changes})
+    values = {"files": files, "route": route, **changes}
+    segment |= {name: values.pop(name) for name in segment if name in values}
+    return ServeSpec(Segment(**segment), **values)
 
 
 PROXY = {"mode": "proxy", "board_address": None}
@@ -43,7 +43,7 @@ PROXY = {"mode": "proxy", "board_address": None}
 UPLOAD = {"upload": Upload("/upload/0123", Path("/srv/run/capture"), 64 << 20)}
 
 
-@pytest.mark.parametrize("changes", [{}, PROXY, {"http_port": 8080, "router_advertisement": True}, UPLOAD])
+@pytest.mark.parametrize("changes", [{}, PROXY, UPLOAD])
 def test_json_round_trip(changes: dict[str, Any]) -> None:
     spec = make_spec(**changes)
     line = spec.to_json()
@@ -66,22 +66,19 @@ def test_json_round_trip(changes: dict[str, Any]) -> None:
         ({"address": "10.55.0.1/24\n"}, "address"),
         ({"mode": "both"}, "mode"),
         ({"macs": ()}, "no MAC"),
-        ({"macs": ("52:54:00:0e:30",)}, "not the MAC"),
-        ({"macs": ("52:54:00:0e:30:10,*",)}, "not the MAC"),
-        ({"macs": ("*:*:*:*:*:*",)}, "not the MAC"),
-        ({"macs": ("01:00:5e:00:00:01",)}, "not the MAC"),
-        ({"macs": ("ff:ff:ff:ff:ff:ff",)}, "not the MAC"),
-        ({"macs": ("00:00:00:00:00:00",)}, "not the MAC"),
-        ({"board_address": None}, "an address of its own"),
-        ({"board_address": "10.55.0.1"}, "an address of its own"),
-        ({"board_address": "10.56.0.30"}, "an address of its own"),
-        ({"board_address": "10.55.0.30,1h"}, "an address of its own"),
-        ({"board_address": "10.55.0.255"}, "one machine"),
-        ({"board_address": "10.55.0.0"}, "one machine"),
-        ({"mode": "proxy"}, "another DHCP server"),
-        ({**PROXY, "router_advertisement": True}, "shared LAN"),
-        ({"http_port": 0}, "port"),
-        ({"tftp_port": 70000}, "port"),
+        ({"macs": ("52:54:00:0e:30",)}, "not the MACs of a board"),
+        ({"macs": ("52:54:00:0e:30:10,*",)}, "not the MACs of a board"),
+        ({"macs": ("*:*:*:*:*:*",)}, "not the MACs of a board"),
+        ({"macs": ("01:00:5e:00:00:01",)}, "not the MACs of a board"),
+        ({"macs": ("ff:ff:ff:ff:ff:ff",)}, "not the MACs of a board"),
+        ({"macs": ("00:00:00:00:00:00",)}, "not the MACs of a board"),
+        ({"board_address": None}, "`board_address` is needed"),
+        ({"board_address": "10.55.0.1"}, "not a free address of 10.55.0.0/24"),
+        ({"board_address": "10.56.0.30"}, "not a free address of 10.55.0.0/24"),
+        ({"board_address": "10.55.0.30,1h"}, "expected an IPv4 address"),
+        ({"board_address": "10.55.0.255"}, "not a free address"),
+        ({"board_address": "10.55.0.0"}, "not a free address"),
+        ({"mode": "proxy"}, "the LAN's own DHCP server gives it"),
         ({"files": ()}, "/undionly.kpxe"),
     ],
 )
@@ -92,7 +89,7 @@ def test_refused(changes: dict[str, Any], said: str) -> None:
 
 def test_macs_are_normalised() -> None:
     spec = make_spec(macs=("AC-1F-6B-0E-30-17", "ac:1f:6b:0e:30:17", "52:54:00:0e:30:10"))
-    assert spec.macs == ("ac:1f:6b:0e:30:17", "52:54:00:0e:30:10")
+    assert spec.segment.macs == ("ac:1f:6b:0e:30:17", "52:54:00:0e:30:10")
 
 
 def test_the_same_name_twice_is_refused() -> None:
@@ -130,9 +127,8 @@ def test_any_text_is_refused_cleanly(line: str) -> None:
         ServeSpec.from_json(line)
 
 
-@pytest.mark.parametrize(("port", "url"), [(80, "http://10.55.0.1"), (8080, "http://10.55.0.1:8080")])
-def test_base_url(port: int, url: str) -> None:
-    assert make_spec(http_port=port).base_url == url
+def test_base_url() -> None:
+    assert make_spec().segment.base_url == "http://10.55.0.1"
 
 
 @pytest.mark.parametrize(
