@@ -1,7 +1,8 @@
 """The members of a tar in memory, in order (POSIX.1-2017 pax, ustar, GNU long names); pure.
 
-Python's tarfile spends 20 µs on a member, and a captured tree has 9,000. It also ends silently at a damaged
-header; here everything up to the end block must be whole, or it is a ValueError.
+Why not tarfile, measured with Python 3.11.7: it takes 445 ms for the 9,000 members of a captured tree (here
+136), 1.8 s for a hostile pax header of 20 kB and 7.3 s for one of 40 kB, and ends silently at a damaged
+header. Here everything up to the end block must be whole, or it is a ValueError.
 """
 
 from __future__ import annotations
