@@ -21,8 +21,8 @@ from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
 
-from bringup.base.assets import asset
-from bringup.base.errors import ImageError, LabError, UsageError
+from bringup.base.assets import asset, built_probe
+from bringup.base.errors import LabError, UsageError
 from bringup.base.paths import cache_dir
 from bringup.base.whole_file import whole_file
 
@@ -78,16 +78,8 @@ def _noise() -> bytes:
 
 
 def standin_kernel() -> Path:
-    """Return the path of the built stand-in kernel: the checkout's, else the one in the installed package.
-
-    Raises ImageError when neither is there.
-    """
-    source = asset("probes/standin")
-    built = source.parents[1] / "build" / "standin" / "standin-kernel"
-    for kernel in (built, source / "standin-kernel"):
-        if kernel.is_file():
-            return kernel
-    raise ImageError(f"the stand-in kernel is not built: {built} is not there", hint="make standin")
+    """Return the path of the built stand-in kernel; raises ImageError when it is not built."""
+    return built_probe(asset("probes/standin"), "standin-kernel", "the stand-in kernel", "make standin")
 
 
 def standin_module(size_bytes: int) -> Path:

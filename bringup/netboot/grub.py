@@ -7,15 +7,14 @@ of this boot. Images differ only by platform, serial line and server, so they ar
 from __future__ import annotations
 
 import hashlib
-import os
-import subprocess
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
-from bringup.base.errors import LabError, MissingProgramError
+from bringup.base.errors import MissingProgramError
 from bringup.base.firmware import Firmware
 from bringup.base.paths import cache_dir
+from bringup.base.program import run_program
 from bringup.base.whole_file import whole_file
 from bringup.netboot.loaders import ATTEMPTS, RETRY_PAUSE_S, SerialLine
 
@@ -98,19 +97,4 @@ def _make(platform: _Platform, script: str, target: Path) -> None:
             *("--config", config.name, "--output", made.name),
             *(platform.network, *_MODULES),
         ]
-        environment = {**os.environ, "LC_ALL": "C"}
-        try:
-            done = subprocess.run(
-                command, capture_output=True, text=True, timeout=_MAKE_TIMEOUT_S, env=environment, check=False
-            )
-        except FileNotFoundError:
-            raise MissingProgramError(
-                "the program grub-mkimage is not installed", hint="apt install grub-common"
-            ) from None
-        except subprocess.TimeoutExpired:
-            raise LabError(f"grub-mkimage did not finish within {_MAKE_TIMEOUT_S:.0f} s") from None
-        if done.returncode != 0:
-            reason = (done.stderr.strip().splitlines() or ["no reason given"])[-1]
-            raise LabError(
-                f"grub-mkimage failed: {reason}", hint=f"apt install --reinstall {platform.package}"
-            )
+        run_program(command, platform.package, timeout_s=_MAKE_TIMEOUT_S)

@@ -13,7 +13,6 @@ import lzma
 import os
 import re
 import struct
-import subprocess
 import tempfile
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -22,6 +21,7 @@ from pathlib import Path
 from bringup.base.assets import asset
 from bringup.base.errors import ImageError, LabError, MissingProgramError
 from bringup.base.paths import cache_dir
+from bringup.base.program import run_program
 from bringup.base.whole_file import whole_file
 from bringup.probe.collector import collector_script
 
@@ -53,7 +53,7 @@ _FORMAT = 1
 _ELF64 = struct.Struct("<6s12xH12xQ")
 _ELF64_TABLE, _ELF64_TABLE_AT = struct.Struct("<HH"), 54
 _EM_X86_64, _PT_INTERP = 62, 3
-_CPIO_TIMEOUT_S = 60.0
+_TIMEOUT_S = 60.0
 _PACKED = (".ko", ".ko.xz", ".ko.zst", ".ko.gz")
 
 
@@ -244,7 +244,7 @@ def unpacked_module(path: Path) -> bytes:
             case ".gz":
                 return gzip.decompress(data)
             case ".zst":
-                return _filtered(["zstd", "-dcq"], data, "zstd")
+                return run_program(["zstd", "-dcq"], "zstd", timeout_s=_TIMEOUT_S, data=data)
         return data
     except (lzma.LZMAError, EOFError, gzip.BadGzipFile):
         raise ImageError(
@@ -270,22 +270,4 @@ def _archive(root: Path) -> bytes:
         "-D",
         str(root),
     ]
-    return _filtered(command, names, "cpio")
-
-
-def _filtered(command: Sequence[str], data: bytes, package: str) -> bytes:
-    environment = {**os.environ, "LC_ALL": "C"}
-    try:
-        done = subprocess.run(
-            command, input=data, capture_output=True, timeout=_CPIO_TIMEOUT_S, env=environment, check=False
-        )
-    except FileNotFoundError:
-        raise MissingProgramError(
-            f"the program {command[0]} is not installed", hint=f"apt install {package}"
-        ) from None
-    except subprocess.TimeoutExpired:
-        raise LabError(f"{command[0]} did not finish within {_CPIO_TIMEOUT_S:.0f} s") from None
-    if done.returncode != 0:
-        words = done.stderr.decode(errors="replace").strip().splitlines() or ["no reason given"]
-        raise LabError(f"{command[0]} failed: {words[-1]}", hint=f"apt install --reinstall {package}")
-    return done.stdout
+    return run_program(command, "cpio", timeout_s=_TIMEOUT_S, data=names)

@@ -11,9 +11,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from bringup.base.errors import ImageError, LabError, UsageError
+from bringup.base.errors import LabError, UsageError
 from bringup.image import standin
-from bringup.image.standin import MAX_MODULE_BYTES, standin_kernel, standin_module, write_module
+from bringup.image.standin import MAX_MODULE_BYTES, standin_module, write_module
 
 MIB = 1 << 20
 
@@ -87,18 +87,3 @@ def test_cached_module_is_written_once_and_again_when_cut(home: Path) -> None:
     assert standin_module(5000).stat().st_ino == first
     path.write_bytes(path.read_bytes()[:1000])
     check_module(standin_module(5000).read_bytes(), 5000)
-
-
-def test_kernel_is_found_in_checkout_then_in_package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(standin, "asset", lambda name: tmp_path / name)
-    with pytest.raises(ImageError) as caught:
-        standin_kernel()
-    assert caught.value.hint == "make standin"
-    packaged = tmp_path / "probes" / "standin" / "standin-kernel"
-    packaged.parent.mkdir(parents=True)
-    packaged.touch()
-    assert standin_kernel() == packaged
-    built = tmp_path / "build" / "standin" / "standin-kernel"
-    built.parent.mkdir(parents=True)
-    built.touch()
-    assert standin_kernel() == built

@@ -9,8 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bringup.base.errors import ImageError, UsageError
-from bringup.image import firmware_probe as image
+from bringup.base.errors import UsageError
 from bringup.pci.capture.open import open_capture, read_bytes
 from bringup.pci.model import Bar, Bdf, Machine, MeasuredPin
 from bringup.pci.sources.firmware import records
@@ -246,18 +245,3 @@ def test_a_log_without_its_banner_is_known_by_its_frames() -> None:
 def test_a_banner_and_no_frame_is_one_sentence() -> None:
     with pytest.raises(UsageError, match="not one frame"):
         read_bytes(BANNER + b"\r\n", "x.log")
-
-
-def test_the_built_probe_is_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(image, "asset", lambda name: tmp_path / name)
-    with pytest.raises(ImageError) as caught:
-        image.firmware_probe()
-    assert caught.value.hint == "make -C probes/firmware"
-    packaged = tmp_path / "probes" / "firmware" / "firmware-probe"
-    packaged.parent.mkdir(parents=True)
-    packaged.touch()
-    assert image.firmware_probe() == packaged
-    built = tmp_path / "build" / "firmware" / "firmware-probe"
-    built.parent.mkdir(parents=True)
-    built.touch()
-    assert image.firmware_probe() == built

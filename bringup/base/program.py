@@ -1,0 +1,32 @@
+"""Runs a program of the distribution that turns one thing into another, or says what to install."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from collections.abc import Sequence
+
+from bringup.base.errors import LabError, MissingProgramError
+
+
+def run_program(command: Sequence[str], package: str, *, timeout_s: float, data: bytes = b"") -> bytes:
+    """Run a program with `data` on its stdin and return its stdout.
+
+    Raises MissingProgramError, which names the package, and LabError with its last words when it fails or
+    takes longer than `timeout_s`.
+    """
+    environment = {**os.environ, "LC_ALL": "C"}
+    try:
+        done = subprocess.run(
+            command, input=data, capture_output=True, timeout=timeout_s, env=environment, check=False
+        )
+    except FileNotFoundError:
+        raise MissingProgramError(
+            f"the program {command[0]} is not installed", hint=f"apt install {package}"
+        ) from None
+    except subprocess.TimeoutExpired:
+        raise LabError(f"{command[0]} did not finish within {timeout_s:.0f} s") from None
+    if done.returncode != 0:
+        words = done.stderr.decode(errors="replace").strip().splitlines() or ["no reason given"]
+        raise LabError(f"{command[0]} failed: {words[-1]}", hint=f"apt install --reinstall {package}")
+    return done.stdout

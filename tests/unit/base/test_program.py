@@ -1,0 +1,32 @@
+"""A program is run and heard, or the sentence says what to install."""
+
+from __future__ import annotations
+
+import pytest
+
+from bringup.base.errors import LabError, MissingProgramError
+from bringup.base.program import run_program
+
+
+def test_it_is_given_its_input_and_speaks_english() -> None:
+    assert run_program(["sh", "-c", "cat; echo $LC_ALL"], "dash", timeout_s=10, data=b"in\0") == b"in\0C\n"
+
+
+def test_one_that_is_missing_names_its_package() -> None:
+    with pytest.raises(MissingProgramError, match="the program no-such-program is not installed") as caught:
+        run_program(["no-such-program"], "its-package", timeout_s=10)
+    assert caught.value.hint == "apt install its-package"
+
+
+@pytest.mark.parametrize(
+    ("script", "reason"), [("echo a >&2; echo b >&2; exit 3", "b"), ("exit 1", "no reason")]
+)
+def test_one_that_fails_has_the_last_word(script: str, reason: str) -> None:
+    with pytest.raises(LabError, match=f"sh failed: {reason}") as caught:
+        run_program(["sh", "-c", script], "dash", timeout_s=10)
+    assert caught.value.hint == "apt install --reinstall dash"
+
+
+def test_one_that_hangs_is_not_waited_for() -> None:
+    with pytest.raises(LabError, match="sleep did not finish within 0 s"):
+        run_program(["sleep", "60"], "coreutils", timeout_s=0.1)
