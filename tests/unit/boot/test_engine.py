@@ -256,7 +256,8 @@ def test_a_full_disk_ends_the_boot_and_keeps_the_verdict_for_the_person(
     bench = Bench(WHOLE)
     run = job.start(bench, folder)
     (folder.path / "events.ndjson").symlink_to("/dev/full")
-    verdict = run.execute()
+    with bench.signals:
+        verdict = run.execute()
     assert (verdict.kind, verdict.exit_code) == ("lab", 10)
     assert "cannot write into the run folder" in verdict.cause
 
@@ -326,6 +327,7 @@ def test_faults_of_listeners_are_not_swallowed(in_folder: Path, tmp_path: Path) 
         raise BringupError("the display broke")
 
     job = planned(in_folder).job
-    run = job.start(Bench(WHOLE), RunFolder.create(tmp_path / "runs"), [broken])
-    with pytest.raises(BringupError, match="the display broke"):
+    bench = Bench(WHOLE)
+    run = job.start(bench, RunFolder.create(tmp_path / "runs"), [broken])
+    with bench.signals, pytest.raises(BringupError, match="the display broke"):
         run.execute()
