@@ -23,11 +23,11 @@ if TYPE_CHECKING:
     from bringup.boot.folders import RunFolder as RunFolder
     from bringup.boot.folders import find_run as find_run
     from bringup.boot.folders import list_runs as list_runs
+    from bringup.boot.folders import runs_folder as runs_folder
     from bringup.boot.job import Finished as Finished
     from bringup.boot.plan import Plan as Plan
     from bringup.boot.request import BootRequest as BootRequest
     from bringup.boot.session import Session as Session
-    from bringup.boot.session import runs_folder as runs_folder
     from bringup.camkes.app.build import read_build as read_build
     from bringup.camkes.app.load import load_application as load_application
     from bringup.jobs.boot import PlannedBoot as PlannedBoot
@@ -36,6 +36,19 @@ if TYPE_CHECKING:
     from bringup.jobs.capture.job import OnBoard as OnBoard
     from bringup.jobs.capture.job import PlannedCapture as PlannedCapture
     from bringup.jobs.capture.job import plan_capture as plan_capture
+    from bringup.jobs.configure.assigned import AssignRequest as AssignRequest
+    from bringup.jobs.configure.check import Checked as Checked
+    from bringup.jobs.configure.check import check_file as check_file
+    from bringup.jobs.configure.facts import Facts as Facts
+    from bringup.jobs.configure.facts import find_capture as find_capture
+    from bringup.jobs.configure.facts import read_facts as read_facts
+    from bringup.jobs.configure.migrate import PlannedMigration as PlannedMigration
+    from bringup.jobs.configure.migrate import plan_migration as plan_migration
+    from bringup.jobs.configure.overlay import PlannedOverlay as PlannedOverlay
+    from bringup.jobs.configure.overlay import plan_overlay as plan_overlay
+    from bringup.jobs.configure.sources import Sources as Sources
+    from bringup.jobs.configure.update import PlannedUpdate as PlannedUpdate
+    from bringup.jobs.configure.update import plan_update as plan_update
     from bringup.jobs.console import attached_console as attached_console
     from bringup.jobs.power import Switched as Switched
     from bringup.jobs.power import power_state as power_state
@@ -56,11 +69,14 @@ if TYPE_CHECKING:
 _PLACES: dict[str, str] = {
     "__version__": "base.version",
     "Assessment": "pci.assessment",
+    "AssignRequest": "jobs.configure.assigned",
     "Board": "lab.inventory",
     "BootRequest": "boot.request",
     "BringupError": "base.errors",
     "CaptureRequest": "jobs.capture.job",
+    "Checked": "jobs.configure.check",
     "Event": "base.events",
+    "Facts": "jobs.configure.facts",
     "Finished": "boot.job",
     "Firmware": "base.firmware",
     "ImageError": "base.errors",
@@ -72,15 +88,21 @@ _PLACES: dict[str, str] = {
     "Plan": "boot.plan",
     "PlannedBoot": "jobs.boot",
     "PlannedCapture": "jobs.capture.job",
+    "PlannedMigration": "jobs.configure.migrate",
+    "PlannedOverlay": "jobs.configure.overlay",
+    "PlannedUpdate": "jobs.configure.update",
     "ProfileError": "base.errors",
     "RunFolder": "boot.folders",
     "Session": "boot.session",
+    "Sources": "jobs.configure.sources",
     "Stage": "base.stage",
     "Switched": "jobs.power",
     "UsageError": "base.errors",
     "assess": "rules.assess",
     "attached_console": "jobs.console",
     "check": "rules.check",
+    "check_file": "jobs.configure.check",
+    "find_capture": "jobs.configure.facts",
     "find_run": "boot.folders",
     "latest_capture": "lab.captures",
     "list_runs": "boot.folders",
@@ -91,9 +113,13 @@ _PLACES: dict[str, str] = {
     "open_local": "pci.capture.open",
     "plan_boot": "jobs.boot",
     "plan_capture": "jobs.capture.job",
+    "plan_migration": "jobs.configure.migrate",
+    "plan_overlay": "jobs.configure.overlay",
+    "plan_update": "jobs.configure.update",
     "power_state": "jobs.power",
     "read_build": "camkes.app.build",
-    "runs_folder": "boot.session",
+    "read_facts": "jobs.configure.facts",
+    "runs_folder": "boot.folders",
     "switch_power": "jobs.power",
 }
 

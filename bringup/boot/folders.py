@@ -16,19 +16,22 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from bringup.base.errors import LabError, UsageError
 from bringup.base.events import Event
 from bringup.base.paths import state_dir
 from bringup.base.whole_file import whole_file
 
+if TYPE_CHECKING:
+    from bringup.lab.inventory import Lab
+
 _MAX_RUNS_A_DAY = 9999
 
 
-def default_runs_folder() -> Path:
-    """Return where runs go when the lab file does not say."""
-    return state_dir() / "runs"
+def runs_folder(lab: Lab) -> Path:
+    """Return where the runs of a lab are kept: where its file says, else in the state folder."""
+    return lab.runs_folder or state_dir() / "runs"
 
 
 @dataclass(frozen=True, slots=True)

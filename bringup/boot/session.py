@@ -13,12 +13,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import ExitStack
 from functools import cached_property
-from pathlib import Path
 from types import TracebackType
 
 from bringup.base.clock import Clock
 from bringup.base.events import Emit, Event
-from bringup.boot.folders import RunFolder, default_runs_folder
+from bringup.boot.folders import RunFolder, runs_folder
 from bringup.boot.place import BoardPlace, reach
 from bringup.boot.signals import Signals
 from bringup.lab.inventory import Board, Lab
@@ -110,8 +109,3 @@ class Session:
 def bmc_of(board: Board) -> str | None:
     """Return what stands for a board's BMC among all users of this host, None where it has none."""
     return None if board.bmc is None else f"{board.bmc.address}:{board.bmc.port}"
-
-
-def runs_folder(lab: Lab) -> Path:
-    """Return where the runs of a lab are kept."""
-    return lab.runs_folder or default_runs_folder()

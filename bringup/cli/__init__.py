@@ -8,10 +8,8 @@ from pathlib import Path
 
 import click
 
-from bringup import __version__
-from bringup.base.errors import BringupError, UsageError
+from bringup import BringupError, UsageError, __version__
 from bringup.boot.signals import Signals
-from bringup.cli.context import Context
 from bringup.cli.lazy import LazyGroup
 
 # name -> (module, one line for the overview).
@@ -47,10 +45,8 @@ Shell completion:
     envvar="BRINGUP_LAB",
     help="The lab file (default: lab.toml here or above; without one, the board e300 is the twin).",
 )
-@click.pass_context
-def root(ctx: click.Context, lab_file: Path | None) -> None:
+def root(lab_file: Path | None) -> None:  # `lab_of` reads it
     """Bring a board from "power cable plugged" to a running seL4 image, and say how far it came."""
-    ctx.obj = Context(lab_file=lab_file)
 
 
 def main() -> None:

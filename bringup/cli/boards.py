@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import click
 
-from bringup.base.errors import UsageError
+from bringup import UsageError
 from bringup.base.near import did_you_mean
 from bringup.cli.complete import board_and_profile_names
-from bringup.cli.context import Context
+from bringup.cli.lab import lab_of
 from bringup.cli.options import json_option
 from bringup.profile.files import profile_files
 from bringup.report.output import answer, emit_json
@@ -28,7 +28,7 @@ def command(ctx: click.Context, as_json: bool) -> None:
         return
     from bringup.report.lab import lab_json, lab_lines
 
-    lab = Context.of(ctx).lab()
+    lab = lab_of(ctx)
     profiles = profile_files(lab.profile_folders)
     if as_json:
         emit_json(lab_json(lab, profiles))
@@ -49,10 +49,10 @@ def show(ctx: click.Context, name: str, as_json: bool) -> None:
       bringup boards show supermicro-e300-9d-8cn8tp
       bringup boards show supermicro-e300-9d --json
     """
-    from bringup.profile.load import load_profile
+    from bringup import load_profile
     from bringup.report.board import board_json, board_lines, profile_lines
 
-    lab = Context.of(ctx).lab()
+    lab = lab_of(ctx)
     board = lab.boards.get(name)
     names = [*lab.boards, *profile_files(lab.profile_folders)]
     if name not in names:

@@ -7,11 +7,10 @@ from typing import Any
 
 import click
 
-from bringup.base.errors import UsageError
-from bringup.base.firmware import Firmware
-from bringup.base.stage import BOOT_STAGES, Stage
+from bringup import Firmware, Stage, UsageError
+from bringup.base.stage import BOOT_STAGES
 from bringup.cli.complete import board_names
-from bringup.cli.context import Context
+from bringup.cli.lab import lab_of
 from bringup.cli.options import engine_option, json_option, memory_option
 from bringup.report.output import answer, emit_json, say
 
@@ -74,15 +73,13 @@ def command(ctx: click.Context, /, as_json: bool, dry_run: bool, **options: Any)
       bringup boot e300 --image build/ --config apps/zmq/e300/passthrough.camkes
       bringup boot e300 xen.gz vmlinuz --append "loglvl=all" --until kernel
     """
-    from bringup.boot.request import BootRequest
-    from bringup.jobs.boot import plan_boot
+    from bringup import BootRequest, plan_boot
     from bringup.report.boot_view import boot_display
     from bringup.report.person import TerminalPerson
     from bringup.report.run import verdict_lines
     from bringup.twin.engines import TwinSetup
 
-    context = Context.of(ctx)
-    lab = context.lab()
+    lab = lab_of(ctx)
     request = BootRequest(
         firmware=Firmware(options["firmware"]) if options["firmware"] else None,
         until=Stage(options["until"]) if options["until"] else None,

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from typing import TYPE_CHECKING
 
 import click
 from click.shell_completion import CompletionItem
 
-from bringup.base.errors import BringupError
-from bringup.cli.context import Context
-from bringup.lab.inventory import Lab
+from bringup import BringupError
+from bringup.cli.lab import lab_of
+
+if TYPE_CHECKING:
+    from bringup import Lab
 
 Completion = Callable[[click.Context, click.Parameter, str], list[CompletionItem]]
 
@@ -19,7 +22,7 @@ def _completion(names: Callable[[Lab], Iterable[str]]) -> Completion:
 
     def complete(ctx: click.Context, _parameter: click.Parameter, incomplete: str) -> list[CompletionItem]:
         try:
-            known = list(names(Context.of(ctx).lab()))
+            known = list(names(lab_of(ctx)))
         except BringupError:
             return []
         return [CompletionItem(name) for name in known if name.startswith(incomplete)]
@@ -34,10 +37,10 @@ def _profiles(lab: Lab) -> Iterable[str]:
 
 
 def _runs(lab: Lab) -> Iterable[str]:
-    from bringup.boot.folders import default_runs_folder, list_runs
+    from bringup import list_runs, runs_folder
 
     # The latest first: it is the one most often meant.
-    return [run.run_id for run in reversed(list_runs(lab.runs_folder or default_runs_folder()))]
+    return [run.run_id for run in reversed(list_runs(runs_folder(lab)))]
 
 
 board_names = _completion(lambda lab: lab.boards)

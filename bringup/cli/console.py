@@ -8,7 +8,7 @@ from pathlib import Path
 import click
 
 from bringup.cli.complete import board_names
-from bringup.cli.context import Context
+from bringup.cli.lab import lab_of
 
 
 @click.command()
@@ -47,6 +47,7 @@ def command(
       bringup console e300 --listen --for 60 --log boot.log
       echo dmesg | bringup console e300
     """
+    from bringup import attached_console
     from bringup.console.screen import ConsoleFile, JsonScreen, TextScreen
     from bringup.console.terminal import (
         Options,
@@ -55,10 +56,9 @@ def command(
         escape_name,
         parse_escape,
     )
-    from bringup.jobs.console import attached_console
 
     options = Options(escape=parse_escape(escape), listen=listen, for_s=for_s)
-    unit = Context.of(ctx).lab().board(board)
+    unit = lab_of(ctx).board(board)
     log = None if log_file is None else ConsoleFile(log_file)
     screen: TextScreen | JsonScreen
     screen = JsonScreen(output=1, log=log) if as_json else TextScreen(output=1, notices=2, log=log)

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import click
 
-from bringup.base.errors import UsageError
+from bringup import UsageError
 from bringup.base.stage import BOOT_STAGES
 
 _PIECE = 65536
@@ -57,8 +57,7 @@ def command(
       bringup explain boot.log --image build/ --vms 3 --strict
       ssh lab cat /var/log/conserver/e300 | bringup explain - --until login
     """
-    from bringup.base.firmware import Firmware
-    from bringup.base.stage import Stage
+    from bringup import Firmware, Stage
     from bringup.boot.recorded import judge_recording
     from bringup.boot.verdict import WatchRequest
     from bringup.report.explain import explain_lines, recording_dict

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import click
 
-from bringup.base.errors import UsageError
-from bringup.cli.capture_arg import find_capture
+from bringup import UsageError
 from bringup.cli.complete import capture_names
-from bringup.cli.context import Context
+from bringup.cli.lab import lab_for
 from bringup.cli.options import json_option
 from bringup.report.output import answer, emit_json
 
@@ -41,13 +40,13 @@ def diff(ctx: click.Context, a: str, b: str, as_json: bool, check: bool) -> int:
       bringup pci diff before.tar.gz after.tar.gz
       bringup pci diff e300 lspci.txt --check
     """
-    from bringup.pci.capture.open import open_capture
+    from bringup import find_capture, open_capture
     from bringup.pci.diff.compare import differences
 
     if a == b == "-":
         raise UsageError("standard input was named twice, and can be read once", hint="write one to a file")
-    context = Context.of(ctx)
-    first, second = (open_capture([find_capture(context, text)]) for text in (a, b))
+    lab = lab_for(ctx, (a, b))
+    first, second = (open_capture([find_capture(lab, text)]) for text in (a, b))
     found = differences(first, second)
     if as_json:
         from bringup.pci.diff.export import diff_json

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, cast
 import click
 
 from bringup.cli.complete import board_names
-from bringup.cli.context import Context
+from bringup.cli.lab import lab_of
 from bringup.cli.options import json_option
 from bringup.report.output import answer, emit_json, say
 from bringup.report.style import glyph
@@ -42,10 +42,10 @@ def command(ctx: click.Context, board: str, action: str, force: bool, as_json: b
       bringup power e300
       bringup power e300 cycle
     """
-    from bringup.jobs.power import power_state, switch_power
+    from bringup import power_state, switch_power
     from bringup.report.person import TerminalPerson
 
-    unit = Context.of(ctx).lab().board(board)
+    unit = lab_of(ctx).board(board)
     if action == "status":
         state, who = power_state(unit, TerminalPerson())
         if as_json:

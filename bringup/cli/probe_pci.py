@@ -7,18 +7,15 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from bringup.base.errors import UsageError
-from bringup.base.firmware import Firmware
+from bringup import Firmware, UsageError
 from bringup.cli.complete import board_names, profile_names
-from bringup.cli.context import Context
+from bringup.cli.lab import lab_of
 from bringup.cli.options import json_option
+from bringup.cli.probe_refusals import refuse_senseless
 from bringup.report.output import answer, emit, emit_json, say
 
 if TYPE_CHECKING:
-    from bringup.jobs.capture.job import CaptureRequest
-    from bringup.pci.assessment import Assessment
-    from bringup.pci.model import Machine
-    from bringup.profile.model import Profile
+    from bringup import Assessment, Lab, Machine, PlannedCapture
 
 
 class _Source(click.Path):
@@ -76,16 +73,22 @@ def command(ctx: click.Context, /, **options: Any) -> int:
       bringup probe-pci --from lspci.txt --from boot.log --profile supermicro-e300-9d --json
       bringup probe-pci --collector > collect.sh      then, on the machine: sh collect.sh
     """
-    _check(options)
+    refuse_senseless(options)
     if options["collector"]:
         from bringup.probe.collector import collector_script
 
         emit(collector_script())
         return 0
-    context = Context.of(ctx)
     if options["dry_run"]:
-        return _dry_run(context, options)
-    assessment, why_no_profile = _assessed(context, options)
+        return _dry_run(_planned(lab_of(ctx), options), as_json=options["as_json"])
+    from bringup import assess
+    from bringup.jobs.configure.facts import named_profile, profile_for
+
+    lab = lab_of(ctx)
+    named = named_profile(lab, options["profile"], [lab.board(options["board"])] if options["board"] else ())
+    machine = _machine(lab, options)
+    profile, why_no_profile = profile_for(lab, machine, named)
+    assessment = assess(machine, profile)
     if options["svg"] is not None:
         _draw(assessment, options["svg"], quiet=options["as_json"])
     if options["as_json"]:
@@ -93,134 +96,55 @@ def command(ctx: click.Context, /, **options: Any) -> int:
 
         emit_json(to_json(assessment))
     elif options["svg"] is None or options["tree"] or options["everything"]:
-        _show(assessment, options, why_no_profile)
+        from bringup.report.pci.text import View, report_lines
+        from bringup.report.pci.tree import report_as_tree
+        from bringup.report.screen import screen_width
+
+        view = View(screen_width(), options["everything"], options["verbose"], why_no_profile)
+        answer(*(report_as_tree if options["tree"] else report_lines)(assessment, view))
     return 0
 
 
-def _check(options: dict[str, Any]) -> None:
-    """Refuse a command line that names no machine, or several, or options that have no meaning with it."""
-    named = [
-        word
-        for word, given in (
-            ("BOARD", options["board"]),
-            ("--from", options["paths"]),
-            ("--local", options["local"]),
-            ("--collector", options["collector"]),
-        )
-        if given
-    ]
-    if len(named) != 1:
-        told = f"{' and '.join(named)} exclude each other" if named else "no machine named"
-        raise UsageError(
-            told, hint="give one of: BOARD, --from PATH, --local, --collector; see bringup probe-pci --help"
-        )
-    if not options["board"]:
-        for word in ("firmware_probe", "linux_probe", "firmware", "restart", "steal", "keep", "dry_run"):
-            if options[word]:
-                option = f"--{word.replace('_', '-')}"
-                raise UsageError(f"{option} is about probing a board, and none is named", hint="name a BOARD")
-    if options["collector"]:
-        for word in ("profile", "everything", "tree", "as_json", "svg", "verbose"):
-            if options[word]:
-                raise UsageError("--collector prints a script and nothing else", hint="leave the rest out")
-    if options["as_json"] and options["tree"]:
-        raise UsageError("--json and --tree exclude each other", hint="the JSON has the topology: `path`")
-    if options["svg"] is not None and options["svg"].is_dir():
-        raise UsageError(f"{options['svg']} is a folder", hint="name a file: --svg topology.svg")
-    if options["as_json"] and str(options["svg"]) == "-":
-        raise UsageError(
-            "--json and --svg - both go to standard output", hint="name a file: --svg topology.svg"
-        )
-
-
-def _assessed(context: Context, options: dict[str, Any]) -> tuple[Assessment, str]:
-    """Return what follows from the machine that was named, and why it was judged without a profile, if so."""
-    from bringup.pci.match.board import profile_and_reason
-    from bringup.rules.assess import assess
-
-    profile, reason = _named_profile(context, options), ""
-    machine = _machine(context, options)
-    if profile is None:
-        profile, reason = profile_and_reason(machine, context.lab().profile_folders)
-    return assess(machine, profile), reason
-
-
-def _machine(context: Context, options: dict[str, Any]) -> Machine:
-    from bringup.pci.capture.open import open_capture, open_local
+def _machine(lab: Lab, options: dict[str, Any]) -> Machine:
+    from bringup import open_capture, open_local
 
     if options["local"]:
         return open_local()
     if options["paths"]:
         return open_capture(options["paths"])
-    return _probed(context, options)
-
-
-def _probed(context: Context, options: dict[str, Any]) -> Machine:
-    """Boot the probes on a board and return what they saw."""
-    from bringup.jobs.capture.job import plan_capture
     from bringup.report.boot_view import boot_display
     from bringup.report.person import TerminalPerson
     from bringup.report.probe import failed_lines
 
-    planned = plan_capture(context.lab(), options["board"], _request(options))
-    probed = planned.run(None if options["as_json"] else boot_display, TerminalPerson())
+    probed = _planned(lab, options).run(None if options["as_json"] else boot_display, TerminalPerson())
     if not options["as_json"]:
         say(*failed_lines(probed))
     return probed.machine()
 
 
-def _request(options: dict[str, Any]) -> CaptureRequest:
-    from bringup.jobs.capture.job import CaptureRequest
+def _planned(lab: Lab, options: dict[str, Any]) -> PlannedCapture:
+    from bringup import CaptureRequest, plan_capture
     from bringup.jobs.capture.probes import BOTH
 
-    return CaptureRequest(
+    request = CaptureRequest(
         probes=[probe for probe in BOTH if options[f"{probe}_probe"]] or BOTH,
         firmware=Firmware(options["firmware"]) if options["firmware"] else None,
         restart=options["restart"],
         steal=options["steal"],
         keep_twin=options["keep"],
     )
+    return plan_capture(lab, options["board"], request)
 
 
-def _dry_run(context: Context, options: dict[str, Any]) -> int:
-    from bringup.jobs.capture.job import plan_capture
-
-    planned = plan_capture(context.lab(), options["board"], _request(options))
-    plans = [job.plan.to_dict() for job in planned.jobs.values()]
-    if options["as_json"]:
-        emit_json({"plans": plans})
-        return 0
+def _dry_run(planned: PlannedCapture, *, as_json: bool) -> int:
     from bringup.report.run import plan_lines
 
-    for plan in plans:
-        answer(*plan_lines(plan))
+    plans = [job.plan.to_dict() for job in planned.jobs.values()]
+    if as_json:
+        emit_json({"plans": plans})
+    else:
+        answer(*(line for plan in plans for line in plan_lines(plan)))
     return 0
-
-
-def _named_profile(context: Context, options: dict[str, Any]) -> Profile | None:
-    """Return the profile that was named, else the board's; asked before a boot, so that a typo costs none."""
-    if options["profile"] is not None:
-        from bringup.profile.load import load_profile
-
-        return load_profile(options["profile"], context.lab().profile_folders)
-    return context.lab().board(options["board"]).profile if options["board"] else None
-
-
-def _show(assessment: Assessment, options: dict[str, Any], why_no_profile: str) -> None:
-    from bringup.report.screen import screen_width
-
-    width = screen_width()
-    if options["tree"]:
-        from bringup.report.pci.text import headline
-        from bringup.report.pci.tree import tree_lines
-
-        answer(*headline(assessment, width, why_no_profile))
-        answer(*tree_lines(assessment, width=width, everything=options["everything"]))
-        return
-    from bringup.report.pci.text import View, report_lines
-
-    view = View(width, options["everything"], options["verbose"], why_no_profile)
-    answer(*report_lines(assessment, view))
 
 
 def _draw(assessment: Assessment, path: Path, *, quiet: bool) -> None:

@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import click
 
-from bringup.boot.folders import default_runs_folder, find_run, list_runs
 from bringup.cli.complete import run_names
-from bringup.cli.context import Context
+from bringup.cli.lab import lab_of
 from bringup.cli.options import json_option
 from bringup.report.output import answer, emit_json
 
@@ -29,9 +26,10 @@ def command(ctx: click.Context, as_json: bool, show_all: bool) -> None:
     """
     if ctx.invoked_subcommand is not None:
         return
+    from bringup import list_runs, runs_folder
     from bringup.report.runs import run_row, runs_table
 
-    folder = _folder(ctx)
+    folder = runs_folder(lab_of(ctx))
     runs = list_runs(folder)
     if not show_all:
         runs = runs[-_SHOWN:]
@@ -57,10 +55,11 @@ def show(ctx: click.Context, run_id: str | None, as_json: bool, events: bool, co
       bringup runs show
       bringup runs show 2026-11-23-0007 --console
     """
+    from bringup import find_run, runs_folder
     from bringup.report.run import console_lines, event_lines, run_report
     from bringup.report.runs import run_json
 
-    run = find_run(_folder(ctx), run_id)
+    run = find_run(runs_folder(lab_of(ctx)), run_id)
     if as_json:
         emit_json(run_json(run, with_events=events))
         return
@@ -69,7 +68,3 @@ def show(ctx: click.Context, run_id: str | None, as_json: bool, events: bool, co
         answer(*event_lines(run))
     if console:
         answer(*console_lines(run))
-
-
-def _folder(ctx: click.Context) -> Path:
-    return Context.of(ctx).lab().runs_folder or default_runs_folder()

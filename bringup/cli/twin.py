@@ -6,9 +6,9 @@ import os
 
 import click
 
-from bringup.base.errors import LabError, UsageError
+from bringup import LabError, UsageError
 from bringup.cli.complete import twin_names
-from bringup.cli.context import Context
+from bringup.cli.lab import lab_of
 from bringup.cli.options import engine_option, json_option, memory_option
 from bringup.lab.names import BUILTIN_BOARD, check_board_name
 from bringup.report.output import answer, emit_json
@@ -23,7 +23,7 @@ from bringup.twin.monitor import ask_monitor
 def _checked(ctx: click.Context, _parameter: click.Parameter, name: str) -> str:
     """Refuse a name that is no board's, and one that the lab file gives to a real board."""
     check_board_name(name)
-    board = Context.of(ctx).lab().boards.get(name)
+    board = lab_of(ctx).boards.get(name)
     if board is not None and not board.twin:
         raise UsageError(f"{name} is a real board in this lab, not a twin", hint="choose another name")
     return name
@@ -89,7 +89,7 @@ def down(name: str, force: bool, as_json: bool) -> None:
     Example:
       bringup twin down
     """
-    from bringup.boot.session import Session
+    from bringup import Session
     from bringup.lab.inventory import twin_board
 
     with Session(twin_board(name), "twin down", force=force):

@@ -12,12 +12,12 @@ from bringup.base.errors import UsageError
 from bringup.base.events import Emit
 from bringup.base.stage import Stage
 from bringup.boot.engine import Step
-from bringup.boot.folders import usual_duration_s
+from bringup.boot.folders import runs_folder, usual_duration_s
 from bringup.boot.job import Finished, Job
 from bringup.boot.plan import Plan
 from bringup.boot.preflight import Prepared, prepare
 from bringup.boot.request import BootRequest
-from bringup.boot.session import Session, runs_folder
+from bringup.boot.session import Session
 from bringup.boot.steps.console import AttachConsole, MakeReader, RecordPort
 from bringup.boot.steps.override import ArmOverride, NoOverride
 from bringup.boot.steps.power import SwitchOn

@@ -33,4 +33,7 @@ def test_the_example_runs_on_the_twin(tmp_path: Path) -> None:
     assert "ok user-space 2" in done.stdout
     assert "0000:17:00.0 " in done.stdout
     assert "findings, " in done.stdout
+    assert "vm0 gets 0000:17:00.0 on pin (0, " in done.stdout
+    assert "passthrough.camkes checks clean" in done.stdout
+    assert '#include "app.camkes"' in (tmp_path / "passthrough.camkes").read_text()
     assert_nothing_left(home)

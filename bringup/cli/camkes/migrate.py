@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from bringup.cli.camkes.update import unified
+from bringup.cli.camkes.options import DEFINE, INCLUDE
 from bringup.cli.options import json_option
 from bringup.report.output import answer, emit, emit_json, say
 
@@ -18,10 +18,8 @@ from bringup.report.output import answer, emit, emit_json, say
 )
 @click.option("--diff", is_flag=True, help="Show what would change as a unified diff; write nothing.")
 @click.option("--check", is_flag=True, help="Exit 1 when there is something to migrate; write nothing.")
-@click.option(
-    "-I", "include", type=click.Path(path_type=Path), multiple=True, help="Folder of includes, as for cpp."
-)
-@click.option("-D", "define", multiple=True, metavar="NAME[=V]", help="Macro, as for cpp.")
+@INCLUDE
+@DEFINE
 @json_option()
 def command(
     application: Path,
@@ -41,38 +39,18 @@ def command(
     Example:
       bringup camkes migrate minimal.camkes --diff
     """
-    from bringup.camkes.app.load import load_application
-    from bringup.camkes.text.file import read_file, replace_kept
-    from bringup.camkes.text.syntax import read_text, replace
-    from bringup.camkes.write.migrate import migration, prove_migration
-    from bringup.profile.toml_lines import shown_path
+    from bringup import plan_migration
+    from bringup.report.camkes.migrate import migration_diff, migration_json, migration_lines
 
-    data = read_file(application)
-    document = read_text(data, shown_path(application.absolute()))
-    migrated = migration(document, ioapic)
-    new = document.encode(replace(document, migrated.changes))
-    backup = None
-    if new != data:
-        before, after = (
-            load_application(application, include=include, define=define, allow_missing=True, data=text)
-            for text in (data, new)
-        )
-        prove_migration(before, after, ioapic)
-        if not (diff or check):
-            backup = replace_kept(application, data, new)
-    exit_code = 1 if check and new != data else 0
-    text = unified(data, new, application)
+    planned = plan_migration(application, ioapic=ioapic, include=include, define=define)
+    backup = None if diff or check else planned.write()
+    exit_code = int(check and planned.stale)
     if as_json:
-        body = {"schema": 1, "exit_code": exit_code, "file": str(application), "diff": text}
-        emit_json({**body, "done": migrated.done, "notes": migrated.notes, "backup": backup and str(backup)})
+        emit_json(migration_json(planned, exit_code, backup))
         return exit_code
     if diff:
-        emit(text)
+        emit(migration_diff(planned))
     # A diff may be on its way to `patch`: the words are beside it then.
     tell = say if diff else answer
-    tell(*migrated.done, *(f"careful   {note}" for note in migrated.notes))
-    if new == data:
-        tell(f"{application} is today's already")
-    elif backup is not None:
-        tell(f"wrote {application}, the old one is {backup.name}")
+    tell(*migration_lines(planned, backup))
     return exit_code

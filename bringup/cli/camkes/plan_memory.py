@@ -6,9 +6,9 @@ import re
 
 import click
 
-from bringup.base.errors import UsageError
-from bringup.cli.complete import capture_names
-from bringup.cli.context import Context
+from bringup import UsageError
+from bringup.cli.camkes.options import capture_option
+from bringup.cli.lab import lab_for
 from bringup.cli.options import json_option
 from bringup.report.output import answer, emit_json
 
@@ -30,14 +30,7 @@ def _bytes(text: str) -> int:
 @click.option("--guest-ram", type=int, required=True, metavar="MIB", help="RAM of each guest.")
 @click.option("--vms", type=int, default=1, show_default=True, metavar="N", help="How many VMs of this size.")
 @click.option("--board-ram", type=int, metavar="MIB", help="RAM of the board.")
-@click.option(
-    "--capture",
-    "captures",
-    multiple=True,
-    metavar="C",
-    shell_complete=capture_names,
-    help="A capture, or a board: its RAM.",
-)
+@capture_option("A capture, or a board: its RAM.")
 @click.option(
     "--bar", "bars", multiple=True, metavar="BYTES", help="A memory BAR that each VM gets, as in 1M."
 )
@@ -68,15 +61,20 @@ def command(
       bringup camkes plan-memory --guest-ram 256 --capture e300
     """
     from bringup.camkes.vms.memory import RESERVED, plan_memory
+    from bringup.jobs.configure.facts import read_ram
     from bringup.report.memory_plan import plan_json, plan_lines
 
     for name, value in (("--board-ram", board_ram), ("--reserve", reserve)):
         if value is not None and not 0 <= value <= 1 << 24:
             raise UsageError(f"{name} {value} makes no sense", hint="give MiB, as in --board-ram 16384")
+    if board_ram is not None:
+        ram: int | None = board_ram * _MIB
+    else:
+        ram = read_ram(lab_for(ctx, captures), captures) if captures else None
     plan = plan_memory(
         guest_ram,
         vms=vms,
-        board_ram=_board_ram(ctx, board_ram, captures),
+        board_ram=ram,
         bars=tuple(map(_bytes, bars)),
         devices=devices,
         reserved=RESERVED if reserve is None else reserve * _MIB,
@@ -86,16 +84,3 @@ def command(
         return 0
     answer(*plan_lines(plan))
     return 0
-
-
-def _board_ram(ctx: click.Context, mib: int | None, captures: tuple[str, ...]) -> int | None:
-    if mib is not None or not captures:
-        return None if mib is None else mib * _MIB
-    from bringup.cli.camkes.facts import read_machine
-
-    ram = read_machine(Context.of(ctx), captures).platform.memory_bytes
-    if ram is None:
-        raise UsageError(
-            "the capture does not tell how much RAM the board has", hint="give it: --board-ram MIB"
-        )
-    return ram

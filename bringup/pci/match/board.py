@@ -53,11 +53,6 @@ def profile_and_reason(machine: Machine, folders: Sequence[Path] = ()) -> tuple[
     return (None if name is None else load_profile(name, folders)), reason
 
 
-def profile_of(machine: Machine, folders: Sequence[Path] = ()) -> Profile | None:
-    """Return the one profile that a machine fits, None when none or several do."""
-    return profile_and_reason(machine, folders)[0]
-
-
 def board_signs(folders: Sequence[Path] = ()) -> list[BoardSigns]:
     """Return what the boards of all profiles are known by; raises ProfileError."""
     from bringup.profile.files import merged, profile_files, read_chain

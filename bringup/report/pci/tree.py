@@ -10,6 +10,7 @@ from bringup.pci.assessment import Assessment
 from bringup.pci.model import Bridge, Function
 from bringup.pci.topology.buses import Buses, BusKey
 from bringup.report.pci.groups import Group, group_name, grouped
+from bringup.report.pci.text import View, headline
 from bringup.report.style import Tint, paint
 from bringup.report.words import (
     bdf_list,
@@ -23,6 +24,12 @@ from bringup.report.words import (
 )
 
 _BRANCH, _LAST, _THROUGH, _BELOW_LAST = "├─ ", "└─ ", "│  ", "   "
+
+
+def report_as_tree(assessment: Assessment, view: View) -> Iterator[str]:
+    """Yield the whole report: whose facts these are, and the tree."""
+    yield from headline(assessment, view.width, view.why_no_profile)
+    yield from tree_lines(assessment, width=view.width, everything=view.everything)
 
 
 def tree_lines(assessment: Assessment, *, width: int = 118, everything: bool = False) -> Iterator[str]:

@@ -41,3 +41,30 @@ def test_every_function_and_class_of_it_is_on_its_page() -> None:
     page = (places.CHECKOUT / "docs" / "api.md").read_text()
     told = {name for name in bringup._PLACES if name in page}
     assert set(bringup._PLACES) - told <= {"Event", "Firmware", "Plan", "RunFolder", "Stage", "Switched"}
+
+
+def test_the_command_line_takes_from_it_whatever_it_has() -> None:
+    places_of = {f"bringup.{place}": set[str]() for place in bringup._PLACES.values()}
+    for name, place in bringup._PLACES.items():
+        places_of[f"bringup.{place}"].add(name)
+    past_it = [
+        f"{path.name}:{node.lineno} {node.module}.{alias.name}"
+        for path in sorted((SOURCE.parent / "cli").rglob("*.py"))
+        for node in ast.walk(ast.parse(path.read_text()))
+        if isinstance(node, ast.ImportFrom) and node.module in places_of
+        for alias in node.names
+        if alias.name in places_of[node.module]
+    ]
+    assert past_it == []
+
+
+def test_no_room_imports_the_package_root() -> None:
+    rooms = [path for path in SOURCE.parent.rglob("*.py") if path.parent != SOURCE.parent]
+    importing = {
+        path.relative_to(SOURCE.parent).parts[0]
+        for path in rooms
+        for node in ast.walk(ast.parse(path.read_text()))
+        if (isinstance(node, ast.ImportFrom) and node.module == "bringup")
+        or (isinstance(node, ast.Import) and any(alias.name == "bringup" for alias in node.names))
+    }
+    assert importing == {"cli"}

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import click
 import pytest
+from click.shell_completion import ShellComplete
 
 from bringup.base.paths import state_dir
 from bringup.cli import root
@@ -124,3 +125,11 @@ def test_a_broken_lab_file_completes_to_nothing(in_folder: Path) -> None:
         command = LEAVES[path]
         param = next(param for param in command.params if param.name in OFFERED)
         assert param.shell_complete(click.Context(command, info_name=path), "e") == []
+
+
+def test_names_complete_from_the_lab_file_that_was_named(in_folder: Path) -> None:
+    (in_folder / "other.toml").write_text(LAB)
+    shell = ShellComplete(root, {}, "bringup", "_BRINGUP_COMPLETE")
+    offered = shell.get_completions(["--lab", "other.toml", "boot"], "e")
+    assert [item.value for item in offered] == ["e300-1"]
+    assert [item.value for item in shell.get_completions(["boot"], "e")] == ["e300"]

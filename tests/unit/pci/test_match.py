@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from bringup.base.errors import ProfileError
-from bringup.pci.match.board import BoardSigns, board_signs, choose, profile_and_reason, profile_of
+from bringup.pci.match.board import BoardSigns, board_signs, choose, profile_and_reason
 from bringup.pci.match.ports import match_nics
 from bringup.pci.model import Bdf, Function, Identity, Machine
 from bringup.profile.load import load_profile, profile_names
@@ -122,10 +122,10 @@ def test_of_two_that_fit_none_is_taken() -> None:
     assert (found, why) == (None, "several profiles fit: supermicro-e300-9d, again")
 
 
-def test_the_short_form_gives_the_profile_only() -> None:
-    found = profile_of(shown(TWIN))
+def test_the_one_profile_that_fits_is_found_and_else_none() -> None:
+    found, _ = profile_and_reason(shown(TWIN))
     assert found is not None and found.name == "twin-e300-9d"
-    assert profile_of(Machine((Function(Bdf(0, 0, 0, 0)),))) is None
+    assert profile_and_reason(Machine((Function(Bdf(0, 0, 0, 0)),)))[0] is None
 
 
 @pytest.mark.parametrize("profile", PROFILES, ids=lambda profile: profile.name)
@@ -156,8 +156,9 @@ def test_a_file_that_is_no_profile_is_told(tmp_path: Path, text: str) -> None:
 
 def test_a_machine_that_fits_no_profile_loads_no_model_of_one() -> None:
     code = (
-        "import sys; from bringup.pci.match.board import profile_of; from bringup.pci.model import Machine; "
-        "print(profile_of(Machine(())), 'pydantic' in sys.modules)"
+        "import sys; from bringup.pci.match.board import profile_and_reason as find; "
+        "from bringup.pci.model import Machine; "
+        "print(find(Machine(()))[0], 'pydantic' in sys.modules)"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout == "None False\n"

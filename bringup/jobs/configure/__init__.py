@@ -1,0 +1,1 @@
+"""CAmkES configurations from PCI truth: an overlay, an update in place, a migration, a check."""

@@ -1,0 +1,119 @@
+"""What an overlay and an update share: devices assigned to the VMs of an application, and what follows."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from hashlib import sha256
+from pathlib import Path
+
+from bringup.base.errors import ProfileError, UsageError
+from bringup.base.finding import Report
+from bringup.camkes.app.build import Build
+from bringup.camkes.assign.model import Passthrough
+from bringup.camkes.assign.request import parse_wanted
+from bringup.camkes.assign.solve import assign
+from bringup.camkes.claims.facts import MadeFrom
+from bringup.camkes.model import Application
+from bringup.jobs.configure.facts import boards_among
+from bringup.jobs.configure.sources import Sources
+from bringup.lab.inventory import Lab
+from bringup.pci.assessment import Assessment
+from bringup.pci.model import Machine
+from bringup.profile.model import Profile
+from bringup.rules.check import check
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AssignRequest(Sources):
+    """What a person asked for. `assignments` are VM=DEVICE, `accept` codes of what they take on knowingly.
+
+    `guest_ram` (MiB) sets the RAM of each VM that gets a device, with its pools, heap and CNode; `pools` sets
+    these for the RAM that is set already.
+    """
+
+    assignments: Sequence[str]
+    accept: Sequence[str] = ()
+    guest_ram: int | None = None
+    pools: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Assigned:
+    """An application, the facts it is given, and what follows."""
+
+    request: AssignRequest
+    application: Application
+    assessment: Assessment
+    profile: Profile | None
+    build: Build | None
+    passthrough: Passthrough
+    origin: MadeFrom
+
+    def check(self, draft: Application) -> Report:
+        """Check a draft against the same facts; what was accepted, and no build denies, only warns."""
+        return check(
+            draft,
+            assessment=self.assessment,
+            build=self.build,
+            profile=self.profile,
+            accepted=tuple(self.request.accept),
+        )
+
+
+def assign_devices(
+    lab: Lab | None, path: Path, request: AssignRequest, data: bytes | None = None
+) -> Assigned:
+    """Return what the request asks of the application at `path`, every refusal raised; nothing is written.
+
+    `data`: the content that was read of it.
+    """
+    wanted = [parse_wanted(text) for text in request.assignments]
+    application = request.read(path, data)
+    facts = request.facts(lab)
+    if facts.assessment is None:
+        raise UsageError("no capture is named", hint="--capture FILE, or --capture BOARD for its latest")
+    passthrough = assign(facts.assessment, wanted, application, profile=facts.profile, accept=request.accept)
+    return Assigned(
+        request,
+        application,
+        facts.assessment,
+        facts.profile,
+        facts.build,
+        replace(passthrough, sizing=_sizing(passthrough, application, request)),
+        _origin(lab, request, facts.assessment.machine, facts.profile),
+    )
+
+
+def _origin(lab: Lab | None, request: AssignRequest, machine: Machine, profile: Profile | None) -> MadeFrom:
+    hashes = sorted({source.sha256 for source in machine.sources if source.sha256})
+    digest = hashes[0] if len(hashes) == 1 else sha256("\n".join(hashes).encode()).hexdigest()
+    names = " + ".join(dict.fromkeys(source.name for source in machine.sources))
+    boards = boards_among(lab, request.captures)
+    return MadeFrom(
+        names,
+        digest,
+        boards[0].name if boards else None,
+        profile.name if profile else None,
+        tuple(request.accept),
+    )
+
+
+def _sizing(
+    passthrough: Passthrough, application: Application, request: AssignRequest
+) -> Mapping[str, tuple[tuple[str, int], ...]]:
+    guest_ram = request.guest_ram
+    if guest_ram is None and not request.pools:
+        return {}
+    from bringup.camkes.vms.memory import plan_memory
+
+    sizing = {}
+    for vm in passthrough.vms:
+        grants = passthrough.of(vm)
+        ram = guest_ram if guest_ram is not None else application.value(vm, "guest_ram_mb")
+        if not isinstance(ram, int):
+            raise ProfileError(f"{vm} has no guest_ram_mb that --pools could go by", hint="--guest-ram MIB")
+        bars = [frames.size for grant in grants for frames in grant.frames]
+        settings = plan_memory(ram, bars=bars, devices=len(grants)).settings
+        sizing[vm] = tuple(s for s in settings if guest_ram is not None or s[0] != "guest_ram_mb")
+    return sizing

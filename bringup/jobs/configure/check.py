@@ -1,0 +1,42 @@
+"""Check: an application as it stands, with all that is known of its board and build."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from bringup.base.finding import Report
+from bringup.boot.drift import claims_in
+from bringup.camkes.model import Application
+from bringup.jobs.configure.facts import Facts
+from bringup.jobs.configure.sources import Sources
+from bringup.lab.inventory import Lab
+from bringup.rules.check import check
+
+
+@dataclass(frozen=True, slots=True)
+class Checked:
+    """What was found, and what it was judged on."""
+
+    application: Application
+    facts: Facts
+    report: Report
+
+
+def check_file(lab: Lab | None, path: Path, sources: Sources | None = None) -> Checked:
+    """Check the application at `path`, and a generated file against what it says it was made for.
+
+    `lab` None: no boards and no profiles but those that this tool brings along. Raises BringupError for what
+    cannot be read.
+    """
+    sources = sources or Sources()
+    application = sources.read(path)
+    facts = sources.facts(lab)
+    report = check(
+        application,
+        assessment=facts.assessment,
+        build=facts.build,
+        profile=facts.profile,
+        claims=claims_in(path),
+    )
+    return Checked(application, facts, report)

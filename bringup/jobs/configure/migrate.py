@@ -1,0 +1,61 @@
+"""Migrate: the spellings of before 2019 made today's."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from bringup.camkes.app.load import load_application
+from bringup.camkes.text.file import read_file, replace_kept
+from bringup.camkes.text.syntax import read_text, replace
+from bringup.camkes.write.migrate import migration, prove_migration
+from bringup.profile.toml_lines import shown_path
+
+
+@dataclass(frozen=True, slots=True)
+class PlannedMigration:
+    """A file as it is and as it shall be; what was done in words, and what a person has to look at."""
+
+    application: Path
+    old: bytes
+    new: bytes
+    done: tuple[str, ...]
+    notes: tuple[str, ...]
+
+    @property
+    def stale(self) -> bool:
+        """Whether there is something to migrate."""
+        return self.new != self.old
+
+    def write(self) -> Path | None:
+        """Replace the file, whole or not at all; return where the old one is kept, None when it is current.
+
+        Raises UsageError when it cannot be written, or was changed meanwhile.
+        """
+        return replace_kept(self.application, self.old, self.new) if self.stale else None
+
+
+def plan_migration(
+    application: Path,
+    *,
+    ioapic: int = 0,
+    include: Sequence[Path] = (),
+    define: Sequence[str] = (),
+) -> PlannedMigration:
+    """Return the file with today's spellings, and `ioapic` given to interrupts without one.
+
+    Includes that are not found are passed over: the spelling is changed in this file, and its own text
+    decides. Raises UsageError for what cannot be read, ProfileError where old and new stand side by side.
+    """
+    old = read_file(application)
+    document = read_text(old, shown_path(application.absolute()))
+    migrated = migration(document, ioapic)
+    new = document.encode(replace(document, migrated.changes))
+    if new != old:
+        before, after = (
+            load_application(application, include=include, define=define, allow_missing=True, data=text)
+            for text in (old, new)
+        )
+        prove_migration(before, after, ioapic)
+    return PlannedMigration(application, old, new, migrated.done, migrated.notes)

@@ -1,0 +1,38 @@
+"""What an application is read and judged by, as a person named it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from bringup.camkes.app.load import load_application
+from bringup.camkes.model import Application
+from bringup.jobs.configure.facts import Facts, read_facts
+from bringup.lab.inventory import Lab
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sources:
+    """Captures (paths, or boards for their latest one), a profile, a build's folder, and options of cpp."""
+
+    captures: Sequence[str] = ()
+    profile_name: str | None = None
+    build_dir: Path | None = None
+    include: Sequence[Path] = ()
+    define: Sequence[str] = ()
+    allow_missing: bool = False
+
+    def read(self, path: Path, data: bytes | None = None) -> Application:
+        """Read an application, or `data` as if it stood at `path`; raises ProfileError or UsageError."""
+        return load_application(
+            path,
+            include=self.include,
+            define=self.define,
+            allow_missing=self.allow_missing,
+            data=data,
+        )
+
+    def facts(self, lab: Lab | None) -> Facts:
+        """Read what is named beside the application."""
+        return read_facts(lab, self.captures, self.profile_name, self.build_dir)

@@ -1,0 +1,1 @@
+"""What `bringup camkes` did, as text and JSON."""
