@@ -49,6 +49,7 @@ bench: .stamps/venv-dev .stamps/system-test $(BUILT)
 	$(BIN)/python bench/pci.py
 	$(BIN)/python bench/camkes.py
 	$(BIN)/python bench/probe.py
+	$(BIN)/python bench/before.py
 
 standin: $(STANDIN)
 firmware-probe: $(PROBE)

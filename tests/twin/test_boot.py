@@ -214,6 +214,40 @@ def test_a_real_run_does_what_its_dry_run_says(cli: Cli) -> None:
     assert [title for title, state in steps if state == "done"] == planned
 
 
+def test_whoever_acts_on_a_board_that_boots_is_refused_by_name_and_the_boot_goes_on(cli: Cli) -> None:
+    boots = cli.popen("boot", "e300", "--json", "--firmware", "uefi")  # the slow one
+    runs = cli.home / "state" / "runs"
+    assert wait_for(lambda: any(b"power.action" in p.read_bytes() for p in runs.glob("*/events.ndjson")), 60)
+    commands = [
+        ("power", "e300", "off"),
+        ("power", "e300", "reset"),
+        ("console", "e300"),
+        ("boot", "e300"),
+        ("probe-pci", "e300", "--linux-probe"),
+        ("twin", "down"),
+    ]
+    for words, process in [(words, cli.popen(*words)) for words in commands]:
+        _, err = process.communicate(timeout=120)
+        assert process.returncode == 10, (words, err)
+        assert f"(process {boots.pid}, boot" in err, words
+    assert boots.poll() is None  # it still boots
+    out, err = boots.communicate(timeout=180)
+    assert (boots.returncode, json.loads(out)["verdict"]) == (0, "ok"), err
+
+
+def test_whoever_forces_is_an_event_of_the_run_they_disturb(cli: Cli) -> None:
+    process = cli.popen("boot", "e300", "--json", "--append", "play=hang:kernel")
+    runs = cli.home / "state" / "runs"
+    assert wait_for(lambda: any(b"http.done" in p.read_bytes() for p in runs.glob("*/events.ndjson")), 60)
+    forced = cli("power", "e300", "off", "--force")
+    assert forced.code == 0
+    assert f"(process {process.pid}, boot" in forced.err
+    body = json.loads(process.communicate(timeout=120)[0])
+    assert "went off while it was booting" in body["cause"]
+    (told,) = [e for e in RunFolder(Path(body["folder"])).events() if e.kind == "run.passed_over"]
+    assert "acts on this board all the same: power off" in told.text
+
+
 def test_dry_run_touches_nothing(cli: Cli) -> None:
     outcome = cli("boot", "e300", "--dry-run", "--json")
     plan = outcome.json
