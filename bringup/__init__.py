@@ -36,7 +36,6 @@ if TYPE_CHECKING:
     from bringup.jobs.capture.job import OnBoard as OnBoard
     from bringup.jobs.capture.job import PlannedCapture as PlannedCapture
     from bringup.jobs.capture.job import plan_capture as plan_capture
-    from bringup.jobs.configure.assigned import AssignRequest as AssignRequest
     from bringup.jobs.configure.check import Checked as Checked
     from bringup.jobs.configure.check import check_file as check_file
     from bringup.jobs.configure.facts import Facts as Facts
@@ -46,7 +45,8 @@ if TYPE_CHECKING:
     from bringup.jobs.configure.migrate import plan_migration as plan_migration
     from bringup.jobs.configure.overlay import PlannedOverlay as PlannedOverlay
     from bringup.jobs.configure.overlay import plan_overlay as plan_overlay
-    from bringup.jobs.configure.sources import Sources as Sources
+    from bringup.jobs.configure.request import AssignRequest as AssignRequest
+    from bringup.jobs.configure.request import CheckRequest as CheckRequest
     from bringup.jobs.configure.update import PlannedUpdate as PlannedUpdate
     from bringup.jobs.configure.update import plan_update as plan_update
     from bringup.jobs.console import attached_console as attached_console
@@ -67,13 +67,13 @@ if TYPE_CHECKING:
 
 # name -> the module where it lives
 _PLACES: dict[str, str] = {
-    "__version__": "base.version",
     "Assessment": "pci.assessment",
-    "AssignRequest": "jobs.configure.assigned",
+    "AssignRequest": "jobs.configure.request",
     "Board": "lab.inventory",
     "BootRequest": "boot.request",
     "BringupError": "base.errors",
     "CaptureRequest": "jobs.capture.job",
+    "CheckRequest": "jobs.configure.request",
     "Checked": "jobs.configure.check",
     "Event": "base.events",
     "Facts": "jobs.configure.facts",
@@ -94,10 +94,10 @@ _PLACES: dict[str, str] = {
     "ProfileError": "base.errors",
     "RunFolder": "boot.folders",
     "Session": "boot.session",
-    "Sources": "jobs.configure.sources",
     "Stage": "base.stage",
     "Switched": "jobs.power",
     "UsageError": "base.errors",
+    "__version__": "base.version",
     "assess": "rules.assess",
     "attached_console": "jobs.console",
     "check": "rules.check",

@@ -17,7 +17,7 @@ from bringup.base.events import Emit, Event, Source
 from bringup.base.stage import Stage
 from bringup.boot.equipment import Equipment
 from bringup.boot.folders import EventLog, RunFolder
-from bringup.boot.place import Place
+from bringup.boot.place import ReachedBoard
 from bringup.boot.plan import Plan, PlannedStep
 from bringup.boot.standing import Standing
 from bringup.boot.verdict import Progress, Verdict, WatchRequest
@@ -60,7 +60,7 @@ class Run:
         self._opened = ExitStack()
 
     @cached_property
-    def place(self) -> Place:
+    def place(self) -> ReachedBoard:
         """The board's place; raises LabError when it cannot be reached."""
         return self.equipment.reach(self.take)
 

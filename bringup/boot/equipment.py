@@ -7,7 +7,7 @@ from typing import Protocol
 
 from bringup.base.clock import Clock
 from bringup.base.events import Emit
-from bringup.boot.place import Place
+from bringup.boot.place import ReachedBoard
 from bringup.boot.signals import Signals
 from bringup.lab.lease import Holder
 from bringup.power.actions import Pace
@@ -31,7 +31,7 @@ class Equipment(Protocol):
         """What a person's interrupt does."""
         ...
 
-    def reach(self, emit: Emit) -> Place:
+    def reach(self, emit: Emit) -> ReachedBoard:
         """Make the board reachable (a twin is started) and return its place; the same one when
         asked again.
         """

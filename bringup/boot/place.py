@@ -19,7 +19,7 @@ from bringup.twin.machine import BOOT_MAC
 from bringup.twin.network import NETWORK
 
 
-class Place(Protocol):
+class ReachedBoard(Protocol):
     """A board that can be reached now. Nothing is sent before what is returned is used."""
 
     def exists(self) -> bool:

@@ -24,7 +24,7 @@ from bringup.ipmi.errors import login_failure, no_answer, refusal
 from bringup.lab.secret import Secret
 
 if TYPE_CHECKING:
-    from bringup.ipmi.session import Session
+    from bringup.ipmi.session import ClientSession
 
 SAFE_SUITES = (17, 3)
 """The cipher suites (IPMI 2.0 table 22-20) with a key, integrity and encryption that pyghmi knows."""
@@ -67,7 +67,7 @@ class Pump:
 
     def __init__(self) -> None:
         self._jobs: queue.SimpleQueue[Callable[[], None]] = queue.SimpleQueue()
-        self._sessions: set[Session] = set()
+        self._sessions: set[ClientSession] = set()
         self._tickers: list[Callable[[float], None]] = []
         threading.Thread(target=self._run, name="ipmi", daemon=True).start()
         atexit.register(self._end_all)
@@ -91,7 +91,7 @@ class Pump:
 
     # Only inside jobs and tickers:
 
-    def add_session(self, session: Session) -> None:
+    def add_session(self, session: ClientSession) -> None:
         """Handle packets of this session until it is broken."""
         self._sessions.add(session)
 
@@ -149,7 +149,7 @@ class IpmiClient:
         self.bmc = bmc
         self._spacing_s = spacing_s
         self._free_at_s = 0.0
-        self._session: Session | None = None
+        self._session: ClientSession | None = None
         self._suites = bmc.suites
         self._lock = threading.RLock()
 
@@ -161,7 +161,7 @@ class IpmiClient:
     ) -> None:
         self.close()
 
-    def login(self, timeout_s: float = LOGIN_TIMEOUT_S) -> Session:
+    def login(self, timeout_s: float = LOGIN_TIMEOUT_S) -> ClientSession:
         """Return the session, logging in if there is none; raises LabError and its subclasses."""
         with self._lock:
             if self._session is None or self._session.broken:
@@ -210,21 +210,21 @@ class IpmiClient:
         self._free_at_s = time.monotonic() + self._spacing_s
 
 
-def _login(bmc: BmcAddress, timeout_s: float, suites: tuple[int, ...]) -> Session:
-    from bringup.ipmi.session import Session
+def _login(bmc: BmcAddress, timeout_s: float, suites: tuple[int, ...]) -> ClientSession:
+    from bringup.ipmi.session import ClientSession
 
     user, password = _credentials(bmc)
     address = _resolve(bmc)
     outcome: Future[str | None] = Future()  # the error, None when there is none
 
-    def start() -> Session:
+    def start() -> ClientSession:
         def on_logon(result: dict[str, Any]) -> None:
             if "success" in result:
                 session.stay()
             if not outcome.done():
                 outcome.set_result(None if "success" in result else str(result.get("error") or "timeout"))
 
-        session = Session(
+        session = ClientSession(
             suites=suites,
             bmc=address,
             userid=user,
@@ -287,7 +287,9 @@ def _resolve(bmc: BmcAddress) -> str:
     return str(addresses[0][4][0])
 
 
-def _send(session: Session, netfn: int, command: int, data: bytes, answered: Future[dict[str, Any]]) -> None:
+def _send(
+    session: ClientSession, netfn: int, command: int, data: bytes, answered: Future[dict[str, Any]]
+) -> None:
     def answer(response: dict[str, Any]) -> None:
         if not answered.done():
             answered.set_result(response)

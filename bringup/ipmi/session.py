@@ -1,7 +1,7 @@
 """pyghmi's RMCP+ session, tamed: not shared, never blocking, no silent second login.
 
-Everything here runs in the one thread that also calls `Session.wait_for_rsp` (see `ipmi.client`). What is
-worked around is pyghmi 1.6.19's ipmi/private/session.py; the package is pinned to that version.
+Everything here runs in the one thread that also calls `ClientSession.wait_for_rsp` (see `ipmi.client`).
+What is worked around is pyghmi 1.6.19's ipmi/private/session.py; the package is pinned to that version.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ _MALFORMED = (struct.error, ValueError, LookupError, TypeError, NotImplementedEr
 Answered = Callable[[dict[str, Any]], None]
 
 
-class Session(library.Session):  # type: ignore[misc]  # pyghmi carries no types
+class ClientSession(library.Session):  # type: ignore[misc]  # pyghmi carries no types
     """One login to one BMC.
 
     `onlogon` is called with `{"success": True}` or `{"error": text}`. An idle session logs itself out after
@@ -54,12 +54,12 @@ class Session(library.Session):  # type: ignore[misc]  # pyghmi carries no types
         self._silences = 0
         super().__init__(**login)
 
-    def __new__(cls, *_args: Any, **_keywords: Any) -> Session:
+    def __new__(cls, *_args: Any, **_keywords: Any) -> ClientSession:
         """Make a session of its own; pyghmi would hand out one that somebody else may log out.
 
         Packets are told apart by socket, so a session must not share one with another to the same BMC.
         """
-        self: Session = object.__new__(cls)
+        self: ClientSession = object.__new__(cls)
         ports = {port for sessions in cls.bmc_handlers.values() for port in sessions}
         self.forbidsock = [sock for sock in cls.socketpool if sock.getsockname()[1] in ports]
         return self

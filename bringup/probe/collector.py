@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator
 
 from bringup.base.assets import asset
 from bringup.base.version import __version__
-from bringup.pci.tree.manifest import Entry, entry_words, linux_manifest
+from bringup.pci.tree.manifest import ManifestEntry, entry_words, linux_manifest
 
 FRAME = "probes/linux/collect.sh"
 # A list stands at the folder's own path, so it is written only when it is known that no file lies below.
@@ -29,13 +29,13 @@ def collector_script() -> str:
     )
 
 
-def _manifest_lines(entries: Iterable[Entry]) -> Iterator[str]:
+def _manifest_lines(entries: Iterable[ManifestEntry]) -> Iterator[str]:
     """Yield the manifest as the bundle carries it, inside a here-document."""
     for entry in entries:
         yield f"{' '.join(entry_words(entry))}\n"
 
 
-def _steps(entries: Iterable[Entry]) -> Iterator[str]:
+def _steps(entries: Iterable[ManifestEntry]) -> Iterator[str]:
     for entry in sorted(entries, key=lambda entry: _ORDER.index(entry.kind)):
         words = (entry.path, *entry.command)
         yield f"take_{entry.kind} {' '.join(words)}\n"

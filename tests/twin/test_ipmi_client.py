@@ -32,7 +32,7 @@ from bringup.lab.secret import Secret
 from bringup.power.actions import Pace, cycle, ensure_off, ensure_on, reset, soft_off
 from bringup.power.base import BootOverride, PowerState
 from bringup.power.boot_flags import BootQuirks
-from bringup.power.drivers.ipmi import Chassis, IpmiOverride, IpmiPower
+from bringup.power.drivers.ipmi import ChassisCommands, IpmiOverride, IpmiPower
 from tests.doubles.fake_bmc import burst
 from tests.doubles.servers import DeafToSuite, FakeBmc, NoCipher, Server, ipmi_sim, virtual_bmc
 from tests.twin.helpers import Cli, wait_for
@@ -57,8 +57,8 @@ def power_of(server: Server) -> Iterator[IpmiPower]:
         yield power
 
 
-def chassis_of(server: Server) -> Chassis:
-    return Chassis(IpmiClient(address(server)), sleep=lambda _s: None)
+def chassis_of(server: Server) -> ChassisCommands:
+    return ChassisCommands(IpmiClient(address(server)), sleep=lambda _s: None)
 
 
 @contextlib.contextmanager
@@ -255,7 +255,7 @@ def test_a_closed_port_ends_within_eight_seconds() -> None:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
     nowhere = BmcAddress("127.0.0.1", port, "admin", Secret("x"))
-    power = IpmiPower(Chassis(IpmiClient(nowhere)))
+    power = IpmiPower(ChassisCommands(IpmiClient(nowhere)))
 
     def ask() -> None:
         with pytest.raises(BmcTimeoutError, match=rf"no answer from the BMC at 127\.0\.0\.1 port {port}"):

@@ -46,17 +46,17 @@ def command(
       bringup camkes check app.camkes -I camkes-vm/components/VM
       bringup camkes check e300/passthrough.camkes --capture e300 --build-dir build
     """
-    from bringup import Sources, check_file
+    from bringup import CheckRequest, check_file
     from bringup.report.camkes.check import check_json, check_lines
 
-    sources = Sources(**options)
+    request = CheckRequest(**options)
     # A check of the text alone needs no lab, and runs whatever its file holds.
-    lab = lab_of(ctx) if sources.captures or sources.profile_name is not None else None
-    checked = check_file(lab, application, sources)
+    lab = lab_of(ctx) if request.captures or request.profile_name is not None else None
+    checked = check_file(lab, application, request)
     failed = not checked.report.clean or (strict and checked.report.count("warning") > 0)
     exit_code = ProfileError.exit_code if failed else 0
     if as_json:
-        emit_json(check_json(checked, exit_code, sources.captures))
+        emit_json(check_json(checked, exit_code, request.captures))
     else:
         answer(*check_lines(checked, exit_code, fold_width(), verbose=verbose))
     return exit_code

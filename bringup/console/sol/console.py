@@ -22,7 +22,7 @@ from bringup.ipmi.client import REQUEST_TIMEOUT_S, Answer, IpmiClient, pump
 from bringup.ipmi.errors import refusal
 
 if TYPE_CHECKING:
-    from bringup.ipmi.session import Session
+    from bringup.ipmi.session import ClientSession
 
 _APP = 0x06
 _ACTIVATE, _DEACTIVATE, _INSTANCE_INFO = 0x48, 0x49, 0x4B
@@ -167,7 +167,7 @@ class _Line:
     What is not marked otherwise runs in the pump's thread.
     """
 
-    def __init__(self, session: Session, probe_after_s: float) -> None:
+    def __init__(self, session: ClientSession, probe_after_s: float) -> None:
         self.heard_s = time.monotonic()
         self.lost: str | None = None
         self.owner_is_told = False

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from hashlib import sha256
 from pathlib import Path
@@ -16,26 +16,12 @@ from bringup.camkes.assign.solve import assign
 from bringup.camkes.claims.facts import MadeFrom
 from bringup.camkes.model import Application
 from bringup.jobs.configure.facts import boards_among
-from bringup.jobs.configure.sources import Sources
+from bringup.jobs.configure.request import AssignRequest
 from bringup.lab.inventory import Lab
 from bringup.pci.assessment import Assessment
 from bringup.pci.model import Machine
 from bringup.profile.model import Profile
 from bringup.rules.check import check
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class AssignRequest(Sources):
-    """What a person asked for. `assignments` are VM=DEVICE, `accept` codes of what they take on knowingly.
-
-    `guest_ram` (MiB) sets the RAM of each VM that gets a device, with its pools, heap and CNode; `pools` sets
-    these for the RAM that is set already.
-    """
-
-    assignments: Sequence[str]
-    accept: Sequence[str] = ()
-    guest_ram: int | None = None
-    pools: bool = False
 
 
 @dataclass(frozen=True, slots=True)

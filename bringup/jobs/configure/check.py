@@ -9,7 +9,7 @@ from bringup.base.finding import Report
 from bringup.boot.drift import claims_in
 from bringup.camkes.model import Application
 from bringup.jobs.configure.facts import Facts
-from bringup.jobs.configure.sources import Sources
+from bringup.jobs.configure.request import CheckRequest
 from bringup.lab.inventory import Lab
 from bringup.rules.check import check
 
@@ -23,15 +23,15 @@ class Checked:
     report: Report
 
 
-def check_file(lab: Lab | None, path: Path, sources: Sources | None = None) -> Checked:
+def check_file(lab: Lab | None, path: Path, request: CheckRequest | None = None) -> Checked:
     """Check the application at `path`, and a generated file against what it says it was made for.
 
     `lab` None: no boards and no profiles but those that this tool brings along. Raises BringupError for what
     cannot be read.
     """
-    sources = sources or Sources()
-    application = sources.read(path)
-    facts = sources.facts(lab)
+    request = request or CheckRequest()
+    application = request.read(path)
+    facts = request.facts(lab)
     report = check(
         application,
         assessment=facts.assessment,

@@ -15,7 +15,8 @@ from bringup.base.whole_file import write_whole
 from bringup.camkes.claims.facts import is_generated
 from bringup.camkes.text.file import read_file
 from bringup.camkes.write.overlay import overlay_text, settings_to_add
-from bringup.jobs.configure.assigned import Assigned, AssignRequest, assign_devices
+from bringup.jobs.configure.assigned import Assigned, assign_devices
+from bringup.jobs.configure.request import AssignRequest
 from bringup.lab.inventory import Lab
 
 _NAME = Path("passthrough.camkes")

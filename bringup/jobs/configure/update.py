@@ -10,7 +10,8 @@ from bringup.base.whole_file import write_whole
 from bringup.camkes.text.file import read_file, replace_kept
 from bringup.camkes.text.syntax import read_text, replace
 from bringup.camkes.write.update import prove, update_changes
-from bringup.jobs.configure.assigned import Assigned, AssignRequest, assign_devices
+from bringup.jobs.configure.assigned import Assigned, assign_devices
+from bringup.jobs.configure.request import AssignRequest
 from bringup.lab.inventory import Lab
 from bringup.profile.toml_lines import shown_path
 

@@ -36,7 +36,7 @@ _MATCH_LIMIT = 200_000
 
 
 @dataclass(frozen=True, slots=True)
-class Entry:
+class ManifestEntry:
     """One line. `path` is relative to the root, with stars for file, link and list; for a command it is
     where the output goes (`cmd/NAME`) and `command` is the program with its arguments.
     """
@@ -47,14 +47,14 @@ class Entry:
 
 
 @cache
-def linux_manifest() -> tuple[Entry, ...]:
+def linux_manifest() -> tuple[ManifestEntry, ...]:
     """Return the entries of the manifest this tool ships."""
     return parse_manifest(asset("probes/linux/manifest.txt").read_text(encoding="utf-8"))
 
 
-def parse_manifest(text: str) -> tuple[Entry, ...]:
+def parse_manifest(text: str) -> tuple[ManifestEntry, ...]:
     """Return the entries in order; raises UsageError with the number of the first line that is none."""
-    entries: list[Entry] = []
+    entries: list[ManifestEntry] = []
     for number, line in enumerate(text.splitlines(), 1):
         words = line.split()
         if not words or words[0].startswith("#"):
@@ -70,13 +70,13 @@ def parse_manifest(text: str) -> tuple[Entry, ...]:
     return tuple(entries)
 
 
-def _entry(words: Sequence[str]) -> Entry | None:
+def _entry(words: Sequence[str]) -> ManifestEntry | None:
     match words:
         case ["file" | "link" | "list" as kind, path] if _is_path(path):
-            return Entry(kind, path)
+            return ManifestEntry(kind, path)
         case ["command", name, *command] if _NAME.fullmatch(name) and command:
             if all(_WORD.fullmatch(word) for word in command) and not command[0].startswith("-"):
-                return Entry("command", f"{COMMANDS}/{name}", tuple(command))
+                return ManifestEntry("command", f"{COMMANDS}/{name}", tuple(command))
     return None
 
 
@@ -84,7 +84,7 @@ def _is_path(path: str) -> bool:
     return all(_PART.fullmatch(part) and part not in (".", "..") for part in path.split("/"))
 
 
-def entry_words(entry: Entry) -> tuple[str, ...]:
+def entry_words(entry: ManifestEntry) -> tuple[str, ...]:
     """Return an entry as a line of the manifest spells it."""
     if entry.kind == "command":
         return ("command", entry.path.rpartition("/")[2], *entry.command)
@@ -94,7 +94,7 @@ def entry_words(entry: Entry) -> tuple[str, ...]:
 Run = Callable[[Sequence[str]], bytes | Missing]
 
 
-def collect(root: Files, entries: Sequence[Entry], run: Run) -> MemoryFiles:
+def collect(root: Files, entries: Sequence[ManifestEntry], run: Run) -> MemoryFiles:
     """Return the capture of a live root; `run` returns what a program prints, or why it did not.
 
     What is absent is left out; what is there and cannot be read is kept as missing, with the reason.

@@ -35,7 +35,7 @@ def open_drivers(board: Board, emit: Emit, _person: Person | None) -> Drivers:
     """Return power and boot override by the board's BMC; nothing is sent before the first call on them."""
     power_settings(board, NoSettings)
     bmc = board.profile.bmc
-    chassis = Chassis(IpmiClient(bmc_address(board), spacing_s=bmc.spacing_s))
+    chassis = ChassisCommands(IpmiClient(bmc_address(board), spacing_s=bmc.spacing_s))
     return Drivers(IpmiPower(chassis), IpmiOverride(chassis, emit, _quirks(bmc)))
 
 
@@ -56,7 +56,7 @@ def _quirks(bmc: BmcFacts) -> BootQuirks:
     return quirks if stop is None else replace(quirks, stop_expiry=stop.value[-1])
 
 
-class Chassis:
+class ChassisCommands:
     """Chassis commands to one BMC.
 
     A busy BMC is asked up to four times, one that gives no answer once more, except where asking twice would
@@ -95,7 +95,7 @@ class Chassis:
 class IpmiPower(Power):
     """The power of one board through its BMC."""
 
-    def __init__(self, chassis: Chassis) -> None:
+    def __init__(self, chassis: ChassisCommands) -> None:
         self._chassis = chassis
 
     def describe(self) -> str:
@@ -136,7 +136,7 @@ class IpmiPower(Power):
 class IpmiOverride(Override):
     """The boot override in a BMC's boot flags; emits what is set and read of it."""
 
-    def __init__(self, chassis: Chassis, emit: Emit, quirks: BootQuirks | None = None) -> None:
+    def __init__(self, chassis: ChassisCommands, emit: Emit, quirks: BootQuirks | None = None) -> None:
         self._chassis = chassis
         self._emit = emit
         self._quirks = quirks or BootQuirks()

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from bringup.base.errors import UsageError
 from bringup.pci.model import Missing
 from bringup.pci.tree.files import FolderFiles, MemoryFiles, names_in
-from bringup.pci.tree.manifest import Entry, collect, expand, linux_manifest, parse_manifest
+from bringup.pci.tree.manifest import ManifestEntry, collect, expand, linux_manifest, parse_manifest
 
 NIC = "sys/bus/pci/devices/0000:17:00.0"
 
@@ -26,7 +26,7 @@ def test_the_shipped_manifest_is_whole_and_reads_no_device_memory() -> None:
     paths = {(entry.kind, entry.path) for entry in entries}
     assert ("file", "sys/bus/pci/devices/*/config") in paths
     assert ("list", "sys/bus/pci/devices/*/msi_irqs") in paths
-    assert Entry("command", "cmd/dmesg", ("dmesg",)) in entries
+    assert ManifestEntry("command", "cmd/dmesg", ("dmesg",)) in entries
     # Reading resourceN or rom reads the device itself.
     assert not [path for _, path in paths if path.rpartition("/")[2].startswith(("resource0", "rom"))]
 

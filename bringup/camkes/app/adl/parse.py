@@ -27,7 +27,7 @@ from bringup.camkes.app.adl.declarations import (
     Reference,
     SettingDecl,
 )
-from bringup.camkes.app.adl.tokens import MACRO, SHOWN, TERMINALS, Words, telling
+from bringup.camkes.app.adl.tokens import MACRO, SHOWN, TERMINALS, TokenLexer, telling
 from bringup.camkes.app.adl.unexpanded import leftover_macros
 from bringup.camkes.app.expressions import ExpressionError, Number, choose, evaluate, read_number
 from bringup.camkes.model import Unevaluated, Value
@@ -60,7 +60,7 @@ def parse(tokens: Sequence[Token], *, macros: bool = False) -> list[Declaration]
 def _parser() -> Lark:
     """Build the parser; its tables take 50 ms, so only once and only when a file is parsed."""
     grammar = f"{_GRAMMAR.read_text(encoding='utf-8')}\n%declare {' '.join(TERMINALS)}\n"
-    return Lark(grammar, parser="lalr", lexer=Words, transformer=_Declarations())
+    return Lark(grammar, parser="lalr", lexer=TokenLexer, transformer=_Declarations())
 
 
 def _unexpected(error: UnexpectedToken, words: Sequence[Token]) -> TextError:
@@ -297,7 +297,7 @@ def _start(part: Word | _Operand) -> int:
 
 
 def _offset(word: object) -> int:
-    """Return where a word stands; all come from Words.lex, which says so."""
+    """Return where a word stands; all come from TokenLexer.lex, which says so."""
     position = word.start_pos if isinstance(word, Word) else None
     if position is None:
         raise TypeError(f"not a word with a place: {word!r}")

@@ -73,7 +73,7 @@ _BLOCKS = frozenset(
 )
 
 
-class Words(Lexer):
+class TokenLexer(Lexer):
     """Hands the grammar the tokens it is given, under the names it knows."""
 
     def __init__(self, lexer_conf: object) -> None:

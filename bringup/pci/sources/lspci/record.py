@@ -48,7 +48,7 @@ _NUMBERS = {"NUMA node:": "numa_node", "IOMMU group:": "iommu_group"}
 
 
 @dataclass(slots=True)
-class Record:
+class Paragraph:
     """The lines of one function: its header's rest, those below it with their tabs, its config bytes."""
 
     bdf: Bdf
@@ -72,15 +72,15 @@ class _Draft:
     problems: list[str] = field(default_factory=list)
 
 
-def read_header(line: str) -> Record | None:
+def read_header(line: str) -> Paragraph | None:
     """Return a new record when the line starts a function, None otherwise."""
     match = _HEADER.fullmatch(line)
     if match is None or ": " not in match[2]:
         return None
-    return Record(Bdf.parse(match[1]), match[2])
+    return Paragraph(Bdf.parse(match[1]), match[2])
 
 
-def read_record(record: Record, source: str) -> Function:
+def read_record(record: Paragraph, source: str) -> Function:
     """Return the function that the text of a record tells, each field's provenance being `source`."""
     draft = _Draft()
     _read_title(record.title, draft)

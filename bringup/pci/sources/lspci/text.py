@@ -15,7 +15,7 @@ from bringup.base.errors import UsageError
 from bringup.pci.config.space import decode_config
 from bringup.pci.model import Bdf, Capability, Function, Machine, Missing, SourceInfo
 from bringup.pci.sources.common import lines_of, told_elsewhere
-from bringup.pci.sources.lspci.record import Record, read_header, read_record
+from bringup.pci.sources.lspci.record import Paragraph, read_header, read_record
 
 KIND = "lspci"
 
@@ -87,9 +87,9 @@ class _Strays:
         return (Missing(f"{self.count} lines of {name}", f"not lspci's, the first is line {self.first}"),)
 
 
-def _records(data: bytes, name: str, strays: _Strays) -> Iterator[Record]:
+def _records(data: bytes, name: str, strays: _Strays) -> Iterator[Paragraph]:
     """Cut the text into functions; lines that belong to none go to `strays`."""
-    record: Record | None = None
+    record: Paragraph | None = None
     for number, raw in enumerate(lines_of(data), 1):
         if len(raw) > _MAX_LINE:
             raise UsageError(f"{name}, line {number}: {len(raw)} characters are no line of lspci")
@@ -115,7 +115,7 @@ def _records(data: bytes, name: str, strays: _Strays) -> Iterator[Record]:
         yield record
 
 
-def _add_row(record: Record, row: re.Match[str], where: str) -> None:
+def _add_row(record: Paragraph, row: re.Match[str], where: str) -> None:
     offset = int(row[1], 16)
     if offset != len(record.config) or offset >= _CONFIG_BYTES:
         raise UsageError(
@@ -134,7 +134,7 @@ def _add_row(record: Record, row: re.Match[str], where: str) -> None:
     record.config += values
 
 
-def _function(record: Record, name: str) -> Function:
+def _function(record: Paragraph, name: str) -> Function:
     text = read_record(record, f"{name}:text")
     if not record.config:
         return text
@@ -159,7 +159,7 @@ def _beyond(config: Function, text: Function) -> tuple[Capability, ...]:
     return tuple(capability for capability in text.capabilities or () if capability.extended)
 
 
-def _unique(records: Iterable[Record], name: str) -> Iterator[Record]:
+def _unique(records: Iterable[Paragraph], name: str) -> Iterator[Paragraph]:
     seen: set[Bdf] = set()
     for record in records:
         if record.bdf in seen:

@@ -7,11 +7,10 @@ from pathlib import Path
 import pytest
 
 from bringup.base.errors import UsageError
-from bringup.jobs.configure.assigned import AssignRequest
 from bringup.jobs.configure.check import check_file
 from bringup.jobs.configure.migrate import plan_migration
 from bringup.jobs.configure.overlay import plan_overlay
-from bringup.jobs.configure.sources import Sources
+from bringup.jobs.configure.request import AssignRequest, CheckRequest
 from bringup.jobs.configure.update import plan_update
 from tests.machines import catalogue
 from tests.machines.catalogue import E300_9D
@@ -55,7 +54,7 @@ def test_an_overlay_is_planned_then_written_then_current(app: Path) -> None:
     assert files().keys() - before.keys() == {"e300/passthrough.camkes"}
     again = plan_overlay(None, app, wanted(), Path("e300/passthrough.camkes"))
     assert again.current and again.text == planned.text
-    checked = check_file(None, Path("e300/passthrough.camkes"), Sources(captures=["./seen.tar.gz"]))
+    checked = check_file(None, Path("e300/passthrough.camkes"), CheckRequest(captures=["./seen.tar.gz"]))
     assert checked.report.clean and checked.facts.profile == planned.assigned.profile
 
 

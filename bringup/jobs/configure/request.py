@@ -1,4 +1,4 @@
-"""What an application is read and judged by, as a person named it."""
+"""What a person asked of an application: by what it is read and judged, and what its VMs shall be given."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from bringup.lab.inventory import Lab
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Sources:
+class CheckRequest:
     """Captures (paths, or boards for their latest one), a profile, a build's folder, and options of cpp."""
 
     captures: Sequence[str] = ()
@@ -36,3 +36,17 @@ class Sources:
     def facts(self, lab: Lab | None) -> Facts:
         """Read what is named beside the application."""
         return read_facts(lab, self.captures, self.profile_name, self.build_dir)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AssignRequest(CheckRequest):
+    """What a person asked for. `assignments` are VM=DEVICE, `accept` codes of what they take on knowingly.
+
+    `guest_ram` (MiB) sets the RAM of each VM that gets a device, with its pools, heap and CNode; `pools` sets
+    these for the RAM that is set already.
+    """
+
+    assignments: Sequence[str]
+    accept: Sequence[str] = ()
+    guest_ram: int | None = None
+    pools: bool = False
