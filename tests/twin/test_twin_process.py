@@ -103,8 +103,8 @@ def test_a_host_without_qemu_is_told_what_to_install(cli: Cli, tmp_path: Path) -
         (tools / name).symlink_to(source)
     outcome = cli("boot", "e300", PATH=str(tools))
     assert outcome.code == 10
-    assert "qemu-system-x86_64 is not installed" in outcome.err
-    assert "apt install" in outcome.err
+    assert "qemu-system-x86_64 is not installed" in outcome.out
+    assert "apt install" in outcome.out
     assert_nothing_left(cli.home)
 
 
