@@ -17,7 +17,7 @@ ARCHITECTURES: dict[Firmware, tuple[int, ...]] = {Firmware.BIOS: (0,), Firmware.
 
 
 @dataclass(frozen=True, slots=True)
-class Rule:
+class AnswerRule:
     """One row: clients of these architectures, iPXE or not, get this file."""
 
     architectures: tuple[int, ...]
@@ -25,11 +25,11 @@ class Rule:
     file: str
 
 
-def rules(spec: ServeSpec) -> tuple[Rule, ...]:
+def rules(spec: ServeSpec) -> tuple[AnswerRule, ...]:
     """Return the rows of this boot: one for the firmware's own PXE client, one for iPXE."""
     route = spec.route
     architectures = ARCHITECTURES[route.firmware]
     first = route.first_file.lstrip("/")
     # A GRUB route loads GRUB into iPXE too; an iPXE that is already there needs only the script.
     for_ipxe = first if route.loader == "grub" else spec.segment.base_url + route.script
-    return (Rule(architectures, False, first), Rule(architectures, True, for_ipxe))
+    return (AnswerRule(architectures, False, first), AnswerRule(architectures, True, for_ipxe))

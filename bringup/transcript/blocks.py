@@ -28,7 +28,7 @@ class Detail:
 
 
 @dataclass(frozen=True, slots=True)
-class Report:
+class FaultReport:
     """A report as it was printed: the lines before, the line with the known text, what came after."""
 
     before: tuple[str, ...]
@@ -46,11 +46,11 @@ class Report:
         return lines_of(self.after)
 
 
-Read = Callable[[Report], Detail | None]
+Read = Callable[[FaultReport], Detail | None]
 
 
 @dataclass(frozen=True, slots=True)
-class Block:
+class FaultBlock:
     """How a report is taken: are lines before part of it, how many bytes may follow, where does it end."""
 
     read: Read
@@ -63,16 +63,16 @@ class Block:
         return self.ends is not None and self.ends(after)
 
 
-def detail_of(block: Block, before: bytes, line: str, after: bytes) -> Detail | None:
+def detail_of(block: FaultBlock, before: bytes, line: str, after: bytes) -> Detail | None:
     """Return what a report says, None where it cannot be read."""
-    detail = block.read(Report(lines_of(before), line, after))
+    detail = block.read(FaultReport(lines_of(before), line, after))
     if detail is None or detail.fix is None:
         return detail
     # What to do is filled with a board's words later; the console's own text must not be taken for a place.
     return replace(detail, fix=detail.fix.replace("{", "{{").replace("}", "}}"))
 
 
-def block_of(row: Marker | Failure) -> Block | None:
+def block_of(row: Marker | Failure) -> FaultBlock | None:
     """Return how the report that begins with this row's text is taken, None where it is one line."""
     return _BLOCKS.get(row.code) if isinstance(row, Failure) else None
 
@@ -123,7 +123,7 @@ def _hex(text: str) -> str:
     return text if text.startswith("0x") or not text.isdigit() else f"0x{int(text):x}"
 
 
-def _thread_fault(report: Report) -> Detail | None:
+def _thread_fault(report: FaultReport) -> Detail | None:
     fault = _FAULT.search(report.squeezed)
     if fault is None:
         return None
@@ -174,7 +174,7 @@ _ADDRESS = re.compile(r"on address (\w+)")
 _PC = re.compile(r"pc = (\w+)")
 
 
-def _component_fault(report: Report) -> Detail | None:
+def _component_fault(report: FaultReport) -> Detail | None:
     fault = _COMPONENT.search(report.line)
     if fault is None:
         return None
@@ -194,7 +194,7 @@ def _component_fault(report: Report) -> Detail | None:
 # What the kernel, a VMM or the root task printed before it stopped.
 
 
-def _reason_before(report: Report) -> Detail | None:
+def _reason_before(report: FaultReport) -> Detail | None:
     """The generic text says only that something failed; the line before it says what."""
     reasons = reason_lines(report.before)
     if not reasons:
@@ -204,14 +204,14 @@ def _reason_before(report: Report) -> Detail | None:
     )
 
 
-def _halt_reason(report: Report) -> Detail | None:
+def _halt_reason(report: FaultReport) -> Detail | None:
     reasons = reason_lines(report.before)
     if not reasons:
         return None
     return Detail(f"it stopped after saying: {reasons[-1].strip()}", None, None, (*reasons, report.line))
 
 
-def _vm_exit(report: Report) -> Detail | None:
+def _vm_exit(report: FaultReport) -> Detail | None:
     """libsel4vm src/arch/x86/vm.c: the handler that gave up said why on the line before."""
     _, _, reason = report.line.partition(":::")
     before = report.before[-1].strip() if report.before else ""
@@ -236,7 +236,7 @@ def _vm_exit(report: Report) -> Detail | None:
 _PANIC = re.compile(r"Kernel panic - not syncing:?\s*(.*)")
 
 
-def _panic(report: Report, who: str) -> Detail | None:
+def _panic(report: FaultReport, who: str) -> Detail | None:
     panic = _PANIC.search(report.line)
     if panic is None:
         return None
@@ -249,7 +249,7 @@ def _panic(report: Report, who: str) -> Detail | None:
     return Detail(f"{who} panicked: {reason}", why, fix, lines)
 
 
-def _assertion(report: Report) -> Detail | None:
+def _assertion(report: FaultReport) -> Detail | None:
     found = re.search(r"failed assertion '(.+)' at (\S+) in function (\w+)", report.line)
     if found is None:
         return None
@@ -265,7 +265,7 @@ def _has_message(after: bytes) -> bool:
     return _MESSAGE.search(after) is not None
 
 
-def _check(report: Report) -> Detail | None:
+def _check(report: FaultReport) -> Detail | None:
     """util_libs libutils zf_log_if.h: the place, the condition, and on the next line the message."""
     found = _CHECK.search(report.line)
     if found is None:
@@ -278,7 +278,7 @@ def _check(report: Report) -> Detail | None:
     return Detail(f"a check of user space failed: {cause}", why, fix, (*reasons, report.line, message))
 
 
-def _no_memory(report: Report) -> Detail | None:
+def _no_memory(report: FaultReport) -> Detail | None:
     """seL4#1726: with VT-d on, the kernel sets aside far more for RMRRs than it needs."""
     iommus = re.search(r"ACPI: (\d+) IOMMUs detected", "\n".join(report.before))
     need = re.search(r"need size/alignment of (\S+)", report.line)
@@ -289,7 +289,7 @@ def _no_memory(report: Report) -> Detail | None:
     return Detail(cause, "the kernel sets too much aside for RMRRs while its IOMMU is on (seL4#1726)", fix)
 
 
-def _wrong_order(report: Report) -> Detail | None:
+def _wrong_order(report: FaultReport) -> Detail | None:
     """seL4#1530: 4 GiB and more becomes 0 in 32 bits, so that a region seems to begin at 0 again."""
     if not any("not addressable" in line for line in report.before):
         return None
@@ -297,11 +297,11 @@ def _wrong_order(report: Report) -> Detail | None:
     return Detail(None, why, "build for x86_64, or keep less than 4 GiB in the board")
 
 
-def _cpu_feature(report: Report) -> Detail | None:
+def _cpu_feature(report: FaultReport) -> Detail | None:
     return Detail(f"the kernel needs what this CPU lacks: {report.line.strip()}")
 
 
-def _feature_mask(report: Report) -> Detail | None:
+def _feature_mask(report: FaultReport) -> Detail | None:
     masks = re.search(r"mask is (0x[0-9a-fA-F]+), but only (0x[0-9a-fA-F]+)", report.line)
     if masks is None:
         return None
@@ -309,12 +309,12 @@ def _feature_mask(report: Report) -> Detail | None:
     return Detail(cause, None, f"build with -DKernelXSaveFeatureSet={masks.group(2)}")
 
 
-def _untypeds(report: Report) -> Detail | None:
+def _untypeds(report: FaultReport) -> Detail | None:
     found = re.search(r"creation of untypeds for (.+?) failed", report.line)
     return None if found is None else Detail(f"the kernel has no room to describe {found.group(1)}")
 
 
-def _iommu_fault(report: Report) -> Detail | None:
+def _iommu_fault(report: FaultReport) -> Detail | None:
     """seL4 src/plat/pc99/machine/intel-vtd.c, vtd_process_faults."""
     found = re.search(
         r"DMA (read|write) page fault from \S+ \(bus: 0x(\w+)/dev: 0x(\w+)/fun: 0x(\w+)\)"
@@ -329,27 +329,27 @@ def _iommu_fault(report: Report) -> Detail | None:
     return Detail(f"{device} {did} memory that it was not given{where}")
 
 
-def _tests(report: Report) -> Detail | None:
+def _tests(report: FaultReport) -> Detail | None:
     told = re.search(r"Test suite failed\.?:? ?(.*)", report.line)
     return Detail(f"tests failed: {told.group(1).strip(' .')}") if told and told.group(1).strip() else None
 
 
-_BLOCKS: Mapping[str, Block] = {
-    "thread-fault": Block(_thread_fault, after=480, ends=_has_thread),
-    "component-fault": Block(_component_fault),
-    "kernel-stopped": Block(_reason_before, before=True),
-    "halted": Block(_halt_reason, before=True),
-    "root-abort": Block(_halt_reason, before=True),
-    "guest-exit": Block(_vm_exit, before=True),
-    "guest-panic": Block(lambda report: _panic(report, "the guest's Linux kernel"), before=True),
-    "kernel-panic": Block(lambda report: _panic(report, "the Linux kernel"), before=True),
-    "kernel-assertion": Block(_assertion),
-    "check-failed": Block(_check, before=True, after=240, ends=_has_message),
-    "no-memory": Block(_no_memory, before=True),
-    "memory-order": Block(_wrong_order, before=True),
-    "cpu-feature": Block(_cpu_feature),
-    "cpu-xsave-mask": Block(_feature_mask),
-    "untyped-caps": Block(_untypeds),
-    "tests-failed": Block(_tests),
-    "iommu-fault": Block(_iommu_fault),
+_BLOCKS: Mapping[str, FaultBlock] = {
+    "thread-fault": FaultBlock(_thread_fault, after=480, ends=_has_thread),
+    "component-fault": FaultBlock(_component_fault),
+    "kernel-stopped": FaultBlock(_reason_before, before=True),
+    "halted": FaultBlock(_halt_reason, before=True),
+    "root-abort": FaultBlock(_halt_reason, before=True),
+    "guest-exit": FaultBlock(_vm_exit, before=True),
+    "guest-panic": FaultBlock(lambda report: _panic(report, "the guest's Linux kernel"), before=True),
+    "kernel-panic": FaultBlock(lambda report: _panic(report, "the Linux kernel"), before=True),
+    "kernel-assertion": FaultBlock(_assertion),
+    "check-failed": FaultBlock(_check, before=True, after=240, ends=_has_message),
+    "no-memory": FaultBlock(_no_memory, before=True),
+    "memory-order": FaultBlock(_wrong_order, before=True),
+    "cpu-feature": FaultBlock(_cpu_feature),
+    "cpu-xsave-mask": FaultBlock(_feature_mask),
+    "untyped-caps": FaultBlock(_untypeds),
+    "tests-failed": FaultBlock(_tests),
+    "iommu-fault": FaultBlock(_iommu_fault),
 }

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from functools import cache
 from itertools import accumulate
 
-from bringup.transcript.blocks import Block, block_of
+from bringup.transcript.blocks import FaultBlock, block_of
 from bringup.transcript.failures.table import FAILURES
 from bringup.transcript.markers import KERNEL_USER_ERROR, KNOWN_PROMPTS, LOGIN_WORD, MARKERS, Failure, Marker
 
@@ -41,7 +41,7 @@ class Pattern:
     line_start: bool
     meaning: Marker | Failure | None
     is_prompt: bool = False
-    block: Block | None = None
+    block: FaultBlock | None = None
 
     @property
     def squeezed(self) -> str:

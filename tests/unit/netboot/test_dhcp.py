@@ -14,7 +14,7 @@ from bringup.base.events import Event
 from bringup.base.firmware import Firmware
 from bringup.netboot.dhcp import LogReader, dnsmasq_config, log_text
 from bringup.netboot.dnsmasq import start_error
-from bringup.netboot.policy import Rule, rules
+from bringup.netboot.policy import AnswerRule, rules
 from bringup.netboot.spec import Route
 from tests import places
 from tests.unit.netboot.test_spec import PROXY, make_spec
@@ -62,8 +62,8 @@ def test_a_proxy_is_never_a_server_or_a_router() -> None:
 )
 def test_policy(changes: dict[str, Any], architectures: tuple[int, ...], file: str, for_ipxe: str) -> None:
     assert rules(make_spec(**changes)) == (
-        Rule(architectures, ipxe=False, file=file),
-        Rule(architectures, ipxe=True, file=for_ipxe),
+        AnswerRule(architectures, ipxe=False, file=file),
+        AnswerRule(architectures, ipxe=True, file=for_ipxe),
     )
 
 
