@@ -116,9 +116,12 @@ class Image:
 
     @property
     def key(self) -> str:
-        """Return what is the same for two images exactly when they load the same bytes in the same order."""
-        digest = hashlib.sha256("\n".join(file.sha256 for file in (self.kernel, *self.modules)).encode())
-        return digest.hexdigest()[:16]
+        """Return what is the same for two images exactly when the same bytes start with the same words.
+
+        The first digits of a SHA-256 over those of kernel and modules, in order, and the command line.
+        """
+        parts = [*(file.sha256 for file in (self.kernel, *self.modules)), self.kernel_args]
+        return hashlib.sha256("\n".join(parts).encode("utf-8", "surrogateescape")).hexdigest()[:16]
 
     def with_serial(self, io_port: int, *, baud: int = 115200) -> Image:
         """Return the image with the words that put its kernel's console on the UART at `io_port`.

@@ -29,7 +29,7 @@ def fault_words(verdict: str) -> str:
 
 
 def image_line(image: Mapping[str, Any]) -> str:
-    """Return the image in one line: what it is, sizes, first digits of the hash."""
+    """Return the image in one line: what it is, sizes, first digits of its key (kernel, modules, words)."""
     kernel = image["kernel"]
     modules = image["modules"]
     headers = image.get("headers") or image["kind"]
@@ -37,8 +37,13 @@ def image_line(image: Mapping[str, Any]) -> str:
     if modules:
         total = sum(module["size"] for module in modules)
         word = "module" if len(modules) == 1 else "modules"
+<<<<<<< HEAD
         parts.append(f"{len(modules)} {word} {rough_size(total)}")
     return ", ".join(parts) + f"     sha256 {kernel['sha256'][:8]}…"
+=======
+        parts.append(f"{len(modules)} {word} {size(total)}")
+    return ", ".join(parts) + f"     sha256 {image['key'][:8]}…"
+>>>>>>> 2e4dd52 (Image: the key and the line for people cover kernel, modules and command line)
 
 
 def verdict_lines(verdict: Mapping[str, Any], *, usual_s: float | None = None) -> Iterator[str]:

@@ -63,12 +63,23 @@ def test_words_of_the_caller_come_last() -> None:
     assert image(kind="linux", family="linux").with_serial(0x2F8).kernel_args == "console=ttyS1,115200n8"
 
 
-def test_the_key_is_that_of_the_bytes_and_their_order() -> None:
+def test_the_key_is_that_of_the_bytes_their_order_and_the_words() -> None:
     one, other = boot_file("a", "1" * 64), boot_file("b", "2" * 64)
-    key = Image("multiboot", "sel4", one, (other,)).key
-    assert key == Image("multiboot", "other", boot_file("z", "1" * 64), (other,), "args").key
-    assert key != Image("multiboot", "sel4", other, (one,)).key
-    assert key != Image("multiboot", "sel4", one, ()).key
+    first = Image("multiboot", "sel4", one, (other,), "disable_iommu")
+    assert first.key == Image("multiboot", "other", boot_file("z", "1" * 64), (other,), "disable_iommu").key
+    others = (
+        Image("multiboot", "sel4", one, (other,)),
+        Image("multiboot", "sel4", other, (one,), "disable_iommu"),
+        Image("multiboot", "sel4", one, (), "disable_iommu"),
+        Image("multiboot", "sel4", one, (boot_file("b", "3" * 64),), "disable_iommu"),
+    )
+    assert len({each.key for each in (first, *others)}) == 5
+    # The line for people shows the same: images that differ in a module only are told apart.
+    assert len({image_line(each.to_dict()).rpartition("sha256 ")[2] for each in (first, *others)}) == 5
+
+
+def test_words_that_are_no_text_have_a_key_too() -> None:
+    assert image(args="play=\udcff").key != image(args="play=").key
 
 
 def test_it_can_be_written_and_shown() -> None:
@@ -85,7 +96,7 @@ def test_it_can_be_written_and_shown() -> None:
     assert body["vms"] == 3
     assert body["standin"] is False
     assert image_line(body) == (
-        "seL4 with 3 VMs  kernel 1.0 KiB multiboot 1+2, 1 module 15 MiB     sha256 abababab…"
+        "seL4 with 3 VMs  kernel 1.0 KiB multiboot 1+2, 1 module 15 MiB     sha256 " + whole.key[:8] + "…"
     )
 
 
