@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from typing import Annotated, TypeVar
+from typing import Annotated, Literal, TypeVar
 
 from pydantic import AfterValidator, Field
 
@@ -33,3 +33,18 @@ Baud = Annotated[int, Field(ge=300, le=4_000_000)]
 PciId = Annotated[str, _matching(r"[0-9a-f]{4}:[0-9a-f]{4}", "8086:37d2")]
 Bdf = Annotated[str, _matching(r"[0-9a-f]{2}:[01][0-9a-f]\.[0-7]", "b5:00.0")]
 FirmwareName = Annotated[Firmware, Field(strict=False)]
+ProcessorFeature = Literal[
+    "fsgsbase",
+    "invpcid",
+    "lm",
+    "pcid",
+    "pdpe1gb",
+    "spec_ctrl",
+    "vmx",
+    "x2apic",
+    "xsave",
+    "xsavec",
+    "xsaveopt",
+    "xsaves",
+]
+"""What an seL4 kernel may demand, by the names of Linux' arch/x86/include/asm/cpufeatures.h."""

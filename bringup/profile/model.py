@@ -23,6 +23,7 @@ from bringup.profile.kinds import (
     IoPort,
     Many,
     PciId,
+    ProcessorFeature,
     Seconds,
     Text,
 )
@@ -61,6 +62,16 @@ class BoardIdentity(_Model):
     system_product: Fact[Text] | None = None
     baseboard_product: Fact[Text] | None = None
     subsystem: Fact[PciId] | None = None
+
+
+class Processor(_Model):
+    """What the processor has: hardware threads, and which of the features that a kernel may demand.
+
+    A feature that `features` does not list is one that the processor lacks; without the fact, nobody looked.
+    """
+
+    threads: Fact[Annotated[int, Field(ge=1, le=4096)]] | None = None
+    features: Fact[Many[ProcessorFeature]] | None = None
 
 
 class Serial(_Model):
@@ -302,6 +313,7 @@ class Profile(_Model):
     notes: Many[Text] = ()
     sources: dict[str, Text]
     identity: BoardIdentity = BoardIdentity()
+    processor: Processor = Processor()
     serial: Serial = Serial()
     bmc: BmcFacts = BmcFacts()
     firmware: FirmwareRoutes

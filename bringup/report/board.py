@@ -87,6 +87,9 @@ def _hardware(profile: Profile) -> Iterator[str]:
         f"manufacturer {_show(who.manufacturer)}, system {_show(who.system_product)}, baseboard "
         f"{_show(who.baseboard_product)}, subsystem {_show(who.subsystem)}",
     )
+    processor = profile.processor
+    has = f"{_show(processor.threads)} hardware threads; of what a kernel may demand it has "
+    yield from _wrapped("processor", has + _show(processor.features, _listed))
     yield _line(
         "console",
         f"Serial-over-LAN reads I/O port {_show(serial.sol_port, hex)}; baud rate {_show(serial.baud)}",
