@@ -51,14 +51,10 @@ class Prepared:
     def console_detail(self) -> Mapping[str, Any]:
         """The console as a plan tells it."""
         return {
-            "via": self._reader,
+            "via": self.board.reader,
             "baud": self.serial.baud,
             "io_port": f"{self.board.kernel_port:#x}",
         }
-
-    @property
-    def _reader(self) -> str:
-        return "Serial-over-LAN" if self.board.serial == "sol" else self.board.serial
 
     @property
     def has_second_port(self) -> bool:
@@ -86,12 +82,13 @@ class Prepared:
 
     def plan(self, steps: Sequence[Step], *, until: str, notes: Sequence[str] = ()) -> Plan:
         """Return the plan of a run with these steps."""
-        port = self.board.kernel_port
-        told = (f"{caution.message}: {caution.fix}" for caution in cautions(self.image, port, self._reader))
+        board = self.board
+        found = cautions(self.image, board.kernel_port, board.reader)
+        told = (f"{caution.message}: {caution.fix}" for caution in found)
         return Plan(
-            board=self.board.name,
+            board=board.name,
             profile=self.profile.name,
-            twin=self.board.twin,
+            twin=board.twin,
             firmware=self.watch.firmware,
             loader=self.route.loader,
             until=until,
@@ -202,9 +199,12 @@ def _watch(
     return WatchRequest(
         firmware=firmware,
         until=request.until or (Stage.LOGIN if vms else last),
+        until_texts=request.until_texts,
+        fail_texts=request.fail_texts,
         kind=image.kind,
         modules=len(image.modules),
         vms=vms,
+        prints=image.needs is None or image.needs.prints,
         reports=image.is_firmware_probe,
         macs=segment.macs,
         limits={stage: longest_s for stage, (_, longest_s) in times.items()},

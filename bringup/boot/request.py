@@ -13,13 +13,17 @@ from bringup.twin.engines import USUAL, TwinSetup
 class BootRequest:
     """None leaves the choice to the profile or the image. `steal` takes the console from whoever has it.
 
-    `twin` says how a twin is started that is not up.
+    `until_texts` must all come, one of `fail_texts` means failure. `ignore_needs` boots an image although the
+    machine lacks what it demands. `twin` says how a twin is started that is not up.
     """
 
     firmware: Firmware | None = None
     until: Stage | None = None
+    until_texts: tuple[str, ...] = ()
+    fail_texts: tuple[str, ...] = ()
     loader: str = "auto"
     vms: int | None = None
     steal: bool = False
     keep_twin: bool = False
+    ignore_needs: bool = False
     twin: TwinSetup = USUAL

@@ -38,6 +38,7 @@ _STAGES = [str(stage) for stage in BOOT_STAGES]
     is_flag=True,
     help="Boot although the board is not the machine that the configuration was made for.",
 )
+@click.option("--ignore-needs", is_flag=True, help="Boot although the machine lacks what the image demands.")
 @click.option("--firmware", type=click.Choice([str(f) for f in Firmware]), help="Default: the profile's.")
 @click.option(
     "--until", type=click.Choice(_STAGES), help="Stage that counts as success (default: user-space)."
@@ -64,7 +65,8 @@ def command(ctx: click.Context, /, as_json: bool, dry_run: bool, **options: Any)
     """Boot BOARD from the network and say how far it came.
 
     IMAGE is a folder as a CAmkES build leaves it, or KERNEL MODULE..., or a Linux bzImage and its initrd.
-    Without one, the twin boots the stand-in image.
+    Without one, the twin boots the stand-in image. A bringup.toml beside the image may say until, fail, vms,
+    append and engine; options have the last word.
 
     \b
     Example:
@@ -87,6 +89,7 @@ def command(ctx: click.Context, /, as_json: bool, dry_run: bool, **options: Any)
         vms=options["vms"],
         steal=options["steal"],
         keep_twin=options["keep"],
+        ignore_needs=options["ignore_needs"],
         twin=TwinSetup(options["engine"], options["memory_mib"]),
     )
     boot = plan_boot(
@@ -104,7 +107,7 @@ def command(ctx: click.Context, /, as_json: bool, dry_run: bool, **options: Any)
             f"no lab.toml here: {boot.plan.board} is the virtual SYS-E300-9D "
             f"(see `bringup boards show {boot.plan.board}`)"
         )
-    for note in () if as_json or dry_run else boot.drift:
+    for note in () if as_json or dry_run else boot.notes:
         say(f"careful   {note}")
     if dry_run:
         _print_plan(boot.plan.to_dict(), as_json)

@@ -56,6 +56,23 @@ def check(image: Image, firmware: Firmware, loader: str) -> tuple[Refusal, ...]:
     return (*_headers(image, firmware, loader), *_elf(image, loader), *_modules(image))
 
 
+def check_memory(image: Image, memory_mib: int, more_bytes: int = 0) -> tuple[Refusal, ...]:
+    """Return why `image` does not fit into a machine's memory; empty when it may.
+
+    `more_bytes` is what it takes beside its files and its root task. What user space allocates is not known.
+    """
+    wanted_mib = -(-(image.memory_bytes + more_bytes) // _MIB)
+    if image.kind == "linux" or wanted_mib <= memory_mib:
+        return ()
+    return (
+        Refusal(
+            "memory-short",
+            f"the image takes {wanted_mib} MiB before anything runs, and the machine has {memory_mib} MiB",
+            f"give it more: --memory {wanted_mib} is the least",
+        ),
+    )
+
+
 def refuse(image: Image, firmware: Firmware, loader: str) -> None:
     """Raise ImageError when `image` cannot boot: the first refusal as sentence, the others in the hint."""
     refusals = check(image, firmware, loader)

@@ -80,6 +80,28 @@ def parse_elf(data: bytes, name: str) -> Elf | None:
     return Elf(bits, machine, kind, entry, table_end, segments)
 
 
+def memory_span(head: bytes) -> int | None:
+    """Return the bytes from the lowest to the highest address of an ELF file's segments, by its first bytes.
+
+    So much memory a root task takes (seL4 src/arch/x86/kernel/elf.c, elf_getMemoryBounds). None for a file
+    that is no ELF, has no segments, or whose program headers are not in `head`.
+    """
+    if len(head) < 6 or not head.startswith(ELF_MAGIC) or head[4] not in (1, 2):
+        return None
+    bits = 32 if head[4] == 1 else 64
+    if len(head) < _HEADERS[bits].size:
+        return None
+    _, _, _, _, table, _, _, _, entry_size, count = _HEADERS[bits].unpack_from(head)
+    if entry_size < _PROGRAM_HEADERS[bits].size or table + count * entry_size > len(head):
+        return None
+    found = [_segment(head, table + number * entry_size, bits) for number in range(count)]
+    segments = [segment for segment in found if segment is not None]
+    if not segments:
+        return None
+    end = max(segment.virtual + segment.memory_size for segment in segments)
+    return end - min(segment.virtual for segment in segments)
+
+
 def _segment(data: bytes, at: int, bits: int) -> LoadSegment | None:
     fields = _PROGRAM_HEADERS[bits].unpack_from(data, at)
     if fields[0] != _PT_LOAD:

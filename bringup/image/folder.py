@@ -19,7 +19,7 @@ from pathlib import Path
 from bringup.base.errors import ImageError, LabError, UsageError
 from bringup.base.paths import cache_dir
 from bringup.base.whole_file import whole_file
-from bringup.image.elf import ELF_MAGIC, Elf, VmCounter, parse_elf
+from bringup.image.elf import ELF_MAGIC, Elf, VmCounter, memory_span, parse_elf
 from bringup.image.linux import archive_format, parse_linux
 from bringup.image.model import KERNEL_NAME, ROOT_TASK_NAME, BootFile, Content, Family, Image, Kind
 from bringup.image.multiboot import (
@@ -28,6 +28,7 @@ from bringup.image.multiboot import (
     find_multiboot2,
     find_near_miss,
 )
+from bringup.image.needs import START_64_TEXT, Bits, KernelNeeds, kernel_needs
 
 # Far above any kernel there is, and small enough to be held in memory.
 KERNEL_MAX = 256 << 20
@@ -77,7 +78,16 @@ def find_image(paths: Sequence[Path], *, append: str = "", extra_args: Sequence[
         elf_fault=elf_fault,
         linux=parse_linux(data),
         vms=counter.finish() if counter else None,
+        needs=_needs(data, kernel, modules) if family == "sel4" else None,
     )
+
+
+def _needs(data: bytes, kernel: BootFile, modules: Sequence[BootFile]) -> KernelNeeds:
+    classes: dict[Content, Bits] = {Content.ELF32: 32, Content.ELF64: 64}
+    bits = classes.get(modules[0].content) if modules else None
+    if (named := KERNEL_NAME.fullmatch(kernel.name)) is not None:
+        bits = 64 if named[1] == "x86_64" else 32
+    return kernel_needs(data, bits)
 
 
 def _family(kernel: BootFile, data: bytes) -> Family:
@@ -87,7 +97,7 @@ def _family(kernel: BootFile, data: bytes) -> Family:
         return "stand-in"
     if _PROBE_TEXT in data:
         return "firmware-probe"
-    if KERNEL_NAME.fullmatch(kernel.name) or _SEL4_TEXT in data:
+    if KERNEL_NAME.fullmatch(kernel.name) or _SEL4_TEXT in data or START_64_TEXT in data:
         return "sel4"
     return "xen" if _XEN_TEXT in data else "other"
 
@@ -132,6 +142,16 @@ def _has_packed_multiboot(head: bytes) -> bool:
 
 
 # Which files.
+
+
+def folders_of(paths: Sequence[Path]) -> tuple[Path, ...]:
+    """Return the folders that belong to the image that `paths` name, nearest first: its own, its build's."""
+    if not paths:
+        return ()
+    named = paths[0] if _is_folder(paths[0]) else paths[0].parent
+    named = named.absolute()
+    inside = [named / "images"] if _is_folder(paths[0]) and _is_folder(named / "images") else []
+    return (*inside, named, *([named.parent] if named.name == "images" else []))
 
 
 def _boot_set(paths: Sequence[Path]) -> tuple[Path, ...]:
@@ -245,10 +265,12 @@ def _read_module(path: Path, counter: VmCounter | None) -> BootFile:
     digest = hashlib.sha256()
     size = 0
     content = Content.EMPTY
+    span = None
     changed_ns = _changed_ns(path)
     for chunk in _chunks(path):
         if not size:
             content = classify(chunk[:MULTIBOOT2_LIMIT])
+            span = memory_span(chunk)
         size += len(chunk)
         if size > MODULE_MAX:
             raise ImageError(
@@ -260,7 +282,7 @@ def _read_module(path: Path, counter: VmCounter | None) -> BootFile:
         if counter:
             counter.feed(chunk)
     name = _printable(path.name)
-    return BootFile(path.absolute(), name, size, digest.hexdigest(), content, changed_ns)
+    return BootFile(path.absolute(), name, size, digest.hexdigest(), content, changed_ns, span)
 
 
 def _changed_ns(path: Path) -> int | None:

@@ -13,6 +13,7 @@ from typing import Any, Literal
 from bringup.image.elf import Elf
 from bringup.image.linux import LinuxHeader
 from bringup.image.multiboot import Multiboot2Header, MultibootHeader, NearMiss
+from bringup.image.needs import KernelNeeds
 
 Kind = Literal["multiboot", "linux"]
 Family = Literal["sel4", "stand-in", "firmware-probe", "xen", "linux", "other"]
@@ -39,7 +40,8 @@ class BootFile:
     """One file as it will be served: `size` in bytes, `sha256` in hexadecimal digits.
 
     `name` is what a person calls it. For a kernel that came compressed, `path` is the unpacked copy.
-    `changed_ns` is the file's st_ctime_ns before it was hashed: served bytes must still be those.
+    `changed_ns` is the file's st_ctime_ns before it was hashed: served bytes must still be those. `span` is
+    the memory of a module that is ELF, in bytes, None for any other file and where its headers do not tell.
     """
 
     path: Path
@@ -48,6 +50,7 @@ class BootFile:
     sha256: str
     content: Content = Content.OTHER
     changed_ns: int | None = field(default=None, compare=False)
+    span: int | None = None
 
     def to_dict(self) -> dict[str, Any]:
         """Return the file as plain JSON data."""
@@ -60,7 +63,8 @@ class Image:
 
     `near_misses` are headers that loaders will not see. `elf` is None for a kernel that is not ELF or whose
     ELF is damaged, and `elf_fault` then says how. `vms` is the number of CAmkES VMs, inferred from the
-    programs inside the root task; None means not a VM image, or unknown.
+    programs inside the root task; None means not a VM image, or unknown. `needs` is what an seL4 kernel tells
+    of what it demands of the processor, None for any other.
     """
 
     kind: Kind
@@ -75,6 +79,7 @@ class Image:
     elf_fault: str | None = None
     linux: LinuxHeader | None = None
     vms: int | None = None
+    needs: KernelNeeds | None = None
 
     @property
     def entry(self) -> int | None:
@@ -95,6 +100,14 @@ class Image:
     def is_firmware_probe(self) -> bool:
         """Return whether the kernel is this project's firmware probe, which hands over to nobody."""
         return self.family == "firmware-probe"
+
+    @property
+    def memory_bytes(self) -> int:
+        """Return how much memory it takes at least: kernel, modules, and the root task beside its module."""
+        segments = self.elf.segments if self.elf else ()
+        kernel = sum(segment.memory_size for segment in segments) or self.kernel.size
+        root_task = self.modules[0].span or 0 if self.is_sel4 and self.modules else 0
+        return kernel + sum(module.size for module in self.modules) + root_task
 
     @property
     def headers(self) -> str:
@@ -144,6 +157,7 @@ class Image:
             "modules": [module.to_dict() for module in self.modules],
             "kernel_args": self.kernel_args,
             "vms": self.vms,
+            "needs": None if self.needs is None else self.needs.to_dict(),
             "standin": self.is_standin,
         }
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Protocol
 
@@ -14,6 +14,7 @@ from bringup.base.stage import Stage
 from bringup.boot.engine import Step
 from bringup.boot.folders import runs_folder, usual_duration_s
 from bringup.boot.job import Finished, Job
+from bringup.boot.needs import check_needs
 from bringup.boot.plan import Plan
 from bringup.boot.preflight import Prepared, prepare
 from bringup.boot.request import BootRequest
@@ -24,8 +25,10 @@ from bringup.boot.steps.power import SwitchOn
 from bringup.boot.steps.serve import MakeSpec, ServeImage
 from bringup.boot.steps.twin import StartTwin
 from bringup.boot.steps.watch import Watch
-from bringup.image.folder import find_image
+from bringup.camkes.app.build import Build, find_build
+from bringup.image.folder import find_image, folders_of
 from bringup.image.model import Image
+from bringup.image.profile import ImageProfile, read_image_profile
 from bringup.lab.inventory import Board, Lab
 from bringup.power.base import Person
 from bringup.power.open import has_override
@@ -43,13 +46,13 @@ class Display(Protocol):
 
 @dataclass(frozen=True)
 class PlannedBoot:
-    """A boot that may begin; `drift` says how the board differs from what the image was made for."""
+    """A boot that may begin; `notes` is what a person should know of this image on this board before."""
 
     lab: Lab
     board: Board
     job: Job
     request: BootRequest
-    drift: tuple[str, ...]
+    notes: tuple[str, ...]
 
     @property
     def plan(self) -> Plan:
@@ -104,20 +107,51 @@ def plan_boot(
 
     `paths` are a build's folder or the files of an image, none for the twin's stand-in image with a module of
     `module_mib` MiB. `config` is the .camkes file the image was built from; where the board has drifted from
-    what it was made for, the boot is refused unless `allow_drift`. Nothing is touched and no packet sent; cpp
-    is started for a `config` written by hand.
+    what it was made for, the boot is refused unless `allow_drift`. What the request and `append` leave open,
+    a `bringup.toml` beside the image may say. Nothing is touched and no packet sent; cpp is started for a
+    `config` written by hand.
     """
-    request = request or BootRequest()
     board = lab.board(board_name)
+    folders = folders_of(paths)
+    said = read_image_profile(folders)
+    request = with_defaults(request or BootRequest(), said, twin=board.twin)
     if request.twin.asks and not board.twin:
         raise UsageError(
             f"{board.name} is a real board: its memory and processor are what they are",
             hint="leave out --memory and --engine",
         )
-    prepared = prepare(board, _image(board, paths, append, module_mib), request)
+    image = _image(board, paths, append or said.append, module_mib)
+    prepared = prepare(board, image, request)
+    build, unread = _build(folders)
+    needs = check_needs(board, prepared.image, request, build)
     drift = _drift(board, paths, config, allow_drift)
     steps = boot_steps(prepared, prepared.spec, overridden=has_override(board))
-    return PlannedBoot(lab, board, Job.of(prepared, steps, notes=drift), request, drift)
+    notes = (*needs, *unread, *drift)
+    return PlannedBoot(lab, board, Job.of(prepared, steps, notes=notes), request, notes)
+
+
+def with_defaults(request: BootRequest, said: ImageProfile, *, twin: bool) -> BootRequest:
+    """Return the request with what the image's own file says where the person said nothing."""
+    ends = request.until is not None or bool(request.until_texts)
+    setup = request.twin
+    if twin and setup.engine == "auto" and said.engine is not None:
+        setup = replace(setup, engine=said.engine)
+    return replace(
+        request,
+        until=request.until if ends else said.stage,
+        until_texts=request.until_texts if ends else said.until_texts,
+        fail_texts=request.fail_texts or said.fail,
+        vms=said.vms if request.vms is None else request.vms,
+        twin=setup,
+    )
+
+
+def _build(folders: Sequence[Path]) -> tuple[Build | None, tuple[str, ...]]:
+    """Return the build that the image is from, None where none is found; and why one was not read."""
+    try:
+        return find_build(folders), ()
+    except UsageError as error:
+        return None, (f"{error.message}: what the image was configured with is not known",)
 
 
 def boot_steps(

@@ -101,6 +101,11 @@ class Board:
         return "COM2" if self.kernel_port == _COM1 else "COM1"
 
     @property
+    def reader(self) -> str:
+        """What reads its console, as people call it."""
+        return "Serial-over-LAN" if self.serial == "sol" else self.serial
+
+    @property
     def line_rate(self) -> int:
         """The console's baud rate; raises ProfileError where nobody says it."""
         baud = self.profile.serial.baud

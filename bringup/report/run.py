@@ -37,13 +37,19 @@ def image_line(image: Mapping[str, Any]) -> str:
     if modules:
         total = sum(module["size"] for module in modules)
         word = "module" if len(modules) == 1 else "modules"
-<<<<<<< HEAD
         parts.append(f"{len(modules)} {word} {rough_size(total)}")
-    return ", ".join(parts) + f"     sha256 {kernel['sha256'][:8]}…"
-=======
-        parts.append(f"{len(modules)} {word} {size(total)}")
     return ", ".join(parts) + f"     sha256 {image['key'][:8]}…"
->>>>>>> 2e4dd52 (Image: the key and the line for people cover kernel, modules and command line)
+
+
+def needs_line(image: Mapping[str, Any]) -> str | None:
+    """Return what the image's kernel is and demands of a processor, None where it does not tell."""
+    needs = image.get("needs")
+    if needs is None:
+        return None
+    bits = "" if needs["bits"] is None else f"{needs['bits']}-bit "
+    kind = "RELEASE build" if needs["release"] else "debug build"
+    unknown = f"; not known: {', '.join(needs['unknown'])}" if needs["unknown"] else ""
+    return f"{bits}{kind}, demands {', '.join(needs['features']) or 'nothing that is known'}{unknown}"
 
 
 def verdict_lines(verdict: Mapping[str, Any], *, usual_s: float | None = None) -> Iterator[str]:
@@ -87,6 +93,8 @@ def plan_lines(plan: Mapping[str, Any]) -> Iterator[str]:
     firmware = str(plan["firmware"]).upper()
     yield f"plan      boot {plan['board']} ({plan['profile']}) under {firmware} until {until}"
     yield f"image     {image_line(plan['image'])}"
+    if (needs := needs_line(plan["image"])) is not None:
+        yield f"needs     {needs}"
     for step in plan["steps"]:
         yield f"{step['expected_s']:6.1f} s  {step['title']}     (at most {step['timeout_s']:.0f} s)"
         for key, value in step["detail"].items():

@@ -52,20 +52,25 @@ def console_matches(inputs: Inputs) -> Found:
     if sol_port is None:
         yield C45.gap("whether the console is the one that SOL reaches", "a profile that names the SOL port")
         return
-    wanted = sol_port.value
-    name = next((com for com, port in COM_PORTS.items() if port == wanted), f"{wanted:#x}")
-    console = inputs.console
-    if console is None:
+    if inputs.console is None:
         yield C45.gap("LibPlatSupportX86ConsoleDevice is not in the build", f"{BUILD} of an x86 build")
-    elif console != name:
+        return
+    reader, port = f"Serial-over-LAN of {inputs.profile.name}", sol_port.value
+    yield from console_elsewhere(inputs.console, port, reader, f"SOL at {port:#x}: {sol_port.source}")
+
+
+def console_elsewhere(console: str, port: int, reader: str, *evidence: str) -> Found:
+    """C45 of one console device; `port` is the I/O port that `reader` reaches."""
+    name = next((com for com, address in COM_PORTS.items() if address == port), f"{port:#x}")
+    if console != name:
         yield C45.error(
             "console-silent",
             None,
-            f"the build prints to {console}, and Serial-over-LAN of {inputs.profile.name} reaches {name}",
+            f"the build prints to {console}, and {reader} reaches {name}",
             f"build with -DLibPlatSupportX86ConsoleDevice={name}, and start the kernel with "
-            f"console_port={wanted:#x} debug_port={wanted:#x}",
+            f"console_port={port:#x} debug_port={port:#x}",
             f"LibPlatSupportX86ConsoleDevice={console}",
-            f"SOL at {wanted:#x}: {sol_port.source}",
+            *evidence,
         )
 
 
@@ -73,16 +78,24 @@ def kernel_prints(inputs: Inputs) -> Found:
     """C46."""
     if not inputs.vms:
         return
-    if inputs.build is None:
+    build = inputs.build
+    if build is None:
         yield C46.gap("RELEASE", BUILD)
-    elif inputs.build.flag("RELEASE"):
-        yield C46.warning(
-            "kernel-silent",
-            None,
-            "a RELEASE build: the kernel prints nothing, and a boot shows no stage between loader and VMM",
-            "for bring-up, build with -DRELEASE=OFF",
-            "RELEASE=ON",
-        )
+    elif build.flag("RELEASE"):
+        yield kernel_silent("RELEASE=ON")
+    elif build.kernel is not None and not build.kernel.prints:
+        yield kernel_silent("the kernel has none of its texts")
+
+
+def kernel_silent(evidence: str) -> Finding:
+    """C46 of one kernel."""
+    return C46.warning(
+        "kernel-silent",
+        None,
+        "a RELEASE build: the kernel prints nothing, and a boot shows no stage between loader and VMM",
+        "for bring-up, build with -DRELEASE=OFF",
+        evidence,
+    )
 
 
 def xapic(inputs: Inputs) -> Found:

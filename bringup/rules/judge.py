@@ -21,6 +21,7 @@ from bringup.rules import (
     interrupts,
     iommu,
     machine,
+    needs,
     pins,
     ports,
     sizing,
@@ -30,7 +31,7 @@ from bringup.rules.inputs import Inputs
 
 Check = Callable[[Inputs], Iterable[Finding | Gap]]
 
-_TOPICS = (functions, pins, interrupts, bars, frames, ports, iommu, sizing, text, build, drift)
+_TOPICS = (functions, pins, interrupts, bars, frames, ports, iommu, sizing, text, build, needs, drift)
 
 
 def _order(rule: Rule) -> tuple[str, int]:

@@ -10,11 +10,14 @@ Only what the checks ask for is kept. Names: seL4 config.cmake, camkes-vm camkes
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from bringup.base.errors import UsageError
+from bringup.image.folder import KERNEL_MAX
+from bringup.image.model import KERNEL_NAME
+from bringup.image.needs import FEATURES, Feature, KernelNeeds, kernel_needs
 
 CACHE_NAME = "CMakeCache.txt"
 _CACHE_MAX = 16 << 20
@@ -29,19 +32,19 @@ OPTIONS = (
     "KernelArch",
     "KernelIOMMU",
     "KernelIRQController",
-    "KernelLAPICMode",
     "KernelMaxNumIOAPIC",
+    "KernelMaxNumNodes",
     "KernelMaxRMRREntries",
     "KernelPlatform",
     "KernelPrinting",
-    "KernelSel4Arch",
-    "KernelVTX",
+    "KernelRootCNodeSizeBits",
     "LibPCIDisplayFoundDevices",
     "LibPlatSupportX86ConsoleDevice",
     "PLATFORM",
     "RELEASE",
     "SIMULATION",
     *TRANSLATION_VSPACE,
+    *(feature.option for feature in FEATURES),
 )
 
 # libpci's own `project(libpci)` makes CMake note where its sources are.
@@ -59,12 +62,14 @@ class Build:
 
     `images` maps the names of the files in `images/` to their sizes in bytes; None where the folder does not
     exist, as before the first build. `pci_max_devices`: from the sources the build was configured with.
+    `kernel`: what the one kernel among the images tells of its demands.
     """
 
     folder: Path
     options: Mapping[str, str] = field(default_factory=dict)
     images: Mapping[str, int] | None = None
     pci_max_devices: int | None = None
+    kernel: KernelNeeds | None = None
 
     def text(self, name: str) -> str | None:
         """Return an option as it is written, None where the cache does not have it."""
@@ -82,6 +87,27 @@ class Build:
         value = self.options.get(name, "")
         return int(value) if value.isascii() and value.isdigit() and len(value) <= 9 else None
 
+    def demands(self, feature: Feature) -> bool | None:
+        """Whether a kernel with these options demands a processor's feature, None where they do not say."""
+        if feature.early and self.text("KernelSel4Arch") == "ia32":
+            return False
+        if feature.option == "KernelXSave" and self.text("KernelFPU") not in (None, "XSAVE"):
+            return False
+        value = self.text(feature.option)
+        if value is None or feature.when != ("ON",):
+            return None if value is None else value in feature.when
+        return self.flag(feature.option)
+
+    @property
+    def root_cnode_bytes(self) -> int:
+        """The memory of the root task's capability space, 0 where the options do not say its size.
+
+        A slot has 32 bytes, 16 on ia32 (seL4_SlotBits).
+        """
+        bits = self.number("KernelRootCNodeSizeBits")
+        slot = 16 if self.text("KernelSel4Arch") == "ia32" else 32
+        return 0 if bits is None else slot << min(bits, 47)
+
     @property
     def translation_vspace(self) -> bool | None:
         """Whether the VMM maps guest memory through a translation vspace (seL4_projects_libs#114)."""
@@ -89,16 +115,24 @@ class Build:
         return True if True in flags else (False if False in flags else None)
 
 
+def find_build(folders: Iterable[Path]) -> Build | None:
+    """Return the build that the first of these folders with a CMakeCache.txt is; raises as `read_build`."""
+    found = next((folder for folder in folders if (folder / CACHE_NAME).is_file()), None)
+    return None if found is None else read_build(found)
+
+
 def read_build(folder: Path) -> Build:
     """Read a build folder (or its CMakeCache.txt, named itself); raises UsageError when it is none."""
     cache = folder if folder.name == CACHE_NAME else folder / CACHE_NAME
     text = _read(cache)
     options, libpci = parse_cache(text)
+    images = _images(cache.parent / "images")
     return Build(
         cache.parent,
         options,
-        images=_images(cache.parent / "images"),
+        images=images,
         pci_max_devices=_pci_max_devices(Path(libpci)) if libpci else None,
+        kernel=_kernel(cache.parent / "images", images or {}),
     )
 
 
@@ -140,6 +174,17 @@ def _images(folder: Path) -> dict[str, int] | None:
         return {file.name: file.stat().st_size for file in sorted(folder.iterdir()) if file.is_file()}
     except OSError:
         return None
+
+
+def _kernel(folder: Path, images: Mapping[str, int]) -> KernelNeeds | None:
+    kernels = [match for name in images if (match := KERNEL_NAME.fullmatch(name))]
+    if len(kernels) != 1 or images[kernels[0].string] > KERNEL_MAX:
+        return None
+    try:
+        data = (folder / kernels[0].string).read_bytes()
+    except OSError:
+        return None
+    return kernel_needs(data, 64 if kernels[0][1] == "x86_64" else 32)
 
 
 def _pci_max_devices(libpci: Path) -> int | None:

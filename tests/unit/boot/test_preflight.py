@@ -7,12 +7,16 @@ from pathlib import Path
 import pytest
 
 from bringup.base.errors import ProfileError
+from bringup.base.stage import Stage
 from bringup.boot.preflight import Prepared, prepare
 from bringup.boot.request import BootRequest
 from bringup.image.folder import find_image
+from bringup.image.profile import ImageProfile
+from bringup.jobs.boot import with_defaults
 from bringup.lab.inventory import load_lab
 from bringup.netboot.loaders import SerialLine
-from tests.unit.image.test_check import sel4
+from bringup.twin.engines import TwinSetup
+from tests.unit.image.test_check import BOTH, sel4
 
 pytestmark = pytest.mark.usefixtures("home")
 
@@ -25,13 +29,21 @@ network = {{ interface = "enp3s0", mode = "proxy", address = "192.168.77.1/24" }
 """
 
 
-def prepared(folder: Path, more: str, *, profile: str = "supermicro-e300-9d", append: str = "") -> Prepared:
+def prepared(
+    folder: Path,
+    more: str,
+    *,
+    profile: str = "supermicro-e300-9d",
+    append: str = "",
+    request: BootRequest | None = None,
+    text: bytes = b"",
+) -> Prepared:
     (folder / "lab.toml").write_text(LAB.format(profile=profile, more=more))
     paths = []
-    for name, content in sel4():
+    for name, content in sel4(BOTH + text):
         paths.append(folder / name)
         paths[-1].write_bytes(content)
-    return prepare(load_lab(folder).board("mine"), find_image(paths, append=append), BootRequest())
+    return prepare(load_lab(folder).board("mine"), find_image(paths, append=append), request or BootRequest())
 
 
 def cautions(boot: Prepared) -> tuple[str, ...]:
@@ -88,3 +100,27 @@ def test_a_port_that_no_loader_can_write_to_is_told(in_folder: Path) -> None:
     with pytest.raises(ProfileError, match="no loader can write to a serial port at 0x2a8") as caught:
         prepared(in_folder, "console_port = 0x2a8")
     assert caught.value.hint == "they know 0x3f8, 0x2f8, 0x3e8, 0x2e8"
+
+
+def test_an_image_says_where_the_person_said_nothing() -> None:
+    said = ImageProfile(until=("guest", "42 passed"), fail=("ASSERT",), vms=2, engine="qemu")
+    filled = with_defaults(BootRequest(), said, twin=True)
+    assert (filled.until, filled.until_texts) == (Stage.GUEST, ("42 passed",))
+    assert (filled.fail_texts, filled.vms, filled.twin.engine) == (("ASSERT",), 2, "qemu")
+    # One end that a person gives replaces both of the file's.
+    for ends in (BootRequest(until=Stage.VMM), BootRequest(until_texts=("done",))):
+        mine = with_defaults(ends, said, twin=True)
+        assert (mine.until, mine.until_texts) == (ends.until, ends.until_texts)
+    asked = BootRequest(fail_texts=("x",), vms=0, twin=TwinSetup("bochs", 512))
+    mine = with_defaults(asked, said, twin=True)
+    assert (mine.fail_texts, mine.vms, mine.twin) == (asked.fail_texts, 0, asked.twin)
+    # A real board is what it is.
+    assert with_defaults(BootRequest(), said, twin=False).twin == BootRequest().twin
+
+
+def test_texts_that_end_a_boot_and_what_the_kernel_prints_are_watched_for(in_folder: Path) -> None:
+    request = BootRequest(until_texts=("done",), fail_texts=("ASSERT",))
+    watch = prepared(in_folder, "", request=request).watch
+    assert (watch.until_texts, watch.fail_texts) == (("done",), ("ASSERT",))
+    assert not watch.prints  # this kernel has no text at all, as a RELEASE build
+    assert prepared(in_folder, "", text=b"dropped to user space").watch.prints

@@ -57,7 +57,7 @@ OTHER = Bdf.parse("17:00.1")
 BAR = Bar(0, "mem", 0xC5B00000, 0x100000)
 IO = Bar(2, "io", 0x7060, 32)
 # Of the unit and its capture, and of the build alone.
-UNIT_ONLY = {"M8", "M9", "M10", "M11", "C45", "C46", "C48", "F6", "F8"}
+UNIT_ONLY = {"M8", "M9", "M10", "M11", "C45", "C46", "C48", "F6", "F8", "F9", "F10", "F11", "F12"}
 
 
 def nic(at: Bdf = NIC, *bars: Bar, **fields: Any) -> Function:

@@ -459,6 +459,7 @@ def test_every_code_that_a_machine_raises_has_its_case_here() -> None:
     # What only a configuration brings up has its case in test_rules.
     of_configurations = {"bridge", "chipset-function", "pin-shared", "virtual-function"}
     of_builds = {"boot-set", "console-silent", "kernel-silent", "slow-copies", "drift-unknown"}
+    of_builds |= {"processor-lacks", "too-many-nodes", "simulation", "iommu-kept-off"}
     assert codes - {case[0] for case in CASES} == of_configurations | of_builds
     assert {case[0] for case in CASES} <= codes
 

@@ -10,6 +10,7 @@ import pytest
 
 from bringup.pci.acpi.tables import TABLES
 from bringup.pci.model import Bar, Bdf, Capability, Drhd, IoApic, Madt, Missing, Platform, Rom, Sriov
+from bringup.profile.load import load_profile
 from bringup.rules.judge import RULES
 from tests.unit.camkes.passthrough import function
 from tests.unit.rules.world import World, irq, rmrr, setting, world
@@ -57,6 +58,10 @@ def vm0(**values: Any) -> Change:
 
 def option(name: str, value: str) -> Change:
     return lambda w: w.options.update({name: value})
+
+
+def on_the_twin(w: World) -> None:
+    w.profile = load_profile("twin-e300-9d")
 
 
 def all_of(*changes: Change) -> Change:
@@ -552,6 +557,22 @@ CASES = (
         all_of(queues(), option("LibSel4VMUseTranslationVspace", "OFF")),
         queues(),
     ),
+    Case("F9", "processor-lacks", "error", on_the_twin, option("KernelSupportPCID", "ON")),
+    Case(
+        "F10",
+        "too-many-nodes",
+        "warning",
+        option("KernelMaxNumNodes", "9"),
+        option("KernelMaxNumNodes", "8"),
+    ),
+    Case(
+        "F11",
+        "simulation",
+        "warning",
+        option("SIMULATION", "ON"),
+        all_of(on_the_twin, option("SIMULATION", "ON")),
+    ),
+    Case("F12", "iommu-kept-off", "warning", option("KernelIOMMU", "OFF"), option("KernelIOMMU", "ON")),
     Case("F7", "queue-ends-differ", "error", queues(vm1__ether_0_recv_shmem_size=32768), queues()),
     Case("F7", "queue-small", "warning", queues(topology_conn__queue_length=513), queues()),
     Case(

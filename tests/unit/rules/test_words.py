@@ -133,6 +133,7 @@ def test_whatever_probe_pci_calls_an_error_can_be_accepted_by_name() -> None:
     codes = {code for _, code, severities in about_functions() if "error" in severities}
     assert len(codes) > 15 and "beyond-pci-table" in codes
     stop_no_device = {"profile-board", "profile-functions-missing", "boot-set", "console-silent"}
+    stop_no_device |= {"processor-lacks"}
     assert codes - ACCEPTABLE == stop_no_device | NEVER_ACCEPTED
     assert ACCEPTABLE - codes == {"needs-change", "unknown"}
 

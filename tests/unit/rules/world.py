@@ -12,6 +12,7 @@ from typing import Any
 from bringup.base.finding import Finding, Report
 from bringup.camkes.app.build import Build
 from bringup.camkes.model import Application, Instance, Place, Setting, Value
+from bringup.image.needs import KernelNeeds
 from bringup.pci.assessment import Assessment, PinCandidate, PinGrade
 from bringup.pci.model import (
     Acpi,
@@ -98,6 +99,7 @@ class World:
     options: dict[str, str] = field(default_factory=dict)
     images: dict[str, int] | None = None
     pci_max_devices: int | None = None
+    kernel: KernelNeeds | None = None
     profile: Profile | None = None
     captured: bool = True
     built: bool = True
@@ -145,7 +147,7 @@ class World:
     def build(self) -> Build | None:
         if not self.built:
             return None
-        return Build(Path("build"), self.options, self.images, self.pci_max_devices)
+        return Build(Path("build"), self.options, self.images, self.pci_max_devices, self.kernel)
 
     def report(self) -> Report:
         return check(

@@ -1,0 +1,68 @@
+"""Before power: has the machine what the image demands, and does the image print where we read?
+
+The rules are those of `camkes check` (`bringup.rules.needs`, C45, C46): an error refuses the boot, a warning
+is told. Pure: what files say was read before.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+
+from bringup.base.errors import ImageError
+from bringup.base.finding import Finding, Gap
+from bringup.boot.request import BootRequest
+from bringup.camkes.app.build import Build
+from bringup.image.check import check_memory
+from bringup.image.model import Image
+from bringup.lab.inventory import Board
+from bringup.rules import needs as rules
+from bringup.rules.build import console_elsewhere, kernel_silent
+from bringup.twin.engines import DEFAULT_MEMORY_MIB, choose_engine
+
+IGNORE = "--ignore-needs"
+
+
+def check_needs(board: Board, image: Image, request: BootRequest, build: Build | None) -> tuple[str, ...]:
+    """Return what a person should know of this image on this board.
+
+    Raises ImageError when the image cannot run there, unless the request ignores that.
+    """
+    refused: list[tuple[str, str]] = []
+    told: list[str] = []
+    for found in _findings(board, image, request, build):
+        if isinstance(found, Gap):
+            told.append(f"not known: {found.what} (name the folder of its build)")
+        elif found.severity == "error":
+            refused.append((found.message, found.fix))
+        else:
+            told.append(f"{found.message}: {found.fix}")
+    if board.twin:
+        memory_mib = request.twin.memory_mib or DEFAULT_MEMORY_MIB
+        more = build.root_cnode_bytes if build and image.is_sel4 else 0
+        refused += [(each.message, each.fix) for each in check_memory(image, memory_mib, more)]
+    if refused and not request.ignore_needs:
+        (message, fix), *others = refused
+        also = "".join(f"; also: {other}" for other, _ in others)
+        raise ImageError(message, hint=f"{fix}{also}; or boot it all the same: {IGNORE}")
+    return (*(f"{message} ({IGNORE})" for message, _ in refused), *told)
+
+
+def _findings(
+    board: Board, image: Image, request: BootRequest, build: Build | None
+) -> Iterator[Finding | Gap]:
+    if image.needs is None:
+        return  # no seL4: nothing is known of what it demands
+    needs = rules.Needs(image.needs, build, image.vms)
+    offer = rules.offer_of(board.profile, choose_engine(request.twin.engine).engine)
+    yield from rules.processor_has(needs, offer)
+    yield from rules.enough_processors(needs, offer)
+    yield from rules.not_simulated(needs, offer)
+    yield from rules.iommu_on(needs, image.kernel_args)
+    console = build.text("LibPlatSupportX86ConsoleDevice") if build else None
+    if console is not None:
+        # No refusal: the kernel's own stages come by the port on its command line.
+        for found in console_elsewhere(console, board.kernel_port, board.reader):
+            yield replace(found, severity="warning") if isinstance(found, Finding) else found
+    if not image.needs.prints:
+        yield kernel_silent("the kernel has none of its texts")
