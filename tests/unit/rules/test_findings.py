@@ -584,7 +584,7 @@ def test_neighbours_on_a_page_are_those_a_slow_search_finds(machine: Machine) ->
         (f.bdf, bar.base >> 12, bar.base + bar.size - 1 >> 12)
         for f in machine.functions
         for bar in bars_under_sel4(f) or ()
-        if bar.kind == "mem" and bar.base is not None and bar.size
+        if bar.kind == "mem" and bar.base and bar.size  # at 0 it is unassigned, and on no page
     ]
     slow = {
         (a, b)
