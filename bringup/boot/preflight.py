@@ -136,6 +136,7 @@ def prepare(board: Board, image: Image, request: BootRequest, errand: Errand | N
     if errand is not None:
         times[errand.stage] = errand.expected_s, errand.timeout_s
     watch = replace(_watch(board, image, request, firmware, segment, times), errand=errand)
+    watch.reader()  # texts that are no expressions are refused here, not in the middle of a boot
     limits = tuple(
         StageLimit(str(stage), *times[stage])
         for stage in Stage
@@ -201,6 +202,8 @@ def _watch(
         until=request.until or (Stage.LOGIN if vms else last),
         until_texts=request.until_texts,
         fail_texts=request.fail_texts,
+        for_s=request.for_s,
+        strict=request.strict,
         kind=image.kind,
         modules=len(image.modules),
         vms=vms,

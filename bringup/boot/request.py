@@ -13,14 +13,18 @@ from bringup.twin.engines import USUAL, TwinSetup
 class BootRequest:
     """None leaves the choice to the profile or the image. `steal` takes the console from whoever has it.
 
-    `until_texts` must all come, one of `fail_texts` means failure. `ignore_needs` boots an image although the
-    machine lacks what it demands. `twin` says how a twin is started that is not up.
+    `until_texts` must all come, one of `fail_texts` means failure; `for_s` are
+    the seconds to watch on after success. `strict`: a login with a dead network controller is a failure.
+    `ignore_needs` boots an image although the machine lacks what it demands. `twin` says how a twin is
+    started that is not up.
     """
 
     firmware: Firmware | None = None
     until: Stage | None = None
     until_texts: tuple[str, ...] = ()
     fail_texts: tuple[str, ...] = ()
+    for_s: float = 0.0
+    strict: bool = False
     loader: str = "auto"
     vms: int | None = None
     steal: bool = False

@@ -43,6 +43,12 @@ _STAGES = [str(stage) for stage in BOOT_STAGES]
 @click.option(
     "--until", type=click.Choice(_STAGES), help="Stage that counts as success (default: user-space)."
 )
+@click.option("--until-text", multiple=True, metavar="REGEX", help="Text that must come, too. Repeatable.")
+@click.option("--fail-text", multiple=True, metavar="REGEX", help="Text that means failure. Repeatable.")
+@click.option(
+    "--for", "for_s", type=click.FloatRange(0, 86400), default=0.0, metavar="SECONDS", help="Watch on."
+)
+@click.option("--strict", is_flag=True, help="A login with a dead network controller is a failure.")
 @click.option("--loader", type=click.Choice(["auto", "ipxe", "grub"]), default="auto", show_default=True)
 @click.option("--append", default="", metavar="WORDS", help="Add to the kernel's command line.")
 @click.option("--vms", type=click.IntRange(0, 64), help="How many VMs must reach their login.")
@@ -72,6 +78,7 @@ def command(ctx: click.Context, /, as_json: bool, dry_run: bool, **options: Any)
     Example:
       bringup boot e300
       bringup boot e300 build/ --until login
+      bringup boot e300 build/ --until-text "iperf Done" --fail-text "panic" --for 30
       bringup boot e300 --image build/ --config apps/zmq/e300/passthrough.camkes
       bringup boot e300 xen.gz vmlinuz --append "loglvl=all" --until kernel
     """
@@ -85,6 +92,10 @@ def command(ctx: click.Context, /, as_json: bool, dry_run: bool, **options: Any)
     request = BootRequest(
         firmware=Firmware(options["firmware"]) if options["firmware"] else None,
         until=Stage(options["until"]) if options["until"] else None,
+        until_texts=options["until_text"],
+        fail_texts=options["fail_text"],
+        for_s=options["for_s"],
+        strict=options["strict"],
         loader=options["loader"],
         vms=options["vms"],
         steal=options["steal"],

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from bringup.base.errors import BringupError, LabError
+from bringup.base.errors import BringupError, LabError, UsageError
 from bringup.base.events import Event
 from bringup.base.firmware import Firmware
 from bringup.base.stage import Stage
@@ -295,6 +295,25 @@ def test_until_a_later_stage_waits_for_it(boot: Callable[..., Told]) -> None:
     told = boot(Bench(WHOLE), BootRequest(until=Stage.LOGIN))
     assert told.verdict["verdict"] != "ok"
     assert told.verdict["missing"] == "login"
+
+
+def test_a_text_that_a_person_waits_for_decides(boot: Callable[..., Told]) -> None:
+    script = [*WHOLE, Said(3.0, "iperf Done.\r\n"), Said(4.0, "Oops: 12\r\n")]
+    done = boot(Bench(script), BootRequest(until_texts=("iperf Done",)))
+    assert (done.verdict["verdict"], done.verdict["at_s"] is not None) == ("ok", True)
+    failed = boot(
+        Bench(script), BootRequest(until_texts=("iperf Done",), fail_texts=(r"Oops: \d+",), for_s=5.0)
+    )
+    assert (failed.verdict["verdict"], failed.verdict["code"]) == ("image", "fail-text")
+    missing = boot(Bench(WHOLE), BootRequest(until_texts=("never said",)))
+    assert missing.verdict["code"] == "text-missing"
+
+
+def test_a_text_that_is_no_expression_is_refused_before_anything_is_done(boot: Callable[..., Told]) -> None:
+    bench = Bench(WHOLE)
+    with pytest.raises(UsageError):
+        boot(bench, BootRequest(until_texts=("(",)))
+    assert bench.calls == []
 
 
 def test_a_step_without_a_verdict_is_a_fault_of_the_tool(in_folder: Path, tmp_path: Path) -> None:
