@@ -78,6 +78,7 @@ def dnsmasq_boot(kernel: Path, module: Path, loader: str) -> float:
             memory_mib=2048,
             default_firmware=Firmware.BIOS,
             report=lambda _: None,
+            com1=lambda _: None,
         )
         listener = Listener()
         chassis.start(listener)
@@ -134,14 +135,17 @@ def direct_boot(kernel: Path, module: Path) -> float:
         folder = Path(name)
         (folder / "sercon-port").write_bytes(SOL_IO_PORT.to_bytes(2, "little"))
         near, far = socket.socketpair()
+        com1, com1_far = socket.socketpair()
         with (
+            com1,
+            com1_far,
             socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as kcs,
             socket.socket(socket.AF_UNIX) as monitor,
         ):
             for line in (kcs, monitor):
                 line.bind("")
                 line.listen(1)
-            wiring = Wiring(far.fileno(), monitor.fileno(), kcs.fileno(), taps)
+            wiring = Wiring(com1_far.fileno(), far.fileno(), monitor.fileno(), kcs.fileno(), taps)
             command = qemu_arguments(
                 Firmware.BIOS, BootOrder(network=False), wiring, memory_mib=2048, folder=folder
             )
@@ -153,7 +157,7 @@ def direct_boot(kernel: Path, module: Path) -> float:
             begin = time.monotonic()
             machine = subprocess.Popen(
                 [*keeper.namespace.enter, *command],
-                pass_fds=(wiring.sol_fd, wiring.qmp_fd, wiring.kcs_fd),
+                pass_fds=(wiring.com1_fd, wiring.sol_fd, wiring.qmp_fd, wiring.kcs_fd),
                 stdout=subprocess.DEVNULL,
                 stderr=subprocess.DEVNULL,
             )
