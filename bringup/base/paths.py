@@ -7,6 +7,7 @@ made it first.
 
 from __future__ import annotations
 
+import errno
 import os
 import stat
 from pathlib import Path
@@ -30,12 +31,21 @@ def runtime_dir() -> Path:
 
 
 def open_lock(path: Path, mode: int = 0o600) -> int:
-    """Return a descriptor of a lock file, made if absent; never through a link, never shortened."""
-    flags = os.O_RDWR | os.O_NOFOLLOW | os.O_CLOEXEC
+    """Return a descriptor of a lock file, made if absent; never through a link, never shortened.
+
+    Raises OSError, also for what is no file, or has another name besides.
+    """
+    flags = os.O_RDWR | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK
     try:
-        return os.open(path, flags)
+        descriptor = os.open(path, flags)
     except FileNotFoundError:
-        return os.open(path, flags | os.O_CREAT, mode)
+        descriptor = os.open(path, flags | os.O_CREAT, mode)
+    found = os.fstat(descriptor)
+    # Under another name it may be anybody's file, and what is locked is written to.
+    if not stat.S_ISREG(found.st_mode) or found.st_nlink > 1:
+        os.close(descriptor)
+        raise OSError(errno.EINVAL, "not a file of its own")
+    return descriptor
 
 
 def _folder(kind: str, variable: str, fallback: Path) -> Path:

@@ -53,7 +53,9 @@ class Run:
         self.verdict: Verdict | None = None
         self._steps = steps
         self._listeners = list(listeners)
-        self._changed = threading.Condition()
+        # Entered as a lock, which a signal cannot interrupt half way, as it can a condition's own entering.
+        self._lock = threading.RLock()
+        self._changed = threading.Condition(self._lock)
         self._awaited: Stage | None = None
         # What ends the watch although the evidence alone would not.
         self._error: BringupError | None = None
@@ -151,7 +153,7 @@ class Run:
         """Wait until the evidence is enough for a verdict; raises what `abort` was called with."""
         while True:
             self._tell_notices()
-            with self._changed:
+            with self._lock:
                 if self._error is not None:
                     raise self._error
                 now_s = self.clock.now_s()
@@ -164,7 +166,7 @@ class Run:
 
     def abort(self, error: BringupError) -> None:
         """End the watch with this error; called from any thread, the first one counts."""
-        with self._changed:
+        with self._lock:
             self._error = self._error or error
             self._changed.notify_all()
 
@@ -181,7 +183,7 @@ class Run:
 
     def take(self, event: Event) -> None:
         """Take an event of anybody's; called from any thread."""
-        with self._changed:
+        with self._lock:
             self.progress.feed(event)
             self.standing.note(event)
             if event.data.get("code") == "file-changed":

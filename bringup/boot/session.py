@@ -41,7 +41,7 @@ class Session:
         board: Board,
         purpose: str,
         *,
-        force: bool = False,
+        force: bool | None = None,
         keep_twin: bool = False,
         twin: TwinSetup = USUAL,
         person: Person | None = None,

@@ -52,9 +52,15 @@ class Signals:
         if threading.current_thread() is not threading.main_thread():
             return
         for number in _ENDING:
-            before = signal.signal(number, handler)
-            self._before.setdefault(number, before)
+            if number not in self._before:
+                before = signal.getsignal(number)
+                if number == signal.SIGHUP and before is signal.SIG_IGN:
+                    continue  # nohup: the work is to outlive its terminal
+                self._before[number] = before
+            signal.signal(number, handler)
 
     def _interrupt(self, _number: int, _frame: FrameType | None) -> None:
+        # Once is enough: a storm of them must not break into what the first one set going.
         self._heard = True
+        self.ignore()
         raise KeyboardInterrupt

@@ -52,6 +52,7 @@ def root(lab_file: Path | None) -> None:  # `lab_of` reads it
 def main() -> None:
     """Run the command line; every failure becomes one sentence and the exit code of whose fault it is."""
     Signals.process_ends = True
+    Signals().heed()
     os.umask(0o077)  # runs hold what a board printed, and twins a password: nobody else's business
     try:
         result = root.main(standalone_mode=False, prog_name="bringup")

@@ -11,6 +11,7 @@ import fcntl
 import getpass
 import hashlib
 import json
+import math
 import os
 import time
 from collections.abc import Iterator
@@ -25,6 +26,7 @@ HOST_LOCKS = Path("/run/lock")
 """World-writable with the sticky bit (FHS 5.9): whoever comes first makes the file, everybody may lock it."""
 
 _RECORD_MAX = 1024
+_WORD_MAX = 40
 _NOTICES_MAX = 64
 _UNTOLD_TRIES, _UNTOLD_PAUSE_S = 20, 0.05
 
@@ -46,7 +48,7 @@ class Holder:
 class Lease:
     """Holds one board while open; entering raises BmcBusyError naming the holder when somebody else does.
 
-    With `force` entering goes on without the lease, and tells the holder so.
+    With `force` entering goes on without the lease, and tells the holder so; None: nobody may do that.
     """
 
     def __init__(
@@ -55,7 +57,7 @@ class Lease:
         purpose: str,
         *,
         bmc: str | None = None,
-        force: bool = False,
+        force: bool | None = None,
         host_locks: Path = HOST_LOCKS,
     ) -> None:
         self._board = board
@@ -121,12 +123,16 @@ class Lease:
         if not self._force:
             raise BmcBusyError(
                 f"the board {self._board} is held by {holder or 'another process'}",
-                hint="wait for it to end; a lease ends with its process",
+                hint=f"wait for it to end; a lease ends with its process{self._way_past}",
             ) from None
         self.passed_over = holder
         flags = fcntl.fcntl(descriptor, fcntl.F_GETFL)
         fcntl.fcntl(descriptor, fcntl.F_SETFL, flags | os.O_APPEND)
         os.write(descriptor, self._record())
+
+    @property
+    def _way_past(self) -> str:
+        return "" if self._force is None else "; --force goes on all the same, and they are told"
 
     def _holder(self) -> Holder | None:
         """Return who holds the board; whoever took it in this moment gets a moment to say so."""
@@ -164,10 +170,22 @@ def read_holder(path: Path) -> Holder | None:
 
 
 def _holder(line: bytes) -> Holder | None:
+    """Return who wrote a line; anybody can write one, so that nothing of it is taken on trust."""
     try:
-        return Holder(**json.loads(line))
-    except (ValueError, TypeError):
+        body = json.loads(line)
+        who, pid, purpose, since = (body[key] for key in ("who", "pid", "purpose", "since"))
+    except (ValueError, TypeError, KeyError, RecursionError):
         return None
+    if not (isinstance(who, str) and isinstance(pid, int) and isinstance(purpose, str)):
+        return None
+    if not isinstance(since, int | float) or not math.isfinite(since):
+        return None
+    return Holder(_word(who), pid, _word(purpose), float(since))
+
+
+def _word(text: str) -> str:
+    """Return a name or a purpose as one short run of printable characters."""
+    return "".join(char if char.isprintable() else "?" for char in text)[:_WORD_MAX] or "?"
 
 
 def _user() -> str:

@@ -43,7 +43,7 @@ class Following:
         self._stages = run.progress.reader()
         self._told_s, self._told_bytes = 0.0, 0
         self._stop = threading.Event()
-        self._thread = threading.Thread(target=self._guarded, name=port or CONSOLE)
+        self._thread = threading.Thread(target=self._guarded, name=port or CONSOLE, daemon=True)
 
     def start(self, readers: Sequence[ConsoleReader] = ()) -> None:
         """Begin to read a console that is open."""

@@ -173,6 +173,25 @@ def test_every_ending_signal_interrupts_and_is_restored(number: signal.Signals) 
     assert signal.getsignal(number) == before
 
 
+def test_a_storm_of_signals_is_heard_once_and_nohup_is_kept() -> None:
+    program = (
+        "import os, signal, time\n"
+        "from bringup.boot.signals import Signals\n"
+        "signal.signal(signal.SIGINT, signal.default_int_handler)\n"
+        "signal.signal(signal.SIGHUP, signal.SIG_IGN)\n"
+        "with Signals():\n"
+        "    os.kill(os.getpid(), signal.SIGHUP); time.sleep(0.1)\n"
+        "    try:\n"
+        "        os.kill(os.getpid(), signal.SIGINT); time.sleep(5)\n"
+        "    except KeyboardInterrupt:\n"
+        "        for _ in range(20):\n"
+        "            os.kill(os.getpid(), signal.SIGINT); os.kill(os.getpid(), signal.SIGTERM)\n"
+        "        print('once', flush=True)\n"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=30)
+    assert (done.returncode, done.stdout.strip()) == (0, "once"), done.stderr
+
+
 @pytest.mark.parametrize("ends", [False, True])
 def test_a_process_that_ends_stays_deaf_once_it_was_interrupted(ends: bool) -> None:
     program = (

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import subprocess
@@ -10,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from bringup.base.errors import BmcBusyError
+from bringup.base.errors import BmcBusyError, LabError
 from bringup.lab.lease import Lease
 
 _HOLD = (
@@ -45,3 +46,58 @@ def test_a_killed_holder_frees_the_board(home: Path) -> None:
     process.stdout.close()
     with Lease("e300", "boot"):
         pass
+
+
+HOSTILE = [
+    "[" * 5000,
+    "[" * 1020,
+    '{"who": "x", "pid": 1, "purpose": "y", "since": "x"}',
+    '{"who": "x", "pid": 1, "purpose": "y", "since": -1e999}',
+    '{"who": ["a", {}], "pid": 1, "purpose": "y", "since": 0}',
+    "null",
+    "\x00\xff",
+]
+
+
+@pytest.mark.parametrize("text", HOSTILE)
+def test_what_others_write_into_the_file_ends_nothing(home: Path, text: str) -> None:
+    with Lease("e300", "boot") as lease:
+        (path,) = home.rglob("lease-e300.json")
+        with path.open("ab") as file:
+            file.write(text.encode("latin-1") + b"\n")
+        assert list(lease.notices()) == []
+        path.write_bytes(text.encode("latin-1"))
+        with pytest.raises(BmcBusyError, match="is held by another process"):
+            Lease("e300", "power").__enter__()
+
+
+def test_a_forged_name_is_short_and_steers_no_terminal(home: Path) -> None:
+    with Lease("e300", "boot"):
+        (path,) = home.rglob("lease-e300.json")
+        forged = {"who": "\x1b]0;x\x07" + "m" * 800, "pid": 1, "purpose": "a\nok  e300 reached", "since": 0}
+        path.write_text(json.dumps(forged) + "\n")
+        with pytest.raises(BmcBusyError) as refused:
+            Lease("e300", "power").__enter__()
+    assert refused.value.message.isprintable()
+    assert len(refused.value.message) < 200
+
+
+def test_only_a_file_of_its_own_is_a_lease(home: Path, tmp_path: Path) -> None:
+    with Lease("e300", "boot"):
+        (path,) = home.rglob("lease-e300.json")
+    treasure = tmp_path / "treasure"
+    treasure.write_text("mine")
+    for put in (lambda: os.mkfifo(path), lambda: os.link(treasure, path), path.mkdir):
+        path.rmdir() if path.is_dir() else path.unlink()
+        put()
+        with pytest.raises(LabError, match="cannot open the lease"):
+            Lease("e300", "boot").__enter__()
+    assert treasure.read_text() == "mine"
+
+
+def test_a_refusal_names_the_way_past_where_there_is_one(home: Path) -> None:
+    with Lease("e300", "boot"):
+        for force, told in ((None, False), (False, True)):
+            with pytest.raises(BmcBusyError) as refused:
+                Lease("e300", "power off", force=force).__enter__()
+            assert ("--force" in str(refused.value.hint)) is told
