@@ -255,6 +255,7 @@ def test_dry_run_touches_nothing(cli: Cli) -> None:
     assert [step["name"] for step in plan["steps"]] == [
         "twin",
         "console",
+        "second-port",
         "serve",
         "override",
         "power",
@@ -461,7 +462,7 @@ def test_a_board_that_goes_off_is_not_taken_for_a_slow_one(cli: Cli) -> None:
     logs = cli.home / "state" / "runs"
     assert wait_for(lambda: any(b"SeaBIOS" in path.read_bytes() for path in logs.glob("*/console.log")), 30)
     begin = time.monotonic()
-    assert cli("power", "e300", "off").code == 0
+    assert cli("power", "e300", "off", "--force").code == 0
     out, err = process.communicate(timeout=60)
     body = json.loads(out)
     assert (process.returncode, body["verdict"]) == (10, "lab"), err
