@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bringup.base.errors import UsageError
-from bringup.camkes.app.build import parse_cache, read_build
+from bringup.camkes.app.build import find_build, parse_cache, read_build
 
 CACHE = """\
 # This is the CMakeCache file.
@@ -126,3 +126,35 @@ def test_a_cache_that_cmake_wrote(tmp_path: Path) -> None:
     build = read_build(tmp_path / "out")
     assert (build.flag("KernelIOMMU"), build.flag("RELEASE")) == (True, True)
     assert build.number("KernelMaxNumIOAPIC") == 5
+
+
+def test_the_built_kernel_tells_of_its_demands_where_there_is_one(tmp_path: Path) -> None:
+    assert read_build(folder(tmp_path)).kernel is None
+    images = tmp_path / "images"
+    images.mkdir()
+    (images / "kernel-x86_64-pc99").write_bytes(b"PCIDs not supported by the processor\r\n")
+    kernel = read_build(tmp_path).kernel
+    assert kernel is not None
+    assert (kernel.bits, kernel.prints) == (64, False)
+    assert [feature.title for feature in kernel.features] == ["PCID"]
+    (images / "kernel-ia32-pc99").write_bytes(b"")
+    assert read_build(tmp_path).kernel is None
+
+
+def test_a_slot_of_the_root_task_has_the_size_of_its_kind(tmp_path: Path) -> None:
+    for arch, size in (("x86_64", 32), ("ia32", 16)):
+        text = f"KernelSel4Arch:STRING={arch}\nKernelRootCNodeSizeBits:STRING=20\n"
+        assert read_build(folder(tmp_path, text)).root_cnode_bytes == size << 20
+    assert read_build(folder(tmp_path, "RELEASE:BOOL=ON\n")).root_cnode_bytes == 0
+    huge = "KernelRootCNodeSizeBits:STRING=999999999\n"
+    assert read_build(folder(tmp_path, huge)).root_cnode_bytes < 1 << 60
+
+
+def test_the_first_folder_with_a_cache_is_the_build(tmp_path: Path) -> None:
+    images = tmp_path / "images"
+    images.mkdir()
+    assert find_build([images, tmp_path]) is None
+    folder(tmp_path)
+    found = find_build([images, tmp_path])
+    assert found is not None
+    assert found.folder == tmp_path
