@@ -30,7 +30,7 @@ BEFORE_ROOMS = "fbe8bb4"
 APPLICATION = """\
 assembly {
     composition { component VM vm0; }
-    configuration { vm0.num_vcpus = 1; vm0.guest_ram_mb = 256; }
+    configuration { vm0.guest_ram_mb = 256; }
 }
 """
 
@@ -40,13 +40,15 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("rev", nargs="?", default=BEFORE_ROOMS)
     parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--only", help="the figures whose name begins so")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as text:
         folder = Path(text)
         before = _checkout(options.rev, folder / "before")
         capture = _capture(folder)
         print(f"now / {options.rev}, median of {options.rounds}")
-        for name, words, rounds in _jobs(folder, capture, options.rounds):
+        jobs = _jobs(folder, capture, options.rounds)
+        for name, words, rounds in [job for job in jobs if job[0].startswith(options.only or "")]:
             print(_ratio(name, before, words, folder, rounds))
         for name, words, _ in _jobs(folder, capture, 1):
             if name in ("boot", "overlay"):
