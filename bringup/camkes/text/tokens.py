@@ -36,7 +36,7 @@ _TOKEN = re.compile(
     | (?P<word>    [A-Za-z_]\w*+ )
     | (?P<number>  0x[0-9a-fA-F]++ | [0-9]++(?:\.[0-9]++)? )
     | (?P<string>  "[^"]*+" )
-    | (?P<comment> //(?:[^\\\n]|\\(?:\r?\n)?)*+ | /\*(?:[^*]|\*(?!/))*+\*/ )
+    | (?P<comment> //(?:[^\\\n]|\\(?:\r?\n)?)*+ | /\*[^*]*\*+(?:[^/*][^*]*\*+)*/ )
     | (?P<open>    /\* | " )
     | (?P<hash>    \# )
     | (?P<op>      <<|<-|<=|>>|>=|->|\*\*|&&|\|\||==|!=|[][{}().,:;=<>+*/%&|^~!?-] )
@@ -48,7 +48,7 @@ _ANGLE = re.compile(r"<[^>\n]{0,1000}>")
 # A string that is not closed on a directive's line ends with the line, as for the preprocessor.
 _DIRECTIVE_PART = re.compile(
     r"""(?P<plain>[^\\\n/"]++|\\(?:\r?\n)?|"(?:[^"\\\n]|\\(?:\r?\n|.)?)*+"?|/(?![*/]))
-      | (?P<comment>/\*(?:[^*]|\*(?!/))*+\*/)
+      | (?P<comment>/\*[^*]*\*+(?:[^/*][^*]*\*+)*/)
       | (?P<line>//(?:[^\\\n]|\\(?:\r?\n)?)*+)
       | (?P<open>/\*)""",
     re.VERBOSE,
@@ -56,7 +56,7 @@ _DIRECTIVE_PART = re.compile(
 _IF_ZERO = re.compile(r"#[ \t]*if[ \t]+0[ \t]*(?:/[/*]|\r?\n|$)")
 # In disabled text the preprocessor still tells strings, comments and the conditionals inside it.
 _DISABLED_PART = re.compile(
-    r"""(?P<comment>/\*(?:[^*]|\*(?!/))*+\*/|//[^\n]*+)
+    r"""(?P<comment>/\*[^*]*\*+(?:[^/*][^*]*\*+)*/|//[^\n]*+)
       | (?P<open>/\*)
       | ^[ \t]*+\#[ \t]*+(?P<name>[a-z]++)
       | [^"/\n]++|"(?:[^"\\\n]|\\.)*+"?|[/\n]""",
