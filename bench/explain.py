@@ -18,7 +18,7 @@ from pathlib import Path
 
 from bringup.base.firmware import Firmware
 from bringup.boot.recorded import judge_recording
-from bringup.boot.verdict import WatchRequest
+from bringup.boot.watch_request import WatchRequest
 
 PIECE = 65536
 REQUEST = WatchRequest(Firmware.BIOS, by_itself=True)

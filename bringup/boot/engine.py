@@ -19,8 +19,10 @@ from bringup.boot.equipment import Equipment
 from bringup.boot.folders import EventLog, RunFolder
 from bringup.boot.place import ReachedBoard
 from bringup.boot.plan import Plan, PlannedStep
+from bringup.boot.progress import Progress
 from bringup.boot.standing import Standing
-from bringup.boot.verdict import Progress, Verdict, WatchRequest
+from bringup.boot.verdict import Verdict
+from bringup.boot.watch_request import WatchRequest
 from bringup.power.base import Drivers
 
 _LONGEST_WAIT_S = 0.5

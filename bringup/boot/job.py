@@ -13,7 +13,7 @@ from bringup.boot.equipment import Equipment
 from bringup.boot.folders import RunFolder
 from bringup.boot.plan import Plan
 from bringup.boot.preflight import Prepared
-from bringup.boot.verdict import WatchRequest
+from bringup.boot.watch_request import WatchRequest
 
 
 @dataclass(frozen=True)

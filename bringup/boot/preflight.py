@@ -15,7 +15,7 @@ from bringup.boot.errand import Errand
 from bringup.boot.place import segment_of
 from bringup.boot.plan import Plan, StageLimit
 from bringup.boot.request import BootRequest
-from bringup.boot.verdict import WatchRequest
+from bringup.boot.watch_request import WatchRequest
 from bringup.image.check import cautions, loaders_for, refuse
 from bringup.image.model import BootFile, Image
 from bringup.lab.inventory import Board

@@ -9,7 +9,9 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
-from bringup.boot.verdict import Progress, Verdict, WatchRequest
+from bringup.boot.progress import Progress
+from bringup.boot.verdict import Verdict
+from bringup.boot.watch_request import WatchRequest
 from bringup.transcript.stages import Sighting, StageReader
 from bringup.transcript.stamps import LineCleaner
 from bringup.transcript.told import as_event

@@ -59,7 +59,7 @@ def command(
     """
     from bringup import Firmware, Stage
     from bringup.boot.recorded import judge_recording
-    from bringup.boot.verdict import WatchRequest
+    from bringup.boot.watch_request import WatchRequest
     from bringup.report.explain import explain_lines, recording_dict
     from bringup.report.output import answer, emit_json
     from bringup.transcript.vms import find_vm_names

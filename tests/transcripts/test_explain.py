@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from bringup.base.firmware import Firmware
 from bringup.base.stage import Stage
 from bringup.boot.recorded import Recording, judge_recording
-from bringup.boot.verdict import WatchRequest
+from bringup.boot.watch_request import WatchRequest
 from bringup.cli import root
 from tests.places import SHARED
 from tests.transcripts.logs import LOGIN, LOGS, SUITE, UNKNOWN, VMM_TEXT

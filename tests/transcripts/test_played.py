@@ -14,8 +14,10 @@ import pytest
 
 from bringup.base.firmware import Firmware
 from bringup.base.stage import Stage
+from bringup.boot.progress import Progress
 from bringup.boot.recorded import judge_recording
-from bringup.boot.verdict import Progress, Verdict, WatchRequest
+from bringup.boot.verdict import Verdict
+from bringup.boot.watch_request import WatchRequest
 from bringup.transcript.stages import StageReader
 from bringup.transcript.stamps import LineCleaner
 from bringup.transcript.told import activity, as_event

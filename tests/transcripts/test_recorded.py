@@ -10,7 +10,9 @@ import pytest
 
 from bringup.base.firmware import Firmware
 from bringup.base.stage import Stage
-from bringup.boot.verdict import Progress, Verdict, WatchRequest
+from bringup.boot.progress import Progress
+from bringup.boot.verdict import Verdict
+from bringup.boot.watch_request import WatchRequest
 from bringup.transcript.stages import Sighting, StageReader
 from bringup.transcript.told import as_event
 

@@ -16,7 +16,9 @@ from bringup.base.events import Event, Source
 from bringup.base.firmware import Firmware
 from bringup.base.stage import Stage
 from bringup.boot.causes import TABLE
-from bringup.boot.verdict import Progress, Verdict, WatchRequest
+from bringup.boot.progress import Progress
+from bringup.boot.verdict import Verdict
+from bringup.boot.watch_request import WatchRequest
 from bringup.jobs.capture.errand import FIRMWARE_REPORT, LINUX_CAPTURE
 from bringup.profile.advice import BoardWords
 from bringup.profile.load import load_profile

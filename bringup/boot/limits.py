@@ -1,0 +1,96 @@
+"""When a boot is decided though nothing more is seen: done by silence, or overdue. Pure.
+
+Silence is evidence, too, once a stage's limit has passed; while text comes, limits of later stages wait.
+"""
+
+from __future__ import annotations
+
+from bringup.base.stage import Stage
+from bringup.boot.course import SETTLE_S, Course
+from bringup.boot.evidence import BootEvidence
+
+QUIET_S = 5.0
+"""How long an image that has no VMs and no known end must say nothing to count as done."""
+
+_UNENDING_S = 60.0
+_PRINTING_MAX = 20
+_SERVED_GRACE_S = 1.0
+_TRANSFER_STAGES = (Stage.LOADER, Stage.KERNEL_IMAGE, Stage.MODULES)
+
+
+class Limits:
+    """The times at which the silence of one boot means something."""
+
+    def __init__(self, course: Course) -> None:
+        self._course = course
+
+    @property
+    def _boot(self) -> BootEvidence:
+        return self._course.boot
+
+    def ok_s(self) -> float | None:
+        """Return when the boot is ok, None while something is missing: what has no end of its own must have
+        fallen silent.
+        """
+        done_s, wait_s = self._course.done_s(), SETTLE_S
+        if done_s is None:
+            return None
+        if self._course.has_no_end:
+            silent_s = max(done_s, self._boot.text_s or done_s) + QUIET_S
+            wait_s = min(silent_s - done_s, _UNENDING_S)
+        return done_s + max(wait_s, self._course.request.for_s)
+
+    def elsewhere_s(self) -> float | None:
+        """Return when it is certain that what runs was not served; the servers' events may come late."""
+        boot = self._boot
+        if not self._course.request.netboot or boot.kernel_served or boot.console_kernel_s is None:
+            return None
+        return boot.console_kernel_s + _SERVED_GRACE_S
+
+    def deadline_s(self) -> float | None:
+        """Return when what is missing is overdue."""
+        missing = self._course.awaited
+        if missing is None:
+            if self._course.done_s() is not None:
+                return None
+            return self._silent_since_s() + self._course.request.texts_s
+        allowed_s = self._allowed_s(missing)
+        if allowed_s is None:
+            return None
+        due_s = self.waiting_since_s() + allowed_s
+        # While it prints, it may get further; but what prints for ever must not be watched for ever.
+        return min(due_s, self._advanced_s() + allowed_s * _PRINTING_MAX)
+
+    def _advanced_s(self) -> float:
+        return self._course.origin_s if self._boot.advanced_s is None else self._boot.advanced_s
+
+    def _silent_since_s(self) -> float:
+        """Return when the boot last went forward or said anything."""
+        return max(self._advanced_s(), self._boot.text_s or 0.0)
+
+    def waiting_since_s(self) -> float:
+        """Return when the boot last went forward: by a transfer, or by any text once the image runs."""
+        boot, missing = self._boot, self._course.awaited
+        since_s = self._advanced_s()
+        moves = missing in _TRANSFER_STAGES or (missing is not None and self._course.is_errand(missing))
+        if moves and boot.transfer_s is not None:
+            since_s = max(since_s, boot.transfer_s)
+        if missing is None or (missing >= Stage.KERNEL and self._course.all_loaded()):
+            since_s = max(since_s, self._silent_since_s())
+        return since_s
+
+    def _allowed_s(self, missing: Stage) -> float | None:
+        """Return the seconds until `missing` or the next stage that shows itself must have been reached."""
+        request, total_s = self._course.request, 0.0
+        silent = {Stage.FIRMWARE} if request.netboot else set()  # its text may not be redirected to SOL
+        if not request.prints:
+            silent |= {Stage.KERNEL, Stage.USER_SPACE}
+        for stage in self._course.applicable():
+            if missing <= stage <= self._course.until:
+                limit_s = request.limits.get(stage)
+                if limit_s is None:
+                    return None
+                total_s += limit_s
+                if stage not in silent:
+                    break
+        return total_s

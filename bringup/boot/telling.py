@@ -1,0 +1,244 @@
+"""The words of a verdict: which row of the table fits, the cause, the lines behind it, what to do. Pure."""
+
+from __future__ import annotations
+
+from bringup.base.errors import FAULTS, BringupError
+from bringup.base.stage import Stage
+from bringup.boot.causes import TABLE, Causes, Row
+from bringup.boot.course import Course, is_garbage
+from bringup.boot.evidence import BootEvidence, SeenFailure, StageReached
+from bringup.boot.limits import Limits
+from bringup.boot.verdict import Verdict
+
+_RELATED_S = 5.0
+_CAUSES_MAX = 3
+_NAMES_MAX = 5
+_EXIT_CODES = {"ok": 0, "undecided": 3, **{fault: kind.exit_code for fault, kind in FAULTS.items()}}
+_SILENT_AFTER_KERNEL = {
+    Stage.VMM: "no-vmm",
+    Stage.GUEST: "no-guest",
+    Stage.LOGIN: "no-login",
+}
+
+
+class Telling:
+    """Makes verdicts of one boot."""
+
+    def __init__(self, course: Course, limits: Limits) -> None:
+        self._course = course
+        self._limits = limits
+
+    @property
+    def _boot(self) -> BootEvidence:
+        return self._course.boot
+
+    def ended_by(self, error: BringupError, now_s: float) -> Verdict:
+        """Return the verdict of a run that an error ended."""
+        causes: Causes = (("", error.hint),) if error.hint else ()
+        return self._verdict(error.fault, error.code, error.message, now_s, causes)
+
+    def ok(self) -> Verdict:
+        """Return the verdict of a boot to which all came that is wanted."""
+        at_s = self._course.done_s() or self._course.stage_s()
+        buts, causes = self._buts()
+        if buts and self._course.request.strict:
+            cause = f"booted, but {buts[0]}"
+            return self._verdict("image", "nic-dead", cause, at_s, causes, seen=self._boot.last_line)
+        return self._verdict("ok", "ok", self._what_came(), at_s, causes, buts=buts)
+
+    def _what_came(self) -> str:
+        """Return what the success rests on."""
+        boot, request = self._boot, self._course.request
+        if request.until_texts and request.by_itself:
+            return f"said {', '.join(boot.texts[text][1] for text in request.until_texts)}"
+        if self._course.awaits_suite and boot.suite is not None:
+            return f"passed its tests: {boot.suite.result or 'all is well'}"
+        if self._course.until is Stage.LOGIN and len(boot.logins) > 1:
+            return f"reached login in {', '.join(sorted(boot.logins))}"
+        if not request.prints and self._course.until in boot.reached and boot.furthest is not None:
+            return f"reached {self._course.until}: {boot.reached[self._course.until].evidence}"
+        return f"reached {self._course.until}"
+
+    def _buts(self) -> tuple[tuple[str, ...], Causes]:
+        """Return what is not well in VMs that came up, and what to do about it."""
+        dead = self._boot.nics.dead if self._course.until >= Stage.GUEST or self._boot.logins else []
+        faults = [f for f in self._boot.failures if f.failure.code == "iommu-fault"][:1] if dead else []
+        buts = [f"{nic.label}: {nic.words()}" for nic in dead] + [f.failure.cause for f in faults]
+        advice = [nic.advice() for nic in dead]
+        causes = dict.fromkeys(self._filled(*told) for told in advice if told is not None)
+        return tuple(buts), tuple(causes)
+
+    def unwanted(self, at_s: float, expression: str, seen: str) -> Verdict:
+        """Return the verdict of an image that said what a person called failure."""
+        cause = f"said what means failure: {expression}"
+        return self._verdict(
+            "image", "fail-text", cause, at_s, (("", "look at the lines before it"),), seen=seen
+        )
+
+    def stalled(self, at_s: float, seen: str | None = None) -> Verdict:
+        """Return the verdict of a boot that went no further."""
+        return self.missing(self._stall_code(), at_s, seen)
+
+    def missing(self, code: str, at_s: float, seen: str | None = None) -> Verdict:
+        """Return the verdict by a row of the table, with what the console hints at first."""
+        hints = [f for f in self._boot.failures if not f.failure.generic and not self._course.recovered(f)]
+        line = seen or (hints[0].seen if hints else self._boot.last_line)
+        return self.from_table(code, at_s, seen=line, hints=hints)
+
+    def restarted(self, at_s: float, seen: str) -> Verdict:
+        """Return the verdict of a board that started over."""
+        return self.from_table("reboot-loop", at_s, seen=seen)
+
+    def failed(self, fatal: SeenFailure) -> Verdict:
+        """Return the verdict of a boot that a failure ended."""
+        missing = self._course.awaited
+        if fatal.failure.gives_up and missing is not None and missing < Stage.KERNEL:
+            return self.stalled(fatal.at_s, fatal.seen)
+        fault = self._telling(fatal)
+        failure = fault.failure
+        causes = (self._filled(failure.why, failure.fix),)
+        cause = failure.cause if fault.vm is None else f"{fault.vm}: {failure.cause}"
+        if self._boot.suite is not None and failure.code == "tests-failed":
+            failed = self._boot.suite.failed
+            cause += f": {', '.join(failed[:_NAMES_MAX])}" if failed else ""
+        return self._verdict(
+            failure.fault, failure.code, cause, fault.at_s, causes, seen=fault.seen, lines=fault.lines
+        )
+
+    def _telling(self, fatal: SeenFailure) -> SeenFailure:
+        """Return the failure that says most: `halting...` only says that something went wrong before."""
+        if not fatal.failure.generic:
+            return fatal
+        telling = [f for f in self._boot.failures if not f.failure.generic and not is_garbage(f)]
+        after = [f for f in telling if f.failure.fatal and f.at_s >= fatal.at_s]
+        before = [
+            f for f in telling if 0 <= fatal.at_s - f.at_s <= _RELATED_S and not self._course.recovered(f)
+        ]
+        return (after or before[-1:] or [fatal])[0]
+
+    def _stall_code(self) -> str:
+        """Return the row of the table that fits the silence."""
+        boot, missing = self._boot, self._course.awaited
+        if missing is None:
+            return "suite-silent" if self._course.awaits_suite else "text-missing"
+        if missing >= Stage.KERNEL:
+            return self._stall_code_after_loading(missing)
+        if missing is Stage.POWER:
+            return "no-power"
+        if missing <= Stage.DHCP:
+            if "ignored" in boot.dhcp and "offer" not in boot.dhcp:
+                return "dhcp-ignored"
+            if "discover" in boot.dhcp:
+                return "dhcp-not-taken" if "offer" in boot.dhcp else "dhcp-unanswered"
+            return "no-dhcp" if boot.heard_s is not None else "no-sign-of-life"
+        started = missing in boot.transferring
+        if missing is Stage.LOADER:
+            return "loader-stalled" if started else "loader-not-fetched"
+        if started:
+            return "transfer-stalled"
+        return "kernel-not-fetched" if missing is Stage.KERNEL_IMAGE else "module-not-fetched"
+
+    def _stall_code_after_loading(self, missing: Stage | None) -> str:
+        if self._course.witness.console_lost_s is not None:
+            return "console-lost"
+        if missing is Stage.KERNEL and self._boot.other_port is not None:
+            return "other-port"
+        if missing in (Stage.KERNEL, Stage.USER_SPACE) and not self._course.request.prints:
+            return "nothing-printed"
+        if missing is Stage.KERNEL and self._spoke_after_loading():
+            return "unknown-text"
+        if missing is Stage.KERNEL:
+            return "kernel-silent" if self._boot.heard_s is not None else "console-silent"
+        if self._course.request.errand is not None and missing is self._course.request.errand.stage:
+            return self._course.request.errand.silent_code
+        return _SILENT_AFTER_KERNEL.get(missing or Stage.USER_SPACE, "kernel-hangs")
+
+    def _spoke_after_loading(self) -> bool:
+        """Return whether text came that is not firmware's or a loader's: silence is judged by bytes."""
+        loaded = self._boot.reached.get(Stage.MODULES) or self._boot.reached.get(Stage.KERNEL_IMAGE)
+        text_s = self._boot.text_s
+        return text_s is not None and (loaded is None or loaded.at_s is None or text_s > loaded.at_s)
+
+    def _missing_vms(self) -> str:
+        missing = [vm.name for vm in self._boot.vms.values() if vm.guest and vm.login_s is None]
+        return f"; missing: {', '.join(sorted(missing))}" if missing else ""
+
+    def from_table(
+        self, code: str, at_s: float, *, seen: str | None = None, hints: list[SeenFailure] | None = None
+    ) -> Verdict:
+        """Return the verdict that a row of the table words."""
+        row = self._row(code)
+        cause = row.cause.format(
+            who=self._course.request.macs[0] if self._course.request.macs else "the board",
+            waited=f"{max(0.0, at_s - self._limits.waiting_since_s()):.0f}",
+            arch=self._boot.arch or "unknown",
+            firmware=str(self._course.request.firmware).upper(),
+            since_power=f"{max(0.0, at_s - self._power_s()):.0f}",
+            some=len(self._boot.logins),
+            all=self._course.logins_wanted,
+            lost=self._boot.given_up.lost if self._boot.given_up else "",
+            missing=self._missing_vms(),
+            port=self._boot.other_port[1] if self._boot.other_port else "another port",
+            awaited=self._course.awaited or "the awaited text",
+            where=self._boot.furthest or "the beginning",
+            suite=self._boot.suite.words if self._boot.suite else "",
+        )
+        told = {self._filled(hint.failure.why, hint.failure.fix): None for hint in hints or ()}
+        usual = (self._filled(*cause) for cause in row.causes)
+        causes = (*told, *self._strangers(code), *usual)[:_CAUSES_MAX]
+        return self._verdict(row.fault, code, cause, at_s, causes, seen=seen)
+
+    def _row(self, code: str) -> Row:
+        errand = self._course.request.errand
+        return errand.causes[code] if errand is not None and code in errand.causes else TABLE[code]
+
+    def _filled(self, why: str, fix: str) -> tuple[str, str]:
+        """Return a cause with the board's own words in it."""
+        return why, self._course.request.words.fill(fix)
+
+    def _strangers(self, code: str) -> Causes:
+        strangers = self._boot.strangers
+        if code not in ("no-dhcp", "no-sign-of-life") or not strangers:
+            return ()
+        fix = "move the cable, or add that MAC to the board in lab.toml"
+        return ((f"{', '.join(strangers[:_CAUSES_MAX])} asked instead", fix),)
+
+    def _verdict(
+        self,
+        kind: str,
+        code: str,
+        cause: str,
+        at_s: float,
+        causes: Causes,
+        *,
+        seen: str | None = None,
+        lines: tuple[str, ...] = (),
+        buts: tuple[str, ...] = (),
+    ) -> Verdict:
+        return Verdict(
+            kind=kind,
+            exit_code=_EXIT_CODES[kind],
+            code=code,
+            stage=self._boot.furthest,
+            missing=self._course.awaited,
+            cause=cause,
+            seen=seen,
+            causes=causes,
+            at_s=self._relative(at_s),
+            stages=tuple(
+                StageReached(reached.stage, self._relative(reached.at_s), reached.evidence)
+                for reached in self._course.stages
+            ),
+            lines=lines,
+            buts=buts,
+            vms=tuple(self._boot.vms.values()),
+            nics=tuple(self._boot.nics),
+            suite=self._boot.suite,
+        )
+
+    def _power_s(self) -> float:
+        power = self._boot.reached.get(Stage.POWER)
+        return self._course.origin_s if power is None or power.at_s is None else power.at_s
+
+    def _relative(self, at_s: float | None) -> float | None:
+        return None if at_s is None else round(at_s - self._course.origin_s, 3)
