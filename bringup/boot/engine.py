@@ -7,6 +7,7 @@ each step that was begun is left again, and the run folder says how it went.
 from __future__ import annotations
 
 import threading
+from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from functools import cached_property
@@ -211,7 +212,7 @@ class Run:
             listener(Event("run", "run.waiting", f"waiting for {stage}", data, at_s))
 
 
-class Step:
+class Step(ABC):
     """One step. `planned` is told when it is entered, `leaving` when it is left, where that is an act of its
     own.
 
@@ -222,11 +223,11 @@ class Step:
     planned: PlannedStep
     leaving: PlannedStep | None = None
 
+    @abstractmethod
     def enter(self, run: Run) -> None:
         """Do the step; raises BringupError when it cannot be done."""
-        raise NotImplementedError
 
-    def leave(self, run: Run) -> None:
+    def leave(self, run: Run) -> None:  # noqa: B027  # many steps have nothing to put back
         """Put back what the step did; raises BringupError when that fails."""
 
 

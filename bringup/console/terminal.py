@@ -21,8 +21,6 @@ from typing import Protocol
 from bringup.base.errors import BringupError, ConsoleLostError, InterruptedRunError, UsageError
 from bringup.console.base import Console
 
-# How long a piped command's answer may pause before the console is left.
-QUIET_AFTER_INPUT_S = 3.0
 _POLL_S = 0.1
 _INPUT_MAX = 1024
 _CTRL_C = 0x03
@@ -59,11 +57,15 @@ class Screen(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """How to sit at the console: `for_s` ends it after so many seconds, `listen` never sends anything."""
+    """How to sit at the console: `for_s` ends it after so many seconds, `listen` never sends anything.
+
+    `quiet_s` is how long the answer to piped input may pause before the console is left.
+    """
 
     escape: int = 0x1D
     listen: bool = False
     for_s: float | None = None
+    quiet_s: float = 3.0
 
 
 def parse_escape(text: str) -> int:
@@ -202,7 +204,7 @@ class TerminalSession:
         now = time.monotonic()
         if self._options.for_s is not None:
             return now - self._began_s >= self._options.for_s
-        return not more_input and not self._options.listen and now - self._heard_s >= QUIET_AFTER_INPUT_S
+        return not more_input and not self._options.listen and now - self._heard_s >= self._options.quiet_s
 
     def _handle(self, typed: bytes, terminal: bool) -> None:
         if not terminal:

@@ -45,16 +45,18 @@ _PROBE_TEXT = b"bringup firmware probe, not seL4"
 _XEN_TEXT = b"Xen version %d.%d"
 
 
-def find_image(paths: Sequence[Path], *, append: str = "", extra_args: Sequence[str] = ()) -> Image:
+def find_image(
+    paths: Sequence[Path], *, append: str = "", extra_args: Sequence[str] = (), kernel_max: int = KERNEL_MAX
+) -> Image:
     """Return the image that `paths` name: one folder, or a kernel and then its modules or initrd.
 
-    The kernel's command line is `extra_args`, then `append`. Whether the image can boot is another question
-    (check.py). Raises UsageError when nothing is named or a name does not exist, ImageError when a folder
-    holds no image or more than one, and when a file cannot be read or unpacked, LabError when an unpacked
-    kernel cannot be kept.
+    The kernel's command line is `extra_args`, then `append`; a kernel has at most `kernel_max` bytes,
+    unpacked, too. Whether the image can boot is another question (check.py). Raises UsageError when nothing
+    is named or a name does not exist, ImageError when a folder holds no image or more than one, and when a
+    file cannot be read or unpacked, LabError when an unpacked kernel cannot be kept.
     """
     kernel_path, *module_paths = _boot_set(paths)
-    kernel, data = _read_kernel(kernel_path)
+    kernel, data = _read_kernel(kernel_path, kernel_max)
     family = _family(kernel, data)
     # Only a root task has VMMs in it, and only the first module becomes one (seL4 boot_sys.c).
     counter = VmCounter() if family in ("sel4", "other") else None
@@ -238,22 +240,22 @@ def _printable(name: str) -> str:
 # Reading them.
 
 
-def _read_kernel(path: Path) -> tuple[BootFile, bytes]:
+def _read_kernel(path: Path, limit: int) -> tuple[BootFile, bytes]:
     parts: list[bytes] = []
     size = 0
     changed_ns = _changed_ns(path)
     for chunk in _chunks(path):
         parts.append(chunk)
         size += len(chunk)
-        if size > KERNEL_MAX:
+        if size > limit:
             raise ImageError(
-                f"{_printable(path.name)} has more than {KERNEL_MAX >> 20} MiB, and no kernel is that large",
+                f"{_printable(path.name)} has more than {limit >> 20} MiB, and no kernel is that large",
                 hint="the kernel is named first, then its modules",
             )
     data = b"".join(parts)
     name = _printable(path.name)
     if _has_packed_multiboot(data[:MULTIBOOT2_LIMIT]):
-        data = _unpacked(data, name)
+        data = _unpacked(data, name, limit)
         name = name.removesuffix(".gz") or "kernel"
         path = _in_cache(data, name)
         changed_ns = _changed_ns(path)
@@ -322,16 +324,16 @@ def _reason(error: OSError | ValueError) -> str:
     return (error.strerror or "unknown error") if isinstance(error, OSError) else str(error)
 
 
-def _unpacked(data: bytes, name: str) -> bytes:
+def _unpacked(data: bytes, name: str, limit: int) -> bytes:
     try:
         with gzip.GzipFile(fileobj=io.BytesIO(data)) as file:
-            unpacked = file.read(KERNEL_MAX + 1)
+            unpacked = file.read(limit + 1)
     except (OSError, EOFError, zlib.error):
         raise ImageError(
             f"{name} is a damaged gzip file", hint="copy the file again, or build it again"
         ) from None
-    if len(unpacked) > KERNEL_MAX:
-        raise ImageError(f"{name} unpacks to more than {KERNEL_MAX >> 20} MiB, and no kernel is that large")
+    if len(unpacked) > limit:
+        raise ImageError(f"{name} unpacks to more than {limit >> 20} MiB, and no kernel is that large")
     return unpacked
 
 

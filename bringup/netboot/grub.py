@@ -64,13 +64,15 @@ def embedded_script(serial: SerialLine, server_ip: str) -> str:
     return "\n".join(lines) + "\n"
 
 
-def core_image(firmware: Firmware, serial: SerialLine, server_ip: str) -> Path:
+def core_image(firmware: Firmware, serial: SerialLine, server_ip: str, grub_dir: Path = GRUB_DIR) -> Path:
     """Return the cached image for this firmware, serial line and server, making it if need be (0.1 s).
+
+    GRUB's modules are those of `grub_dir`, as the distribution installs them.
 
     Raises MissingProgramError when GRUB's tools or modules are not installed, LabError when they fail.
     """
     platform = _PLATFORMS[firmware]
-    modules = GRUB_DIR / platform.directory
+    modules = grub_dir / platform.directory
     try:
         stamp = (modules / "moddep.lst").stat().st_mtime_ns
     except FileNotFoundError:
@@ -83,16 +85,16 @@ def core_image(firmware: Firmware, serial: SerialLine, server_ip: str) -> Path:
     folder.mkdir(parents=True, exist_ok=True)
     target = folder / f"{platform.image_format}-{key}"
     if not target.is_file():
-        _make(platform, script, target)
+        _make(platform, modules, script, target)
     return target
 
 
-def _make(platform: _Platform, script: str, target: Path) -> None:
+def _make(platform: _Platform, modules: Path, script: str, target: Path) -> None:
     with tempfile.NamedTemporaryFile("w", encoding="ascii") as config, whole_file(target) as made:
         config.write(script)
         config.flush()
         command = [
-            *("grub-mkimage", "--directory", str(GRUB_DIR / platform.directory)),
+            *("grub-mkimage", "--directory", str(modules)),
             *("--format", platform.image_format, "--prefix", "(memdisk)"),
             *("--config", config.name, "--output", made.name),
             *(platform.network, *_MODULES),

@@ -8,11 +8,17 @@ from typing import Literal
 
 from bringup.base.errors import MissingProgramError
 from bringup.base.firmware import Firmware
-from bringup.netboot.grub import core_image
+from bringup.netboot.grub import GRUB_DIR, core_image
 from bringup.netboot.loaders import BootSet, SerialLine, choose_route, render_script, url_name
 from bringup.netboot.spec import Role, Route, Segment, ServedFile, ServeSpec, Transport, Upload
 
-IPXE_DIR = Path("/usr/lib/ipxe")
+
+@dataclass(frozen=True, slots=True)
+class LoaderFolders:
+    """Where the distribution installs the loaders."""
+
+    ipxe: Path = Path("/usr/lib/ipxe")
+    grub: Path = GRUB_DIR
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +66,7 @@ def prepare(
     serial: SerialLine | None = None,
     transport: Transport | None = None,
     upload: Upload | None = None,
+    loaders: LoaderFolders = LoaderFolders(),
 ) -> ServeSpec:
     """Choose the route, write its script into `folder` (which exists) and return what is to be served.
 
@@ -68,7 +75,7 @@ def prepare(
     names = boot_set(image)
     route = choose_route(firmware, names, loader, transport)
     script = folder / route.script.lstrip("/")
-    first = _first_file(route, serial or SerialLine(), segment.server_ip)
+    first = _first_file(route, serial or SerialLine(), segment.server_ip, loaders)
     module_role: Role = "initrd" if image.kind == "linux" else "module"
     urls = [names.kernel[0], *(url for url, _ in names.modules)]
     roles: list[Role] = ["kernel", *([module_role] * len(image.modules))]
@@ -86,10 +93,10 @@ def _served(url: str, path: Path, role: Role) -> ServedFile:
     return ServedFile(url, path.absolute(), role, path.stat().st_size)
 
 
-def _first_file(route: Route, serial: SerialLine, server_ip: str) -> Path:
+def _first_file(route: Route, serial: SerialLine, server_ip: str, loaders: LoaderFolders) -> Path:
     if route.loader == "grub":
-        return core_image(route.firmware, serial, server_ip)
-    path = IPXE_DIR / route.first_file.lstrip("/")
+        return core_image(route.firmware, serial, server_ip, loaders.grub)
+    path = loaders.ipxe / route.first_file.lstrip("/")
     if not path.is_file():
         raise MissingProgramError(f"iPXE's {path.name} is not installed", hint="apt install ipxe")
     return path

@@ -22,7 +22,7 @@ from bringup.netboot.spec import Upload
 SHA256_HEADER = "X-Bringup-Sha256"
 _SHA256 = re.compile(r"[0-9a-f]{64}", re.ASCII)
 _CHUNK = 64 * 1024
-_SILENCE_S = 20.0
+SILENCE_S = 20.0
 
 
 class _RefusedError(Exception):
@@ -35,11 +35,15 @@ class _RefusedError(Exception):
 
 
 class Receiver:
-    """Takes the upload of one run. Every method runs in the loop of the HTTP server."""
+    """Takes the upload of one run. Every method runs in the loop of the HTTP server.
 
-    def __init__(self, upload: Upload, emit: Emit) -> None:
+    A body that pauses for `silence_s` is given up.
+    """
+
+    def __init__(self, upload: Upload, emit: Emit, silence_s: float = SILENCE_S) -> None:
         self._upload = upload
         self._emit = emit
+        self._silence_s = silence_s
         self._busy = False
         self._done = False
 
@@ -89,14 +93,15 @@ class Receiver:
     async def _copy(self, request: web.BaseRequest, file: IO[bytes], digest: str) -> int:
         count, seen = 0, hashlib.sha256()
         try:
-            while data := await asyncio.wait_for(request.content.read(_CHUNK), _SILENCE_S):
+            while data := await asyncio.wait_for(request.content.read(_CHUNK), self._silence_s):
                 count += len(data)
                 if count > self._upload.limit:
                     raise _RefusedError(413, f"more than {self._upload.limit} bytes")
                 seen.update(data)
                 file.write(data)
         except TimeoutError:
-            raise _RefusedError(408, f"nothing came for {_SILENCE_S:.0f} s after {count} bytes") from None
+            waited = f"nothing came for {self._silence_s:.0f} s"
+            raise _RefusedError(408, f"{waited} after {count} bytes") from None
         except (ConnectionError, web.RequestPayloadError):
             raise _RefusedError(400, f"it was cut after {count} bytes") from None
         if seen.hexdigest() != digest:

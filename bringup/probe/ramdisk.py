@@ -104,22 +104,22 @@ def _age(name: str) -> list[tuple[int, int, str]]:
     return [(1, int(part), "") if part.isdigit() else (0, 0, part) for part in re.split(r"(\d+)", name)]
 
 
-def ramdisk(kernel: ProbeKernel) -> Path:
-    """Return the initramfs for `kernel`, made first if need be.
+def ramdisk(kernel: ProbeKernel, busybox: Path = BUSYBOX) -> Path:
+    """Return the initramfs for `kernel` and a static `busybox`, made first if need be.
 
     Raises MissingProgramError naming the package of what is not installed, LabError when it cannot be made.
     """
-    if not is_static_program(BUSYBOX):
+    if not is_static_program(busybox):
         raise MissingProgramError(
-            f"the probe needs a static {BUSYBOX}, and there is none", hint="apt install busybox-static"
+            f"the probe needs a static {busybox}, and there is none", hint="apt install busybox-static"
         )
     modules = wanted_modules(kernel)
-    scripts = _scripts()
+    programs = _programs(busybox)
     folder = cache_dir() / "probe"
     folder.mkdir(exist_ok=True)
-    target = folder / f"ramdisk-{_key(kernel, modules, scripts)}.cpio.gz"
+    target = folder / f"ramdisk-{_key(kernel, modules, programs)}.cpio.gz"
     if not target.is_file():
-        _make(kernel, modules, scripts, target)
+        _make(kernel, modules, programs, target)
     return target
 
 
@@ -173,26 +173,29 @@ def _module_name(path: str) -> str:
     return path.rpartition("/")[2].partition(".ko")[0].replace("-", "_")
 
 
-def _scripts() -> dict[str, bytes]:
-    scripts = {name: asset(f"probes/linux/{name}").read_bytes() for name in ("init", "lease.sh")}
-    return {**scripts, "collect.sh": collector_script().encode()}
+def _programs(busybox: Path) -> dict[str, bytes]:
+    """Return what runs on the board, by its path in the ramdisk."""
+    programs = {name: asset(f"probes/linux/{name}").read_bytes() for name in ("init", "lease.sh")}
+    return {**programs, "collect.sh": collector_script().encode(), "bin/busybox": busybox.read_bytes()}
 
 
-def _key(kernel: ProbeKernel, modules: Sequence[Module], scripts: Mapping[str, bytes]) -> str:
+def _key(kernel: ProbeKernel, modules: Sequence[Module], programs: Mapping[str, bytes]) -> str:
     digest = hashlib.sha256(f"{_FORMAT} {kernel.release}".encode())
-    for path in (BUSYBOX, kernel.modules / "modules.alias", *(module.path for module in modules)):
+    for path in (kernel.modules / "modules.alias", *(module.path for module in modules)):
         found = path.stat()
         digest.update(f"{path} {found.st_size} {found.st_mtime_ns}\n".encode())
-    for name, text in sorted(scripts.items()):
-        digest.update(f"{name} {len(text)}\n".encode() + text)
+    for name, data in sorted(programs.items()):
+        digest.update(f"{name} {len(data)}\n".encode() + data)
     return digest.hexdigest()[:16]
 
 
-def _make(kernel: ProbeKernel, modules: Sequence[Module], scripts: Mapping[str, bytes], target: Path) -> None:
+def _make(
+    kernel: ProbeKernel, modules: Sequence[Module], programs: Mapping[str, bytes], target: Path
+) -> None:
     with tempfile.TemporaryDirectory(dir=target.parent, prefix=".making-") as work:
         root = Path(work) / "root"
         try:
-            _fill(root, kernel, modules, scripts)
+            _fill(root, kernel, modules, programs)
             with whole_file(target) as file:
                 file.write(gzip.compress(_archive(root), compresslevel=6, mtime=0))
         except OSError as error:
@@ -202,13 +205,12 @@ def _make(kernel: ProbeKernel, modules: Sequence[Module], scripts: Mapping[str, 
             ) from None
 
 
-def _fill(root: Path, kernel: ProbeKernel, modules: Sequence[Module], scripts: Mapping[str, bytes]) -> None:
+def _fill(root: Path, kernel: ProbeKernel, modules: Sequence[Module], programs: Mapping[str, bytes]) -> None:
     place = root / "lib" / "modules" / kernel.release
     for folder in (root / "bin", root / "dev", root / "proc", root / "sys", root / "tmp", place):
         folder.mkdir(parents=True)
-    _program(root / "bin" / "busybox", BUSYBOX.read_bytes())
-    for name, text in scripts.items():
-        _program(root / name, text)
+    for name, data in programs.items():
+        _program(root / name, data)
     for module in modules:
         (place / f"{module.name}.ko").write_bytes(unpacked_module(module.path))
     (place / "modules.dep").write_text("".join(map(_dependency_line, modules)), encoding="ascii")

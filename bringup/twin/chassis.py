@@ -220,6 +220,7 @@ class _Machine:
         far = (com1_far, sol_far, monitor_far, kcs_far)
         com1_fd, sol_fd, qmp_fd, kcs_fd = (line.fileno() for line in far)
         wiring = Wiring(com1_fd, sol_fd, qmp_fd, kcs_fd, chassis._taps)
+        pair = ovmf_files()
         command = qemu_arguments(
             firmware,
             order,
@@ -227,6 +228,7 @@ class _Machine:
             memory_mib=chassis._memory_mib,
             folder=chassis._folder,
             variant=chassis._variant,
+            ovmf=pair and pair[0],
         )
         with (chassis._folder / "qemu.log").open("ab") as log:
             self._process = subprocess.Popen(

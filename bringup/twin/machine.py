@@ -97,13 +97,15 @@ def qemu_arguments(
     memory_mib: int,
     folder: Path,
     variant: Variant = "standard",
+    ovmf: Path | None = None,
 ) -> list[str]:
     """Return the whole QEMU command for one power-on.
 
-    `folder` holds the files the firmware needs: `sercon-port` (BIOS) and `uefi-vars.fd` (UEFI).
+    `folder` holds the files the firmware needs: `sercon-port` (BIOS) and `uefi-vars.fd` (UEFI). UEFI needs
+    `ovmf`, its code, too; raises FileNotFoundError without.
     """
     arguments = ["qemu-system-x86_64", *_chipset(memory_mib, variant), *_identity()]
-    arguments += _firmware(firmware, folder)
+    arguments += _firmware(firmware, folder, ovmf)
     arguments += _topology(variant) + _nics(firmware, order, wiring) + _disk() + _lines(wiring)
     return arguments
 
@@ -132,15 +134,14 @@ def _identity() -> list[str]:
     ]
 
 
-def _firmware(firmware: Firmware, folder: Path) -> list[str]:
+def _firmware(firmware: Firmware, folder: Path, ovmf: Path | None) -> list[str]:
     if firmware is Firmware.BIOS:
         # SeaBIOS mirrors its console, option ROMs included, on this port: console redirection to SOL.
         return ["-fw_cfg", f"name=etc/sercon-port,file={_escape(folder / 'sercon-port')}"]
-    pair = ovmf_files()
-    if pair is None:
+    if ovmf is None:
         raise FileNotFoundError("OVMF_CODE_4M.fd")
     return [
-        *("-drive", f"if=pflash,unit=0,format=raw,readonly=on,file={_escape(pair[0])}"),
+        *("-drive", f"if=pflash,unit=0,format=raw,readonly=on,file={_escape(ovmf)}"),
         *("-drive", f"if=pflash,unit=1,format=raw,file={_escape(folder / 'uefi-vars.fd')}"),
     ]
 

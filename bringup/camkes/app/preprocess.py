@@ -20,7 +20,6 @@ from bringup.base.errors import MissingProgramError, UsageError
 from bringup.camkes.text.tokens import shown_line
 from bringup.profile.toml_lines import shown_path
 
-_TIMEOUT_S = 10.0
 _CPU_S = 10
 _MEMORY_BYTES = 1 << 30
 _OUTPUT_BYTES = 8 << 20
@@ -37,10 +36,11 @@ _STAND_IN_DEPTH = 16
 
 @dataclass(frozen=True, slots=True)
 class Preprocessor:
-    """The folders of -I and the macros of -D, both in order."""
+    """The folders of -I and the macros of -D, both in order; a run of cpp may take `timeout_s` seconds."""
 
     include: tuple[Path, ...] = ()
     define: tuple[str, ...] = ()
+    timeout_s: float = 10.0
 
     def __post_init__(self) -> None:
         """Raise UsageError for a macro that could not be one."""
@@ -97,7 +97,8 @@ class Preprocessor:
         ):
             given.write(source.text.encode("utf-8", "surrogateescape"))
             given.seek(0)
-            status = _run(command, source.path.parent, folder, (given, output, errors))
+            streams = (given, output, errors)
+            status = _run(command, source.path.parent, folder, streams, self.timeout_s)
             return _Result(status, _content(output), _content(errors))
 
 
@@ -134,7 +135,9 @@ class _Result:
     errors: str
 
 
-def _run(command: Sequence[str], place: Path, folder: Path, streams: tuple[IO[bytes], ...]) -> int:
+def _run(
+    command: Sequence[str], place: Path, folder: Path, streams: tuple[IO[bytes], ...], timeout_s: float
+) -> int:
     """Run a command in `place` with its temporary files in `folder`; return how it ended."""
     environment = {"PATH": os.environ.get("PATH", os.defpath), "LC_ALL": "C", "TMPDIR": str(folder)}
     try:
@@ -156,7 +159,7 @@ def _run(command: Sequence[str], place: Path, folder: Path, streams: tuple[IO[by
             "cpp, the C preprocessor, is not installed", hint="apt install cpp"
         ) from None
     try:
-        return process.wait(_TIMEOUT_S)
+        return process.wait(timeout_s)
     except subprocess.TimeoutExpired:
         return -signal.SIGXCPU
     finally:

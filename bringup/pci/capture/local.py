@@ -42,7 +42,11 @@ class _LiveRoot:
 
 def local_files() -> MemoryFiles:
     """Return a capture of this machine in memory; raises LabError where it has no PCI functions."""
-    functions = _enumerate()
+    return live_files(_enumerate())
+
+
+def live_files(functions: tuple[str, ...]) -> MemoryFiles:
+    """Return a capture of these functions of this machine; raises LabError where there are none."""
     if not functions:
         raise LabError(
             "this machine shows no PCI functions",

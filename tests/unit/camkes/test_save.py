@@ -13,6 +13,7 @@ import pytest
 from bringup.base.errors import UsageError
 from bringup.base.whole_file import write_whole
 from bringup.camkes.app.load import load_application
+from bringup.camkes.app.preprocess import Preprocessor
 from bringup.camkes.text.file import keep_backup, read_file, replace_kept
 
 HEAD = "assembly { composition { component Init0 vm0; } configuration {\n"
@@ -79,11 +80,10 @@ def test_a_header_that_only_lies_beside_the_file_is_missing_for_angles(in_folder
     assert whole.missing_includes == ("conf/gone.h",)
 
 
-def test_an_include_that_waits_for_somebody_ends(in_folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_include_that_waits_for_somebody_ends(in_folder: Path) -> None:
     os.mkfifo(in_folder / "pipe")
-    monkeypatch.setattr("bringup.camkes.app.preprocess._TIMEOUT_S", 0.5)
     with pytest.raises(UsageError, match="could not be preprocessed"):
-        load_application(Path("app.camkes"), data=b'#include "pipe"\n')
+        Preprocessor(timeout_s=0.5).run(Path("app.camkes"), '#include "pipe"\n')
 
 
 def test_a_file_is_written_whole_or_not_at_all(in_folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:

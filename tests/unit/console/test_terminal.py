@@ -331,10 +331,9 @@ class Pipes:
             return stream.read()
 
 
-def test_piped_input_is_sent_as_it_is_and_the_answer_is_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("bringup.console.terminal.QUIET_AFTER_INPUT_S", 0.4)
+def test_piped_input_is_sent_as_it_is_and_the_answer_is_waited_for() -> None:
     board = Board(echo=True)
-    pipes = Pipes(board, Options())
+    pipes = Pipes(board, Options(quiet_s=0.4))
     os.write(pipes.input, b"dmesg\r" + ESCAPE + b".\xff")
     os.close(pipes.input)
     began = time.monotonic()

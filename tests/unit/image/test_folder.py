@@ -12,7 +12,6 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from bringup.base.errors import ImageError, UsageError
-from bringup.image import folder
 from bringup.image.folder import classify, find_image
 from bringup.image.model import Content
 from tests.unit.image.test_elf import build_elf, root_task
@@ -207,21 +206,18 @@ def test_a_spoiled_copy_in_the_cache_is_replaced(tmp_path: Path, home: Path) -> 
     assert find_image([tmp_path / "kernel.gz"]).kernel.path.read_bytes() == KERNEL_BYTES
 
 
-def test_a_damaged_or_boundless_compressed_kernel(
-    tmp_path: Path, home: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_damaged_or_boundless_compressed_kernel(tmp_path: Path, home: Path) -> None:
     path = tmp_path / "kernel.gz"
     packed = gzip.compress(KERNEL_BYTES + os.urandom(40000))
     path.write_bytes(packed[:-9])
     with pytest.raises(ImageError, match="damaged gzip"):
         find_image([path])
-    monkeypatch.setattr(folder, "KERNEL_MAX", 1 << 20)
     path.write_bytes(gzip.compress(KERNEL_BYTES + bytes(2 << 20)))
     with pytest.raises(ImageError, match="unpacks to more than 1 MiB"):
-        find_image([path])
+        find_image([path], kernel_max=1 << 20)
     path.write_bytes(os.urandom(2 << 20))
     with pytest.raises(ImageError, match="more than 1 MiB, and no kernel"):
-        find_image([path])
+        find_image([path], kernel_max=1 << 20)
 
 
 @pytest.mark.skipif(not XEN, reason="no Xen in /boot")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import resource
 import struct
 import time
 import zlib
@@ -12,7 +13,6 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from bringup.base.errors import LabError, UsageError
-from bringup.image import standin
 from bringup.image.standin import MAX_MODULE_BYTES, standin_module, write_module
 
 MIB = 1 << 20
@@ -58,19 +58,18 @@ def test_impossible_size_is_refused_and_leaves_nothing(tmp_path: Path, size: int
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_full_disk_is_a_sentence_and_leaves_the_old_file(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_write_that_fails_half_way_is_a_sentence_and_leaves_the_old_file(tmp_path: Path) -> None:
     path = tmp_path / "module"
     write_module(path, 100)
     before = path.read_bytes()
 
-    def fail(size_bytes: int) -> bytes:
-        raise OSError(28, "No space left on device")
-
-    monkeypatch.setattr(standin, "_payload", fail)
-    with pytest.raises(LabError, match="No space left on device"):
-        write_module(path, 200)
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1 << 20, limits[1]))
+    try:
+        with pytest.raises(LabError, match=r"cannot write .*: File too large"):
+            write_module(path, 3 << 20)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
     assert path.read_bytes() == before
     assert list(tmp_path.iterdir()) == [path]
 

@@ -9,14 +9,13 @@ import pytest
 
 from bringup.base.errors import LabError, MissingProgramError, UsageError
 from bringup.base.firmware import Firmware
-from bringup.netboot import grub
-from bringup.netboot.grub import core_image, embedded_script
+from bringup.netboot.grub import GRUB_DIR, core_image, embedded_script
 from bringup.netboot.loaders import SerialLine
-from bringup.netboot.prepare import BootImage, LoadedFile, boot_set, prepare
+from bringup.netboot.prepare import BootImage, LoadedFile, LoaderFolders, boot_set, prepare
 from bringup.netboot.spec import Segment, ServeSpec
 
 needs_grub = pytest.mark.skipif(
-    shutil.which("grub-mkimage") is None or not (grub.GRUB_DIR / "i386-pc").is_dir(),
+    shutil.which("grub-mkimage") is None or not (GRUB_DIR / "i386-pc").is_dir(),
     reason="GRUB's modules are not installed",
 )
 SEGMENT = Segment("br0", "own-segment", "10.55.0.1/24", "10.55.0.30", ("52:54:00:0e:30:10",))
@@ -72,26 +71,20 @@ def test_grub_fits_and_is_made_once(image: BootImage, tmp_path: Path, home: Path
 
 
 @needs_grub
-def test_failing_grub_mkimage_is_a_fault_of_the_lab(
-    tmp_path: Path, home: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_failing_grub_mkimage_is_a_fault_of_the_lab(tmp_path: Path, home: Path) -> None:
     (tmp_path / "grub" / "i386-pc").mkdir(parents=True)
     (tmp_path / "grub" / "i386-pc" / "moddep.lst").write_text("")
-    monkeypatch.setattr(grub, "GRUB_DIR", tmp_path / "grub")
     with pytest.raises(LabError, match="grub-mkimage failed: "):
-        core_image(Firmware.BIOS, SerialLine(), "10.55.0.1")
+        core_image(Firmware.BIOS, SerialLine(), "10.55.0.1", tmp_path / "grub")
 
 
-def test_missing_programs_name_their_package(
-    tmp_path: Path, home: Path, monkeypatch: pytest.MonkeyPatch, image: BootImage
-) -> None:
-    monkeypatch.setattr(grub, "GRUB_DIR", tmp_path / "nothing")
+def test_missing_programs_name_their_package(tmp_path: Path, home: Path, image: BootImage) -> None:
+    nothing = LoaderFolders(tmp_path / "nothing", tmp_path / "nothing")
     with pytest.raises(MissingProgramError) as caught:
-        prepare(image, SEGMENT, tmp_path, firmware=Firmware.UEFI)
+        prepare(image, SEGMENT, tmp_path, firmware=Firmware.UEFI, loaders=nothing)
     assert caught.value.hint == "apt install grub-efi-amd64-bin"
-    monkeypatch.setattr("bringup.netboot.prepare.IPXE_DIR", tmp_path / "nothing")
     with pytest.raises(MissingProgramError) as caught:
-        prepare(image, SEGMENT, tmp_path, firmware=Firmware.BIOS)
+        prepare(image, SEGMENT, tmp_path, firmware=Firmware.BIOS, loaders=nothing)
     assert caught.value.hint == "apt install ipxe"
 
 

@@ -18,11 +18,10 @@ import pytest
 
 from bringup.base.assets import asset
 from bringup.base.events import Event
-from bringup.netboot import upload as upload_module
 from bringup.netboot.catalog import Catalog
 from bringup.netboot.http import HttpService
 from bringup.netboot.spec import Upload
-from bringup.netboot.upload import SHA256_HEADER, Receiver
+from bringup.netboot.upload import SHA256_HEADER, SILENCE_S, Receiver
 
 T = TypeVar("T")
 
@@ -35,7 +34,8 @@ DIGEST = hashlib.sha256(BODY).hexdigest()
 class Served:
     """A server that takes one upload, in a loop of its own thread."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, silence_s: float = SILENCE_S) -> None:
+        self.silence_s = silence_s
         self.folder = folder
         self.target = folder / "capture.tar.gz"
         self.events: list[Event] = []
@@ -47,7 +47,7 @@ class Served:
         self.port = self.service.port
 
     async def _start(self) -> HttpService:
-        receiver = Receiver(Upload(PATH, self.target, LIMIT), self.events.append)
+        receiver = Receiver(Upload(PATH, self.target, LIMIT), self.events.append, self.silence_s)
         is_stranger = self.strangers.__contains__
         service = HttpService(Catalog([]), "127.0.0.1", 0, self.events.append, is_stranger, receiver)
         await service.start()
@@ -197,13 +197,13 @@ def test_two_at_a_time_are_not_mixed(served: Served, body: Path) -> None:
     assert served.target.read_bytes() == BODY
 
 
-def test_silence_frees_the_place(served: Served, body: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(upload_module, "_SILENCE_S", 0.2)
+def test_silence_frees_the_place(tmp_path: Path, body: Path) -> None:
+    served = Served(tmp_path, silence_s=1.0)
     silent = half_sent(served)
     assert served.wait_kind("http.error").data["status"] == 408
-    monkeypatch.undo()
     assert send(served, body) == 201
     silent.close()
+    served.close()
 
 
 def test_a_folder_that_is_gone_is_an_answer(served: Served, body: Path) -> None:

@@ -13,9 +13,9 @@ import pytest
 
 from bringup.base.assets import asset
 from bringup.base.errors import ImageError, LabError, MissingProgramError
-from bringup.probe import ramdisk as ramdisk_module
 from bringup.probe.ramdisk import (
     BUSYBOX,
+    DRIVERS,
     ProbeKernel,
     find_kernel,
     is_static_program,
@@ -176,16 +176,13 @@ def test_zstd_modules(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert error.value.hint == "apt install zstd"
 
 
-def test_a_busybox_with_libraries_is_not_taken(
-    tmp_path: Path, kernel: ProbeKernel, home: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_busybox_with_libraries_is_not_taken(tmp_path: Path, kernel: ProbeKernel, home: Path) -> None:
     assert not is_static_program(Path(shutil.which("sh") or "/bin/sh"))
     for data in (b"", b"\x7fELF", b"#!/bin/sh\n", b"\x7fELF\x02\x01" + bytes(100)):
         (tmp_path / "busybox").write_bytes(data)
         assert not is_static_program(tmp_path / "busybox")
-    monkeypatch.setattr(ramdisk_module, "BUSYBOX", tmp_path / "busybox")
     with pytest.raises(MissingProgramError) as error:
-        ramdisk(kernel)
+        ramdisk(kernel, tmp_path / "busybox")
     assert error.value.hint == "apt install busybox-static"
 
 
@@ -208,7 +205,7 @@ def test_nothing_on_a_disk_is_named_in_the_ramdisks_scripts() -> None:
     assert mounted == ["devtmpfs", "proc", "sysfs", "tmpfs"]
     assert "/dev/sd" not in text
     assert "/dev/nvme" not in text
-    assert not {"sd_mod", "ext4", "xfs", "btrfs", "vfat"} & set(ramdisk_module.DRIVERS)
+    assert not {"sd_mod", "ext4", "xfs", "btrfs", "vfat"} & set(DRIVERS)
 
 
 def test_names_use_the_underscore() -> None:

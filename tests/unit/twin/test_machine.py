@@ -7,8 +7,7 @@ from pathlib import Path
 import pytest
 
 from bringup.base.firmware import Firmware
-from bringup.twin import machine
-from bringup.twin.machine import BOOT_NIC, BootOrder, Wiring, qemu_arguments
+from bringup.twin.machine import BOOT_NIC, BootOrder, Variant, Wiring, qemu_arguments
 from bringup.twin.network import namespace_refused, setup_script
 
 WIRING = Wiring(9, 10, 11, 12, {"slot7f0": "tap0", "lan1": "tap4"})
@@ -17,7 +16,9 @@ WIRING = Wiring(9, 10, 11, 12, {"slot7f0": "tap0", "lan1": "tap4"})
 def arguments(
     firmware: Firmware = Firmware.BIOS, *, network: bool = True, folder: str = "/run/t"
 ) -> list[str]:
-    return qemu_arguments(firmware, BootOrder(network), WIRING, memory_mib=1024, folder=Path(folder))
+    place = Path(folder)
+    order = BootOrder(network)
+    return qemu_arguments(firmware, order, WIRING, memory_mib=1024, folder=place, ovmf=Path("/c.fd"))
 
 
 def devices(words: list[str]) -> list[str]:
@@ -41,9 +42,10 @@ def test_every_function_is_where_the_board_has_it() -> None:
     assert len({d.split("mac=")[1].split(",")[0] for d in nics}) == 6
 
 
-def test_uefi_boots_a_nic_that_ovmf_has_a_driver_for(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(machine, "ovmf_files", lambda: (Path("/c.fd"), Path("/v.fd")))
-    boot = next(d for d in devices(arguments(Firmware.UEFI)) if f"id={BOOT_NIC}" in d)
+def test_uefi_boots_a_nic_that_ovmf_has_a_driver_for() -> None:
+    words = arguments(Firmware.UEFI)
+    assert "if=pflash,unit=0,format=raw,readonly=on,file=/c.fd" in words
+    boot = next(d for d in devices(words) if f"id={BOOT_NIC}" in d)
     assert boot.startswith("virtio-net-pci")
 
 
@@ -80,7 +82,7 @@ def test_the_8_core_sibling_has_two_more_switch_ports_and_nothing_else_moved() -
 
 
 def test_variants_for_tests_change_nothing_else() -> None:
-    def of(variant: machine.Variant) -> list[str]:
+    def of(variant: Variant) -> list[str]:
         return qemu_arguments(
             Firmware.BIOS, BootOrder(True), WIRING, memory_mib=1024, folder=Path("/run/t"), variant=variant
         )
