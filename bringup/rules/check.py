@@ -60,13 +60,15 @@ def check(
     assessment: Assessment | None = None,
     build: Build | None = None,
     profile: Profile | None = None,
+    practice: bool = False,
     claims: Claims | None = None,
     accepted: Collection[str] = (),
 ) -> Report:
     """Return everything there is to say about an application, with what else is known of board and build.
 
-    `claims`: what a generated file says it was made for. `accepted` are codes of what a person takes on
-    knowingly; with those in `claims` they only warn, unless the build shows that it is not done.
+    `practice`: the profile is a twin's, on which the image need not run. `claims`: what a generated file says
+    it was made for. `accepted` are codes of what a person takes on knowingly; with those in `claims` they
+    only warn, unless the build shows that it is not done.
     """
     vms, malformed = read_vms(application)
     inputs = Inputs(
@@ -78,6 +80,7 @@ def check(
         read_pools(application),
         build,
         claims,
+        practice,
     )
     found = [*malformed, *(_doubted(each, inputs) for each in judge(inputs))]
     return _report(application.root, found, inputs, accepted)

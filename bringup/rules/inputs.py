@@ -56,6 +56,7 @@ class Inputs:
     """The input of the rules; what was not given is None. `pools` are those of every instance.
 
     `pins` are the beliefs about the machine's pins, best first. `claims`: what a generated file was made for.
+    `practice`: the profile is a twin's only because a capture came from it.
     """
 
     machine: Machine | None = None
@@ -66,6 +67,7 @@ class Inputs:
     pools: tuple[Pool, ...] = ()
     build: Build | None = None
     claims: Claims | None = None
+    practice: bool = False
 
     @classmethod
     def of_machine(cls, machine: Machine, profile: Profile | None, claims: Claims | None = None) -> Inputs:

@@ -8,10 +8,10 @@ its profile says, a twin what its engine emulates.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
-from bringup.base.finding import Rule
+from bringup.base.finding import Finding, Gap, Rule
 from bringup.camkes.app.build import Build
 from bringup.image.needs import FEATURES, VTX, Feature, KernelNeeds
 from bringup.rules.inputs import BUILD, PROFILE, Found, Inputs
@@ -202,10 +202,15 @@ def check_processor(inputs: Inputs) -> Found:
     """F9 of a build."""
     known = _known(inputs)
     if known is not None:
-        yield from processor_has(*known)
+        yield from (_of_practice(found, inputs) for found in processor_has(*known))
     elif inputs.vms:
         needs = [need for need, have in ((BUILD, inputs.build), (PROFILE, inputs.profile)) if have is None]
         yield F9.gap("whether the processor has what the kernel demands", " and ".join(needs))
+
+
+def _of_practice(found: Finding | Gap, inputs: Inputs) -> Finding | Gap:
+    """Return an error as a warning where nobody said that the image is to run on this twin."""
+    return replace(found, severity="warning") if inputs.practice and isinstance(found, Finding) else found
 
 
 def check_processors(inputs: Inputs) -> Found:

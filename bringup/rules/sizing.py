@@ -142,7 +142,7 @@ def frames(ram_mib: int, bars: list[int]) -> int:
 
 
 def board_holds_all(inputs: Inputs) -> Found:
-    """C40: pools, heaps and CNodes of all instances, and the images twice (as loaded, and unpacked)."""
+    """C40: pools, heaps and CNodes of all, the root task's too, and images twice (loaded, and unpacked)."""
     pools = sum(pool.bytes for pool in inputs.pools if pool.count > 0)
     if not pools:
         return
@@ -151,9 +151,10 @@ def board_holds_all(inputs: Inputs) -> Found:
         "heaps": sum(max(vm.numbers.get("heap_size", 0), 0) for vm in inputs.vms),
         "CNodes": sum(_cnode_bytes(vm) for vm in inputs.vms),
     }
-    images = sum((inputs.build.images or {}).values()) if inputs.build else 0
-    if images:
-        parts["images, twice"] = 2 * images
+    root = inputs.build.root_cnode_bytes if inputs.build else 0
+    if inputs.build is not None:
+        parts["the root task's CNode"] = root
+        parts["images, twice"] = 2 * sum((inputs.build.images or {}).values())
     total = sum(parts.values())
     ram = inputs.machine.platform.memory_bytes if inputs.machine else None
     if ram is None:
@@ -167,9 +168,11 @@ def board_holds_all(inputs: Inputs) -> Found:
             (None, inputs.pools[0].place),
             f"the application takes {size_text(_whole_mib(total))}, and that is "
             f"{size_text(_whole_mib(total - ram))} more than the board has",
-            "make guests smaller, or see bringup camkes plan-memory",
+            "make guests smaller, or see bringup camkes plan-memory"
+            if total - root > ram
+            else "build with a smaller -DKernelRootCNodeSizeBits",
             f"board RAM {size_text(ram)}",
-            *(f"{name} {size_text(part)}" for name, part in parts.items()),
+            *(f"{name} {size_text(part)}" for name, part in parts.items() if part),
         )
 
 

@@ -35,6 +35,7 @@ class Assigned:
     build: Build | None
     passthrough: Passthrough
     origin: MadeFrom
+    practice: bool
 
     def check(self, draft: Application) -> Report:
         """Check a draft against the same facts; what was accepted, and no build denies, only warns."""
@@ -43,6 +44,7 @@ class Assigned:
             assessment=self.assessment,
             build=self.build,
             profile=self.profile,
+            practice=self.practice,
             accepted=tuple(self.request.accept),
         )
 
@@ -68,6 +70,7 @@ def assign_devices(
         facts.build,
         replace(passthrough, sizing=_sizing(passthrough, application, request)),
         _origin(lab, request, facts.assessment.machine, facts.profile),
+        facts.practice,
     )
 
 

@@ -37,6 +37,7 @@ def check_file(lab: Lab | None, path: Path, request: CheckRequest | None = None)
         assessment=facts.assessment,
         build=facts.build,
         profile=facts.profile,
+        practice=facts.practice,
         claims=claims_in(path),
     )
     return Checked(application, facts, report)

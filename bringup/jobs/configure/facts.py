@@ -20,11 +20,15 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Facts:
-    """What is known of a machine, its board and a build; each None where nobody named it."""
+    """What is known of a machine, its board and a build; each None where nobody named it.
+
+    `practice`: the profile is a twin's only because a capture came from it, and the image may run elsewhere.
+    """
 
     assessment: Assessment | None = None
     profile: Profile | None = None
     build: Build | None = None
+    practice: bool = False
 
 
 def is_path(text: str) -> bool:
@@ -106,7 +110,8 @@ def read_facts(
         return Facts(None, profile, build)
     machine = read_machine(lab, captures)
     profile, _ = profile_for(lab, machine, profile)
-    return Facts(assess(machine, profile), profile, build)
+    practice = profile_name is None and profile is not None and profile.virtual
+    return Facts(assess(machine, profile), profile, build, practice)
 
 
 def named_profile(lab: Lab | None, name: str | None, boards: Sequence[Board] = ()) -> Profile | None:

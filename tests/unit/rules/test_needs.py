@@ -12,6 +12,7 @@ from bringup.camkes.app.build import Build, read_build
 from bringup.image.needs import FEATURES, KernelNeeds, kernel_needs
 from bringup.profile.load import load_profile, profile_names
 from bringup.profile.model import Profile
+from bringup.rules.check import check
 from bringup.rules.needs import (
     Needs,
     Offer,
@@ -191,3 +192,16 @@ def test_without_a_profile_or_a_build_a_check_says_what_it_needs() -> None:
     assert ("F9", "--build-dir") in {(gap.rule, gap.needs) for gap in w.report().gaps}
     w.profile = None
     assert ("F9", "--build-dir and --profile") in {(gap.rule, gap.needs) for gap in w.report().gaps}
+
+
+def test_a_twin_that_only_lent_its_capture_warns() -> None:
+    w = world()
+    w.profile = load_profile("twin-e300-9d")
+    severities = []
+    for practice in (False, True):
+        report = check(w.application(), build=w.build(), profile=w.profile, practice=practice)
+        (found,) = (finding for finding in report.findings if finding.rule == "F9")
+        assert found.message.startswith("the twin's QEMU has no VT-x, and an image with VMs")
+        assert found.fix == "boot it on a real board"
+        severities.append(found.severity)
+    assert severities == ["error", "warning"]

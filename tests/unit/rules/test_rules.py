@@ -462,6 +462,13 @@ CASES = (
         ),
         lambda w: setattr(w, "platform", Platform(memory_bytes=2560 + 128 + 64 + 62 << 20, x2apic=False)),
     ),
+    Case(
+        "C40",
+        "board-too-small",
+        "error",
+        lambda w: w.options.update(KernelRootCNodeSizeBits="29"),
+        lambda w: w.options.update(KernelRootCNodeSizeBits="28"),
+    ),
     Case("C41", "guest-huge", "warning", vm0(guest_ram_mb=4000), vm0(guest_ram_mb=3999)),
     Case("C42", "unknown-attribute", "error", vm0(heap_sze=4096), vm0(heap_size=4096)),
     Case("C42", "unknown-attribute", "error", vm0(untyped23_pool=1), vm0(simple_untyped23_pool=1)),

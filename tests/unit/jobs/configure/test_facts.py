@@ -83,3 +83,13 @@ def test_what_nobody_named_is_none(bundle: Path, tmp_path: Path) -> None:
     assert facts.build is not None and facts.build.folder == tmp_path / "build"
     assert facts.assessment is not None and facts.profile is not None
     assert facts.assessment.profile == facts.profile.name
+
+
+def test_a_twin_is_for_practice_unless_its_profile_is_named(bundle: Path) -> None:
+    captures.add("twin", bundle)
+    captures.add("e300", bundle)
+    assert read_facts(LAB, ["twin"]).practice
+    assert not read_facts(LAB, ["twin"], "twin-e300-9d").practice
+    assert not read_facts(LAB, ["twin"], "supermicro-e300-9d").practice
+    assert not read_facts(LAB, ["e300"]).practice
+    assert not read_facts(LAB, [], "twin-e300-9d").practice
