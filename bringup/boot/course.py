@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from bringup.base.stage import BOOT_STAGES, Stage
 from bringup.boot.evidence import BootEvidence, SeenFailure, StageReached, Witness
 from bringup.boot.watch_request import WatchRequest
-from bringup.transcript.failures.boot import GARBAGE
+from bringup.transcript.failures.loader import GARBAGE
 
 SETTLE_S = 0.5
 """How long a boot is watched after its last stage: a root task that dies at once has not arrived."""

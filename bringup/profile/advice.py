@@ -30,6 +30,7 @@ Topic = Literal[
     "sol-console",
     "post-errors",
     "watchdog",
+    "secure-boot",
 ]
 
 NEUTRAL: Mapping[Topic, str] = {
@@ -46,6 +47,7 @@ NEUTRAL: Mapping[Topic, str] = {
     "sol-console": "firmware setup: switch on console redirection to Serial-over-LAN",
     "post-errors": "firmware setup: do not wait for a key after an error",
     "watchdog": "firmware setup: switch off the watchdog",
+    "secure-boot": "firmware setup: switch off Secure Boot",
 }
 """What is said of each topic where no profile names the setting."""
 

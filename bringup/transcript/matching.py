@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from functools import cache
 from itertools import accumulate
 
+from bringup.transcript import redrawn
 from bringup.transcript.blocks import FaultBlock, block_of
 from bringup.transcript.failures.table import FAILURES
 from bringup.transcript.markers import KERNEL_USER_ERROR, KNOWN_PROMPTS, LOGIN_WORD, MARKERS, Failure, Marker
@@ -65,7 +66,7 @@ class Found:
 
     `before` holds the lines before it, `after` what follows its line, each only where the text's block is
     read; `whole` says whether the block has ended as it should, `behind` how much of the
-    line follows the text.
+    line follows the text. What is `drawn` was found with characters that came twice.
     """
 
     pattern: Pattern
@@ -79,6 +80,7 @@ class Found:
     wants: int = 0
     host: str = ""
     behind: int = 0
+    drawn: bool = False
 
     @property
     def whole(self) -> bool:
@@ -182,6 +184,20 @@ def find_new(squeezed: bytes, old: int) -> list[tuple[Pattern, int, int]]:
     return hits
 
 
+@cache
+def _by_text() -> dict[str, Pattern]:
+    return {pattern.text: pattern for pattern in patterns()}
+
+
+def _find_redrawn(
+    squeezed: bytes, old: int, found: list[tuple[Pattern, int, int]]
+) -> list[tuple[Pattern, int, int]]:
+    """Return the hits that only a search for characters sent twice finds beside those `found`."""
+    hits = redrawn.find(squeezed, max(0, old - 2 * reach()), old)
+    known = {(pattern.text, end) for pattern, _, end in found}
+    return [(_by_text()[text], start, end) for text, start, end in hits if (text, end) not in known]
+
+
 class Matcher:
     """Reads the text of one writer."""
 
@@ -200,21 +216,29 @@ class Matcher:
         self._muted.clear()
 
     def feed(
-        self, block: bytes, pieces: Sequence[Piece], at_s: float, seams: Iterable[tuple[Pattern, int]] = ()
+        self,
+        block: bytes,
+        pieces: Sequence[Piece],
+        at_s: float,
+        seams: Iterable[tuple[Pattern, int]] = (),
+        *,
+        drawn: bool = False,
     ) -> tuple[list[Found], list[Found]]:
         """Read `block`; return (texts found now, texts that are complete now).
 
         `pieces` say where the block's parts lie on the console. `seams` are texts that began in another
-        writer's text, with the number of squeezed characters of `block` they take.
+        writer's text, with the number of squeezed characters of `block` they take. `drawn` text may be a
+        screen drawn anew, with characters that come twice.
         """
         done = self._continue(block)
         text = _Window(self._tail, block, self._from_start, pieces)
         hits = find_new(text.squeezed, text.old)
+        twice = _find_redrawn(text.squeezed, text.old, hits) if drawn else []
         hits += [(pattern, -1, text.old + count) for pattern, count in seams]
         accepted = (
-            text.accept(pattern, start, end, at_s)
-            for pattern, start, end in hits
-            if pattern not in self._muted
+            text.accept(*hit, at_s, drawn=hit in twice)
+            for hit in (*hits, *twice)
+            if hit[0] not in self._muted
         )
         found = [item for item in accepted if item is not None]
         for item in found:
@@ -285,7 +309,9 @@ class _Window:
         lines = piece.lines + self.raw.count(b"\n", self._new + piece.begin, last) + 1
         return lines, piece.offset + inside - piece.begin
 
-    def accept(self, pattern: Pattern, start: int, end: int, at_s: float) -> Found | None:
+    def accept(
+        self, pattern: Pattern, start: int, end: int, at_s: float, *, drawn: bool = False
+    ) -> Found | None:
         """Return the text found at squeezed [start, end), None where it does not count."""
         last = self._raw_index(end - 1)
         first = last if start < 0 else self._raw_index(start)
@@ -294,7 +320,7 @@ class _Window:
         begin = self._line_begin(last) or 0
         line_no, offset = self._place(last)
         line = bytearray(self.raw[max(begin, last + 1 - _BEFORE) : last + 1])
-        item = Found(pattern, line_no, at_s, offset, line)
+        item = Found(pattern, line_no, at_s, offset, line, drawn=drawn)
         if pattern.is_prompt:
             known = start >= 0 and self._line_begin(last) is not None
             host = _prompt_host(self.raw[begin : last + 1]) if known else None

@@ -14,9 +14,9 @@ from typing import Literal
 from bringup.base.stage import Stage
 from bringup.transcript.blocks import detail_of, lines_of
 from bringup.transcript.clean import plain_text
-from bringup.transcript.failures.boot import GARBAGE
-from bringup.transcript.failures.boot import KERNEL as OF_KERNEL
 from bringup.transcript.failures.image import LINUX, ROOT_TASK, VMM
+from bringup.transcript.failures.kernel import KERNEL as OF_KERNEL
+from bringup.transcript.failures.loader import GARBAGE
 from bringup.transcript.failures.refusals import REFUSALS
 from bringup.transcript.markers import Failure, Marker
 from bringup.transcript.matching import SPACE, Found, Matcher, Pattern, Piece, find_new, reach
@@ -98,6 +98,7 @@ class StageReader:
 
     def _start_boot(self) -> None:
         self._sel4 = False
+        self._firmware = True
         self._notes = 0
         self._times: Counter[tuple[Writer, Pattern]] = Counter()
         self._numbers: dict[Part, dict[str, int]] = {"vmm": {}, "guest": {}}
@@ -131,7 +132,8 @@ class StageReader:
         told: list[tuple[int, Writer, Found | Sighting]] = []
         done: list[Found] = []
         for reader in self._split(block):
-            found, complete = reader.matcher.feed(*reader.take(), at_s, reader.seams)
+            drawn = self._firmware and self._demultiplexer.draws
+            found, complete = reader.matcher.feed(*reader.take(), at_s, reader.seams, drawn=drawn)
             told += [(item.offset, reader.writer, item) for item in found]
             told += [(offset, reader.writer, item) for offset, item in reader.read_lines(at_s)]
             done += complete
@@ -227,6 +229,8 @@ class StageReader:
         meaning = item.pattern.meaning
         if item.pattern.is_prompt:
             return self._login(writer, item)
+        if item.drawn and not self._firmware:
+            return None
         self._times[writer, item.pattern] += 1
         if isinstance(meaning, Marker):
             return self._stage(writer, item, meaning)
@@ -252,6 +256,7 @@ class StageReader:
         if marker.family in ("sel4", "vmm"):
             self._sel4 = True
         stage = marker.stage
+        self._firmware = stage < Stage.KERNEL
         if marker.family == "linux" and self._is_guest(writer):
             stage = Stage.GUEST
         if stage not in (Stage.VMM, Stage.GUEST):

@@ -68,16 +68,49 @@ _SEQUENCE = re.compile(
 )
 _UNFINISHED = re.compile(rb"\x1b(?:\[[0-?]{0,32}[ -/]{0,2}|[\]PX^_][ -~\x80-\xff]{0,256}\x1b?|[ -/]{0,2})?\Z")
 _MOVES = b"ABEFHJdf"
+_PLACES = re.compile(rb"([0-9]{1,3});([0-9]{1,3})")
 _NEW_LINE = b"\r"
+# Firmware that draws a screen anew may send a character twice and then name the true column.
+_STEP_BACK_MAX, _GAP_MAX = 4, 80
+
+
+class _Row:
+    """Where on a row of the screen text is written, as far as the cursor was placed by numbers."""
+
+    def __init__(self) -> None:
+        self._row: bytes | None = None
+        self._column = 0
+
+    def write(self, text: bytes) -> None:
+        """Take text that is written there."""
+        if self._row is not None:
+            self._column += len(text)
+            if b"\n" in text or b"\r" in text:
+                self._row = None
+
+    def place(self, final: bytes, numbers: bytes) -> bytes:
+        """Return what a movement of the cursor is as text: blanks on the same row, else a new line."""
+        place = _PLACES.fullmatch(numbers) if final in b"Hf" else None
+        if place is None:
+            self._row = None
+            return _NEW_LINE
+        row, column = place.group(1).lstrip(b"0"), int(place.group(2))
+        ahead = column - self._column
+        same = row == self._row and -_STEP_BACK_MAX <= ahead <= _GAP_MAX
+        self._row, self._column = row, column
+        return b" " * max(0, ahead) if same else _NEW_LINE
 
 
 class Demultiplexer:
     """Splits a stream of bytes into (writer, text) pieces; pieces do not depend on how the bytes arrived.
 
-    Movements of the cursor become carriage returns; every other escape sequence and every NUL disappears.
+    Movements of the cursor become carriage returns, or blanks on one row; every other escape sequence and
+    every NUL disappears. `draws` says whether the cursor was moved at all.
     """
 
     def __init__(self) -> None:
+        self.draws = False
+        self._row = _Row()
         self._carry = b""
         self._run: list[bytes] = []
         self._writer = PLAIN
@@ -105,15 +138,20 @@ class Demultiplexer:
             data = data[: unfinished.start()]
         position = 0
         for match in _SEQUENCE.finditer(data):
-            yield from self._text(data[position : match.start()])
+            yield from self._written(data[position : match.start()])
             position = match.end()
             final = match.group(2)
             if final == b"m":
                 if len(self._run) < _RUN_MAX:
                     self._run.append(match.group(1))
             elif final is not None and final in _MOVES:
-                yield from self._text(_NEW_LINE)
-        yield from self._text(data[position:])
+                self.draws = True
+                yield from self._text(self._row.place(final, match.group(1)))
+        yield from self._written(data[position:])
+
+    def _written(self, text: bytes) -> Iterator[tuple[Writer, bytes]]:
+        self._row.write(text)
+        return self._text(text)
 
     def _text(self, text: bytes) -> Iterator[tuple[Writer, bytes]]:
         if not text:

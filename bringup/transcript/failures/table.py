@@ -6,8 +6,10 @@ A line of the kernel about a refused system call is not a failure by itself: the
 
 from __future__ import annotations
 
-from bringup.transcript.failures.boot import FIRMWARE, GARBAGE, KERNEL, LOADER
+from bringup.transcript.failures.firmware import FIRMWARE
 from bringup.transcript.failures.image import LINUX, ROOT_TASK, VMM
+from bringup.transcript.failures.kernel import KERNEL
+from bringup.transcript.failures.loader import GARBAGE, LOADER
 from bringup.transcript.failures.probe import PROBE
 from bringup.transcript.failures.refusals import REFUSALS, REPORTS
 from bringup.transcript.markers import Failure

@@ -180,14 +180,17 @@ def test_every_known_text_is_found(pattern: Pattern) -> None:
 
 def test_short_texts_are_anchored_or_long_enough() -> None:
     loose = [p for p in patterns() if not p.line_start and not p.is_prompt]
-    assert {p.text for p in loose if len(p.squeezed) < 10} == set()
+    # A network boot ROM's number is unmistakable by itself.
+    assert {p.text for p in loose if len(p.squeezed) < 10 and not p.text.startswith("PXE-")} == set()
     assert [p.text for p in patterns() if p.text.rstrip().endswith(("%d", "%x"))] == []
 
 
 def test_every_failure_says_whose_fault_it_is_and_where_its_words_come_from() -> None:
     for row in FAILURES:
         assert row.cause and row.why and row.fix and row.source, row
-        assert row.cause[0].islower() or row.cause.startswith(("VT-x", "iPXE")), row.cause
+        assert row.cause[0].islower() or row.cause.startswith(("VT-x", "iPXE", "GRUB", "Secure Boot")), (
+            row.cause
+        )
         assert find(row.code, row.text) is not None
     assert all(marker.source for marker in MARKERS)
     assert find("no-such-code", "x") is None

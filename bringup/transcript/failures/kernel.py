@@ -1,4 +1,4 @@
-"""Failures of firmware, loader and seL4 kernel: data only.
+"""Failures that the seL4 kernel and its root task tell of: data only.
 
 Each row: code, whose fault, text; the cause; the usual reason; what to do; source of the text. What to do
 may name advice of the board's profile: `{advice:vt-x}` (`bringup.profile.advice`).
@@ -10,98 +10,6 @@ from bringup.transcript.markers import Failure
 
 _VTX_FIX = "{advice:vt-x}"
 _BOOT_SYS = "seL4 src/arch/x86/kernel/boot_sys.c"
-_PXE_ROM = "Intel PXE 2.1 option ROM"
-
-FIRMWARE = (
-    Failure("nothing-to-boot", "lab", "No bootable device.",
-            "the firmware found nothing to boot from",
-            "the network boot was not tried or failed",
-            "look at the lines before this one",
-            "SeaBIOS src/boot.c", recovers=True, gives_up=True, grace_s=5.0),
-    Failure("nothing-to-boot", "lab", "No bootable option or device was found",
-            "the firmware found nothing to boot from",
-            "the network boot was not tried or failed",
-            "look at the lines before this one",
-            "EDK2 MdeModulePkg/Universal/BdsDxe", recovers=True, gives_up=True, grace_s=5.0),
-    Failure("nothing-to-boot", "lab", "Reboot and Select proper Boot device",
-            "the firmware found nothing to boot from",
-            "the network boot was not tried or failed",
-            "look at the lines before this one",
-            "AMI Aptio", recovers=True, gives_up=True, grace_s=5.0),
-    Failure("pxe-no-link", "lab", "PXE-E61",
-            "the network boot found no link",
-            "the cable is in another port",
-            "plug the cable into the port that the profile names",
-            _PXE_ROM, fatal=False, line_start=True),
-    Failure("pxe-no-answer", "lab", "PXE-E51",
-            "the network boot got no DHCP offer",
-            "no DHCP server answers on this segment",
-            "check the interface bringup serves on",
-            _PXE_ROM, fatal=False, line_start=True),
-    Failure("pxe-no-file", "lab", "PXE-E53",
-            "the DHCP offer named no boot file",
-            "another DHCP server answered first",
-            "use an own segment, or proxy mode next to that server",
-            _PXE_ROM, fatal=False, line_start=True),
-    Failure("pxe-tftp-timeout", "lab", "PXE-E32",
-            "the board's TFTP requests got no answer",
-            "a firewall drops UDP 69",
-            "open UDP 67, 69, 4011 and the ephemeral ports on the lab interface",
-            _PXE_ROM, fatal=False, line_start=True),
-    Failure("pxe-no-answer", "lab", "PXE-E18",
-            "the server did not answer the UEFI network boot in time",
-            "a firewall drops UDP 69 or 4011",
-            "open UDP 67, 69, 4011 and the ephemeral ports",
-            "EDK2 NetworkPkg/UefiPxeBcDxe", fatal=False, line_start=True),
-    Failure("pxe-no-answer", "lab", "PXE-E16",
-            "the UEFI network boot got no usable DHCP offer",
-            "no DHCP server answers, or the firmware ignores proxyDHCP",
-            'use an own segment (mode = "own-segment")',
-            "EDK2 NetworkPkg/UefiPxeBcDxe", fatal=False, line_start=True),
-    Failure("pxe-no-file", "lab", "Nothing to boot: No such file or directory",
-            "the DHCP answer named no boot file",
-            "another DHCP server answered first",
-            "use an own segment, or proxy mode next to that server",
-            "iPXE ipxe.org/2d03e13b", fatal=False),
-    Failure("pxe-no-answer", "lab", "No configuration methods succeeded",
-            "iPXE got no network configuration",
-            "no DHCP server answers on this port",
-            "check the cable and the interface bringup serves on",
-            "iPXE src/net/netdev_settings, ipxe.org/err/040ee1", fatal=False),
-)  # fmt: skip
-
-LOADER = (
-    Failure("loader-refuses", "image", "Exec format error",
-            "the loader does not know the format of the image",
-            "multiboot through iPXE under UEFI",
-            "--loader grub, or --firmware bios",
-            "iPXE ipxe.org/2e0080, ipxe#577", recovers=True, grace_s=20.0),
-    Failure("loader-kernel", "lab", "bringup: loading kernel failed",
-            "the loader could not load the kernel",
-            "the transfer broke, or the loader refuses the file",
-            "look at the loader's lines before this one",
-            "pxe/ of this tool", fatal=False),
-    Failure("loader-module", "lab", "bringup: loading module %d of %d failed",
-            "the loader could not load a module",
-            "the transfer broke, or too little memory below 4 GiB",
-            "look at the loader's lines before this one",
-            "pxe/ of this tool", fatal=False),
-    Failure("loader-start", "image", "bringup: starting kernel failed",
-            "the loader could not start the kernel",
-            "the loader refuses the image",
-            "look at the loader's lines before this one",
-            "pxe/ of this tool", fatal=False),
-    Failure("loader-failed", "lab", "bringup: stopped after %d attempts",
-            "the loader gave up loading the image",
-            "the transfer broke each time",
-            "bringup runs show: were the files fetched?",
-            "pxe/ of this tool", generic=True),
-    Failure("loader-failed", "lab", "you need to load the kernel first",
-            "the loader was told to boot without a kernel",
-            "the kernel before it failed to load",
-            "look at the loader's lines before this one",
-            "GRUB grub-core/loader", fatal=False),
-)  # fmt: skip
 
 KERNEL = (
     Failure("vtx", "image", "vt-x: not supported",
@@ -245,16 +153,3 @@ KERNEL = (
             "look at the thread's name in the next lines",
             "seL4 src/kernel/faulthandler.c"),
 )  # fmt: skip
-
-GARBAGE = Failure(
-    "garbage",
-    "profile",
-    "",
-    "the console shows bytes that are not text",
-    "the line speed differs from the board's",
-    "set the SOL and serial speed to the profile's baud in BMC, firmware setup and image",
-    "share of non-text bytes",
-    recovers=True,
-    grace_s=3.0,
-)
-"""Not a text: the reader reports it when most of what arrives is not text."""
