@@ -5,6 +5,9 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 
+WATCH_ON_MAX_S = 86400
+"""How long a board may be watched on after success: a day."""
+
 
 class Clock:
     """Tells the time and waits. A test may give one that runs faster."""

@@ -51,9 +51,11 @@ class Course:
         """The stage that counts as success; where nobody said, the last one that this image can have."""
         if not self.request.by_itself or self.request.kind != "multiboot":
             return self.request.until
+        if self.has_silent_guest:
+            return Stage.GUEST
         boot = self.boot
         has_vms = bool(self.request.vms) or boot.vms_seen > 0
-        return Stage.LOGIN if has_vms and not boot.is_suite else Stage.USER_SPACE
+        return Stage.LOGIN if has_vms and not self.is_suite else Stage.USER_SPACE
 
     @property
     def logins_wanted(self) -> int:
@@ -63,7 +65,17 @@ class Course:
     @property
     def awaits_suite(self) -> bool:
         """Whether what counts is how a test suite ends."""
-        return self.request.by_itself and not self.request.until_texts and self.boot.is_suite
+        return self.request.by_itself and not self.request.until_texts and self.is_suite
+
+    @property
+    def is_suite(self) -> bool:
+        """Whether the image is a test suite."""
+        return self.request.is_suite or self.boot.is_suite
+
+    @property
+    def has_silent_guest(self) -> bool:
+        """Whether all that an image shows of itself is that a guest asks by DHCP."""
+        return not self.request.prints and self.boot.guest_asked and self.boot.text_s is None
 
     def applicable(self) -> Iterator[Stage]:
         """Yield the stages this boot goes through."""
@@ -155,8 +167,10 @@ class Course:
     def has_no_end(self) -> bool:
         """Whether nothing that this image may say means that it is done."""
         request = self.request
-        ends = not request.by_itself or request.until_texts or self.boot.is_suite
-        return not ends and request.kind == "multiboot" and self.until is Stage.USER_SPACE
+        ends = not request.by_itself or request.until_texts or self.is_suite
+        if ends or request.kind != "multiboot":
+            return False
+        return self.has_silent_guest or self.until is Stage.USER_SPACE
 
     def all_loaded(self) -> bool:
         """Return whether the image was on the board, as far as the servers know."""

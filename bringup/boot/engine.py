@@ -102,6 +102,7 @@ class Run:
             "firmware": str(plan.firmware),
             "loader": plan.loader,
             "until": plan.until,
+            "aim": plan.aim,
             "image_key": plan.image["key"],
             **verdict.to_dict(),
         }

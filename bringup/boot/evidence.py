@@ -113,6 +113,7 @@ class BootEvidence:
     boots: BootCounter = field(default_factory=BootCounter)
     dhcp: set[str] = field(default_factory=set)
     arch: str | None = None
+    guest_asked: bool = False
     strangers: list[str] = field(default_factory=list)
     heard_s: float | None = None
     console_stage_s: float | None = None
@@ -355,6 +356,7 @@ class Witness:
             if begun and _is_boot_client(event):
                 boot.restart(event, event.text or "a network boot is asked for again")
             elif begun and self._guests:
+                boot.guest_asked = True
                 boot.reach(Stage.GUEST, event, event.text or f"a guest asks by DHCP: {mac}")
             boot.reach(Stage.FIRMWARE, event, event.text or "a network boot was asked for")
         elif name in ("ack", "reply"):

@@ -151,8 +151,13 @@ def find_run(parent: Path, run_id: str | None) -> RunFolder:
     raise UsageError(f"no run {run_id} in {parent}", hint="bringup runs lists them")
 
 
-def usual_duration_s(parent: Path, board: str, stage: str, image_key: str, firmware: str) -> float | None:
-    """Return the median time to `stage` of this board's last good runs of this image, None without any."""
+def usual_duration_s(
+    parent: Path, board: str, stage: str, image_key: str, firmware: str, aim: str
+) -> float | None:
+    """Return the median time to `stage` of this board's last good runs of this image, None without any.
+
+    Where the `aim` is more than a stage, only runs with the same count, by when all of it had come.
+    """
     times: list[float] = []
     for run in reversed(list_runs(parent)[-50:]):
         verdict = run.read_json("verdict.json")
@@ -160,7 +165,10 @@ def usual_duration_s(parent: Path, board: str, stage: str, image_key: str, firmw
             continue
         if (verdict.get("image_key"), verdict.get("firmware")) != (image_key, firmware):
             continue
-        at = next((s["at_s"] for s in verdict.get("stages", []) if s["name"] == stage), None)
+        if aim == stage:
+            at = next((s["at_s"] for s in verdict.get("stages", []) if s["name"] == stage), None)
+        else:
+            at = verdict.get("at_s") if verdict.get("aim") == aim else None
         if isinstance(at, int | float):
             times.append(float(at))
     return sorted(times)[len(times) // 2] if times else None

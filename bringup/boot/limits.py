@@ -9,10 +9,9 @@ from bringup.base.stage import Stage
 from bringup.boot.course import SETTLE_S, Course
 from bringup.boot.evidence import BootEvidence
 
-QUIET_S = 5.0
-"""How long an image that has no VMs and no known end must say nothing to count as done."""
+UNENDING_S = 60.0
+"""How long an image without a known end is watched that never falls silent."""
 
-_UNENDING_S = 60.0
 _PRINTING_MAX = 20
 _SERVED_GRACE_S = 1.0
 _TRANSFER_STAGES = (Stage.LOADER, Stage.KERNEL_IMAGE, Stage.MODULES)
@@ -36,8 +35,8 @@ class Limits:
         if done_s is None:
             return None
         if self._course.has_no_end:
-            silent_s = max(done_s, self._boot.text_s or done_s) + QUIET_S
-            wait_s = min(silent_s - done_s, _UNENDING_S)
+            silent_s = max(done_s, self._boot.text_s or done_s) + self._course.request.quiet_s
+            wait_s = max(SETTLE_S, min(silent_s - done_s, UNENDING_S))
         return done_s + max(wait_s, self._course.request.for_s)
 
     def elsewhere_s(self) -> float | None:

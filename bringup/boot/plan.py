@@ -34,7 +34,10 @@ class StageLimit:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """Everything one run will do, in order; secrets never enter it."""
+    """Everything one run will do, in order; secrets never enter it.
+
+    `until` is the stage that is waited for, as far as it is known before; `aim` says in words when it ends.
+    """
 
     board: str
     profile: str
@@ -42,6 +45,7 @@ class Plan:
     firmware: Firmware
     loader: str
     until: str
+    aim: str
     vms: int | None
     image: Mapping[str, Any]
     steps: tuple[PlannedStep, ...]

@@ -15,14 +15,17 @@ from bringup.boot.errand import Errand
 from bringup.boot.place import segment_of
 from bringup.boot.plan import Plan, StageLimit
 from bringup.boot.request import BootRequest
-from bringup.boot.watch_request import WatchRequest
+from bringup.boot.watch_request import QUIET_S, WatchRequest
 from bringup.image.check import cautions, loaders_for, refuse
 from bringup.image.model import BootFile, Image
+from bringup.image.standin import played_by
 from bringup.lab.inventory import Board
 from bringup.netboot.loaders import SerialLine, choose_route
 from bringup.netboot.prepare import BootImage, LoadedFile, boot_set
 from bringup.netboot.prepare import prepare as prepare_files
 from bringup.netboot.spec import Route, Segment, ServeSpec, Upload
+from bringup.transcript.suite import DRIVER
+from bringup.transcript.vms import VmNames
 
 if TYPE_CHECKING:
     from bringup.profile.model import Profile
@@ -92,6 +95,7 @@ class Prepared:
             firmware=self.watch.firmware,
             loader=self.route.loader,
             until=until,
+            aim=self.watch.aim,
             vms=self.watch.vms,
             image=self.image.to_dict(),
             steps=planned_steps(steps),
@@ -117,11 +121,17 @@ class Prepared:
         return self.profile.unconfirmed("serial", "bmc", "firmware", *stages)
 
 
-def prepare(board: Board, image: Image, request: BootRequest, errand: Errand | None = None) -> Prepared:
+def prepare(
+    board: Board,
+    image: Image,
+    request: BootRequest,
+    errand: Errand | None = None,
+    vm_names: VmNames | None = None,
+) -> Prepared:
     """Return a boot of `image` that may begin; raises what forbids it: usage, image, profile, configuration.
 
-    `errand` is what the job wants beyond the boot. Reads files and nothing else: no process is
-    started, no packet sent.
+    `errand` is what the job wants beyond the boot, `vm_names` the VMs as the image's build names them. Reads
+    files and nothing else: no process is started, no packet sent.
     """
     profile = board.profile
     firmware = _firmware(profile, request.firmware)
@@ -135,7 +145,11 @@ def prepare(board: Board, image: Image, request: BootRequest, errand: Errand | N
     times: dict[Stage, Times] = {stage: _times(profile, stage) for stage in BOOT_STAGES}
     if errand is not None:
         times[errand.stage] = errand.expected_s, errand.timeout_s
-    watch = replace(_watch(board, image, request, firmware, segment, times), errand=errand)
+    watch = replace(
+        _watch(board, image, request, firmware, segment, times, vm_names),
+        errand=errand,
+        by_itself=request.until is None and errand is None and _ends_by_itself(image),
+    )
     watch.reader()  # texts that are no expressions are refused here, not in the middle of a boot
     limits = tuple(
         StageLimit(str(stage), *times[stage])
@@ -194,25 +208,37 @@ def _watch(
     firmware: Firmware,
     segment: Segment,
     times: Mapping[Stage, Times],
+    vm_names: VmNames | None,
 ) -> WatchRequest:
-    vms = request.vms if request.vms is not None else image.vms
+    known = image.vms if vm_names is None else len(vm_names.vms)
+    vms = known if request.vms is None else request.vms
+    played = played_by(image.kernel_args) if image.is_standin else None
     last = Stage.KERNEL if image.is_firmware_probe else Stage.USER_SPACE
     return WatchRequest(
         firmware=firmware,
         until=request.until or (Stage.LOGIN if vms else last),
         until_texts=request.until_texts,
         fail_texts=request.fail_texts,
-        for_s=request.for_s,
+        quiet_s=0.0 if played is not None and not played.goes_on else QUIET_S,
+        is_suite=bool(image.modules) and DRIVER in image.modules[0].name,
+        for_s=request.for_s or 0.0,
         strict=request.strict,
         kind=image.kind,
         modules=len(image.modules),
         vms=vms,
-        prints=image.needs is None or image.needs.prints,
+        texts_s=times[Stage.LOGIN][1],
+        prints=played.prints if played is not None else image.needs is None or image.needs.prints,
         reports=image.is_firmware_probe,
         macs=segment.macs,
         limits={stage: longest_s for stage, (_, longest_s) in times.items()},
         words=board.profile.words(board.kernel_port),
+        vm_names=vm_names,
     )
+
+
+def _ends_by_itself(image: Image) -> bool:
+    """Return whether what an image is good for shows when it runs: a Linux or a Xen is good for anything."""
+    return image.family in ("sel4", "stand-in", "other") and image.kind == "multiboot"
 
 
 def _times(profile: Profile, stage: Stage) -> Times:

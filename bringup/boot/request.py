@@ -11,7 +11,9 @@ from bringup.twin.engines import USUAL, TwinSetup
 
 @dataclass(frozen=True, slots=True)
 class BootRequest:
-    """None leaves the choice to the profile or the image. `steal` takes the console from whoever has it.
+    """None leaves the choice to the profile or the image.
+
+    Without `until`, what counts is what the image is good for. `steal` takes the console from whoever has it.
 
     `until_texts` must all come, one of `fail_texts` means failure; `for_s` are
     the seconds to watch on after success. `strict`: a login with a dead network controller is a failure.
@@ -23,7 +25,7 @@ class BootRequest:
     until: Stage | None = None
     until_texts: tuple[str, ...] = ()
     fail_texts: tuple[str, ...] = ()
-    for_s: float = 0.0
+    for_s: float | None = None
     strict: bool = False
     loader: str = "auto"
     vms: int | None = None

@@ -6,9 +6,10 @@ from bringup.base.errors import FAULTS, BringupError
 from bringup.base.stage import Stage
 from bringup.boot.causes import TABLE, Causes, Row
 from bringup.boot.course import Course, is_garbage
-from bringup.boot.evidence import BootEvidence, SeenFailure, StageReached
-from bringup.boot.limits import Limits
+from bringup.boot.evidence import BootEvidence, SeenFailure, StageReached, Suite
+from bringup.boot.limits import UNENDING_S, Limits
 from bringup.boot.verdict import Verdict
+from bringup.transcript.markers import SUITE_PASSED
 
 _RELATED_S = 5.0
 _CAUSES_MAX = 3
@@ -51,13 +52,25 @@ class Telling:
         boot, request = self._boot, self._course.request
         if request.until_texts and request.by_itself:
             return f"said {', '.join(boot.texts[text][1] for text in request.until_texts)}"
+        until = self._course.until
         if self._course.awaits_suite and boot.suite is not None:
-            return f"passed its tests: {boot.suite.result or 'all is well'}"
-        if self._course.until is Stage.LOGIN and len(boot.logins) > 1:
+            passed = f"{boot.suite.result}, " if boot.suite.result else ""
+            return f"passed its tests: {passed}{SUITE_PASSED}"
+        named = request.vm_names is not None or len(boot.logins) > 1
+        if until is Stage.LOGIN and boot.logins and named:
             return f"reached login in {', '.join(sorted(boot.logins))}"
-        if not request.prints and self._course.until in boot.reached and boot.furthest is not None:
-            return f"reached {self._course.until}: {boot.reached[self._course.until].evidence}"
-        return f"reached {self._course.until}"
+        release = "" if request.prints or until not in boot.reached else f": {boot.reached[until].evidence}"
+        return f"reached {until}{release}{self._silence()}"
+
+    def _silence(self) -> str:
+        """Return how an image that has no known end came to it; a recording's silence is not known."""
+        request = self._course.request
+        if not self._course.has_no_end or request.recorded or not request.quiet_s:
+            return ""
+        ok_s, done_s = self._limits.ok_s() or 0.0, self._course.done_s() or 0.0
+        if ok_s - done_s >= UNENDING_S > request.for_s:
+            return f", then watched for {UNENDING_S:.0f} s, in which it never fell silent"
+        return f", then quiet for {request.quiet_s:.0f} s"
 
     def _buts(self) -> tuple[tuple[str, ...], Causes]:
         """Return what is not well in VMs that came up, and what to do about it."""
@@ -181,7 +194,7 @@ class Telling:
             port=self._boot.other_port[1] if self._boot.other_port else "another port",
             awaited=self._course.awaited or "the awaited text",
             where=self._boot.furthest or "the beginning",
-            suite=self._boot.suite.words if self._boot.suite else "",
+            suite=(self._boot.suite or Suite()).words,
         )
         told = {self._filled(hint.failure.why, hint.failure.fix): None for hint in hints or ()}
         usual = (self._filled(*cause) for cause in row.causes)

@@ -14,6 +14,9 @@ from bringup.transcript.stages import StageReader
 from bringup.transcript.texts import WantedTexts
 from bringup.transcript.vms import VmNames
 
+QUIET_S = 5.0
+"""How long an image that has no VMs and no known end must say nothing to count as done."""
+
 
 @dataclass(frozen=True, slots=True)
 class WatchRequest:
@@ -21,7 +24,9 @@ class WatchRequest:
 
     `until` is the stage that counts as success. `by_itself`: nobody said one, and what counts is what the
     image is good for, as far as its text tells: a test suite passes, every VM logs in, anything else reaches
-    user space and says nothing for 5 s. Where `until_texts` are given, all of them must be seen (too, unless
+    user space and says nothing for `quiet_s`; an image whose kernel does not print and whose VMs have no text
+    is good when a guest asks by DHCP. `is_suite`: the image is known to be a test suite before it says so.
+    Where `until_texts` are given, all of them must be seen (too, unless
     `by_itself`); one of the `fail_texts` means failure. `for_s` watches on after success. `strict`: a VM's
     login with a dead network controller is a failure. `texts_s` are the seconds of silence while a text or a
     suite's end is awaited. `recorded`: there is text only, of a console that somebody recorded.
@@ -38,6 +43,8 @@ class WatchRequest:
     by_itself: bool = False
     until_texts: tuple[str, ...] = ()
     fail_texts: tuple[str, ...] = ()
+    quiet_s: float = QUIET_S
+    is_suite: bool = False
     for_s: float = 0.0
     strict: bool = False
     texts_s: float = 120.0
@@ -53,6 +60,22 @@ class WatchRequest:
     words: BoardWords = field(default_factory=BoardWords)
     vm_names: VmNames | None = None
     errand: Errand | None = None
+
+    @property
+    def aim(self) -> str:
+        """What is waited for, for people."""
+        texts = " and ".join(f'"{text}"' for text in self.until_texts)
+        if not self.by_itself:
+            return f"{self.until} and {texts}" if texts else str(self.until)
+        if texts:
+            return f"it says {texts}"
+        if self.is_suite:
+            return "its tests have passed"
+        if self.vms:
+            return (
+                f"{self.until} of its VM" if self.vms == 1 else f"{self.until} of each of its {self.vms} VMs"
+            )
+        return f"{self.until} and {self.quiet_s:.0f} s of silence" if self.quiet_s else str(self.until)
 
     def reader(self) -> StageReader:
         """Return what reads this boot's console; raises UsageError for texts that are no expressions."""

@@ -8,6 +8,7 @@ from typing import Any
 import click
 
 from bringup import Firmware, Stage, UsageError
+from bringup.base.clock import WATCH_ON_MAX_S
 from bringup.base.stage import BOOT_STAGES
 from bringup.cli.complete import board_names
 from bringup.cli.lab import lab_of
@@ -41,12 +42,20 @@ _STAGES = [str(stage) for stage in BOOT_STAGES]
 @click.option("--ignore-needs", is_flag=True, help="Boot although the machine lacks what the image demands.")
 @click.option("--firmware", type=click.Choice([str(f) for f in Firmware]), help="Default: the profile's.")
 @click.option(
-    "--until", type=click.Choice(_STAGES), help="Stage that counts as success (default: user-space)."
+    "--until",
+    type=click.Choice(_STAGES),
+    help="Stage that counts as success (default: what the image is good for).",
 )
-@click.option("--until-text", multiple=True, metavar="REGEX", help="Text that must come, too. Repeatable.")
+@click.option(
+    "--until-text", multiple=True, metavar="REGEX", help="Text that must come; with --until, too. Repeatable."
+)
 @click.option("--fail-text", multiple=True, metavar="REGEX", help="Text that means failure. Repeatable.")
 @click.option(
-    "--for", "for_s", type=click.FloatRange(0, 86400), default=0.0, metavar="SECONDS", help="Watch on."
+    "--for",
+    "for_s",
+    type=click.FloatRange(0, WATCH_ON_MAX_S),
+    metavar="SECONDS",
+    help="Watch on after success.",
 )
 @click.option("--strict", is_flag=True, help="A login with a dead network controller is a failure.")
 @click.option("--loader", type=click.Choice(["auto", "ipxe", "grub"]), default="auto", show_default=True)
@@ -71,8 +80,8 @@ def command(ctx: click.Context, /, as_json: bool, dry_run: bool, **options: Any)
     """Boot BOARD from the network and say how far it came.
 
     IMAGE is a folder as a CAmkES build leaves it, or KERNEL MODULE..., or a Linux bzImage and its initrd.
-    Without one, the twin boots the stand-in image. A bringup.toml beside the image may say until, fail, vms,
-    append and engine; options have the last word.
+    Without one, the twin boots the stand-in image. A bringup.toml beside the image may say until, fail, for,
+    vms, append and engine; options have the last word.
 
     \b
     Example:

@@ -4,6 +4,7 @@
     until = ["suite passed", "42 tests"] # or several texts
     fail = ["ASSERTION"]                 # a text that means failure
     vms = 3                              # how many VMs must log in
+    for = 30                             # seconds to watch on after success
     append = "disable_iommu"             # words for the kernel's command line
     engine = "qemu"                      # what a twin runs on
 
@@ -19,6 +20,7 @@ from typing import Annotated, Any
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
+from bringup.base.clock import WATCH_ON_MAX_S
 from bringup.base.errors import UsageError
 from bringup.base.stage import BOOT_STAGES, Stage
 from bringup.profile.check import validate
@@ -57,6 +59,7 @@ class ImageProfile(BaseModel):
 
     model_config = ConfigDict(strict=True, extra="forbid", frozen=True)
 
+    for_s: Annotated[Annotated[float, Field(ge=0, le=WATCH_ON_MAX_S)] | None, Field(alias="for")] = None
     until: Texts = ()
     fail: Texts = ()
     vms: Annotated[int, Field(ge=0, le=64)] | None = None

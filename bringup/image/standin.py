@@ -18,6 +18,7 @@ import hashlib
 import struct
 import zlib
 from collections.abc import Iterator
+from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
@@ -34,6 +35,24 @@ MAX_MODULE_BYTES = 3 << 30
 """Above this no PC has room for a module below 4 GiB, where both multiboot protocols put it."""
 
 _BLOCK_BYTES = 1 << 20
+
+
+@dataclass(frozen=True, slots=True)
+class Played:
+    """What the stand-in does by its command line: whether its kernel `prints`, and whether something comes
+    (`goes_on`) after the text that user space was reached.
+    """
+
+    prints: bool
+    goes_on: bool
+
+
+def played_by(kernel_args: str) -> Played:
+    """Return what the words on the stand-in's command line make it do (`probes/standin/options.c`)."""
+    given = dict(word.partition("=")[::2] for word in kernel_args.split())
+    play = given.get("play", "").partition(":")[0]
+    vms = given.get("vms", "0")
+    return Played(prints=play != "release", goes_on=bool(play) or vms != "0")
 
 
 def write_module(path: Path, size_bytes: int) -> None:

@@ -32,6 +32,7 @@ from bringup.image.profile import ImageProfile, read_image_profile
 from bringup.lab.inventory import Board, Lab
 from bringup.power.base import Person
 from bringup.power.open import has_override
+from bringup.transcript.vms import VmNames, find_vm_names
 
 _MIB = 1 << 20
 
@@ -89,7 +90,7 @@ def run_job(lab: Lab, session: Session, job: Job, display: Display | None) -> Fi
 def usual_time_s(lab: Lab, plan: Plan) -> float | None:
     """Return the usual seconds to a plan's wanted stage, None where no run of this board tells."""
     key = str(plan.image["key"])
-    return usual_duration_s(runs_folder(lab), plan.board, plan.until, key, plan.firmware)
+    return usual_duration_s(runs_folder(lab), plan.board, plan.until, key, plan.firmware, plan.aim)
 
 
 def plan_boot(
@@ -121,8 +122,8 @@ def plan_boot(
             hint="leave out --memory and --engine",
         )
     image = _image(board, paths, append or said.append, module_mib)
-    prepared = prepare(board, image, request)
     build, unread = _build(folders)
+    prepared = prepare(board, image, request, vm_names=_vm_names(paths, build))
     needs = check_needs(board, prepared.image, request, build)
     drift = _drift(board, paths, config, allow_drift)
     steps = boot_steps(prepared, prepared.spec, overridden=has_override(board))
@@ -141,6 +142,7 @@ def with_defaults(request: BootRequest, said: ImageProfile, *, twin: bool) -> Bo
         until=request.until if ends else said.stage,
         until_texts=request.until_texts if ends else said.until_texts,
         fail_texts=request.fail_texts or said.fail,
+        for_s=said.for_s if request.for_s is None else request.for_s,
         vms=said.vms if request.vms is None else request.vms,
         twin=setup,
     )
@@ -152,6 +154,12 @@ def _build(folders: Sequence[Path]) -> tuple[Build | None, tuple[str, ...]]:
         return find_build(folders), ()
     except UsageError as error:
         return None, (f"{error.message}: what the image was configured with is not known",)
+
+
+def _vm_names(paths: Sequence[Path], build: Build | None) -> VmNames | None:
+    """Return the VMs as the build names them; files of an image that lie anywhere have no build."""
+    folder = build.folder if build is not None else next((path for path in paths[:1] if path.is_dir()), None)
+    return None if folder is None else find_vm_names(folder)
 
 
 def boot_steps(
@@ -179,7 +187,7 @@ def boot_steps(
         ArmOverride(watch.firmware) if overridden else NoOverride(),
         SwitchOn(prepared.limit(Stage.POWER)),
         Watch(
-            until or str(watch.until),
+            watch.aim,
             prepared.limits,
             vms=watch.vms,
             spacing_s=prepared.profile.bmc.spacing_s,

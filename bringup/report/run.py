@@ -56,11 +56,8 @@ def verdict_lines(verdict: Mapping[str, Any], *, usual_s: float | None = None) -
     """Yield how a boot ended: cause, reached and missing, evidence, what to do, the run."""
     board, run = verdict["board"], verdict["run"]
     if verdict["verdict"] == "ok":
-        usually = f" (usually {usual_s:.1f} s)" if usual_s is not None else ""
-        further = "" if verdict["stage"] == verdict["until"] else f", then went on to {verdict['stage']}"
         but = "".join(f", but {text}" for text in verdict.get("but", ())[:1])
-        reached = f"{board} reached {verdict['until']} in {_seconds(verdict)}"
-        yield f"ok  {reached}{usually}{further}{but}     run {run}"
+        yield f"ok  {board} {_success(verdict, usual_s)}{but}     run {run}"
         yield from (f"but       {text}" for text in verdict.get("but", ())[1:])
         yield from advice_lines(verdict)
         return
@@ -75,6 +72,16 @@ def verdict_lines(verdict: Mapping[str, Any], *, usual_s: float | None = None) -
     yield from (f"          | {line.strip()}" for line in verdict.get("lines", ())[:_LINES_SHOWN])
     yield from advice_lines(verdict)
     yield f"run       bringup runs show {run}"
+
+
+def _success(verdict: Mapping[str, Any], usual_s: float | None) -> str:
+    """Return what a success rests on and when it came."""
+    until, cause = verdict["until"], verdict["cause"]
+    usually = "" if usual_s is None else f"usually {usual_s:.1f} s"
+    if cause != f"reached {until}":
+        return f"{cause} (at {_seconds(verdict)}{', ' if usually else ''}{usually})"
+    further = "" if verdict["stage"] == until else f", then went on to {verdict['stage']}"
+    return f"{cause} in {_seconds(verdict)}{f' ({usually})' if usually else ''}{further}"
 
 
 def advice_lines(verdict: Mapping[str, Any]) -> Iterator[str]:

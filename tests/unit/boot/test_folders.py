@@ -80,7 +80,7 @@ def test_json_files_are_whole_or_absent(tmp_path: Path) -> None:
 
 
 def test_usual_duration_is_the_median_of_good_runs_with_this_image(tmp_path: Path) -> None:
-    def finished(at_s: float, key: str = "k", verdict: str = "ok") -> None:
+    def finished(at_s: float, key: str = "k", verdict: str = "ok", aim: str = "user-space") -> None:
         RunFolder.create(tmp_path).write_json(
             "verdict.json",
             {
@@ -88,13 +88,22 @@ def test_usual_duration_is_the_median_of_good_runs_with_this_image(tmp_path: Pat
                 "board": "e300",
                 "image_key": key,
                 "firmware": "bios",
+                "aim": aim,
+                "at_s": at_s + 10.0,
                 "stages": [{"name": "user-space", "at_s": at_s}],
             },
         )
 
-    assert usual_duration_s(tmp_path, "e300", "user-space", "k", "bios") is None
+    def usual_s(aim: str = "user-space") -> float | None:
+        return usual_duration_s(tmp_path, "e300", "user-space", "k", "bios", aim)
+
+    assert usual_s() is None
     for at_s in (5.0, 7.0, 6.0):
         finished(at_s)
     finished(100.0, key="other")
     finished(100.0, verdict="image")
-    assert usual_duration_s(tmp_path, "e300", "user-space", "k", "bios") == 6.0
+    assert usual_s() == 6.0
+    # What ends later than its stage is compared with its like, by when all had come.
+    assert usual_s("its tests have passed") is None
+    finished(6.0, aim="its tests have passed")
+    assert usual_s("its tests have passed") == 16.0

@@ -10,13 +10,17 @@ from bringup.base.errors import ProfileError
 from bringup.base.stage import Stage
 from bringup.boot.preflight import Prepared, prepare
 from bringup.boot.request import BootRequest
+from bringup.boot.watch_request import QUIET_S, WatchRequest
 from bringup.image.folder import find_image
 from bringup.image.profile import ImageProfile
-from bringup.jobs.boot import with_defaults
+from bringup.jobs.boot import plan_boot, with_defaults
 from bringup.lab.inventory import load_lab
 from bringup.netboot.loaders import SerialLine
 from bringup.twin.engines import TwinSetup
 from tests.unit.image.test_check import BOTH, sel4
+from tests.unit.image.test_elf import build_elf
+from tests.unit.image.test_linux import bzimage
+from tests.unit.transcript.test_vms import cdl
 
 pytestmark = pytest.mark.usefixtures("home")
 
@@ -103,10 +107,14 @@ def test_a_port_that_no_loader_can_write_to_is_told(in_folder: Path) -> None:
 
 
 def test_an_image_says_where_the_person_said_nothing() -> None:
-    said = ImageProfile(until=("guest", "42 passed"), fail=("ASSERT",), vms=2, engine="qemu")
+    said = ImageProfile.model_validate(
+        {"until": ("guest", "42 passed"), "fail": ("ASSERT",), "vms": 2, "engine": "qemu", "for": 5}
+    )
     filled = with_defaults(BootRequest(), said, twin=True)
     assert (filled.until, filled.until_texts) == (Stage.GUEST, ("42 passed",))
     assert (filled.fail_texts, filled.vms, filled.twin.engine) == (("ASSERT",), 2, "qemu")
+    assert filled.for_s == 5
+    assert with_defaults(BootRequest(for_s=0.0), said, twin=True).for_s == 0.0
     # One end that a person gives replaces both of the file's.
     for ends in (BootRequest(until=Stage.VMM), BootRequest(until_texts=("done",))):
         mine = with_defaults(ends, said, twin=True)
@@ -116,6 +124,57 @@ def test_an_image_says_where_the_person_said_nothing() -> None:
     assert (mine.fail_texts, mine.vms, mine.twin) == (asked.fail_texts, 0, asked.twin)
     # A real board is what it is.
     assert with_defaults(BootRequest(), said, twin=False).twin == BootRequest().twin
+
+
+def test_what_the_image_is_good_for_counts_where_nobody_says(in_folder: Path) -> None:
+    watch = prepared(in_folder, "").watch
+    assert (watch.by_itself, watch.quiet_s) == (True, QUIET_S)
+    assert watch.texts_s == watch.limits[Stage.LOGIN]
+    assert not prepared(in_folder, "", request=BootRequest(until=Stage.VMM)).watch.by_itself
+
+
+def standin_watch(words: str, folder: Path) -> WatchRequest:
+    for name, content in (("kernel", build_elf(BOTH + b"bringup stand-in image")), ("module", b"BRINGUP1")):
+        (folder / name).write_bytes(content)
+    image = find_image([folder / "kernel", folder / "module"], append=words)
+    return prepare(load_lab(folder).board("e300"), image, BootRequest()).watch
+
+
+def test_the_stand_in_is_watched_for_silence_only_where_it_goes_on(in_folder: Path) -> None:
+    assert standin_watch("", in_folder).quiet_s == 0.0
+    assert standin_watch("vms=0", in_folder).aim == "user-space"
+    for words in ("play=late-fault", "vms=3", "play=suite:5"):
+        watch = standin_watch(words, in_folder)
+        assert (watch.by_itself, watch.quiet_s) == (True, QUIET_S)
+        assert watch.aim == "user-space and 5 s of silence"
+    assert not standin_watch("play=release:0x2f8", in_folder).prints
+
+
+def test_a_linux_is_done_at_user_space(in_folder: Path) -> None:
+    (in_folder / "bzImage").write_bytes(bzimage())
+    image = find_image([in_folder / "bzImage"])
+    watch = prepare(load_lab(in_folder).board("e300"), image, BootRequest()).watch
+    assert (watch.by_itself, watch.until, watch.aim) == (False, Stage.USER_SPACE, "user-space")
+
+
+def test_a_suite_is_known_by_the_name_of_its_module(in_folder: Path) -> None:
+    files = [in_folder / "kernel-x86_64-pc99", in_folder / "sel4test-driver-image-x86_64-pc99"]
+    for path, (_, content) in zip(files, sel4(), strict=True):
+        path.write_bytes(content)
+    watch = prepare(load_lab(in_folder).board("e300"), find_image(files), BootRequest()).watch
+    assert (watch.is_suite, watch.aim) == (True, "its tests have passed")
+
+
+def test_the_vms_of_the_build_are_awaited_by_their_names(in_folder: Path) -> None:
+    (in_folder / "images").mkdir()
+    for name, content in sel4():
+        (in_folder / "images" / name).write_bytes(content)
+    (in_folder / "app.cdl").write_text(cdl({"vm0": 5, "vm1": 3}, {"vm0": 1, "vm1": 2}))
+    watch = plan_boot(load_lab(in_folder), "e300", [in_folder], BootRequest(ignore_needs=True)).job.watch
+    assert watch.vm_names is not None and watch.vm_names.vms == ("vm0", "vm1")
+    assert (watch.vms, watch.until, watch.aim) == (2, Stage.LOGIN, "login of each of its 2 VMs")
+    said = BootRequest(vms=1, ignore_needs=True)
+    assert plan_boot(load_lab(in_folder), "e300", [in_folder], said).job.watch.vms == 1
 
 
 def test_texts_that_end_a_boot_and_what_the_kernel_prints_are_watched_for(in_folder: Path) -> None:

@@ -23,6 +23,7 @@ from bringup.jobs.capture.errand import FIRMWARE_REPORT, LINUX_CAPTURE
 from bringup.profile.advice import BoardWords
 from bringup.profile.load import load_profile
 from bringup.transcript.failures.table import FAILURES, GARBAGE
+from bringup.transcript.vms import VmNames
 
 MAC = "ac:1f:6b:0e:30:17"
 LIMITS = {
@@ -618,6 +619,56 @@ def test_an_image_without_a_known_end_is_done_when_it_falls_silent() -> None:
     late = [*GOOD, failed(11.0, "FAULT HANDLER: data fault from")]
     verdict, _ = decide(late, ALONE)
     assert (verdict.kind, verdict.code) == ("image", "component-fault")
+
+
+def test_a_success_says_what_it_rests_on() -> None:
+    assert decide(GOOD)[0].cause == "reached user-space"
+    assert decide(GOOD, ALONE)[0].cause == "reached user-space, then quiet for 5 s"
+    for_ever = [*GOOD, *(heard(8.0 + n, 900 + n) for n in range(200))]
+    assert decide(for_ever, ALONE)[0].cause.endswith("then watched for 60 s, in which it never fell silent")
+    recorded = replace(ALONE, recorded=True)
+    assert decide(GOOD, recorded)[0].cause == "reached user-space"
+    logins = [*VMS, *(said(10.0 + vm, Stage.LOGIN, "login:", 70, vm) for vm in (1, 0))]
+    assert decide(logins, ALONE)[0].cause == "reached login in VM 0, VM 1"
+    passed = [*GOOD, suite(8.0, "Starting test suite"), suite(9.0, "All is well in the universe")]
+    assert decide(passed, ALONE)[0].cause == "passed its tests: All is well in the universe"
+    release = replace(ALONE, prints=False)
+    verdict, _ = decide([*SERVED, heard(9.0, 500)], release)
+    told = "500 characters after the hand-over, which the kernel does not print"
+    assert verdict.cause == f"reached user-space: {told}, then quiet for 5 s"
+
+
+def test_one_vm_is_named_where_the_build_names_it() -> None:
+    login = replace(said(10.0, Stage.LOGIN, "login:", 70, 0), data={
+        **said(10.0, Stage.LOGIN, "login:", 70, 0).data, "vm_name": "vm0"})  # fmt: skip
+    request = replace(ALONE, vms=1, vm_names=VmNames(("vm0",)))
+    assert decide([*GOOD, login], request)[0].cause == "reached login in vm0"
+
+
+def test_an_image_of_which_all_is_known_is_not_watched_for_silence() -> None:
+    verdict, now_s = decide(GOOD, replace(ALONE, quiet_s=0.0))
+    assert (verdict.kind, verdict.cause, now_s) == ("ok", "reached user-space", 7.5)
+    talks = [*GOOD, heard(7.2, 900), heard(7.4, 1200)]
+    assert decide(talks, replace(ALONE, quiet_s=0.0))[1] == 7.5
+
+
+def test_what_is_known_to_be_a_suite_waits_for_its_end() -> None:
+    request = replace(SUITE, is_suite=True)
+    assert progress(GOOD, request).decide(30.0) is None
+    verdict, now_s = decide(GOOD, request)
+    assert (verdict.code, now_s) == ("suite-silent", 67.0)
+    assert "before its first test" in verdict.cause
+
+
+def test_a_release_image_with_vms_on_no_console_ends_by_the_dhcp_of_a_guest() -> None:
+    request = replace(ALONE, prints=False, vms=2)
+    asks = dhcp(9.0, "discover", vendor_class="udhcp 1.36")
+    verdict, now_s = decide([*SERVED, asks], request)
+    assert (verdict.kind, verdict.stage, now_s) == ("ok", Stage.GUEST, 14.0)
+    assert verdict.cause == f"reached guest: a guest asks by DHCP: {MAC}, then quiet for 5 s"
+    # Guests that are seen on the console must log in.
+    speaks = [*SERVED, heard(8.0, 700), asks]
+    assert progress(speaks, request).decide(14.5) is None
 
 
 def test_every_vm_that_shows_itself_must_log_in() -> None:

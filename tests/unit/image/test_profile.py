@@ -21,12 +21,13 @@ def said(text: str) -> ImageProfile:
 def test_everything_it_may_say() -> None:
     profile = said(
         'until = ["login", "all \\\\d+ tests passed"]\nfail = "ASSERT"\nvms = 3\n'
-        'append = "disable_iommu"\nengine = "qemu"\n'
+        'append = "disable_iommu"\nengine = "qemu"\nfor = 30\n'
     )
     assert profile.stage is Stage.LOGIN
     assert profile.until_texts == (r"all \d+ tests passed",)
     assert profile.fail == ("ASSERT",)
     assert (profile.vms, profile.append, profile.engine) == (3, "disable_iommu", "qemu")
+    assert profile.for_s == 30.0
 
 
 def test_one_text_needs_no_list() -> None:
@@ -51,6 +52,7 @@ def test_the_nearest_file_counts_and_none_says_nothing(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "words"),
     [
+        ("for = -1", "bringup.toml:1: `for` is -1: expected at least 0"),
         ("\nvms = 65", "bringup.toml:2: `vms` is 65: expected at most 64"),
         ("vms = true", "bringup.toml:1: `vms` is true: expected a whole number"),
         (

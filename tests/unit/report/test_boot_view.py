@@ -22,7 +22,8 @@ IMAGE = {
     "kernel": {"size": 11_000},
     "modules": [{"size": 1 << 20}],
 }
-PLAN = Plan("e300", "twin-e300-9d", True, Firmware.BIOS, "ipxe", str(Stage.USER_SPACE), None, IMAGE, (), ())
+USER_SPACE = str(Stage.USER_SPACE)
+PLAN = Plan("e300", "twin-e300-9d", True, Firmware.BIOS, "ipxe", USER_SPACE, USER_SPACE, None, IMAGE, (), ())
 
 
 def shown(*events: Event, terminal: bool = False) -> str:

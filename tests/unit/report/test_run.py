@@ -1,0 +1,43 @@
+"""How a boot ended, in lines for people."""
+
+from __future__ import annotations
+
+import pytest
+
+from bringup.report.run import verdict_lines
+
+OK = {
+    "board": "e300",
+    "run": "2026-11-28-0001",
+    "verdict": "ok",
+    "until": "user-space",
+    "stage": "user-space",
+    "cause": "reached user-space",
+    "at_s": 6.21,
+}
+
+
+@pytest.mark.parametrize(
+    ("changed", "usual_s", "told"),
+    [
+        ({}, None, "reached user-space in 6.2 s"),
+        ({}, 6.0, "reached user-space in 6.2 s (usually 6.0 s)"),
+        ({"stage": "login"}, None, "reached user-space in 6.2 s, then went on to login"),
+        (
+            {"cause": "reached user-space, then quiet for 5 s"},
+            6.0,
+            "reached user-space, then quiet for 5 s (at 6.2 s, usually 6.0 s)",
+        ),
+        (
+            {"cause": "reached login in vm0, vm1", "stage": "login"},
+            None,
+            "reached login in vm0, vm1 (at 6.2 s)",
+        ),
+    ],
+)
+def test_a_success_says_what_it_rests_on_and_when_it_came(
+    changed: dict[str, str], usual_s: float | None, told: str
+) -> None:
+    assert list(verdict_lines({**OK, **changed}, usual_s=usual_s)) == [
+        f"ok  e300 {told}     run 2026-11-28-0001"
+    ]
