@@ -6,6 +6,8 @@
 PYTHON ?= python3
 VENV   := .venv
 BIN    := $(VENV)/bin
+SYSTEM_PYTHON := /usr/bin/python3
+SYSTEM_VENV   := build/system-python
 # What boards boot, of our own: the stand-in image and the firmware probe.
 STANDIN := build/standin/standin-kernel
 PROBE   := build/firmware/firmware-probe
@@ -18,14 +20,14 @@ RUN_PACKAGES := python3-venv gcc cpp libc6-dev binutils \
 	dnsmasq-base iproute2 ethtool util-linux \
 	acpica-tools pci.ids linux-image-amd64 busybox-static cpio
 # Independent peers that the tests measure this tool against.
-TEST_PACKAGES := openipmi ipmitool freeipmi-tools curl tcpdump pciutils hyperfine time tmux \
-	shellcheck librsvg2-bin zstd \
-	xen-hypervisor-4.17-amd64 procps clang libclang-rt-14-dev
+FAST_TEST_PACKAGES := curl procps pciutils shellcheck librsvg2-bin zstd
+TEST_PACKAGES := $(FAST_TEST_PACKAGES) openipmi ipmitool freeipmi-tools tcpdump hyperfine time tmux \
+	xen-hypervisor-4.17-amd64 clang libclang-rt-14-dev
 
-.PHONY: boot test test-fast lint bench standin firmware-probe system system-test clean help
+.PHONY: boot test test-fast test-system-python test-distros lint bench standin firmware-probe system system-test clean help
 
 help:
-	@echo "make boot | test | test-fast | lint | bench | clean"
+	@echo "make boot | test | test-fast | test-system-python | test-distros | lint | bench | clean"
 
 boot: .stamps/venv $(BUILT)
 	@$(BIN)/bringup boot e300
@@ -35,8 +37,16 @@ test: .stamps/venv-dev .stamps/system-test $(BUILT) lint
 	$(BIN)/python -m pytest -m "not slow" -n auto -q
 	$(BIN)/python -m pytest -m slow -n auto --dist loadfile
 
-test-fast: .stamps/venv-dev $(BUILT)
+test-fast: .stamps/venv-dev .stamps/system-test-fast $(BUILT)
 	$(BIN)/python -m pytest -m "not slow" -n auto -q
+
+# The fast tests on the distribution's own Python, where the one above is another.
+test-system-python: .stamps/system-python .stamps/system-test-fast $(BUILT)
+	@if [ -e $(SYSTEM_VENV) ]; then $(SYSTEM_VENV)/bin/python -m pytest -m "not slow" -n auto -q; fi
+
+# Opt-in, as root: both commands of the README in bare Debian 12 and 13, which it makes in build/distros.
+test-distros:
+	@scripts/test-distros
 
 lint: .stamps/venv-dev
 	$(BIN)/ruff check .
@@ -68,6 +78,11 @@ system-test: .stamps/system-test
 	@./scripts/apt-install $(RUN_PACKAGES)
 	@touch $@
 
+.stamps/system-test-fast: Makefile .stamps/system
+	@mkdir -p .stamps
+	@./scripts/apt-install $(FAST_TEST_PACKAGES)
+	@touch $@
+
 .stamps/system-test: Makefile .stamps/system
 	@./scripts/apt-install $(TEST_PACKAGES)
 	@touch $@
@@ -86,6 +101,15 @@ $(BIN)/python: .stamps/system
 	@echo "installing Python packages for tests"
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[dev]'
 	@touch $@ .stamps/venv
+
+VERSION := -c 'import sys; print(sys.version)'
+.stamps/system-python: $(BIN)/python pyproject.toml
+	@if [ "$$($(BIN)/python $(VERSION))" != "$$($(SYSTEM_PYTHON) $(VERSION))" ]; then \
+		echo "installing Python packages for $(SYSTEM_PYTHON)"; \
+		$(SYSTEM_PYTHON) -m venv $(SYSTEM_VENV) && \
+		$(SYSTEM_VENV)/bin/python -m pip install --quiet --disable-pip-version-check --editable '.[dev]'; \
+	fi
+	@touch $@
 
 clean:
 	rm -rf build dist .stamps $(VENV)

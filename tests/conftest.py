@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -11,6 +12,12 @@ from hypothesis import settings
 # An example that takes seconds is a mistake; one that takes 200 ms, hypothesis' own limit, is a busy machine.
 settings.register_profile("bringup", deadline=5000)
 settings.load_profile("bringup")
+
+
+# A shell ignores SIGINT for what it starts with `&`, nohup SIGHUP; processes started here would inherit that.
+for _number, _usual in ((signal.SIGINT, signal.default_int_handler), (signal.SIGHUP, signal.SIG_DFL)):
+    if signal.getsignal(_number) is signal.SIG_IGN:
+        signal.signal(_number, _usual)
 
 
 @pytest.fixture

