@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import stat
 from collections.abc import Callable, Iterable
@@ -25,6 +26,14 @@ class ChangedFileError(Exception):
     """The file is not any more what it was when the boot was prepared."""
 
 
+class HostError(Exception):
+    """This host could not read the file in this moment, which says nothing about the file."""
+
+
+# What is there is no file that can be read; everything else is trouble of this host.
+_FILE_GONE = (errno.ENOENT, errno.ENOTDIR, errno.ELOOP, errno.EACCES, errno.EPERM, errno.ENXIO)
+
+
 class Catalog:
     """What may be fetched; everything else does not exist."""
 
@@ -42,11 +51,17 @@ def shown(name: str) -> str:
 
 
 def open_served(file: ServedFile) -> BinaryIO:
-    """Open a file of the boot; raises ChangedFileError when it is not the file that was announced."""
+    """Open a file of the boot.
+
+    Raises ChangedFileError when it is not the file that was announced, HostError when this host cannot read
+    it now (no descriptor left, a disk that fails).
+    """
     try:
         # O_NONBLOCK: a pipe put in the file's place must not hold up the server.
         descriptor = os.open(file.path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
     except OSError as error:
+        if error.errno not in _FILE_GONE:
+            raise HostError(f"this host cannot read it now: {error.strerror}") from None
         raise ChangedFileError(f"cannot be read: {error.strerror}") from None
     now = os.fstat(descriptor)
     if not stat.S_ISREG(now.st_mode) or now.st_size != file.size:

@@ -3,15 +3,16 @@
 What a board may send is `upload.py`'s business; every other method is refused.
 
 GRUB reads a kernel's first bytes, closes, and asks again from an offset (`Range: bytes=N-`), so a response
-that the board breaks off is an ordinary event and not an error.
+that the board breaks off is an ordinary event and not an error. Who may be connected is `door.py`'s business.
 """
 
 from __future__ import annotations
 
 import asyncio
+import logging
 import re
 import time
-from typing import Any
+from typing import Any, BinaryIO
 
 from aiohttp import web
 
@@ -19,20 +20,18 @@ from bringup.base.events import Emit, Event
 from bringup.netboot.catalog import (
     Catalog,
     ChangedFileError,
+    HostError,
     IsStranger,
     ProgressThrottle,
     open_served,
     shown,
 )
-from bringup.netboot.listen import bind_error
+from bringup.netboot.door import USUAL, Door, Patience
 from bringup.netboot.spec import ServedFile
 from bringup.netboot.upload import Receiver
 
 _CHUNK = 256 * 1024
 _TRANSFERS_MAX = 16
-# Long enough for a board that halts between two files of one connection, short enough to be done with it.
-_KEEPALIVE_S = 30.0
-_SHUTDOWN_S = 0.5
 _RANGE = re.compile(r"bytes=(\d{0,18})-(\d{0,18})", re.ASCII)
 
 
@@ -47,7 +46,10 @@ class HttpService:
         emit: Emit,
         is_stranger: IsStranger = lambda _: False,
         receiver: Receiver | None = None,
+        patience: Patience = USUAL,
     ) -> None:
+        # What strangers send is nothing to log: the log would grow as long as they go on.
+        logging.getLogger("aiohttp").setLevel(logging.CRITICAL)
         self._catalog = catalog
         self._address = address
         self._asked_port = port
@@ -55,30 +57,31 @@ class HttpService:
         self._is_stranger = is_stranger
         self._receiver = receiver
         self._transfers = 0
+        self._stall_s = patience.stall_s
         # lingering_time 0: the body of a refused request is nothing to wait for.
-        server = web.Server(self._handle, keepalive_timeout=_KEEPALIVE_S, lingering_time=0.0, access_log=None)
-        self._runner = web.ServerRunner(server, shutdown_timeout=_SHUTDOWN_S)
+        server = web.Server(
+            self._handle, keepalive_timeout=patience.next_s, lingering_time=0.0, access_log=None
+        )
+        self.door = Door(server, is_stranger, patience)
 
     @property
     def port(self) -> int:
         """Return the port that is listened on."""
-        return int(self._runner.addresses[0][1])
+        return self.door.port
 
     async def start(self) -> None:
         """Listen; raises PortBusyError or LabError."""
-        await self._runner.setup()
-        site = web.TCPSite(self._runner, self._address, self._asked_port)
-        try:
-            await site.start()
-        except OSError as error:
-            await self._runner.cleanup()
-            raise bind_error("HTTP", "TCP", self._address, self._asked_port, error) from None
+        self.door.open(self._address, self._asked_port)
 
     async def stop(self) -> None:
         """Stop listening and drop what is under way."""
-        await self._runner.cleanup()
+        await self.door.close()
 
     async def _handle(self, request: web.BaseRequest) -> web.StreamResponse:
+        with self.door.serving(request.transport):
+            return await self._answer(request)
+
+    async def _answer(self, request: web.BaseRequest) -> web.StreamResponse:
         receiver = self._receiver
         if receiver is not None and receiver.wants(request) and not self._is_stranger(request.remote or ""):
             return await receiver.receive(request)
@@ -98,6 +101,9 @@ class HttpService:
             text = f"{file.url_path} {error}"
             self._tell("http.error", text, path=file.url_path, status=500, code="file-changed")
             return web.Response(status=500)
+        except HostError as error:
+            self._tell("http.error", f"{file.url_path}: {error}", path=file.url_path, status=503)
+            return web.Response(status=503)
         finally:
             self._transfers -= 1
 
@@ -123,9 +129,17 @@ class HttpService:
             try:
                 content.seek(span.start)
                 for position in range(span.start, span.stop, _CHUNK):
-                    await response.write(content.read(min(_CHUNK, span.stop - position)))
+                    chunk = _read(content, min(_CHUNK, span.stop - position))
+                    async with asyncio.timeout(self._stall_s):
+                        await response.write(chunk)
                     transfer.sent(min(position + _CHUNK, span.stop))
                 await response.write_eof()
+            except (TimeoutError, HostError):
+                # Nothing can be taken back of what was sent: the board sees the connection end.
+                transfer.closed()
+                if request.transport is not None:
+                    request.transport.abort()
+                raise ConnectionResetError from None
             except (ConnectionError, asyncio.CancelledError):
                 transfer.closed()
                 raise
@@ -134,6 +148,13 @@ class HttpService:
 
     def _tell(self, kind: str, text: str, **data: Any) -> None:
         self._emit(Event("http", kind, text, data))
+
+
+def _read(content: BinaryIO, count: int) -> bytes:
+    try:
+        return content.read(count)
+    except OSError as error:
+        raise HostError(f"this host cannot read it now: {error.strerror}") from None
 
 
 class _Transfer:

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import re
 import selectors
 import socket
 import time
@@ -28,6 +29,7 @@ from bringup.base.events import Emit, Event
 from bringup.netboot.catalog import (
     Catalog,
     ChangedFileError,
+    HostError,
     IsStranger,
     ProgressThrottle,
     open_served,
@@ -36,18 +38,18 @@ from bringup.netboot.catalog import (
 from bringup.netboot.listen import bind_error
 from bringup.netboot.spec import ServedFile
 
-BLKSIZE_MIN = 8
-BLKSIZE_MAX = 65464  # RFC 2348
+BLKSIZE_MIN, BLKSIZE_MAX = 8, 65464  # RFC 2348
 BLKSIZE_DEFAULT = 512
 SESSIONS_MAX = 64
 SESSIONS_PER_CLIENT_MAX = 16
 RESEND_AFTER_S = 1.0
 RESENDS_MAX = 5
 _REQUEST_MAX = 2048
+_DIGITS = re.compile(r"[0-9]{1,9}", re.ASCII)
 
 # What this module replaces or calls in tftpy; another release may not have it, and must then not be used.
 _RELIED_ON = (
-    (TftpContextServer, ("start", "cycle", "end", "getBlocksize")),
+    (TftpContextServer, ("cycle", "end", "getBlocksize")),
     (TftpState, ("sendDAT", "sendError", "resendLast")),
     (TftpStateExpectACK, ("handle",)),
     (TftpPacketERR, ("decode",)),
@@ -132,8 +134,13 @@ class TftpService:
             packet, client = self._socket.recvfrom(_REQUEST_MAX)
         except OSError:
             return  # an ICMP error for an earlier answer, or a packet that a check sum threw away
-        # A repeated request belongs to the session it began; that one resends by itself.
-        if client in self._sessions or self._is_full(client[0]) or self._is_stranger(client[0]):
+        under_way = self._sessions.get(client)
+        if under_way is not None:
+            if under_way.was_begun_by(packet):
+                return  # that session sends again by itself
+            # Option ROMs ask from one port for ever: a board that was reset begins anew.
+            self._finish(under_way, _Refused("the board asked anew"))
+        if self._is_full(client[0]) or self._is_stranger(client[0]):
             return
         try:
             session = _Session(self, client)
@@ -198,6 +205,8 @@ class _Session(TftpContextServer):  # type: ignore[misc]
         self.closed = False
         self.served: ServedFile | None = None
         self.asked_name: str | None = None
+        self._request = b""
+        self._heard = False
         self._throttle: ProgressThrottle | None = None
         self._began_s = time.monotonic()
         self.state = _Start(self)
@@ -206,10 +215,17 @@ class _Session(TftpContextServer):  # type: ignore[misc]
         """Bind to the address that was asked and hear only this client; then answer its request."""
         self.sock.bind((self.service.address, 0))
         self.sock.connect(self.client)
-        super().start(buffer)
+        self._request = buffer
+        self.last_update = time.time()
+        self.state = self.state.handle(read_request(buffer), *self.client)
+
+    def was_begun_by(self, packet: bytes) -> bool:
+        """Return whether this request began the session, and came again before our answer did."""
+        return packet == self._request and not self._heard
 
     def cycle_or_resend(self) -> None:
         """Take the client's next packet; one that repeats an old ACK means that our last packet was lost."""
+        self._heard = True
         try:
             self.cycle()
         except TftpTimeoutExpectACK:
@@ -275,8 +291,6 @@ class _Start(_Quiet):
             self.sendError(TftpErrors.AccessViolation)
             session.asked_name = shown(packet.filename)
             raise _Refused("writing is not possible here")
-        if not isinstance(packet, TftpPacketRRQ):
-            raise _Refused("not a request")
         session.asked_name = shown(packet.filename)
         self._open(packet.filename)
         self._answer({name.lower(): value for name, value in packet.options.items()})
@@ -293,6 +307,8 @@ class _Start(_Quiet):
         except ChangedFileError as error:
             self.sendError(TftpErrors.AccessViolation)
             raise _Changed(str(error)) from None
+        except HostError as error:
+            raise _Refused(str(error)) from None  # without an answer: the board asks again
         session.served = served
         session.file_to_transfer = served.url_path
 
@@ -321,17 +337,42 @@ class _ExpectAck(_Quiet, TftpStateExpectACK):  # type: ignore[misc]
         return state
 
 
+def read_request(packet: bytes) -> TftpPacketRRQ | TftpPacketWRQ:
+    """Return the request in a packet (RFC 1350 5, RFC 2347) (pure); raises TftpException for what is none.
+
+    Texts may hold any byte, because a name that is not ASCII deserves its "not found". Some PXE ROMs leave
+    the byte that ends the options of DHCP at the end of the name.
+    """
+    kind = {b"\0\1": TftpPacketRRQ, b"\0\2": TftpPacketWRQ}.get(packet[:2])
+    texts = packet[2:].decode("latin-1").split("\0")
+    # Two texts and pairs of texts, each ended by a NUL: the last piece is empty.
+    if kind is None or len(texts) % 2 == 0 or len(texts) < 3 or texts.pop() or "" in texts[1:]:
+        raise _Refused("not a request")
+    request = kind()
+    request.filename, request.mode = texts[0].rstrip("\xff"), texts[1].lower()
+    request.options = dict(zip(texts[2::2], texts[3::2], strict=True))
+    return request
+
+
 def accepted_options(asked: dict[str, str], size: int) -> dict[str, str]:
     """Return the options to confirm (pure): names in lower case, `size` the file's bytes.
 
-    Raises ValueError for a block size that is no number.
+    An option whose value the standard does not allow is as one that was not asked for: left out of the
+    answer, the transfer goes on without it (RFC 2347). A block may be made smaller, never larger (RFC 2348).
     """
     accepted: dict[str, str] = {}
-    if "blksize" in asked:
-        accepted["blksize"] = str(min(max(int(asked["blksize"]), BLKSIZE_MIN), BLKSIZE_MAX))
+    blksize = _number(asked.get("blksize"))
+    if blksize is not None and blksize >= BLKSIZE_MIN:
+        accepted["blksize"] = str(min(blksize, BLKSIZE_MAX))
     if "tsize" in asked:
+        # RFC 2349 wants 0 here; what else a client writes says nothing to a reader.
         accepted["tsize"] = str(size)
     return accepted
+
+
+def _number(text: str | None) -> int | None:
+    """Return an option's value as RFC 2347 writes it, in ASCII digits, None for anything else."""
+    return int(text) if text is not None and _DIGITS.fullmatch(text) else None
 
 
 def _bound(address: str, port: int) -> socket.socket:

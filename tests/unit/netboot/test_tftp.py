@@ -131,7 +131,14 @@ ANSWERED = {
     "upper case": (rrq(b"a.txt", BLKSIZE="1428"), oack(blksize="1428")),
     "largest": (rrq(b"a.txt", blksize="65464"), oack(blksize="65464")),
     "too large": (rrq(b"a.txt", blksize="70000"), oack(blksize="65464")),
-    "too small": (rrq(b"a.txt", blksize="4"), oack(blksize="8")),
+    "too small": (rrq(b"a.txt", blksize="4"), FIRST_DATA),
+    "blksize abc": (rrq(b"a.txt", blksize="abc"), FIRST_DATA),
+    "blksize with a sign": (rrq(b"a.txt", blksize="-1428", tsize="0"), oack(tsize="2304")),
+    "blksize in foreign digits": (rrq(b"a.txt", blksize="\u0661\u0664"), FIRST_DATA),
+    "blksize of many digits": (rrq(b"a.txt", blksize="9" * 400), FIRST_DATA),
+    "tsize abc": (rrq(b"a.txt", tsize="abc"), oack(tsize="2304")),
+    "name with the end of DHCP's options": (rrq(b"a.txt\xff"), FIRST_DATA),
+    "not ASCII": (rrq(b"\xff\xfe"), NOT_FOUND),
     "netascii": (rrq(b"a.txt", b"netascii"), FIRST_DATA),
     "OCTET": (rrq(b"a.txt", b"OCTET"), FIRST_DATA),
     "leading slash": (rrq(b"/sub/a.txt"), FIRST_DATA),
@@ -152,9 +159,6 @@ ANSWERED = {
 }
 
 UNANSWERED = {
-    "blksize abc": rrq(b"a.txt", blksize="abc"),
-    "blksize with a minus": rrq(b"a.txt", blksize="-") + b"",
-    "not ASCII": rrq(b"\xff\xfe"),
     "nothing": b"",
     "one byte": b"\0",
     "two bytes": b"\0\1",
@@ -269,6 +273,30 @@ def test_stranger_hears_nothing(tmp_path: Path) -> None:
         server.close()
 
 
+def test_a_board_that_was_reset_asks_anew_from_the_same_port(served: Served) -> None:
+    # Option ROMs ask from port 2070 always.
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
+        sock.settimeout(REPLY_S)
+        sock.bind(("127.0.0.1", 0))
+        sock.sendto(rrq(b"a.txt"), ("127.0.0.1", served.service.port))
+        _, session = sock.recvfrom(600)
+        sock.sendto(b"\0\4\0\1", session)
+        assert sock.recv(600)[:4] == b"\0\3\0\2"
+        sock.sendto(rrq(b"a.txt"), ("127.0.0.1", served.service.port))
+        data, other = sock.recvfrom(600)
+        assert (data, other != session) == (FIRST_DATA, True)
+
+
+def test_a_request_sent_twice_is_one_session(served: Served) -> None:
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
+        sock.settimeout(SILENCE_S)
+        for _ in range(2):
+            sock.sendto(rrq(b"a.txt"), ("127.0.0.1", served.service.port))
+        assert sock.recv(600) == FIRST_DATA
+        with pytest.raises(TimeoutError):
+            sock.recv(600)
+
+
 def test_events_of_a_transfer(served: Served) -> None:
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
         sock.settimeout(REPLY_S)
@@ -381,6 +409,7 @@ def test_another_tftpy_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
 )
 def test_options_are_never_widened(asked: dict[str, str], size: int) -> None:
     accepted = accepted_options(asked, size)
-    assert set(accepted) == set(asked) & {"blksize", "tsize"}
-    assert 8 <= int(accepted.get("blksize", "8")) <= 65464
+    in_range = 8 <= int(asked.get("blksize", "0")) < 10**9
+    assert set(accepted) == set(asked) & ({"blksize", "tsize"} if in_range else {"tsize"})
+    assert 8 <= int(accepted.get("blksize", "8")) <= min(65464, max(8, int(asked.get("blksize", "8"))))
     assert accepted.get("tsize", str(size)) == str(size)
