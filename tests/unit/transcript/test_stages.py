@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import re
 import time
 from collections.abc import Iterable
 
@@ -16,6 +17,7 @@ from bringup.transcript.markers import MARKERS
 from bringup.transcript.matching import Pattern, patterns
 from bringup.transcript.stages import Sighting, StageReader
 from bringup.transcript.vms import VmNames
+from bringup.twin.engines import choose_engine
 
 GREEN_VMM, GREEN_GUEST = b"\x1b[0m\x1b[32m", b"\x1b[0m\x1b[32;47m"
 RED_VMM, RED_GUEST = b"\x1b[0m\x1b[31m", b"\x1b[0m\x1b[31;47m"
@@ -292,3 +294,15 @@ def test_a_burst_is_cheap_and_bounded(unit: bytes) -> None:
     assert time.process_time() - began < 5.0
     assert len(sightings) <= 64
     assert reader.lines_seen == data.count(b"\n")
+
+
+def test_no_advice_names_an_engine_that_the_twin_does_not_run_on() -> None:
+    for row in FAILURES:
+        for name in re.findall(r"--engine (\w+)", f"{row.why} {row.fix}"):
+            choose_engine(name)
+
+
+def test_a_feature_that_is_missing_is_built_without() -> None:
+    refusals = [row for row in FAILURES if row.code.startswith("cpu-")]
+    assert refusals
+    assert all(row.fix.startswith(("build with ", "build for ")) for row in refusals)
