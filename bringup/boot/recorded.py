@@ -44,11 +44,14 @@ class Recording:
         return self.boots[-1].verdict
 
 
-def judge_recording(pieces: Iterable[bytes], request: WatchRequest) -> Recording:
-    """Judge the console text in `pieces`; raises UsageError for texts to wait for that are no expressions."""
+def judge_recording(pieces: Iterable[bytes], request: WatchRequest, *, said: str | None = None) -> Recording:
+    """Judge the console text in `pieces`; raises UsageError for texts to wait for that are no expressions.
+
+    `said` is the stage that the run waited for which recorded it, where that is known.
+    """
     reader = request.reader()
     cleaner = LineCleaner()
-    judge = _Judge(request, reader, cleaner)
+    judge = _Judge(request, reader, cleaner, said)
     for piece in pieces:
         judge.take(reader.feed(cleaner.feed(piece), 0.0))
     judge.take(reader.feed(cleaner.finish(), 0.0))
@@ -59,7 +62,10 @@ def judge_recording(pieces: Iterable[bytes], request: WatchRequest) -> Recording
 class _Judge:
     """Gives the sightings of each boot to a judge of its own."""
 
-    def __init__(self, request: WatchRequest, reader: StageReader, cleaner: LineCleaner) -> None:
+    def __init__(
+        self, request: WatchRequest, reader: StageReader, cleaner: LineCleaner, said: str | None
+    ) -> None:
+        self._said = said
         self._cleaner = cleaner
         self._request = replace(request, netboot=False, recorded=True)
         self._reader = reader
@@ -85,7 +91,9 @@ class _Judge:
         self._progress = Progress(self._request)
 
     def _close(self, last_line: int) -> None:
-        verdict = _without_times(self._progress.ended(last_line * _LINE_S, said=self._cleaner.until))
+        verdict = _without_times(
+            self._progress.ended(last_line * _LINE_S, said=self._said or self._cleaner.until)
+        )
         self._boots = [*self._boots[-_BOOTS_MAX + 1 :], RecordedBoot(self._first_line, last_line, verdict)]
 
     def end(self) -> Recording:

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
 from bringup.base.firmware import Firmware
 from bringup.base.stage import Stage
 from bringup.twin.engines import USUAL, TwinSetup
+
+if TYPE_CHECKING:
+    from bringup.image.profile import ImageProfile
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,3 +37,20 @@ class BootRequest:
     keep_twin: bool = False
     ignore_needs: bool = False
     twin: TwinSetup = USUAL
+
+
+def with_defaults(request: BootRequest, said: ImageProfile, *, twin: bool) -> BootRequest:
+    """Return the request with what the image's own file says where the person said nothing."""
+    ends = request.until is not None or bool(request.until_texts)
+    setup = request.twin
+    if twin and setup.engine == "auto" and said.engine is not None:
+        setup = replace(setup, engine=said.engine)
+    return replace(
+        request,
+        until=request.until if ends else said.stage,
+        until_texts=request.until_texts if ends else said.until_texts,
+        fail_texts=request.fail_texts or said.fail,
+        for_s=said.for_s if request.for_s is None else request.for_s,
+        vms=said.vms if request.vms is None else request.vms,
+        twin=setup,
+    )

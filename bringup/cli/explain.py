@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 import click
 
-from bringup import UsageError
 from bringup.base.stage import BOOT_STAGES
 
-_PIECE = 65536
 _STAGES = [str(stage) for stage in BOOT_STAGES]
 
 
@@ -21,7 +17,7 @@ _STAGES = [str(stage) for stage in BOOT_STAGES]
     "--image",
     type=click.Path(path_type=Path),
     metavar="DIR",
-    help="The build's folder: its *.cdl names the VMs.",
+    help="The build's folder: its *.cdl names the VMs, a bringup.toml says what counts.",
 )
 @click.option(
     "--until",
@@ -57,43 +53,21 @@ def command(
       bringup explain boot.log --image build/ --vms 3 --strict
       ssh lab cat /var/log/conserver/e300 | bringup explain - --until login
     """
-    from bringup import Firmware, Stage
-    from bringup.boot.recorded import judge_recording
-    from bringup.boot.watch_request import WatchRequest
+    from bringup import BootRequest, Stage
+    from bringup.jobs.explain import explain
     from bringup.report.explain import explain_lines, recording_dict
     from bringup.report.output import answer, emit_json
-    from bringup.transcript.vms import find_vm_names
 
-    if image is not None and not image.is_dir():
-        raise UsageError(f"{image} is no folder", hint="name the build's folder")
-    names = None if image is None else find_vm_names(image)
-    request = WatchRequest(
-        Firmware.BIOS,
-        until=Stage.USER_SPACE if until is None else Stage(until),
-        by_itself=until is None,
+    request = BootRequest(
+        until=None if until is None else Stage(until),
         until_texts=until_text,
         fail_texts=fail_text,
-        vms=vms or (len(names.vms) if names is not None and until in (None, "login") else None),
+        vms=vms,
         strict=strict,
-        vm_names=names,
-        netboot=False,
     )
-    body = recording_dict(judge_recording(_pieces(log), request), str(log))
+    body = recording_dict(explain(log, request, image), str(log))
     if as_json:
         emit_json(body)
     else:
         answer(*explain_lines(body))
     return int(body["exit_code"])
-
-
-def _pieces(log: Path) -> Iterator[bytes]:
-    """Yield the text of LOG in pieces; raises UsageError when it cannot be read."""
-    if str(log) == "-":
-        yield from iter(lambda: sys.stdin.buffer.read(_PIECE), b"")
-        return
-    path = log / "console.log" if log.is_dir() else log
-    try:
-        with path.open("rb") as file:
-            yield from iter(lambda: file.read(_PIECE), b"")
-    except OSError as error:
-        raise UsageError(f"cannot read {path}: {error.strerror}", hint="name a recorded console") from error

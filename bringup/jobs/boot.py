@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
@@ -17,7 +17,7 @@ from bringup.boot.job import Finished, Job
 from bringup.boot.needs import check_needs
 from bringup.boot.plan import Plan
 from bringup.boot.preflight import Prepared, prepare
-from bringup.boot.request import BootRequest
+from bringup.boot.request import BootRequest, with_defaults
 from bringup.boot.session import Session
 from bringup.boot.steps.console import AttachConsole, MakeReader, RecordPort
 from bringup.boot.steps.override import ArmOverride, NoOverride
@@ -28,7 +28,7 @@ from bringup.boot.steps.watch import Watch
 from bringup.camkes.app.build import Build, find_build
 from bringup.image.folder import find_image, folders_of
 from bringup.image.model import Image
-from bringup.image.profile import ImageProfile, read_image_profile
+from bringup.image.profile import read_image_profile
 from bringup.lab.inventory import Board, Lab
 from bringup.power.base import Person
 from bringup.power.open import has_override
@@ -129,23 +129,6 @@ def plan_boot(
     steps = boot_steps(prepared, prepared.spec, overridden=has_override(board))
     notes = (*needs, *unread, *drift)
     return PlannedBoot(lab, board, Job.of(prepared, steps, notes=notes), request, notes)
-
-
-def with_defaults(request: BootRequest, said: ImageProfile, *, twin: bool) -> BootRequest:
-    """Return the request with what the image's own file says where the person said nothing."""
-    ends = request.until is not None or bool(request.until_texts)
-    setup = request.twin
-    if twin and setup.engine == "auto" and said.engine is not None:
-        setup = replace(setup, engine=said.engine)
-    return replace(
-        request,
-        until=request.until if ends else said.stage,
-        until_texts=request.until_texts if ends else said.until_texts,
-        fail_texts=request.fail_texts or said.fail,
-        for_s=said.for_s if request.for_s is None else request.for_s,
-        vms=said.vms if request.vms is None else request.vms,
-        twin=setup,
-    )
 
 
 def _build(folders: Sequence[Path]) -> tuple[Build | None, tuple[str, ...]]:

@@ -9,11 +9,11 @@ import pytest
 from bringup.base.errors import ProfileError
 from bringup.base.stage import Stage
 from bringup.boot.preflight import Prepared, prepare
-from bringup.boot.request import BootRequest
+from bringup.boot.request import BootRequest, with_defaults
 from bringup.boot.watch_request import QUIET_S, WatchRequest
 from bringup.image.folder import find_image
 from bringup.image.profile import ImageProfile
-from bringup.jobs.boot import plan_boot, with_defaults
+from bringup.jobs.boot import plan_boot
 from bringup.lab.inventory import load_lab
 from bringup.netboot.loaders import SerialLine
 from bringup.twin.engines import TwinSetup

@@ -1,0 +1,75 @@
+"""Explain takes what counts from the person, else from what lies beside the image and the log."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from bringup.base.errors import ProfileError, UsageError
+from bringup.base.stage import Stage
+from bringup.boot.request import BootRequest
+from bringup.jobs.explain import explain
+from tests.unit.transcript.test_vms import cdl
+
+pytestmark = pytest.mark.usefixtures("in_folder")
+
+PLAIN = "Boot config: disable_iommu = false\r\nBooting all finished, dropped to user space\r\nanswer 42\r\n"
+
+
+@pytest.fixture
+def log(tmp_path: Path) -> Path:
+    path = tmp_path / "console.log"
+    path.write_text(PLAIN)
+    return path
+
+
+@pytest.fixture
+def build(tmp_path: Path) -> Path:
+    folder = tmp_path / "build"
+    (folder / "images").mkdir(parents=True)
+    return folder
+
+
+def code(log: Path, request: BootRequest | None = None, image: Path | None = None) -> str:
+    return explain(log, request, image).verdict.code
+
+
+def test_the_file_beside_the_image_says_what_counts(log: Path, build: Path) -> None:
+    assert code(log, None, build) == "no-known-end"
+    said = build / "bringup.toml"
+    said.write_text('until = "answer [0-9]+"')
+    assert code(log, None, build) == "ok"
+    said.write_text('fail = "answer 4."')
+    assert code(log, None, build) == "fail-text"
+    said.write_text('until = "user-space"')
+    assert code(log, None, build) == "ok"
+    assert code(log, BootRequest(until=Stage.LOGIN), build) == "text-ends"
+    said.write_text("vms = 2\n")
+    assert code(log, None, build) == "text-ends"
+    said.rename(build / "images" / "bringup.toml")
+    assert code(log, None, build) == "text-ends"
+
+
+def test_mistakes_in_that_file_are_told_with_their_line(log: Path, build: Path) -> None:
+    (build / "bringup.toml").write_text("untill = 'x'")
+    with pytest.raises(ProfileError, match=r"bringup\.toml:1"):
+        explain(log, None, build)
+    with pytest.raises(UsageError, match="is no folder"):
+        explain(log, None, log)
+
+
+def test_the_vms_of_the_build_are_awaited(log: Path, build: Path) -> None:
+    (build / "app.cdl").write_text(cdl({"vm0": 5, "vm1": 3}, {"vm0": 1, "vm1": 2}))
+    assert explain(log, None, build).verdict.missing is Stage.VMM
+    assert code(log, BootRequest(until=Stage.USER_SPACE), build) == "ok"
+
+
+def test_the_folder_of_a_run_tells_what_it_waited_for(log: Path) -> None:
+    assert code(log.parent) == "no-known-end"
+    plan = log.parent / "plan.json"
+    plan.write_text(json.dumps({"until": "user-space"}))
+    assert code(log.parent) == "ok"
+    plan.write_text("[broken")
+    assert code(log.parent) == "no-known-end"
