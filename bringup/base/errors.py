@@ -109,7 +109,7 @@ class NotOfferedError(LabError):
 
 
 class UnclearStateError(LabError):
-    """The switch answered, and what it said is neither on nor off; the next answer may be clear."""
+    """The switch or BMC answered, and what it said settles nothing; the next answer may."""
 
 
 class PortBusyError(LabError):

@@ -21,7 +21,7 @@ class Standing:
         if event.kind == "power.action":
             self.power = f"being switched ({event.data['action']})"
             self.booting = event.data["action"] != "off"
-        elif event.kind == "power.state":
+        elif event.kind in ("power.state", "power.left") and "state" in event.data:
             self.power = str(event.data["state"])
         elif event.kind == "twin.up":
             self.ends_twin = bool(event.data.get("tied"))

@@ -13,8 +13,10 @@ from bringup.report.output import answer, emit_json, say
 from bringup.report.style import glyph
 
 if TYPE_CHECKING:
+    from bringup import Event
     from bringup.jobs.power import PowerAction
 
+_TOLD = ("bmc.silent", "bmc.back", "power.again", "power.putting_back", "power.left")
 _ACTIONS = ["status", "on", "off", "soft", "cycle", "reset"]
 
 
@@ -53,10 +55,22 @@ def command(ctx: click.Context, board: str, action: str, force: bool, as_json: b
         else:
             answer(f"{glyph('ok' if str(state) == 'on' else 'idle')} {board} is {state}  ({who})")
         return
-    switched = switch_power(unit, cast("PowerAction", action), force=force, person=TerminalPerson())
+    switched = switch_power(
+        unit,
+        cast("PowerAction", action),
+        force=force,
+        person=TerminalPerson(),
+        listener=None if as_json else _tell,
+    )
     if as_json:
         emit_json({"board": board, **switched.result.to_dict()})
         return
     if switched.passed_over is not None:
         say(f"careful   {switched.passed_over} was working on {board}, and is told")
     answer(f"{glyph('ok')} {board}: {switched.result}")
+
+
+def _tell(event: Event) -> None:
+    """Say what a person who waits has to know: that something takes longer, and why."""
+    if event.kind in _TOLD:
+        say(event.text)

@@ -11,7 +11,7 @@ import queue
 import socket
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from concurrent.futures import Future
 from concurrent.futures import TimeoutError as FutureTimeoutError
 from dataclasses import dataclass, field
@@ -19,8 +19,10 @@ from functools import cache
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
+from bringup.base.clock import Clock
 from bringup.base.errors import AuthenticationError, LabError
-from bringup.ipmi.errors import login_failure, no_answer, refusal
+from bringup.ipmi.errors import NOT_TAKEN, UNSETTLED, login_failure, no_answer, refusal
+from bringup.ipmi.pacing import Kind, Pacing
 from bringup.lab.secret import Secret
 
 if TYPE_CHECKING:
@@ -30,6 +32,7 @@ SAFE_SUITES = (17, 3)
 """The cipher suites (IPMI 2.0 table 22-20) with a key, integrity and encryption that pyghmi knows."""
 LOGIN_TIMEOUT_S = 7.0
 REQUEST_TIMEOUT_S = 6.0
+_AGAIN_PAUSES_S = (0.2, 0.5, 1.0, 1.0)
 _RESOLVE_TIMEOUT_S = 5.0
 _STEP_S = 0.1
 _END_TIMEOUT_S = 1.0
@@ -118,6 +121,8 @@ class Pump:
 
         wait(_STEP_S)
         now = time.monotonic()
+        for session in list(self._sessions):
+            session.tick(now)
         for tick in list(self._tickers):
             tick(now)
         self._sessions = {session for session in self._sessions if not session.broken}
@@ -141,16 +146,15 @@ def pump() -> Pump:
 class IpmiClient:
     """A BMC as something to ask: logs in when needed, and again when the BMC ended an idle session.
 
-    `spacing_s` is the least time between two commands; some BMCs crash when asked faster. Calls may come
-    from any thread, one at a time is under way. Use it as a context manager, or call `close`.
+    `spacing_s` is the least time between two commands to a BMC that labours (`bringup.ipmi.pacing`). Calls
+    may come from any thread, one at a time is under way. Use it as a context manager, or call `close`.
     """
 
-    def __init__(self, bmc: BmcAddress, *, spacing_s: float = 0.0) -> None:
+    def __init__(self, bmc: BmcAddress, *, spacing_s: float = 0.0, clock: Clock | None = None) -> None:
         self.bmc = bmc
-        self._spacing_s = spacing_s
-        self._free_at_s = 0.0
+        self._clock = clock or Clock()
+        self._pacing = Pacing(spacing_s, self._clock)
         self._session: ClientSession | None = None
-        self._suites = bmc.suites
         self._lock = threading.RLock()
 
     def __enter__(self) -> IpmiClient:
@@ -165,35 +169,73 @@ class IpmiClient:
         """Return the session, logging in if there is none; raises LabError and its subclasses."""
         with self._lock:
             if self._session is None or self._session.broken:
-                self._session = session = _login(self.bmc, timeout_s, self._suites)
+                self._session = session = _login(self.bmc, timeout_s, _order(self.bmc))
                 # A suite that a BMC is silent to costs seconds: the one that worked comes first from now on.
-                self._suites = tuple(sorted(self.bmc.suites, key=lambda suite: suite != session.suite))
+                _worked[self.bmc.address, self.bmc.port] = session.suite
             return self._session
 
     def exchange(
-        self, netfn: int, command: int, data: bytes, what: str, *, timeout_s: float = REQUEST_TIMEOUT_S
+        self,
+        netfn: int,
+        command: int,
+        data: bytes,
+        what: str,
+        *,
+        timeout_s: float = REQUEST_TIMEOUT_S,
+        kind: Kind = Kind.READ,
+        again: Collection[int] = NOT_TAKEN,
     ) -> Answer:
         """Send a command and return its answer, whatever the completion code.
 
+        One of the codes `again` is asked about up to four times more, as a BMC is that has no time just now.
         `what` names the command for people. Raises BmcTimeoutError when no answer comes within `timeout_s`;
         the session is given up then.
         """
         with self._lock:
-            session = self.login()
-            self._keep_spacing()
-            future: Future[dict[str, Any]] = Future()
-            pump().submit(lambda: _send(session, netfn, command, data, future))
-            response = _result(future, timeout_s)
-            if response is None or "code" not in response or "error" in response:
-                self.close()
-                raise no_answer(what, where=str(self.bmc), waited_s=timeout_s)
-            return Answer(response["code"], bytes(response["data"]))
+            for pause_s in _AGAIN_PAUSES_S:
+                answer = self._exchange(netfn, command, data, what, timeout_s, kind)
+                if answer.code not in again:
+                    return answer
+                self._clock.sleep(pause_s)
+            return self._exchange(netfn, command, data, what, timeout_s, kind)
+
+    def _exchange(
+        self, netfn: int, command: int, data: bytes, what: str, timeout_s: float, kind: Kind
+    ) -> Answer:
+        session = self.login()
+        self._pacing.wait()
+        answer = self._ask(session, netfn, command, data, timeout_s)
+        if answer is None:
+            self._pacing.silent()
+            self.close()
+            raise no_answer(what, where=str(self.bmc), waited_s=timeout_s)
+        self._pacing.answered(kind, willing=answer.code not in NOT_TAKEN | UNSETTLED)
+        return answer
+
+    def _ask(
+        self, session: ClientSession, netfn: int, command: int, data: bytes, timeout_s: float
+    ) -> Answer | None:
+        """Send a command once; None when no answer came in time."""
+        future: Future[dict[str, Any]] = Future()
+        pump().submit(lambda: _send(session, netfn, command, data, future))
+        response = _result(future, timeout_s)
+        if response is None or "code" not in response or "error" in response:
+            return None
+        return Answer(response["code"], bytes(response["data"]))
 
     def request(
-        self, netfn: int, command: int, data: bytes, what: str, *, timeout_s: float = REQUEST_TIMEOUT_S
+        self,
+        netfn: int,
+        command: int,
+        data: bytes,
+        what: str,
+        *,
+        timeout_s: float = REQUEST_TIMEOUT_S,
+        kind: Kind = Kind.READ,
+        again: Collection[int] = NOT_TAKEN,
     ) -> bytes:
         """Send a command and return its data; raises what a completion code other than 0 means."""
-        answer = self.exchange(netfn, command, data, what, timeout_s=timeout_s)
+        answer = self.exchange(netfn, command, data, what, timeout_s=timeout_s, kind=kind, again=again)
         if answer.code:
             raise refusal(answer.code, what, where=str(self.bmc), user=self.bmc.user)
         return answer.data
@@ -205,9 +247,14 @@ class IpmiClient:
             if session is not None:
                 _result(pump().submit(session.end), _END_TIMEOUT_S)
 
-    def _keep_spacing(self) -> None:
-        time.sleep(max(0.0, self._free_at_s - time.monotonic()))
-        self._free_at_s = time.monotonic() + self._spacing_s
+
+_worked: dict[tuple[str, int], int] = {}
+"""The cipher suite that a BMC took, by its address and port, as long as this process lives."""
+
+
+def _order(bmc: BmcAddress) -> tuple[int, ...]:
+    worked = _worked.get((bmc.address, bmc.port))
+    return tuple(sorted(bmc.suites, key=lambda suite: suite != worked))
 
 
 def _login(bmc: BmcAddress, timeout_s: float, suites: tuple[int, ...]) -> ClientSession:

@@ -9,9 +9,21 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from bringup.base.errors import AuthenticationError, BmcBusyError, BmcTimeoutError, CipherError, LabError
+from bringup.base.errors import (
+    AuthenticationError,
+    BmcBusyError,
+    BmcTimeoutError,
+    CipherError,
+    LabError,
+    NotOfferedError,
+    UnclearStateError,
+)
+
+NO_PRIVILEGE_YET = "the session's privilege could not be set"
+"""What a login says that the BMC accepted, and whose privilege it neither granted nor refused."""
 
 _CHECK_USER = "check `user` and `password` of this board in the lab file"
+_LOOK = "ipmitool -v -I lanplus ... mc info says more; a BMC that has just started needs a minute"
 _CHECK_ADDRESS = "check the BMC's power, its LAN cable, and `address` and `port` in the lab file"
 _WAIT = "wait a minute and try again; a BMC that has just started needs that"
 
@@ -41,7 +53,12 @@ _PRIVILEGE = _Meaning(
 _LOGIN_BROKEN = _Meaning(
     BmcTimeoutError,
     "{where} answered and did not finish the login of user {user}",
-    "some BMCs fall silent for a wrong user or password; " + _CHECK_USER,
+    "some BMCs fall silent for a wrong user or password, or for a cipher suite that they lack: "
+    + _CHECK_USER
+    + "; ipmitool lan print 1 lists the suites",
+)
+_NOT_BEGUN = _Meaning(
+    BmcBusyError, "{where} accepted the login of user {user} and began no session: {text}", _WAIT
 )
 _SILENT = _Meaning(BmcTimeoutError, "no answer from {where}", _CHECK_ADDRESS)
 
@@ -66,6 +83,7 @@ _LOGIN = (
     ("Invalid role", _PRIVILEGE),
     ("privelege level", _PRIVILEGE),  # sic
     ("Requested privilege", _PRIVILEGE),
+    (NO_PRIVILEGE_YET, _NOT_BEGUN),
     ("timeout", _SILENT),
     ("failed to initialize", _LOGIN_BROKEN),
     ("no longer connected", _LOGIN_BROKEN),
@@ -79,6 +97,14 @@ _TRANSIENT_CODES = {
     0xD0: "is updating its sensor records",
     0xD2: "is still starting",
 }
+NOT_TAKEN = frozenset({0xC0, 0xC4, 0xD0, 0xD2})
+"""The BMC did not take the command: whatever it is, it may be sent again."""
+UNSETTLED = frozenset({0xC3, 0xCE, 0xCF, 0xD3, 0xD5, 0xFF})
+"""What BMCs say that are starting, or whose parts are: the same command may get another answer later."""
+UNKNOWN_COMMANDS = frozenset({0xC1, 0xC2})
+PERHAPS_DONE = frozenset({0xC3, 0xCE})
+"""The answer failed, and the command may have been carried out."""
+
 _CODES = {
     0xC1: "does not know this command",
     0xC2: "does not know this command",
@@ -107,10 +133,10 @@ def login_failure(
     text = message or "timeout"
     meaning = next((meaning for part, meaning in _LOGIN if part in text), None)
     if meaning is None:
-        return LabError(f"{where} refused the login of user {user}: {text}", hint=_CHECK_USER)
+        return LabError(f"{where} refused the login of user {user}: {text}", hint=_LOOK)
     if meaning is _SILENT and heard:
         meaning = _LOGIN_BROKEN
-    told = meaning.sentence.format(where=where, user=user, suites=_none_of(suites))
+    told = meaning.sentence.format(where=where, user=user, suites=_none_of(suites), text=text)
     return meaning.kind(told, hint=meaning.hint)
 
 
@@ -134,5 +160,7 @@ def refusal(code: int, what: str, *, where: str, user: str) -> LabError:
         return AuthenticationError(f"{where} does not let user {user} do {what!r}", hint=_PRIVILEGE.hint)
     if code in _TRANSIENT_CODES:
         return BmcBusyError(f"{where} {_TRANSIENT_CODES[code]} ({what}, code {code:#04x})", hint=_WAIT)
-    meaning = _CODES.get(code, "refused")
-    return LabError(f"{where} {meaning} ({what}, completion code {code:#04x})")
+    told = f"{where} {_CODES.get(code, 'refused')} ({what}, completion code {code:#04x})"
+    if code in UNSETTLED:
+        return UnclearStateError(told, hint=_WAIT)
+    return NotOfferedError(told) if code in UNKNOWN_COMMANDS else LabError(told)

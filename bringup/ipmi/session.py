@@ -9,16 +9,23 @@ from __future__ import annotations
 import contextlib
 import socket
 import struct
+import time
 from collections.abc import Callable, Sequence
 from typing import Any
 
 from pyghmi.exceptions import PyghmiException
 from pyghmi.ipmi.private import session as library
 
+from bringup.ipmi.errors import NO_PRIVILEGE_YET
+
 SOL_PAYLOAD_TYPE = 1
 _APP, _SET_PRIVILEGE = 0x06, 0x3B
 _OPERATOR, _ADMINISTRATOR = 3, 4
 _PRIVILEGE_REFUSED = (0x80, 0x81)  # Set Session Privilege Level, IPMI 2.0 22.18
+# A BMC that has just started answers anything else (busy, unspecified, even "insufficient privilege", before
+# it has read its users) and grants the privilege a moment later.
+_PRIVILEGE_PAUSES_S = (0.2, 0.5, 1.0)
+_INSUFFICIENT = 0xD4
 # BMCs end a session after 60 s without a packet (IPMI 2.0 6.12.15).
 _IDLE_LIMIT_S = 25.0
 
@@ -52,6 +59,8 @@ class ClientSession(library.Session):  # type: ignore[misc]  # pyghmi carries no
         self._untried = list(suites)
         self.suite = self._untried.pop(0)
         self._silences = 0
+        self._privilege_asked = 0
+        self._privilege_due_s: float | None = None
         super().__init__(**login)
 
     def __new__(cls, *_args: Any, **_keywords: Any) -> ClientSession:
@@ -80,6 +89,12 @@ class ClientSession(library.Session):  # type: ignore[misc]  # pyghmi carries no
         A second login behind our back would repeat a power command and lose the SOL payload.
         """
         self.logontries = 0
+
+    def tick(self, now_s: float) -> None:
+        """Ask for the privilege again when it is time (`now_s`: monotonic seconds)."""
+        if self._privilege_due_s is not None and now_s >= self._privilege_due_s and not self.broken:
+            self._privilege_due_s = None
+            self._req_priv_level()
 
     def process_pktqueue(self) -> None:
         """Take packets apart; one that is malformed is dropped, and the rest is still looked at."""
@@ -167,17 +182,22 @@ class ClientSession(library.Session):  # type: ignore[misc]  # pyghmi carries no
 
     def _got_privilege(self, response: dict[str, Any]) -> None:
         code = response.get("code")
-        if code in _PRIVILEGE_REFUSED and self.privlevel == _ADMINISTRATOR:
+        if code and code not in _PRIVILEGE_REFUSED and self._privilege_asked < len(_PRIVILEGE_PAUSES_S):
+            self._privilege_due_s = time.monotonic() + _PRIVILEGE_PAUSES_S[self._privilege_asked]
+            self._privilege_asked += 1
+            return
+        refused = code in (*_PRIVILEGE_REFUSED, _INSUFFICIENT)
+        if refused and self.privlevel == _ADMINISTRATOR:
             self.privlevel = _OPERATOR
-            self._req_priv_level()
+            self._privilege_due_s = time.monotonic()  # not from here: pyghmi still holds this answer
             return
         self.logging = False
         if code or "error" in response:
-            self.logged = 0
-            refused = code in _PRIVILEGE_REFUSED
-            self.onlogon(
-                {"error": "Requested privilege refused" if refused else "Session failed to initialize"}
-            )
+            if refused:
+                error = "Requested privilege refused"
+            else:
+                error = f"{NO_PRIVILEGE_YET} (code {code:#04x})" if code else "Session failed to initialize"
+            self.onlogon({"error": error})
             return
         idle_since = library._monotonic_time()
         self.keepalive_sessions[self] = {"ipmisession": self, "timeout": idle_since + _IDLE_LIMIT_S}

@@ -157,6 +157,7 @@ def boot_steps(
 ) -> tuple[Step, ...]:
     """Return the steps of a network boot; `before` come between the twin and the console."""
     board, request, watch = prepared.board, prepared.request, prepared.watch
+    override = ArmOverride(watch.firmware) if overridden else NoOverride()
     return (
         *([twin or StartTwin(keep=request.keep_twin, setup=request.twin)] if board.twin else []),
         *before,
@@ -167,13 +168,14 @@ def boot_steps(
             else []
         ),
         ServeImage(prepared.route, prepared.segment, make_spec),
-        ArmOverride(watch.firmware) if overridden else NoOverride(),
-        SwitchOn(prepared.limit(Stage.POWER)),
+        override,
+        SwitchOn(prepared.limit(Stage.POWER), back=override.check_again),
         Watch(
             watch.aim,
             prepared.limits,
             vms=watch.vms,
             spacing_s=prepared.profile.bmc.spacing_s,
+            back=override.check_again,
         ),
     )
 

@@ -2,22 +2,25 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from contextlib import closing
 from dataclasses import dataclass
 from typing import Literal
 
-from bringup.base.events import Event
+from bringup.base.errors import InterruptedRunError
+from bringup.base.events import Emit, Event
 from bringup.boot.place import BoardPlace
 from bringup.boot.session import Session
+from bringup.boot.standing import Standing
 from bringup.lab.inventory import Board
 from bringup.lab.lease import Holder
 from bringup.power import actions
-from bringup.power.actions import PowerResult
-from bringup.power.base import Person, PowerState
+from bringup.power.actions import Pace, PowerResult
+from bringup.power.base import Person, Power, PowerState
 
 PowerAction = Literal["on", "off", "soft", "cycle", "reset"]
 
-_ACTS = {
+_ACTS: dict[PowerAction, Callable[[Power, Emit, Pace], PowerResult]] = {
     "on": actions.ensure_on,
     "off": actions.ensure_off,
     "soft": actions.soft_off,
@@ -41,18 +44,36 @@ def power_state(board: Board, person: Person | None = None) -> tuple[PowerState,
 
 
 def switch_power(
-    board: Board, action: PowerAction, *, force: bool = False, person: Person | None = None
+    board: Board,
+    action: PowerAction,
+    *,
+    force: bool = False,
+    person: Person | None = None,
+    listener: Emit | None = None,
 ) -> Switched:
-    """Change a board's power and confirm it.
+    """Change a board's power and confirm it; `listener` hears what happens meanwhile.
 
     Raises BmcBusyError naming the holder when somebody else works on the board, unless `force`: then they are
-    told. Raises LabError when the power did not follow.
+    told. Raises LabError when the power did not follow, and InterruptedRunError for a signal; both say how
+    the board is left.
     """
+    standing = Standing(board.name)
+
+    def hear(event: Event) -> None:
+        standing.note(event)
+        if listener is not None:
+            listener(event)
+
     with (
         Session(board, f"power {action}", force=force) as session,
-        closing(BoardPlace(board, person=person).drivers(_ignore)) as drivers,
+        closing(BoardPlace(board, person=person).drivers(hear)) as drivers,
     ):
-        result = _ACTS[action](drivers.power, _ignore, session.pace)
+        try:
+            result = _ACTS[action](drivers.power, hear, session.pace)
+        except KeyboardInterrupt:
+            left = f"{board.name} is {standing.power}" if standing.power else "the power was not touched"
+            hint = f"bringup power {board.name} status"
+            raise InterruptedRunError(f"interrupted; {left}", hint=hint) from None
         return Switched(result, session.passed_over)
 
 

@@ -127,6 +127,21 @@ class Busy:
         return Code.NODE_BUSY
 
 
+class Answers:
+    """Answers some commands of sessions by completion codes: "NETFN.COMMAND.CODE.TIMES" in hex, by commas."""
+
+    def __init__(self, text: str) -> None:
+        self._rules = [[int(number, 16) for number in rule.split(".")] for rule in text.split(",") if rule]
+
+    def __call__(self, request: Request) -> int | None:
+        for rule in self._rules:
+            netfn, command, code, times = rule
+            if request.session is not None and (netfn, command) == (request.netfn, request.command) and times:
+                rule[3] -= 1
+                return code
+        return None
+
+
 def arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--user", default="admin")
@@ -138,6 +153,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--ignore-power", action="store_true", help="accept power commands, change nothing")
     parser.add_argument("--frozen-after", type=float, help="stop answering after so many seconds")
     parser.add_argument("--busy", type=int, default=0, help="answer node busy so many times (-1: for ever)")
+    parser.add_argument("--answers", default="", help="NETFN.COMMAND.CODE.TIMES in hex, by commas")
     return parser.parse_args()
 
 
@@ -162,7 +178,7 @@ def main() -> None:
         state_file=options.state_file,
         port=options.port,
         suites=tuple(int(suite) for suite in options.suites.split(",")),
-        intercept=Busy(options.busy) if options.busy else None,
+        intercept=Busy(options.busy) if options.busy else Answers(options.answers),
     )
     chassis.bmc = bmc
     stop = threading.Event()

@@ -89,11 +89,16 @@ def virtual_bmc(
     ignore_power: bool = False,
     frozen_after_s: float | None = None,
     busy: int = 0,
+    answers: str = "",
     state_file: Path | None = None,
 ) -> Iterator[FakeBmc]:
-    """Run this project's BMC with a fake board; `busy` -1 answers node busy for ever."""
+    """Run this project's BMC with a fake board; `busy` -1 answers node busy for ever.
+
+    `answers` are completion codes for commands: "NETFN.COMMAND.CODE.TIMES" in hex, separated by commas.
+    """
     command = [sys.executable, "-m", "tests.doubles.fake_bmc", "--user", user, "--privilege", privilege]
     command += ["--suites", ",".join(map(str, suites)), "--port", str(port), f"--busy={busy}"]
+    command += ["--answers", answers]
     command += ["--on"] * on + ["--ignore-power"] * ignore_power
     command += [] if frozen_after_s is None else ["--frozen-after", str(frozen_after_s)]
     command += [] if state_file is None else ["--state-file", str(state_file)]

@@ -28,6 +28,7 @@ from bringup.base.events import Event
 from bringup.console.reconnect import ReconnectingConsole
 from bringup.console.sol.console import SolConsole
 from bringup.ipmi.client import BmcAddress, IpmiClient
+from bringup.ipmi.pacing import Kind
 from bringup.lab.secret import Secret
 from bringup.power.actions import Pace, cycle, ensure_off, ensure_on, reset, soft_off
 from bringup.power.base import BootOverride, PowerState
@@ -58,7 +59,7 @@ def power_of(server: Server) -> Iterator[IpmiPower]:
 
 
 def chassis_of(server: Server) -> ChassisCommands:
-    return ChassisCommands(IpmiClient(address(server)), sleep=lambda _s: None)
+    return ChassisCommands(IpmiClient(address(server)))
 
 
 @contextlib.contextmanager
@@ -129,8 +130,46 @@ def test_a_busy_bmc_is_asked_again_and_not_for_ever() -> None:
 
 def test_commands_keep_their_distance() -> None:
     with virtual_bmc() as bmc, IpmiClient(address(bmc), spacing_s=0.4) as client:
-        client.request(0x00, 0x01, b"", "status")
-        assert seconds_of(lambda: client.request(0x00, 0x01, b"", "status")) > 0.35
+        client.request(0x00, 0x01, b"", "status", kind=Kind.SWITCH)
+        assert seconds_of(lambda: client.request(0x00, 0x01, b"", "status")) > 0.3
+
+
+@pytest.mark.parametrize("code", ["c0", "d4", "d2", "ff"])
+@pytest.mark.parametrize("times", [1, 3])
+def test_a_privilege_that_a_bmc_cannot_grant_just_now_is_asked_for_again(code: str, times: int) -> None:
+    with virtual_bmc(answers=f"6.3b.{code}.{times}") as bmc, IpmiClient(address(bmc)) as client:
+        assert client.request(0x00, 0x01, b"", "status")
+        assert client.login().privlevel == 4
+
+
+def test_a_privilege_that_is_never_granted_is_no_matter_of_the_password() -> None:
+    with virtual_bmc(answers="6.3b.d4.ff") as bmc, pytest.raises(AuthenticationError) as caught:
+        chassis_status(address(bmc))
+    assert "does not grant user admin the privilege" in caught.value.message
+    assert "password" not in str(caught.value.hint)
+    with virtual_bmc(answers="6.3b.c0.ff") as bmc, pytest.raises(BmcBusyError) as busy:
+        chassis_status(address(bmc))
+    assert "accepted the login of user admin and began no session" in busy.value.message
+    assert "password" not in f"{busy.value.message} {busy.value.hint}"
+
+
+@pytest.mark.parametrize("code", ["c0", "d5", "ff", "d3"])
+def test_a_console_that_a_bmc_cannot_give_just_now_is_asked_for_again(code: str) -> None:
+    with virtual_bmc(answers=f"6.48.{code}.2") as bmc, sol_of(bmc) as console:
+        console.write(b"hello")
+        assert collect(console, 5) == b"hello"
+
+
+def test_a_console_that_is_active_and_nobodys_is_freed_or_named() -> None:
+    with virtual_bmc(answers="6.48.80.1") as bmc, sol_of(bmc) as console:
+        console.write(b"hello")
+        assert collect(console, 5) == b"hello"
+    with (
+        virtual_bmc(answers="6.48.80.ff") as bmc,
+        pytest.raises(BmcBusyError, match="nobody has it") as caught,
+    ):
+        SolConsole(IpmiClient(address(bmc))).open(8.0)
+    assert "mc reset cold" in str(caught.value.hint)
 
 
 @pytest.mark.parametrize(

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from bringup.base.errors import BringupError
+from bringup.base.errors import BringupError, LabError
 from bringup.base.firmware import Firmware
+from bringup.base.stage import Stage
 from bringup.boot.engine import Run, Step
 from bringup.boot.plan import PlannedStep
 from bringup.power.base import BootOverride, Override
@@ -33,6 +34,23 @@ class ArmOverride(Step):
         self._armed = override
         override.set(self._wanted)
 
+    def check_again(self, run: Run) -> None:
+        """See that it still holds, after its BMC may have restarted; a forgotten one is set again.
+
+        A board that has asked the network has taken it.
+        """
+        override = self._armed
+        if override is None or any(reached.stage >= Stage.DHCP for reached in run.progress.stages):
+            return
+        try:
+            if override.read() == self._wanted:
+                run.emit("power", "override.read", f"{self._wanted}, still set", device="network")
+            else:
+                override.set(self._wanted)
+        except LabError as error:
+            text = f"whether it still holds is not known: {error.message}"
+            run.emit("power", "override.unsure", text)
+
     def leave(self, run: Run) -> None:
         """Clear it: a once-override that no firmware took would surprise whoever boots the board next."""
         if self._armed is None:
@@ -56,6 +74,9 @@ class NoOverride(Step):
         0.0,
         0.0,
     )
+
+    def check_again(self, run: Run) -> None:
+        """Have nothing to check."""
 
     def enter(self, run: Run) -> None:
         """Tell it."""

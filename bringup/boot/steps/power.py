@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from bringup.boot.engine import Run, Step
 from bringup.boot.plan import PlannedStep, StageLimit
 from bringup.power.actions import confirmed_state, cycle, ensure_on
@@ -9,14 +11,16 @@ from bringup.power.base import PowerState
 
 
 class SwitchOn(Step):
-    """Starts the board anew."""
+    """Starts the board anew. `back` is called when its BMC answers again that had fallen silent."""
 
-    def __init__(self, limit: StageLimit) -> None:
+    def __init__(self, limit: StageLimit, *, back: Callable[[Run], None]) -> None:
         title = "power to a confirmed on (a running board is switched off first)"
         self.planned = PlannedStep("power", title, limit.expected_s, limit.timeout_s)
+        self._back = back
 
     def enter(self, run: Run) -> None:
         """Switch on what is off, off and on what is on."""
         power, pace = run.drivers.power, run.equipment.pace
-        act = cycle if confirmed_state(power, pace) is PowerState.ON else ensure_on
-        act(power, run.take, pace)
+        found = confirmed_state(power, pace)
+        act = cycle if found is PowerState.ON else ensure_on
+        act(power, run.take, pace, found=found, back=lambda: self._back(run))

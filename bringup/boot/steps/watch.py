@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from bringup.boot.engine import Run, Step
 from bringup.boot.plan import PlannedStep, StageLimit
@@ -10,10 +10,19 @@ from bringup.power.watch import EVERY_S, PowerWatch
 
 
 class Watch(Step):
-    """Waits for the verdict. `spacing_s` is the least time between two questions to the board's BMC."""
+    """Waits for the verdict. `spacing_s` is the least time between two questions to the board's BMC.
+
+    `back` is called when its BMC answers again that had fallen silent.
+    """
 
     def __init__(
-        self, until: str, limits: Sequence[StageLimit], *, vms: int | None, spacing_s: float
+        self,
+        until: str,
+        limits: Sequence[StageLimit],
+        *,
+        vms: int | None,
+        spacing_s: float,
+        back: Callable[[Run], None],
     ) -> None:
         self.planned = PlannedStep(
             "watch",
@@ -23,11 +32,21 @@ class Watch(Step):
             {} if vms is None else {"vms": vms},
         )
         self._every_s = max(EVERY_S, spacing_s)
+        self._back = back
 
     def enter(self, run: Run) -> None:
         """Watch."""
         place, power = run.place, run.drivers.power
         board, every_s = run.plan.board, self._every_s
-        watch = PowerWatch(power, board, run.abort, every_s=every_s, exists=place.exists, clock=run.clock)
+        watch = PowerWatch(
+            power,
+            board,
+            run.abort,
+            every_s=every_s,
+            exists=place.exists,
+            clock=run.clock,
+            emit=run.take,
+            back=lambda: self._back(run),
+        )
         with watch:
             run.verdict = run.watch()

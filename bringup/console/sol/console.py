@@ -12,14 +12,14 @@ import queue
 import secrets
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from bringup.base.errors import BmcBusyError, ConsoleHeldError, ConsoleLostError, LabError
 from bringup.console.sol.protocol import HEADER_BYTES, SolProtocol
 from bringup.ipmi.client import REQUEST_TIMEOUT_S, Answer, IpmiClient, pump
-from bringup.ipmi.errors import refusal
+from bringup.ipmi.errors import NOT_TAKEN, UNSETTLED, refusal
 
 if TYPE_CHECKING:
     from bringup.ipmi.session import ClientSession
@@ -29,6 +29,7 @@ _ACTIVATE, _DEACTIVATE, _INSTANCE_INFO = 0x48, 0x49, 0x4B
 _SOL_INSTANCE = bytes([0x01, 0x01])  # payload type SOL, instance 1
 _ENCRYPTED_AUTHENTICATED = 0xC0
 _ACTIVE_ELSEWHERE = 0x80
+_NOBODY = 0  # what owns a payload that is not active
 _REFUSED = {  # Activate Payload, IPMI 2.0 24.1
     0x81: ("SOL is disabled on {who}", "enable it: ipmitool sol set enabled true 1"),
     0x82: ("{who} has its greatest number of SOL sessions", "end another one, or try --steal"),
@@ -125,7 +126,9 @@ class SolConsole:
     def _activate(self, deadline_s: float) -> bytes:
         data = _SOL_INSTANCE + bytes([_ENCRYPTED_AUTHENTICATED, 0, 0, 0])
         for _ in range(_ACTIVATE_TRIES):
-            answer = self._command(_ACTIVATE, data, "activate SOL", _left(deadline_s))
+            answer = self._command(
+                _ACTIVATE, data, "activate SOL", _left(deadline_s), again=NOT_TAKEN | UNSETTLED
+            )
             if answer.code == 0:
                 return answer.data
             if answer.code != _ACTIVE_ELSEWHERE:
@@ -133,12 +136,13 @@ class SolConsole:
             self._make_free(deadline_s)
             time.sleep(_ACTIVATE_PAUSE_S)
         raise BmcBusyError(
-            f"{self.describe()} stays busy after it was freed", hint="reset the BMC: ipmitool mc reset cold"
+            f"{self.describe()} stays active after it was freed, and nobody has it",
+            hint="the BMC lost count: reset it (ipmitool mc reset cold), which takes it some minutes",
         )
 
     def _make_free(self, deadline_s: float) -> None:
         owner = self._owner(deadline_s)
-        if not self._steal and (owner is None or owner != self._own_id):
+        if not self._steal and (owner is None or owner not in (_NOBODY, self._own_id)):
             kind = BmcBusyError if owner is None else ConsoleHeldError
             raise kind(
                 f"{self.describe()} is held by another session",
@@ -157,8 +161,16 @@ class SolConsole:
             return LabError(sentence.format(who=self._client.bmc), hint=hint)
         return refusal(code, "activate SOL", where=str(self._client.bmc), user=self._client.bmc.user)
 
-    def _command(self, command: int, data: bytes, what: str, timeout_s: float) -> Answer:
-        return self._client.exchange(_APP, command, data, what, timeout_s=timeout_s)
+    def _command(
+        self,
+        command: int,
+        data: bytes,
+        what: str,
+        timeout_s: float,
+        *,
+        again: Collection[int] = NOT_TAKEN,
+    ) -> Answer:
+        return self._client.exchange(_APP, command, data, what, timeout_s=timeout_s, again=again)
 
 
 class _Line:

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable
+from collections.abc import Collection
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from bringup.base.errors import BmcBusyError, BmcTimeoutError, LabError
+from bringup.base.errors import BmcTimeoutError, LabError, NotOfferedError, UnclearStateError
 from bringup.base.events import Emit, Event
 from bringup.ipmi.client import IpmiClient
+from bringup.ipmi.errors import NOT_TAKEN, PERHAPS_DONE, UNKNOWN_COMMANDS, UNSETTLED
+from bringup.ipmi.pacing import Kind
 from bringup.power.base import BootOverride, Drivers, Override, Person, Power, PowerState
 from bringup.power.bmc_address import bmc_address
 from bringup.power.boot_flags import BootQuirks, decode, encode, took
@@ -26,9 +27,9 @@ _EXPIRY_PARAMETER, _FLAGS_PARAMETER = 0x03, 0x05
 _PARAMETER_INVALID = 0x80
 _FLAGS_ANSWER_BYTES = 7
 
-_BUSY_RETRIES = 3
 _SILENT_RETRIES = 1
-_BUSY_PAUSE_S = 1.0
+# Every BMC has the chassis commands (IPMI 2.0 appendix G): one that knows none of them is still starting.
+_UNWILLING = NOT_TAKEN | UNSETTLED | UNKNOWN_COMMANDS
 
 
 def open_drivers(board: Board, emit: Emit, _person: Person | None) -> Drivers:
@@ -59,33 +60,36 @@ def _quirks(bmc: BmcFacts) -> BootQuirks:
 class ChassisCommands:
     """Chassis commands to one BMC.
 
-    A busy BMC is asked up to four times, one that gives no answer once more, except where asking twice would
-    do the thing twice.
+    A BMC that is busy, or cannot do it just now, is asked up to five times, one that gives no answer once
+    more, except where asking twice might do the thing twice.
     """
 
-    def __init__(self, client: IpmiClient, *, sleep: Callable[[float], None] = time.sleep) -> None:
+    def __init__(self, client: IpmiClient) -> None:
         self._client = client
-        self._sleep = sleep
 
     def __str__(self) -> str:
         return str(self._client.bmc)
 
-    def request(self, command: int, data: bytes, what: str, *, repeatable: bool = True) -> bytes:
+    def request(
+        self,
+        command: int,
+        data: bytes,
+        what: str,
+        *,
+        kind: Kind = Kind.READ,
+        again: Collection[int] = NOT_TAKEN,
+        repeatable: bool = True,
+    ) -> bytes:
         """Return the answer to one command; raises LabError naming `what` was asked."""
-        silences = busy_answers = 0
+        silences = 0
         while True:
             self._client.login()  # a BMC that is not there at all is not asked again
             try:
-                return self._client.request(_CHASSIS, command, data, what)
+                return self._client.request(_CHASSIS, command, data, what, kind=kind, again=again)
             except BmcTimeoutError:
                 silences += 1
                 if not repeatable or silences > _SILENT_RETRIES:
                     raise
-            except BmcBusyError:
-                busy_answers += 1
-                if busy_answers > _BUSY_RETRIES:
-                    raise
-                self._sleep(_BUSY_PAUSE_S)
 
     def close(self) -> None:
         """Log out."""
@@ -103,8 +107,14 @@ class IpmiPower(Power):
         return str(self._chassis)
 
     def state(self) -> PowerState:
-        """Read the power state once; an answer that is cut short is UNKNOWN."""
-        answer = self._chassis.request(_GET_STATUS, b"", "chassis power status")
+        """Read the power state once; an answer that is cut short is UNKNOWN.
+
+        Raises UnclearStateError or BmcBusyError where the BMC cannot tell just now.
+        """
+        try:
+            answer = self._chassis.request(_GET_STATUS, b"", "chassis power status")
+        except NotOfferedError as error:  # every BMC has this command: it is still starting
+            raise UnclearStateError(error.message, hint=error.hint) from None
         if not answer:
             return PowerState.UNKNOWN
         return PowerState.ON if answer[0] & 0x01 else PowerState.OFF
@@ -130,7 +140,9 @@ class IpmiPower(Power):
         self._chassis.close()
 
     def _control(self, action: int, what: str, *, repeatable: bool = True) -> None:
-        self._chassis.request(_CONTROL, bytes([action]), what, repeatable=repeatable)
+        again = _UNWILLING if repeatable else _UNWILLING - PERHAPS_DONE
+        data = bytes([action])
+        self._chassis.request(_CONTROL, data, what, kind=Kind.SWITCH, again=again, repeatable=repeatable)
 
 
 class IpmiOverride(Override):

@@ -159,14 +159,14 @@ def test_one_unknown_read_between_two_equal_ones_does_not_confirm() -> None:
     assert confirmed_state(board, Clock().pace()) is ON
 
 
-def test_a_bmc_that_ignores_commands_is_named() -> None:
+def test_a_bmc_that_ignores_commands_is_named_and_was_asked_three_times() -> None:
     board = Board(OFF)
     board.ignores = True
     with pytest.raises(
         LabError, match="accepted the command and the board is still off after 60 s"
     ) as caught:
         run(ensure_on, board)
-    assert board.commands == ["on"]
+    assert board.commands == ["on", "on", "on"]
     assert caught.value.hint
 
 

@@ -1,0 +1,230 @@
+"""Power by a BMC that answers oddly, late, or not at all, on a clock of its own."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from bringup.base.errors import (
+    AuthenticationError,
+    BmcBusyError,
+    BmcTimeoutError,
+    LabError,
+    UnclearStateError,
+)
+from bringup.base.events import Event
+from bringup.power.actions import confirmed_state, cycle, ensure_off, ensure_on, reset, soft_off
+from bringup.power.base import PowerState
+from bringup.power.drivers.ipmi import ChassisCommands, IpmiPower
+from tests.doubles.scripted_bmc import CHASSIS, CONTROL, STATUS, Says, ScriptedBmc
+
+ON, OFF = PowerState.ON, PowerState.OFF
+
+
+class Told:
+    """The events of a sequence."""
+
+    def __init__(self) -> None:
+        self.events: list[Event] = []
+
+    def __call__(self, event: Event) -> None:
+        self.events.append(event)
+
+    def texts(self, kind: str) -> list[str]:
+        return [event.text for event in self.events if event.kind == kind]
+
+
+def power_of(bmc: ScriptedBmc) -> IpmiPower:
+    return IpmiPower(ChassisCommands(bmc))
+
+
+def do(action: Callable[..., Any], bmc: ScriptedBmc, **pace: float) -> Told:
+    told = Told()
+    action(power_of(bmc), told, bmc.clock.pace(**pace))
+    return told
+
+
+# A status read that fails is unknown, and no end.
+
+
+@pytest.mark.parametrize("code", [0xFF, 0xD3, 0xCE, 0xD5, 0xC0, 0xC1, 0xC3, 0xD2])
+def test_a_bmc_that_cannot_tell_for_12_s_is_asked_on(code: int) -> None:
+    bmc = ScriptedBmc([Says(CHASSIS, STATUS, code, until_s=12)])
+    do(ensure_on, bmc)
+    assert bmc.on and bmc.orders() == ["on"]
+    assert bmc.sent[-1].at_s > 12
+
+
+@pytest.mark.parametrize("code", [0xFF, 0xD3, 0xCE, 0xD5, 0xC0, 0xC3])
+def test_a_bmc_that_never_can_tell_is_named_and_nothing_is_switched(code: int) -> None:
+    bmc = ScriptedBmc([Says(CHASSIS, STATUS, code)])
+    with pytest.raises((UnclearStateError, BmcBusyError), match=f"{code:#04x}"):
+        do(ensure_on, bmc, confirm_timeout_s=20.0)
+    assert bmc.orders() == [] and bmc.age_s < 30
+
+
+def test_a_user_who_may_not_ask_is_told_at_once() -> None:
+    bmc = ScriptedBmc([Says(CHASSIS, STATUS, 0xD4)])
+    with pytest.raises(AuthenticationError, match="does not let user ADMIN") as caught:
+        do(ensure_on, bmc)
+    assert "privilege" in str(caught.value.hint) and "password" not in str(caught.value.hint)
+    assert bmc.age_s < 1
+
+
+def test_unclear_reads_in_the_middle_of_a_cycle_are_passed_over() -> None:
+    bmc = ScriptedBmc([Says(CHASSIS, STATUS, 0xFF, from_s=1, until_s=8)], on=True, off_s=3)
+    do(cycle, bmc)
+    assert bmc.on and bmc.orders() == ["off", "on"]
+
+
+# A command that was not taken is sent again.
+
+
+@pytest.mark.parametrize("code", [0xC0, 0xC1, 0xC3, 0xCE, 0xD2, 0xD3, 0xD5, 0xFF])
+@pytest.mark.parametrize("times", [1, 2, 4])
+def test_a_power_on_that_was_not_taken_is_sent_again(code: int, times: int) -> None:
+    bmc = ScriptedBmc([Says(CHASSIS, CONTROL, code, times=times)])
+    do(ensure_on, bmc)
+    assert bmc.on and bmc.age_s < 10
+
+
+def test_a_bmc_that_takes_no_command_for_ten_seconds_gets_it_then() -> None:
+    bmc = ScriptedBmc([Says(CHASSIS, CONTROL, 0xD3, until_s=10)])
+    do(ensure_on, bmc)
+    assert bmc.on
+
+
+def test_a_command_that_is_refused_for_good_ends_with_the_refusal() -> None:
+    bmc = ScriptedBmc([Says(CHASSIS, CONTROL, 0xD5)])
+    with pytest.raises(UnclearStateError, match=r"present state.*power on had been asked for.*off when last"):
+        do(ensure_on, bmc)
+    assert bmc.age_s < 60
+
+
+@pytest.mark.parametrize(("action", "name"), [(reset, "reset"), (soft_off, "soft")])
+@pytest.mark.parametrize("code", [0xC3, 0xCE, None])
+def test_what_would_be_done_twice_is_not_repeated(
+    action: Callable[..., Any], name: str, code: int | None
+) -> None:
+    bmc = ScriptedBmc([Says(CHASSIS, CONTROL, code, times=1)], on=True)
+    with pytest.raises(LabError, match=f"power {name} had been asked for, and the board's power was on"):
+        do(action, bmc)
+    assert bmc.orders() == [name]
+
+
+def test_a_reset_that_a_busy_bmc_did_not_take_is_repeated() -> None:
+    bmc = ScriptedBmc([Says(CHASSIS, CONTROL, 0xC0, times=2)], on=True)
+    do(reset, bmc)
+    assert bmc.orders() == ["reset"] * 3
+
+
+# A command without an effect is given again.
+
+
+@pytest.mark.parametrize("ignored", [1, 2])
+def test_an_ignored_power_on_is_asked_again_and_told(ignored: int) -> None:
+    bmc = ScriptedBmc(ignored_ons=ignored)
+    told = do(ensure_on, bmc)
+    assert bmc.on and bmc.orders() == ["on"] * (ignored + 1)
+    assert told.texts("power.again") == ["still off: asking for power on again"] * ignored
+
+
+def test_the_power_on_of_a_cycle_that_is_ignored_is_asked_again() -> None:
+    bmc = ScriptedBmc(on=True, ignored_ons=1)
+    do(cycle, bmc)
+    assert bmc.on and bmc.orders() == ["off", "on", "on"]
+
+
+def test_a_board_that_takes_15_s_to_come_up_is_not_asked_twice() -> None:
+    bmc = ScriptedBmc(on_s=15)
+    do(ensure_on, bmc)
+    assert bmc.orders() == ["on"]
+
+
+# A sequence that breaks off says how it leaves the board, and puts it back on.
+
+
+def test_a_cycle_that_cannot_switch_on_tries_again_and_says_so() -> None:
+    bmc = ScriptedBmc([Says(CHASSIS, CONTROL, 0xCC, times=1, first=1)], on=True)
+    with pytest.raises(LabError, match=r"invalid field.*; the board, which was on, is on again"):
+        do(cycle, bmc)
+    assert bmc.on
+
+
+def test_a_cycle_whose_board_stays_off_says_that_it_may_be_off() -> None:
+    bmc = ScriptedBmc([Says(CHASSIS, CONTROL, 0xCC, first=1)], on=True)
+    with pytest.raises(LabError, match="the board was on, and may be off now: "):
+        do(cycle, bmc)
+    assert not bmc.on
+
+
+def test_a_person_who_interrupts_a_cycle_has_the_board_on_again() -> None:
+    bmc = ScriptedBmc(on=True)
+
+    class Interrupted(IpmiPower):
+        def on(self) -> None:
+            if bmc.orders() == ["off"] and not interrupted:
+                interrupted.append(True)
+                raise KeyboardInterrupt
+            super().on()
+
+    interrupted: list[bool] = []
+    told = Told()
+    with pytest.raises(KeyboardInterrupt):
+        cycle(Interrupted(ChassisCommands(bmc)), told, bmc.clock.pace())
+    assert bmc.on
+    assert told.texts("power.left") == ["the board, which was on, is on again"]
+    assert told.events[-1].data["state"] == "on"
+
+
+def test_a_board_that_was_off_is_not_switched_on_by_what_breaks_off() -> None:
+    bmc = ScriptedBmc([Says(CHASSIS, CONTROL, 0xCC)])
+    with pytest.raises(LabError, match="invalid field") as caught:
+        do(cycle, bmc)
+    assert "again" not in caught.value.message and not bmc.on
+
+
+# A BMC that restarts is waited for.
+
+
+@pytest.mark.parametrize("silent_s", [20, 60, 180])
+def test_a_bmc_that_restarts_in_the_middle_is_waited_for_and_told(silent_s: float) -> None:
+    bmc = ScriptedBmc(on_s=2, silent=(1.0, 1.0 + silent_s))
+    back = []
+    told = Told()
+    ensure_on(power_of(bmc), told, bmc.clock.pace(), back=lambda: back.append(bmc.age_s))
+    assert bmc.on
+    assert "does not answer any more: waiting for it, up to 4 min" in told.texts("bmc.silent")[0]
+    assert "answers again after" in told.texts("bmc.back")[0]
+    assert len(back) == 1 and back[0] > silent_s
+
+
+def test_a_bmc_that_stays_away_is_given_up_after_minutes_and_the_board_is_told() -> None:
+    bmc = ScriptedBmc(on_s=2, silent=(1.0, 1e9))
+    with pytest.raises(BmcTimeoutError, match="power on had been asked for, and the board's power was off"):
+        do(ensure_on, bmc)
+    assert 240 < bmc.age_s < 300
+
+
+def test_a_bmc_that_was_never_there_is_named_at_once() -> None:
+    bmc = ScriptedBmc(silent=(0.0, 1e9))
+    with pytest.raises(BmcTimeoutError):
+        do(ensure_off, bmc)
+    assert bmc.age_s < 10
+
+
+def test_one_login_serves_a_whole_sequence() -> None:
+    bmc = ScriptedBmc(on=True)
+    do(cycle, bmc)
+    assert bmc.logins == 1
+
+
+def test_a_confirmed_state_that_was_just_read_is_not_read_again() -> None:
+    bmc = ScriptedBmc()
+    power, pace = power_of(bmc), bmc.clock.pace()
+    found = confirmed_state(power, pace)
+    reads = bmc.count(STATUS)
+    ensure_on(power, Told(), pace, found=found)
+    assert bmc.sent[reads].command == CONTROL
