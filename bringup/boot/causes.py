@@ -4,7 +4,8 @@ In texts, `{who}` is the board's MAC, `{waited}` the seconds without progress, `
 power-on, `{arch}` the client architecture (DHCP option 93), `{firmware}` the firmware the boot was planned
 for, `{some}` of `{all}` VMs have logged in and `{missing}` names those that have not, `{lost}` is what of
 a job's errand did not come, `{port}` the serial line that is not the console, `{awaited}` the
-missing stage, `{where}` the last one seen, and `{suite}` where a test suite is.
+missing stage, `{where}` the last one seen, `{suite}` where a test suite is, and `{asked}` are names of files
+that nobody here told the board of.
 What to do may name advice of the board's profile (`{advice:vt-x}`, see `bringup.profile.advice`) and the
 `{console_port}`.
 """
@@ -12,50 +13,88 @@ What to do may name advice of the board's profile (`{advice:vt-x}`, see `bringup
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
+
+from bringup.boot.facts import Fact
 
 Fault = Literal["lab", "image", "profile", "tool", "undecided"]
 Causes = tuple[tuple[str, str], ...]
 
 
 @dataclass(frozen=True, slots=True)
+class Cause:
+    """A usual cause and what to do about it.
+
+    It is told only where all facts of `needs` are certain, and none that contradicts it (`unless`).
+    """
+
+    why: str
+    fix: str
+    unless: frozenset[Fact] = frozenset()
+    needs: frozenset[Fact] = frozenset()
+
+    def fits(self, facts: frozenset[Fact]) -> bool:
+        """Return whether the facts of a boot leave this cause possible."""
+        return self.needs <= facts and not self.unless & facts
+
+
+@dataclass(frozen=True, slots=True)
 class Row:
-    """Whose fault, one sentence, and up to three usual causes, each with what to do."""
+    """Whose fault, one sentence, and the usual causes, likeliest first: told is what the facts leave."""
 
     fault: Fault
     cause: str
-    causes: Causes
+    causes: tuple[Cause, ...]
 
 
-_OPTION_ROM = (
+_OPTION_ROM = Cause(
     "LAN option ROM off for this port",
     "{advice:network-boot}",
+    unless=frozenset({Fact.ROM_SPOKE}),
 )
-_CABLE = ("cable in another port", "plug it into the port that `bringup boards show` names")
-_SPANNING_TREE = ("switch port learns for 30 s", "spanning tree: portfast on this port")
-_OVERRIDE = (
+_CABLE = Cause("cable in another port", "plug it into the port that `bringup boards show` names")
+_SPANNING_TREE = Cause(
+    "switch port learns for 30 s",
+    "spanning tree: portfast on this port",
+    unless=frozenset({Fact.OFFERED}),
+)
+_OVERRIDE = Cause(
     "the boot override was not taken",
-    "bringup runs show --events: was it read back? else set the boot order",
+    "set the boot order in the firmware setup: network first",
+    unless=frozenset({Fact.OVERRIDE_READ}),
 )
-_REDIRECTION = ("console redirection is off", "{advice:sol-console}")
-FIREWALL = ("a firewall on this host", "open UDP 67, 69, 4011, the ephemeral ports and TCP of the HTTP port")
-_OTHER_SERVER = ("another DHCP server answered", "use an own segment, or take the board off that network")
-_WRONG_PORT = (
+_ORDER = Cause(
+    "the firmware does not follow the BMC's boot override",
+    "set the boot order in the firmware setup: network first",
+    needs=frozenset({Fact.OVERRIDE_READ}),
+)
+_REDIRECTION = Cause("console redirection is off", "{advice:sol-console}", unless=frozenset({Fact.HEARD}))
+FIREWALL = Cause(
+    "a firewall on this host", "open UDP 67, 69, 4011, the ephemeral ports and TCP of the HTTP port"
+)
+_FIREWALL_TFTP = replace(FIREWALL, unless=frozenset({Fact.TFTP_ASKED, Fact.HTTP_ASKED}))
+_FIREWALL_HTTP = replace(FIREWALL, unless=frozenset({Fact.HTTP_ASKED}))
+_OTHER_SERVER = Cause(
+    "another DHCP server answered",
+    "use an own segment, or take the board off that network",
+    unless=frozenset({Fact.NO_RIVAL}),
+)
+_WRONG_PORT = Cause(
     "kernel and console use different ports",
     "console_port={console_port} debug_port={console_port} on the kernel command line",
 )
-_RELEASE = ("a RELEASE image prints nothing from the kernel", "build with RELEASE=OFF, or --until vmm")
-_CHECKSUM = ("checksum offload on a bridge or veth", "ethtool -K IF tx off on both ends")
-_LINK = ("a bad link", "look at the port's error counters, try another cable")
+_RELEASE = Cause("a RELEASE image prints nothing from the kernel", "build with RELEASE=OFF, or --until vmm")
+_CHECKSUM = Cause("checksum offload on a bridge or veth", "ethtool -K IF tx off on both ends")
+_LINK = Cause("a bad link", "look at the port's error counters, try another cable")
 
 TABLE: Mapping[str, Row] = {
     "no-power": Row(
         "lab",
         "the board was not seen powered on within {waited} s",
         (
-            ("no mains power", "check the supply and its cable"),
-            ("the BMC ignores the command", "ipmitool chassis status; BMC cold reset"),
+            Cause("no mains power", "check the supply and its cable"),
+            Cause("the BMC ignores the command", "ipmitool chassis status; BMC cold reset"),
         ),
     ),
     "no-sign-of-life": Row(
@@ -64,7 +103,7 @@ TABLE: Mapping[str, Row] = {
         (
             _REDIRECTION,
             _OPTION_ROM,
-            (
+            Cause(
                 "POST stopped",
                 "look at the screen or POST code; {advice:post-errors}",
             ),
@@ -79,35 +118,43 @@ TABLE: Mapping[str, Row] = {
         "profile",
         "{who} asks for a network boot as architecture {arch}, and this boot serves {firmware}",
         (
-            ("the board boots the other way", "{advice:boot-mode}"),
-            ("the plan is for the other firmware", "--firmware bios or --firmware uefi"),
-            (
+            Cause("the board boots the other way", "{advice:boot-mode}"),
+            Cause("the plan is for the other firmware", "--firmware bios or --firmware uefi"),
+            Cause(
                 "UEFI HTTP boot comes first",
                 "{advice:http-boot}",
+                needs=frozenset({Fact.ASKS_HTTP}),
             ),
         ),
     ),
     "dhcp-unanswered": Row(
         "lab",
         "{who} asks by DHCP and this host's server does not answer",
-        (FIREWALL, ("dnsmasq serves another interface", "compare the interface in lab.toml with the cable")),
+        (
+            FIREWALL,
+            Cause("dnsmasq serves another interface", "compare the interface in lab.toml with the cable"),
+        ),
     ),
     "dhcp-not-taken": Row(
         "lab",
         "{who} was offered an address and did not take it",
         (
             _OTHER_SERVER,
-            ("the firmware ignores proxyDHCP", 'network mode = "own-segment" in lab.toml'),
-            ("the offer did not reach the board", "switch or VLAN: is it the same segment both ways?"),
+            Cause("the firmware ignores proxyDHCP", 'network mode = "own-segment" in lab.toml'),
+            Cause("the offer did not reach the board", "switch or VLAN: is it the same segment both ways?"),
         ),
     ),
     "loader-not-fetched": Row(
         "lab",
         "DHCP was answered, and {who} fetched no loader within {waited} s",
         (
-            FIREWALL,
-            ("the board took the server address of another DHCP server", "use an own segment"),
-            (
+            _FIREWALL_TFTP,
+            Cause(
+                "the board took the server address of another DHCP server",
+                "use an own segment",
+                unless=frozenset({Fact.NO_RIVAL, Fact.TFTP_ASKED}),
+            ),
+            Cause(
                 "iPXE waits for an IPv6 router",
                 "this takes 13 s on a shared segment: raise the loader's limit",
             ),
@@ -122,32 +169,32 @@ TABLE: Mapping[str, Row] = {
         "lab",
         "the loader ran and fetched no kernel within {waited} s",
         (
-            (
+            Cause(
                 "the loader has no network",
                 "look at its lines on the console; try --loader grub or --loader ipxe",
             ),
-            FIREWALL,
-            ("the loader waits for a key", "look at the last console lines"),
+            _FIREWALL_HTTP,
+            Cause("the loader waits for a key", "look at the last console lines"),
         ),
     ),
     "module-not-fetched": Row(
         "lab",
         "the kernel was fetched, and not all modules followed within {waited} s",
         (
-            ("the loader refused the kernel", "look at its lines on the console"),
-            ("too little memory below 4 GiB for the modules", "make the image smaller"),
+            Cause("the loader refused the kernel", "look at its lines on the console"),
+            Cause("too little memory below 4 GiB for the modules", "make the image smaller"),
             _LINK,
         ),
     ),
     "transfer-stalled": Row(
         "lab",
         "the transfer of the image stopped: no byte for {waited} s",
-        (_LINK, _CHECKSUM, ("the loader hung", "try --loader grub or --loader ipxe")),
+        (_LINK, _CHECKSUM, Cause("the loader hung", "try --loader grub or --loader ipxe")),
     ),
     "console-silent": Row(
         "profile",
         "everything was loaded, and the console never showed a character",
-        (_REDIRECTION, _WRONG_PORT, ("SOL is off or at another speed", "ipmitool sol info")),
+        (_REDIRECTION, _WRONG_PORT, Cause("SOL is off or at another speed", "ipmitool sol info")),
     ),
     "kernel-silent": Row(
         "profile",
@@ -155,7 +202,7 @@ TABLE: Mapping[str, Row] = {
         (
             _WRONG_PORT,
             _RELEASE,
-            (
+            Cause(
                 "the kernel died before its console",
                 "early errors go to 0x3f8 only; multiboot 1 under UEFI finds no ACPI",
             ),
@@ -170,7 +217,7 @@ TABLE: Mapping[str, Row] = {
         "undecided",
         "the board printed, but nothing that is known, and then nothing for {waited} s",
         (
-            (
+            Cause(
                 "it is no seL4 image, or one that prints only its own text",
                 "--until-text REGEX says what to wait for",
             ),
@@ -181,7 +228,7 @@ TABLE: Mapping[str, Row] = {
         "undecided",
         "nothing in this text is known",
         (
-            (
+            Cause(
                 "it is no seL4 image, or one that prints only its own text",
                 "--until-text REGEX says what must come",
             ),
@@ -191,26 +238,26 @@ TABLE: Mapping[str, Row] = {
     "other-port": Row(
         "profile",
         "the image talks to {port}, which this console does not show",
-        (_WRONG_PORT, ("the early text of a kernel always goes to 0x3f8", "look at that port's log")),
+        (_WRONG_PORT, Cause("the early text of a kernel always goes to 0x3f8", "look at that port's log")),
     ),
     "text-missing": Row(
         "image",
         "the text that was waited for did not come, and nothing more was said for {waited} s",
         (
-            ("the program hangs", "look at its last lines"),
-            ("it says something else", "compare the expression with the console's log"),
+            Cause("the program hangs", "look at its last lines"),
+            Cause("it says something else", "compare the expression with the console's log"),
         ),
     ),
     "suite-silent": Row(
         "image",
         "the test suite said nothing for {waited} s, {suite}",
-        (("this test hangs", "run it alone: -DLibSel4TestPrinterRegex=NAME"),),
+        (Cause("this test hangs", "run it alone: -DLibSel4TestPrinterRegex=NAME"),),
     ),
     "no-known-end": Row(
         "undecided",
         "user space was reached, and the text does not tell whether that was all",
         (
-            (
+            Cause(
                 "an image without VMs and tests has no known end",
                 "say what counts as success: --until user-space, or --until-text REGEX",
             ),
@@ -220,7 +267,7 @@ TABLE: Mapping[str, Row] = {
         "profile",
         "a test suite has no VMs: {awaited} cannot come",
         (
-            (
+            Cause(
                 "a stage is asked of this image that it has not",
                 "leave --until out: the suite's own end counts",
             ),
@@ -229,74 +276,123 @@ TABLE: Mapping[str, Row] = {
     "text-ends": Row(
         "undecided",
         "the text ends after {where}; {awaited} is not in it",
-        (("the recording ended early", "record until the end, or say with --until what counts as success"),),
+        (
+            Cause(
+                "the recording ended early",
+                "record until the end, or say with --until what counts as success",
+            ),
+        ),
     ),
     "console-lost": Row(
         "lab",
         "the console was lost and did not come back",
         (
-            ("somebody else took it", "bringup console --steal"),
-            ("the BMC dropped the session", "ipmitool sol deactivate; BMC cold reset"),
+            Cause("somebody else took it", "bringup console --steal"),
+            Cause("the BMC dropped the session", "ipmitool sol deactivate; BMC cold reset"),
         ),
     ),
     "kernel-hangs": Row(
         "image",
         "the kernel started and did not reach user space within {waited} s",
         (
-            ("the kernel stops while it reads ACPI tables", "the last console line names the table"),
-            ("memory that is not memory", "compare the kernel's memory map with the capture"),
-            ("a slow build on a slow machine", "raise the user-space limit of the profile"),
+            Cause("the kernel stops while it reads ACPI tables", "the last console line names the table"),
+            Cause("memory that is not memory", "compare the kernel's memory map with the capture"),
+            Cause("a slow build on a slow machine", "raise the user-space limit of the profile"),
         ),
     ),
     "no-vmm": Row(
         "image",
         "user space started and no VMM within {waited} s",
         (
-            (
+            Cause(
                 "the capDL loader still creates objects",
                 "device memory above 4 GiB takes very long; {advice:above-4g}",
             ),
-            ("a component of the image crashed", "build with debug output; look at the last console lines"),
+            Cause(
+                "a component of the image crashed", "build with debug output; look at the last console lines"
+            ),
         ),
     ),
     "no-guest": Row(
         "image",
         "the VMM started and no guest kernel within {waited} s",
         (
-            (
+            Cause(
                 "the guest kernel's name is not in the file server",
                 "compare kernel_image with the build's files",
             ),
-            ("the guest prints elsewhere", "console=ttyS0 on the guest's command line"),
-            ("the VMM scans PCI", "a wait of seconds per VM is normal; raise the guest limit"),
+            Cause("the guest prints elsewhere", "console=ttyS0 on the guest's command line"),
+            Cause("the VMM scans PCI", "a wait of seconds per VM is normal; raise the guest limit"),
         ),
     ),
     "no-login": Row(
         "image",
         "{some} of {all} VMs reached a login prompt within {waited} s{missing}",
         (
-            ("no getty on the guest's console", "getty on ttyS0 in the guest's root file system"),
-            ("an interrupt storm", "level_trig = 0, and one VM per IOAPIC pin"),
-            ("a driver waits for its device", "look at the guest's last lines"),
+            Cause("no getty on the guest's console", "getty on ttyS0 in the guest's root file system"),
+            Cause("an interrupt storm", "level_trig = 0, and one VM per IOAPIC pin"),
+            Cause("a driver waits for its device", "look at the guest's last lines"),
         ),
     ),
     "booted-elsewhere": Row(
         "lab",
         "the board started something that was not served to it",
-        (_OVERRIDE, ("another boot server answered", "use an own segment"), _CABLE),
+        (
+            _OVERRIDE,
+            _ORDER,
+            Cause("another boot server answered", "use an own segment", unless=frozenset({Fact.NO_RIVAL})),
+            _CABLE,
+        ),
+    ),
+    "override-ignored": Row(
+        "lab",
+        "the boot override to the network was set and read back, and the board booted its disk",
+        (_ORDER, _CABLE),
+    ),
+    "dhcp-no-file": Row(
+        "lab",
+        "{who} was given an address and no boot file: it asks as architecture {arch}",
+        (
+            Cause(
+                "its network boot does not say what it is (DHCP option 93)",
+                "boot by the port's other ROM: --firmware uefi or --firmware bios",
+            ),
+            Cause("an operating system asked, not the firmware", "{advice:network-boot}"),
+        ),
+    ),
+    "foreign-file": Row(
+        "lab",
+        "{who} asks this host for {asked}, which nobody here told it of",
+        (
+            Cause(
+                "another DHCP server told it that name",
+                "use an own segment, or take that server's boot settings away",
+            ),
+            Cause("the network boot ROM has a name of its own", "look at the ROM's settings in the setup"),
+        ),
+    ),
+    "host-no-link": Row(
+        "lab",
+        "the interface that this host serves on has no link, so {who} cannot be heard",
+        (
+            Cause(
+                "the cable between this host and the board is not plugged", "look at both ends' link lamps"
+            ),
+            Cause("the interface is down", "ip link set IF up"),
+        ),
     ),
     "reboot-loop": Row(
         "image",
         "the board started over after the kernel began",
         (
-            ("the kernel crashed into a reset", "look at the last console lines before the restart"),
-            ("a watchdog fired", "{advice:watchdog}"),
-            ("somebody reset it", "ipmitool sel list"),
+            Cause("the kernel crashed into a reset", "look at the last console lines before the restart"),
+            Cause("a watchdog fired", "{advice:watchdog}"),
+            Cause("somebody reset it", "ipmitool sel list"),
         ),
     ),
     "servers-lost": Row(
         "tool",
         "the servers of the network boot ended while the board needed them",
-        (("a bug in this tool, or a full disk", "bringup runs show --events; report it"),),
+        (Cause("a bug in this tool, or a full disk", "bringup runs show --events; report it"),),
     ),
 }

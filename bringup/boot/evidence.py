@@ -20,6 +20,10 @@ from bringup.transcript.suite import DRIVER
 
 _SERVED_AS = {"loader": Stage.LOADER, "loader-script": Stage.LOADER, "kernel": Stage.KERNEL_IMAGE}
 _STRANGERS_MAX = 8
+# Every line of this tool's own loader scripts begins so (pxe/).
+_OURS = "bringup:"
+# SeaBIOS and legacy BIOSes name what they boot from.
+_DISK_MARKERS = ("Booting from Hard Disk...",)
 _MODULE_ROLES = ("module", "initrd")
 _MODULE_NAME = re.compile(r"name='([^']*)'?")
 # A line's end and a stray character are no text.
@@ -93,7 +97,12 @@ class Suite:
 
 @dataclass(slots=True)
 class BootEvidence:
-    """What is known of the boot that is going on; times are those of the events, None means not boot."""
+    """What is known of the boot that is going on; times are those of the events, None means not boot.
+
+    `tail` is the last line on the console, known or not, `last_line` the last known one. `asked` are files
+    that the board asked for and that this host has, `foreign_names` those that nobody here told it of.
+    `not_served` is the line of a loader that came from elsewhere: the board's disk.
+    """
 
     reached: dict[Stage, StageReached] = field(default_factory=dict)
     advanced_s: float | None = None
@@ -120,6 +129,11 @@ class BootEvidence:
     console_kernel_s: float | None = None
     given_up: GivenUp | None = None
     last_line: str | None = None
+    tail: str | None = None
+    asked_by: set[str] = field(default_factory=set)
+    asked: set[str] = field(default_factory=set)
+    foreign_names: list[str] = field(default_factory=list)
+    not_served: str | None = None
     restarted: tuple[float, str] | None = None
 
     @property
@@ -181,6 +195,10 @@ class Witness:
     ) -> None:
         self.boot = BootEvidence()
         self.console_lost_s: float | None = None
+        self.override_read = False
+        self.carrier: bool | None = None
+        self.rivals: list[str] = []
+        self.searched_rivals = False
         self.servers_lost_s: float | None = None
         self._modules = modules
         self._logins = logins
@@ -226,6 +244,8 @@ class Witness:
         if event.data.get("port"):
             self._other_port_spoke(str(event.data["port"]), text, last_s)
             return
+        if event.text:
+            boot.tail = _quote(event)
         if count > self._bytes:
             self._bytes = count
             boot.heard_s = last_s
@@ -270,7 +290,10 @@ class Witness:
         boot.heard_s = boot.console_stage_s = event.at_s
         if boot.boots.begins(stage, marker):
             boot.restart(event, line)
-        boot.last_line = line
+        boot.last_line = boot.tail = line
+        if self._is_of_the_disk(stage, marker):
+            boot.not_served = boot.not_served or line
+            return
         if stage >= Stage.KERNEL:
             boot.text_s = event.at_s
             if boot.console_kernel_s is None:
@@ -279,6 +302,18 @@ class Witness:
         if stage in (Stage.VMM, Stage.GUEST, Stage.LOGIN):
             stage = self._note_vm(stage, event)
         boot.reach(stage, event, line)
+
+    def _is_of_the_disk(self, stage: Stage, marker: str) -> bool:
+        """Return whether a loader speaks that was not served; this tool's own are known by their lines."""
+        if marker in _DISK_MARKERS:
+            return self._netboot
+        ours = Stage.LOADER in self.boot.reached or marker.startswith(_OURS)
+        return (
+            self._netboot
+            and stage is Stage.LOADER
+            and not ours
+            and Stage.LOADER not in self.boot.transferring
+        )
 
     def _note_image(self, marker: str, event: Event, line: str) -> None:
         boot = self.boot
@@ -316,6 +351,7 @@ class Witness:
         boot.failures.append(seen)
         if event.data.get("port"):
             return
+        boot.tail = seen.seen
         boot.heard_s = boot.text_s = event.at_s
         if vm is not None and failure.fatal:
             trouble = boot.vms.setdefault(str(vm), VmSeen(str(vm)))
@@ -359,7 +395,7 @@ class Witness:
                 boot.guest_asked = True
                 boot.reach(Stage.GUEST, event, event.text or f"a guest asks by DHCP: {mac}")
             boot.reach(Stage.FIRMWARE, event, event.text or "a network boot was asked for")
-        elif name in ("ack", "reply"):
+        elif name in ("ack", "reply") and event.data.get("file"):
             boot.reach(Stage.DHCP, event, event.text or "the DHCP request was answered")
         boot.dhcp.add(name)
 
@@ -379,11 +415,37 @@ class Witness:
     def _serving(self, event: Event) -> None:
         boot, role = self.boot, event.data.get("role")
         boot.transfer_s = event.at_s
+        boot.asked_by.add(event.source)
+        boot.asked.add(str(event.data.get("path")))
         if role == "kernel":
             boot.kernel_served = True
         stage = Stage.MODULES if role in _MODULE_ROLES else _SERVED_AS.get(str(role))
         # TFTP tells no role at its start; before the kernel it can only be the loader.
         boot.transferring.add(stage or Stage.LOADER)
+
+    def _not_served(self, event: Event) -> None:
+        """Note a name that nobody here told the board of; a loader of ours tries many names by itself."""
+        boot, name = self.boot, event.data.get("path")
+        boot.transfer_s = event.at_s
+        boot.asked_by.add(event.source)
+        unknown = name is not None and name not in boot.asked and Stage.LOADER not in boot.reached
+        if unknown and name not in boot.foreign_names and len(boot.foreign_names) < _STRANGERS_MAX:
+            boot.foreign_names.append(str(name))
+
+    def _rival(self, event: Event) -> None:
+        """Note another DHCP server; one that was there before power-on is there during the boot."""
+        server = str(event.data.get("server", "another server"))
+        if server not in self.rivals and len(self.rivals) < _STRANGERS_MAX:
+            self.rivals.append(server)
+
+    def _searched_rivals(self, _event: Event) -> None:
+        self.searched_rivals = True
+
+    def _carrier(self, event: Event) -> None:
+        self.carrier = bool(event.data.get("carrier"))
+
+    def _override_read(self, _event: Event) -> None:
+        self.override_read = True
 
     def _servers_lost(self, event: Event) -> None:
         self.servers_lost_s = event.at_s
@@ -414,6 +476,12 @@ _HANDLERS: dict[str, Callable[[Witness, Event], None]] = {
     "console.test": Witness._console_test,
     "console.nic": Witness._console_nic,
     **{f"dhcp.{name}": Witness._dhcp for name in ("discover", "offer", "request", "ack", "ignored", "reply")},
+    "dhcp.rival": Witness._rival,
+    "dhcp.searched": Witness._searched_rivals,
+    "link.carrier": Witness._carrier,
+    "override.read": Witness._override_read,
+    "tftp.error": Witness._not_served,
+    "http.error": Witness._not_served,
     "tftp.done": Witness._served,
     "http.done": Witness._served,
     "tftp.start": Witness._serving,

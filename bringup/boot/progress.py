@@ -78,7 +78,7 @@ class Progress:
         if elsewhere_s is not None:
             yield (
                 elsewhere_s,
-                lambda: self._tell.from_table("booted-elsewhere", elsewhere_s, seen=boot.last_line),
+                lambda: self._tell.elsewhere(elsewhere_s),
             )
         unwanted = boot.unwanted
         if unwanted is not None:

@@ -14,7 +14,7 @@ from bringup.boot.verdict import Verdict
 from bringup.boot.watch_request import WatchRequest
 from bringup.transcript.stages import Sighting, StageReader
 from bringup.transcript.stamps import LineCleaner
-from bringup.transcript.told import as_event
+from bringup.transcript.told import activity, as_event
 
 _BOOTS_MAX = 256
 # A line takes about this long at 115200 baud; it puts texts that stand together within seconds of each other.
@@ -99,6 +99,7 @@ class _Judge:
     def end(self) -> Recording:
         """Return all boots; nothing more comes."""
         lines = self._reader.lines_seen
+        self._progress.feed(activity(self._reader, lines * _LINE_S))
         self._close(lines)
         return Recording(tuple(self._boots), self._count, lines)
 

@@ -7,19 +7,17 @@ from bringup.base.stage import Stage
 from bringup.boot.causes import TABLE, Causes, Row
 from bringup.boot.course import Course, is_garbage
 from bringup.boot.evidence import BootEvidence, SeenFailure, StageReached, Suite
+from bringup.boot.facts import facts_of
 from bringup.boot.limits import UNENDING_S, Limits
+from bringup.boot.stalls import elsewhere_code, stall_code
 from bringup.boot.verdict import Verdict
 from bringup.transcript.markers import SUITE_PASSED
 
 _RELATED_S = 5.0
 _CAUSES_MAX = 3
 _NAMES_MAX = 5
+_RIVALS_MATTER = ("dhcp-not-taken", "loader-not-fetched", "foreign-file", "booted-elsewhere")
 _EXIT_CODES = {"ok": 0, "undecided": 3, **{fault: kind.exit_code for fault, kind in FAULTS.items()}}
-_SILENT_AFTER_KERNEL = {
-    Stage.VMM: "no-vmm",
-    Stage.GUEST: "no-guest",
-    Stage.LOGIN: "no-login",
-}
 
 
 class Telling:
@@ -88,15 +86,21 @@ class Telling:
             "image", "fail-text", cause, at_s, (("", "look at the lines before it"),), seen=seen
         )
 
-    def stalled(self, at_s: float, seen: str | None = None) -> Verdict:
+    def stalled(self, at_s: float, seen: str | None = None, lines: tuple[str, ...] = ()) -> Verdict:
         """Return the verdict of a boot that went no further."""
-        return self.missing(self._stall_code(), at_s, seen)
+        return self.missing(stall_code(self._course), at_s, seen, lines)
 
-    def missing(self, code: str, at_s: float, seen: str | None = None) -> Verdict:
+    def elsewhere(self, at_s: float) -> Verdict:
+        """Return the verdict of a board that runs what was not served."""
+        return self.from_table(elsewhere_code(self._course), at_s, seen=self._boot.last_line)
+
+    def missing(
+        self, code: str, at_s: float, seen: str | None = None, lines: tuple[str, ...] = ()
+    ) -> Verdict:
         """Return the verdict by a row of the table, with what the console hints at first."""
         hints = [f for f in self._boot.failures if not f.failure.generic and not self._course.recovered(f)]
-        line = seen or (hints[0].seen if hints else self._boot.last_line)
-        return self.from_table(code, at_s, seen=line, hints=hints)
+        line = seen or (hints[0].seen if hints else self._boot.tail or self._boot.last_line)
+        return self.from_table(code, at_s, seen=line, hints=hints, lines=lines)
 
     def restarted(self, at_s: float, seen: str) -> Verdict:
         """Return the verdict of a board that started over."""
@@ -106,7 +110,7 @@ class Telling:
         """Return the verdict of a boot that a failure ended."""
         missing = self._course.awaited
         if fatal.failure.gives_up and missing is not None and missing < Stage.KERNEL:
-            return self.stalled(fatal.at_s, fatal.seen)
+            return self.stalled(fatal.at_s, fatal.seen, fatal.lines)
         fault = self._telling(fatal)
         failure = fault.failure
         causes = (self._filled(failure.why, failure.fix),)
@@ -127,57 +131,21 @@ class Telling:
         before = [
             f for f in telling if 0 <= fatal.at_s - f.at_s <= _RELATED_S and not self._course.recovered(f)
         ]
-        return (after or before[-1:] or [fatal])[0]
-
-    def _stall_code(self) -> str:
-        """Return the row of the table that fits the silence."""
-        boot, missing = self._boot, self._course.awaited
-        if missing is None:
-            return "suite-silent" if self._course.awaits_suite else "text-missing"
-        if missing >= Stage.KERNEL:
-            return self._stall_code_after_loading(missing)
-        if missing is Stage.POWER:
-            return "no-power"
-        if missing <= Stage.DHCP:
-            if "ignored" in boot.dhcp and "offer" not in boot.dhcp:
-                return "dhcp-ignored"
-            if "discover" in boot.dhcp:
-                return "dhcp-not-taken" if "offer" in boot.dhcp else "dhcp-unanswered"
-            return "no-dhcp" if boot.heard_s is not None else "no-sign-of-life"
-        started = missing in boot.transferring
-        if missing is Stage.LOADER:
-            return "loader-stalled" if started else "loader-not-fetched"
-        if started:
-            return "transfer-stalled"
-        return "kernel-not-fetched" if missing is Stage.KERNEL_IMAGE else "module-not-fetched"
-
-    def _stall_code_after_loading(self, missing: Stage | None) -> str:
-        if self._course.witness.console_lost_s is not None:
-            return "console-lost"
-        if missing is Stage.KERNEL and self._boot.other_port is not None:
-            return "other-port"
-        if missing in (Stage.KERNEL, Stage.USER_SPACE) and not self._course.request.prints:
-            return "nothing-printed"
-        if missing is Stage.KERNEL and self._spoke_after_loading():
-            return "unknown-text"
-        if missing is Stage.KERNEL:
-            return "kernel-silent" if self._boot.heard_s is not None else "console-silent"
-        if self._course.request.errand is not None and missing is self._course.request.errand.stage:
-            return self._course.request.errand.silent_code
-        return _SILENT_AFTER_KERNEL.get(missing or Stage.USER_SPACE, "kernel-hangs")
-
-    def _spoke_after_loading(self) -> bool:
-        """Return whether text came that is not firmware's or a loader's: silence is judged by bytes."""
-        loaded = self._boot.reached.get(Stage.MODULES) or self._boot.reached.get(Stage.KERNEL_IMAGE)
-        text_s = self._boot.text_s
-        return text_s is not None and (loaded is None or loaded.at_s is None or text_s > loaded.at_s)
+        vague = [f for f in self._boot.failures if f.failure.generic and not f.failure.fatal]
+        return (after or before[-1:] or vague[-1:] or [fatal])[0]
 
     def _missing_vms(self) -> str:
         missing = [vm.name for vm in self._boot.vms.values() if vm.guest and vm.login_s is None]
         return f"; missing: {', '.join(sorted(missing))}" if missing else ""
 
     def from_table(
-        self, code: str, at_s: float, *, seen: str | None = None, hints: list[SeenFailure] | None = None
+        self,
+        code: str,
+        at_s: float,
+        *,
+        seen: str | None = None,
+        hints: list[SeenFailure] | None = None,
+        lines: tuple[str, ...] = (),
     ) -> Verdict:
         """Return the verdict that a row of the table words."""
         row = self._row(code)
@@ -195,11 +163,13 @@ class Telling:
             awaited=self._course.awaited or "the awaited text",
             where=self._boot.furthest or "the beginning",
             suite=(self._boot.suite or Suite()).words,
+            asked=", ".join(self._boot.foreign_names[:_CAUSES_MAX]),
         )
+        facts = facts_of(self._boot, self._course.witness)
         told = {self._filled(hint.failure.why, hint.failure.fix): None for hint in hints or ()}
-        usual = (self._filled(*cause) for cause in row.causes)
-        causes = (*told, *self._strangers(code), *usual)[:_CAUSES_MAX]
-        return self._verdict(row.fault, code, cause, at_s, causes, seen=seen)
+        usual = (self._filled(cause.why, cause.fix) for cause in row.causes if cause.fits(facts))
+        causes = (*told, *self._strangers(code), *self._rivals(code), *usual)[:_CAUSES_MAX]
+        return self._verdict(row.fault, code, cause, at_s, causes, seen=seen, lines=lines)
 
     def _row(self, code: str) -> Row:
         errand = self._course.request.errand
@@ -215,6 +185,13 @@ class Telling:
             return ()
         fix = "move the cable, or add that MAC to the board in lab.toml"
         return ((f"{', '.join(strangers[:_CAUSES_MAX])} asked instead", fix),)
+
+    def _rivals(self, code: str) -> Causes:
+        rivals = self._course.witness.rivals
+        if code not in _RIVALS_MATTER or not rivals:
+            return ()
+        fix = "use an own segment, or switch that server off"
+        return ((f"{', '.join(rivals[:_CAUSES_MAX])} answers DHCP on this segment, too", fix),)
 
     def _verdict(
         self,

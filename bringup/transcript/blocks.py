@@ -334,7 +334,30 @@ def _tests(report: FaultReport) -> Detail | None:
     return Detail(f"tests failed: {told.group(1).strip(' .')}") if told and told.group(1).strip() else None
 
 
+_QUOTED = 3
+
+
+def _lines_before(report: FaultReport) -> Detail | None:
+    """Return the lines that somebody is told to look at."""
+    return Detail(lines=(*report.before[-_QUOTED:], report.line)) if report.before else None
+
+
+_LOOK_BEFORE = FaultBlock(_lines_before, before=True)
 _BLOCKS: Mapping[str, FaultBlock] = {
+    **dict.fromkeys(
+        (
+            "nothing-to-boot",
+            "waits-for-key",
+            "pxe-gave-up",
+            "loader-failed",
+            "loader-start",
+            "loader-kernel",
+            "loader-module",
+            "grub-rescue",
+            "grub-prompt",
+        ),
+        _LOOK_BEFORE,
+    ),
     "thread-fault": FaultBlock(_thread_fault, after=480, ends=_has_thread),
     "component-fault": FaultBlock(_component_fault),
     "kernel-stopped": FaultBlock(_reason_before, before=True),

@@ -6,6 +6,7 @@ number of colours the SerialServer has, time by a few searches per byte.
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
@@ -34,6 +35,7 @@ _QUIET_S = 0.25
 _NOTES_MAX = 64
 _HOSTS_MAX = 16
 _TIMES_MAX = 8
+_END_MAX = 512
 # What a kernel or a root task says before it stops; texts with numbers are not looked for in pieces.
 _REASONS = tuple(
     row for row in (*REFUSALS, *OF_KERNEL, *ROOT_TASK) if not row.generic and "%" not in row.text
@@ -84,6 +86,7 @@ class StageReader:
         self.lines_seen = 0
         self.heard_s: float | None = None
         """When the last byte came, on the clock of `feed`."""
+        self._end = b""
         self._names = names or VmNames()
         self._wanted = wanted or WantedTexts()
         self._demultiplexer = Demultiplexer()
@@ -105,6 +108,13 @@ class StageReader:
         self._prompts: set[tuple[str, str]] = set()
         for reader in self._writers.values():
             reader.start_boot()
+
+    @property
+    def last_line(self) -> tuple[int, str] | None:
+        """Return (number, text) of the last line that says anything, known or not; None before one came."""
+        text = self._end.rstrip(SPACE)
+        line = plain_text(re.split(rb"[\r\n]", text)[-1]).strip()
+        return (self.lines_seen + 1 - self._end.count(b"\n", len(text)), line) if line else None
 
     @property
     def text_bytes(self) -> int:
@@ -151,6 +161,7 @@ class StageReader:
             reader.add(text, self._offset, self.lines_seen, self._seam.feed(writer, text))
             self._offset += len(text)
             self.lines_seen += text.count(b"\n")
+            self._end = (self._end + text)[-_END_MAX:]
         return list(wrote.values())
 
     def _reader(self, writer: Writer) -> _WriterReader:

@@ -42,16 +42,20 @@ def as_event(sighting: Sighting, *, port: str | None = None) -> Event:
 
 
 def activity(reader: StageReader, at_s: float, *, port: str | None = None) -> Event:
-    """Return how much was read: all bytes and lines, and the characters since firmware or a loader spoke."""
+    """Return how much was read: all bytes and lines, the characters since firmware or a loader spoke, and
+    the last line that says anything.
+    """
     data: dict[str, Any] = {
         "bytes": reader.bytes_seen,
         "lines": reader.lines_seen,
         "image_bytes": reader.text_bytes,
         "last_s": at_s if reader.heard_s is None else reader.heard_s,
     }
+    number, text = reader.last_line or (None, "")
+    data["line"] = number
     if port is not None:
         data["port"] = port
-    return Event("console", "console.activity", "", data, at_s)
+    return Event("console", "console.activity", text, data, at_s)
 
 
 def failure_of(event: Event) -> Failure | None:

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 from bringup.base.events import Event
 from bringup.base.stage import Stage
-from bringup.boot.causes import FIREWALL, Row
+from bringup.boot.causes import FIREWALL, Cause, Row
 from bringup.boot.errand import Errand
 from bringup.boot.evidence import BootEvidence, GivenUp
 from bringup.probe import firmware_report, on_board
@@ -44,39 +44,43 @@ _CAUSES: Mapping[str, Row] = {
         "lab",
         "the probe's ramdisk started, and no capture came from it within {waited} s",
         (
-            ("a driver of the ramdisk hangs", "look at the last console lines: bringup runs show --console"),
-            ("the board stopped", "look at its power LED; bringup power BOARD status"),
-            ("neither its network nor its console carries data", "capture in place: --collector"),
+            Cause(
+                "a driver of the ramdisk hangs", "look at the last console lines: bringup runs show --console"
+            ),
+            Cause("the board stopped", "look at its power LED; bringup power BOARD status"),
+            Cause("neither its network nor its console carries data", "capture in place: --collector"),
         ),
     ),
     "capture-incomplete": Row(
         "lab",
         "the ramdisk sent its capture, and by neither network nor console did it arrive whole",
         (
-            ("the console drops characters", "close other Serial-over-LAN users; look at its log for gaps"),
+            Cause(
+                "the console drops characters", "close other Serial-over-LAN users; look at its log for gaps"
+            ),
             FIREWALL,
-            ("neither way can be mended now", "capture in place: the script of --collector"),
+            Cause("neither way can be mended now", "capture in place: the script of --collector"),
         ),
     ),
     "no-report": Row(
         "lab",
         "the firmware probe started, and no frame of its report came within {waited} s",
         (
-            (
+            Cause(
                 "a device of this board holds it up",
                 "look at the last console lines: bringup runs show --console",
             ),
-            ("the console carries no data any more", "close other Serial-over-LAN users, and try again"),
-            ("it cannot be mended now", "probe with Linux instead: --linux-probe"),
+            Cause("the console carries no data any more", "close other Serial-over-LAN users, and try again"),
+            Cause("it cannot be mended now", "probe with Linux instead: --linux-probe"),
         ),
     ),
     "report-incomplete": Row(
         "lab",
         "the firmware probe's report did not come whole: {lost}",
         (
-            ("the console drops characters", "close other Serial-over-LAN users, and try again"),
-            ("the board does not hear what is typed", "bringup console BOARD: does typing reach it?"),
-            ("it cannot be mended now", "probe with Linux instead: --linux-probe"),
+            Cause("the console drops characters", "close other Serial-over-LAN users, and try again"),
+            Cause("the board does not hear what is typed", "bringup console BOARD: does typing reach it?"),
+            Cause("it cannot be mended now", "probe with Linux instead: --linux-probe"),
         ),
     ),
 }

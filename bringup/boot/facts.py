@@ -1,0 +1,45 @@
+"""What is certain about one boot, each as a word: a usual cause that these contradict is not told. Pure.
+
+facts = facts_of(boot, witness)
+Fact.ROM_SPOKE in facts      # the board's network boot asked or printed something
+"""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+from bringup.boot.evidence import BootEvidence, Witness
+
+# IANA "Processor Architecture Types": x86, x64 and ARM UEFI that boot from HTTP.
+_HTTP_ARCHITECTURES = frozenset({"15", "16", "18", "19"})
+_ROM_TEXTS = ("pxe-", "http-boot")
+
+
+class Fact(StrEnum):
+    """A certainty; its absence means nothing."""
+
+    HEARD = "characters came on the console"
+    ROM_SPOKE = "the board's network boot asked by DHCP or printed something"
+    OFFERED = "this host offered an address or a boot file"
+    TFTP_ASKED = "a request for a file reached this host by TFTP"
+    HTTP_ASKED = "a request for a file reached this host by HTTP"
+    OVERRIDE_READ = "the boot override was read back as set"
+    NO_RIVAL = "this segment was searched for another DHCP server, and none answered"
+    ASKS_HTTP = "the board asks as a client of UEFI HTTP boot"
+
+
+def facts_of(boot: BootEvidence, witness: Witness) -> frozenset[Fact]:
+    """Return what is certain about this boot."""
+    rom = any(seen.failure.code.startswith(_ROM_TEXTS) for seen in boot.failures)
+    asked = bool(boot.dhcp & {"discover", "ignored"})
+    known = {
+        Fact.HEARD: boot.heard_s is not None,
+        Fact.ROM_SPOKE: rom or asked,
+        Fact.OFFERED: "offer" in boot.dhcp,
+        Fact.TFTP_ASKED: "tftp" in boot.asked_by,
+        Fact.HTTP_ASKED: "http" in boot.asked_by,
+        Fact.OVERRIDE_READ: witness.override_read,
+        Fact.NO_RIVAL: witness.searched_rivals and not witness.rivals,
+        Fact.ASKS_HTTP: boot.arch in _HTTP_ARCHITECTURES,
+    }
+    return frozenset(fact for fact, certain in known.items() if certain)

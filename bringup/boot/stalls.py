@@ -1,0 +1,78 @@
+"""Why a boot went no further: which row of the table fits what came and what did not. Pure."""
+
+from __future__ import annotations
+
+from bringup.base.stage import Stage
+from bringup.boot.course import Course
+
+_SILENT_AFTER_KERNEL = {
+    Stage.VMM: "no-vmm",
+    Stage.GUEST: "no-guest",
+    Stage.LOGIN: "no-login",
+}
+
+
+def stall_code(course: Course) -> str:
+    """Return the row of the table that fits the silence."""
+    boot, missing = course.boot, course.awaited
+    if missing is None:
+        return "suite-silent" if course.awaits_suite else "text-missing"
+    if missing >= Stage.KERNEL:
+        return _after_loading(course, missing)
+    if missing is Stage.POWER:
+        return "no-power"
+    if missing < Stage.KERNEL_IMAGE and boot.not_served is not None:
+        return elsewhere_code(course)
+    if missing <= Stage.DHCP:
+        return _before_address(course)
+    started = missing in boot.transferring
+    if missing is Stage.LOADER and not started:
+        return "foreign-file" if boot.foreign_names else "loader-not-fetched"
+    if missing is Stage.LOADER:
+        return "loader-stalled"
+    if started:
+        return "transfer-stalled"
+    return "kernel-not-fetched" if missing is Stage.KERNEL_IMAGE else "module-not-fetched"
+
+
+def elsewhere_code(course: Course) -> str:
+    """Return the row for a board that runs what was not served."""
+    return "override-ignored" if course.witness.override_read else "booted-elsewhere"
+
+
+def _before_address(course: Course) -> str:
+    boot = course.boot
+    if course.witness.carrier is False:
+        return "host-no-link"
+    if "ack" in boot.dhcp:
+        return "dhcp-no-file"
+    if "ignored" in boot.dhcp and "offer" not in boot.dhcp:
+        return "dhcp-ignored"
+    if "discover" in boot.dhcp:
+        return "dhcp-not-taken" if "offer" in boot.dhcp else "dhcp-unanswered"
+    return "no-dhcp" if boot.heard_s is not None else "no-sign-of-life"
+
+
+def _after_loading(course: Course, missing: Stage) -> str:
+    boot, request = course.boot, course.request
+    if course.witness.console_lost_s is not None:
+        return "console-lost"
+    if missing is Stage.KERNEL and boot.other_port is not None:
+        return "other-port"
+    if missing in (Stage.KERNEL, Stage.USER_SPACE) and not request.prints:
+        return "nothing-printed"
+    if missing is Stage.KERNEL and _spoke_after_loading(course):
+        return "unknown-text"
+    if missing is Stage.KERNEL:
+        return "kernel-silent" if boot.heard_s is not None else "console-silent"
+    if request.errand is not None and missing is request.errand.stage:
+        return request.errand.silent_code
+    return _SILENT_AFTER_KERNEL.get(missing, "kernel-hangs")
+
+
+def _spoke_after_loading(course: Course) -> bool:
+    """Return whether text came that is not firmware's or a loader's: silence is judged by bytes."""
+    boot = course.boot
+    loaded = boot.reached.get(Stage.MODULES) or boot.reached.get(Stage.KERNEL_IMAGE)
+    text_s = boot.text_s
+    return text_s is not None and (loaded is None or loaded.at_s is None or text_s > loaded.at_s)

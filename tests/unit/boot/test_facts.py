@@ -1,0 +1,148 @@
+"""What is certain about a boot strikes out usual causes, and says which row fits."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from bringup.base.events import Event
+from bringup.base.stage import Stage
+from bringup.boot.causes import TABLE
+from bringup.boot.facts import Fact
+from bringup.boot.verdict import Verdict
+from tests.unit.boot.test_verdict import MAC, SERVED, decide, dhcp, event, failed, on, said, tftp
+
+ON = on(1.0)
+TEXT = said(2.0, Stage.FIRMWARE, "American Megatrends", 1)
+GIVEN = SERVED[:6]
+READ = event(0.9, "power", "override.read", "network once, read back")
+RIVAL = event(3.05, "dhcp", "dhcp.rival", server="10.9.9.9")
+SEARCHED = event(0.4, "dhcp", "dhcp.searched")
+
+
+def whys(events: list[Event]) -> tuple[str, list[str]]:
+    verdict, _ = decide(events)
+    return verdict.code, [why for why, _ in verdict.causes]
+
+
+def carrier(up: bool) -> Event:
+    return event(0.3, "run", "link.carrier", carrier=up)
+
+
+def test_console_that_spoke_is_redirected() -> None:
+    assert "console redirection is off" in whys([ON])[1]
+    # Seen by the probe's own kind of silence: a stage that never came although characters did.
+    code, causes = whys([ON, event(4.0, "console", "console.activity", "hello", bytes=9, line=1)])
+    assert code == "no-dhcp"
+    assert "console redirection is off" not in causes
+
+
+def test_option_rom_that_spoke_is_on() -> None:
+    assert "LAN option ROM off for this port" in whys([ON, TEXT])[1]
+    code, causes = whys([ON, TEXT, failed(3.0, "PXE-E61:")])
+    assert code == "no-dhcp"
+    assert "LAN option ROM off for this port" not in causes
+    assert causes[0] == "the cable is in another port"
+
+
+@pytest.mark.parametrize(
+    ("more", "firewall", "other"),
+    [
+        ([], True, True),
+        ([tftp(3.5, "error", "core.0", reason="timeout")], False, False),
+        ([SEARCHED], True, False),
+    ],
+)
+def test_request_that_arrived_passed_the_firewall(more: list[Event], firewall: bool, other: bool) -> None:
+    # A name that is known here is not foreign: it was begun before.
+    begun = [tftp(3.4, "start", "core.0")] if more and more[0].kind == "tftp.error" else []
+    code, causes = whys([*GIVEN, *begun, *more])
+    assert code == ("loader-stalled" if begun else "loader-not-fetched")
+    if not begun:
+        assert ("a firewall on this host" in causes) is firewall
+        assert ("the board took the server address of another DHCP server" in causes) is other
+
+
+def test_other_dhcp_server_is_named_or_struck_out() -> None:
+    assert "another DHCP server answered" in whys(SERVED[:4])[1]
+    assert "another DHCP server answered" not in whys([SEARCHED, *SERVED[:4]])[1]
+    code, causes = whys([*SERVED[:4], RIVAL])
+    assert (code, causes[0]) == ("dhcp-not-taken", "10.9.9.9 answers DHCP on this segment, too")
+    assert whys([SEARCHED, *SERVED[:4], RIVAL])[1][0].startswith("10.9.9.9")
+
+
+def test_name_that_nobody_told_is_another_servers() -> None:
+    verdict, _ = decide([*GIVEN, tftp(3.5, "error", "pxelinux.0", reason="no such file")])
+    assert verdict.code == "foreign-file"
+    assert verdict.cause == f"{MAC} asks this host for pxelinux.0, which nobody here told it of"
+
+
+def test_names_that_our_loader_tries_are_not_foreign() -> None:
+    loaded = SERVED[:8]
+    verdict, _ = decide([*loaded, tftp(4.5, "error", "grub.cfg-01", reason="no such file")])
+    assert verdict.code == "kernel-not-fetched"
+
+
+def test_address_without_a_file_is_not_dhcp_reached() -> None:
+    asked = [ON, dhcp(3.0, "discover"), dhcp(3.1, "offer"), dhcp(3.3, "ack", file=None)]
+    verdict, _ = decide(asked)
+    assert (verdict.code, verdict.stage, verdict.missing) == ("dhcp-no-file", Stage.FIRMWARE, Stage.DHCP)
+
+
+def test_link_that_is_down_here_is_not_the_boards_fault() -> None:
+    verdict, _ = decide([carrier(False), ON, TEXT])
+    assert (verdict.code, verdict.kind) == ("host-no-link", "lab")
+    assert decide([carrier(True), ON, TEXT])[0].code == "no-dhcp"
+
+
+DISK = [
+    [said(3.0, Stage.FIRMWARE, "Booting from Hard Disk...", 2)],
+    [said(3.0, Stage.LOADER, "GRUB loading.", 2)],
+    [said(3.0, Stage.LOADER, "Welcome to GRUB!", 2), failed(3.5, "Entering rescue mode...")],
+    [said(3.0, Stage.LOADER, "Welcome to GRUB!", 2), said(4.0, Stage.KERNEL, "Linux version 6", 3)],
+]
+
+
+@pytest.mark.parametrize("events", DISK)
+def test_disk_that_booted_is_no_loader_and_says_whether_the_override_was_read(events: list[Event]) -> None:
+    verdict, _ = decide([ON, TEXT, *events])
+    assert verdict.code == "booted-elsewhere"
+    assert "the boot override was not taken" in [why for why, _ in verdict.causes]
+    verdict, _ = decide([READ, ON, TEXT, *events])
+    assert (verdict.code, verdict.kind) == ("override-ignored", "lab")
+    assert "the firmware does not follow the BMC's boot override" in [why for why, _ in verdict.causes]
+    assert Stage.LOADER not in {r.stage for r in verdict.stages if r.at_s is not None}
+
+
+def test_served_grub_is_the_loader() -> None:
+    grub = said(3.6, Stage.LOADER, "Welcome to GRUB!", 5)
+    verdict, _ = decide([*SERVED[:7], grub])
+    assert (verdict.code, verdict.missing) == ("kernel-not-fetched", Stage.KERNEL_IMAGE)
+
+
+def test_last_line_of_the_console_is_quoted_though_nobody_knows_it() -> None:
+    tail = event(5.0, "console", "console.activity", "Checking NVRAM..", bytes=90, line=7)
+    assert seen([ON, TEXT, tail]) == 'console line 7: "Checking NVRAM.."'
+
+
+def seen(events: list[Event]) -> Any:
+    verdict: Verdict = decide(events)[0]
+    return verdict.seen
+
+
+def test_loader_that_gave_up_tells_its_last_error() -> None:
+    tries = [
+        failed(4.2, "Requested memory not available (http://ipxe.org/%x)", 9),
+        failed(4.3, "bringup: starting kernel failed", 10),
+        failed(4.4, "bringup: stopped after %d attempts", 11),
+    ]
+    verdict, _ = decide([*SERVED, *tries])
+    assert (verdict.code, verdict.cause) == ("loader-memory", "iPXE cannot place the image in memory")
+    verdict, _ = decide([*SERVED, *tries[1:]])
+    assert verdict.code == "loader-start"
+
+
+def test_every_fact_matters_to_some_cause() -> None:
+    used = {fact for row in TABLE.values() for cause in row.causes for fact in cause.unless | cause.needs}
+    assert used == set(Fact)
