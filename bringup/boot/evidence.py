@@ -16,7 +16,7 @@ from bringup.transcript import told
 from bringup.transcript.markers import MODULE_LINE, SUITE_PASSED, SUITE_RESULT, SUITE_STARTS, Failure
 from bringup.transcript.nics import Nics
 from bringup.transcript.runs import BootCounter
-from bringup.transcript.suite import DRIVER
+from bringup.transcript.suite import DRIVER, test_words
 
 _SERVED_AS = {"loader": Stage.LOADER, "loader-script": Stage.LOADER, "kernel": Stage.KERNEL_IMAGE}
 _STRANGERS_MAX = 8
@@ -81,9 +81,10 @@ class VmSeen:
 
 @dataclass(slots=True)
 class Suite:
-    """How far a test suite came: `number` and `name` of the test that began last."""
+    """How far a test suite came: `number` and `name` of the test that began last, `of` the last there is."""
 
     number: int | None = None
+    of: int | None = None
     name: str | None = None
     failed: list[str] = field(default_factory=list)
     passed: tuple[float, str] | None = None
@@ -92,7 +93,9 @@ class Suite:
     @property
     def words(self) -> str:
         """Return where it is, for people."""
-        return "before its first test" if self.number is None else f"in test {self.number} ({self.name})"
+        if self.number is None:
+            return "before its first test"
+        return f"in test {test_words(self.number, self.of, self.name or '')}"
 
 
 @dataclass(slots=True)
@@ -372,7 +375,7 @@ class Witness:
         if test.failed:
             boot.suite.failed.append(test.name)
         else:
-            boot.suite.number, boot.suite.name = test.number, test.name
+            boot.suite.number, boot.suite.name, boot.suite.of = test.number, test.name, test.of
 
     def _console_nic(self, event: Event) -> None:
         self.boot.nics.take(str(event.data.get("vm_name") or "guest"), told.nic_of(event))

@@ -151,6 +151,16 @@ def find_run(parent: Path, run_id: str | None) -> RunFolder:
     raise UsageError(f"no run {run_id} in {parent}", hint="bringup runs lists them")
 
 
+def last_test_of(parent: Path, image_key: str) -> int | None:
+    """Return the number of the last test in the last run of this image in which its suite came to an end."""
+    for run in reversed(list_runs(parent)[-50:]):
+        verdict = run.read_json("verdict.json")
+        suite = verdict and verdict.get("image_key") == image_key and verdict.get("suite")
+        if suite and suite.get("passed") and isinstance(suite.get("test"), int):
+            return int(suite["test"])
+    return None
+
+
 def usual_duration_s(
     parent: Path, board: str, stage: str, image_key: str, firmware: str, aim: str
 ) -> float | None:

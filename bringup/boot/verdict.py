@@ -71,6 +71,7 @@ def _vm_dict(vm: VmSeen) -> dict[str, Any]:
 def _suite_dict(suite: Suite) -> dict[str, Any]:
     return {
         "test": suite.number,
+        "of": suite.of,
         "name": suite.name,
         "failed": list(suite.failed),
         "passed": suite.passed is not None,

@@ -25,7 +25,8 @@ class WatchRequest:
     `until` is the stage that counts as success. `by_itself`: nobody said one, and what counts is what the
     image is good for, as far as its text tells: a test suite passes, every VM logs in, anything else reaches
     user space and says nothing for `quiet_s`; an image whose kernel does not print and whose VMs have no text
-    is good when a guest asks by DHCP. `is_suite`: the image is known to be a test suite before it says so.
+    is good when a guest asks by DHCP. `is_suite`: the image is known to be a test suite before it says so,
+    `last_test` the number of its last test, where that is known.
     Where `until_texts` are given, all of them must be seen (too, unless
     `by_itself`); one of the `fail_texts` means failure. `for_s` watches on after success. `strict`: a VM's
     login with a dead network controller is a failure. `texts_s` are the seconds of silence while a text or a
@@ -45,6 +46,7 @@ class WatchRequest:
     fail_texts: tuple[str, ...] = ()
     quiet_s: float = QUIET_S
     is_suite: bool = False
+    last_test: int | None = None
     for_s: float = 0.0
     strict: bool = False
     texts_s: float = 120.0
@@ -79,4 +81,5 @@ class WatchRequest:
 
     def reader(self) -> StageReader:
         """Return what reads this boot's console; raises UsageError for texts that are no expressions."""
-        return StageReader(self.vm_names, WantedTexts.of(self.until_texts, self.fail_texts))
+        wanted = WantedTexts.of(self.until_texts, self.fail_texts)
+        return StageReader(self.vm_names, wanted, self.last_test)

@@ -29,9 +29,12 @@ from bringup.image.multiboot import (
     find_near_miss,
 )
 from bringup.image.needs import START_64_TEXT, Bits, KernelNeeds, kernel_needs
+from bringup.image.suite import count_tests
+from bringup.transcript.suite import DRIVER
 
 # Far above any kernel there is, and small enough to be held in memory.
 KERNEL_MAX = 256 << 20
+_SUITE_MAX = 256 << 20
 # Multiboot addresses have 32 bits, and a PC's devices take the upper quarter of them.
 MODULE_MAX = 3 << 30
 _CHUNK = 1 << 20
@@ -81,7 +84,14 @@ def find_image(
         linux=parse_linux(data),
         vms=counter.finish() if counter else None,
         needs=_needs(data, kernel, modules) if family == "sel4" else None,
+        last_test=_last_test(modules[0]) if modules else None,
     )
+
+
+def _last_test(module: BootFile) -> int | None:
+    if DRIVER not in module.name or module.size > _SUITE_MAX:
+        return None
+    return count_tests(b"".join(_chunks(module.path)))
 
 
 def _needs(data: bytes, kernel: BootFile, modules: Sequence[BootFile]) -> KernelNeeds:

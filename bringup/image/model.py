@@ -64,7 +64,8 @@ class Image:
     `near_misses` are headers that loaders will not see. `elf` is None for a kernel that is not ELF or whose
     ELF is damaged, and `elf_fault` then says how. `vms` is the number of CAmkES VMs, inferred from the
     programs inside the root task; None means not a VM image, or unknown. `needs` is what an seL4 kernel tells
-    of what it demands of the processor, None for any other.
+    of what it demands of the processor, None for any other. `last_test` is the number of the last test that a
+    test suite runs, inferred from its table of tests.
     """
 
     kind: Kind
@@ -80,6 +81,7 @@ class Image:
     linux: LinuxHeader | None = None
     vms: int | None = None
     needs: KernelNeeds | None = None
+    last_test: int | None = None
 
     @property
     def entry(self) -> int | None:
@@ -157,6 +159,7 @@ class Image:
             "modules": [module.to_dict() for module in self.modules],
             "kernel_args": self.kernel_args,
             "vms": self.vms,
+            "last_test": self.last_test,
             "needs": None if self.needs is None else self.needs.to_dict(),
             "standin": self.is_standin,
         }

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Protocol
 
@@ -12,7 +12,7 @@ from bringup.base.errors import UsageError
 from bringup.base.events import Emit
 from bringup.base.stage import Stage
 from bringup.boot.engine import Step
-from bringup.boot.folders import runs_folder, usual_duration_s
+from bringup.boot.folders import last_test_of, runs_folder, usual_duration_s
 from bringup.boot.job import Finished, Job
 from bringup.boot.needs import check_needs
 from bringup.boot.plan import Plan
@@ -124,6 +124,7 @@ def plan_boot(
     image = _image(board, paths, append or said.append, module_mib)
     build, unread = _build(folders)
     prepared = prepare(board, image, request, vm_names=_vm_names(paths, build))
+    prepared = replace(prepared, watch=replace(prepared.watch, last_test=_last_test(lab, prepared, build)))
     needs = check_needs(board, prepared.image, request, build)
     drift = _drift(board, paths, config, allow_drift)
     steps = boot_steps(prepared, prepared.spec, overridden=has_override(board))
@@ -137,6 +138,16 @@ def _build(folders: Sequence[Path]) -> tuple[Build | None, tuple[str, ...]]:
         return find_build(folders), ()
     except UsageError as error:
         return None, (f"{error.message}: what the image was configured with is not known",)
+
+
+def _last_test(lab: Lab, prepared: Prepared, build: Build | None) -> int | None:
+    """Return the number of a suite's last test: of the last run, else by the table of tests in the image.
+
+    A build that leaves tests out by their names does so when it runs, and the table does not tell.
+    """
+    chosen = build.text("LibSel4TestPrinterRegex") if build is not None else None
+    inferred = prepared.image.last_test if chosen in (None, ".*") else None
+    return last_test_of(runs_folder(lab), prepared.image.key) or inferred
 
 
 def _vm_names(paths: Sequence[Path], build: Build | None) -> VmNames | None:

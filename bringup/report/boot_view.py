@@ -15,6 +15,7 @@ from bringup.report.output import say
 from bringup.report.run import image_line
 from bringup.report.screen import fitted, is_terminal
 from bringup.report.style import Mark, glyph
+from bringup.transcript.suite import test_words
 
 if TYPE_CHECKING:
     from rich.live import Live
@@ -74,7 +75,8 @@ class BootView:
         elif event.kind == "run.waiting":
             self._await(_waiting_text(event), event.at_s)
         elif event.kind == "console.test" and not event.data.get("failed"):
-            self._awaited = f"test {event.data['number']} ({event.text})"
+            test = event.data
+            self._awaited = f"test {test_words(test['number'], test.get('of'), test['name'])}"
         elif event.kind in ("http.progress", "tftp.progress", "console.upload_progress"):
             self._awaited = transfer_text(event)
         if self._spinner is not None and event.at_s - self._refreshed_s >= _REFRESH_S:

@@ -7,6 +7,7 @@ from typing import Any
 
 from bringup.boot.recorded import Recording
 from bringup.report.run import advice_lines, fault_words
+from bringup.transcript.suite import test_words
 
 _LINES_SHOWN = 8
 _BOOTS_SHOWN = 8
@@ -77,7 +78,7 @@ def _suite_words(suite: Mapping[str, Any]) -> str:
     if suite["passed"]:
         return f"all passed{': ' + suite['result'] if suite['result'] else ''}"
     failed = f", failed: {', '.join(suite['failed'][:8])}" if suite["failed"] else ""
-    return f"in test {suite['test']} ({suite['name']}){failed}"
+    return f"in test {test_words(suite['test'], suite['of'], suite['name'])}{failed}"
 
 
 def _vms(vms: Sequence[Mapping[str, Any]]) -> Iterator[str]:

@@ -78,10 +78,16 @@ class StageReader:
     further characters came, or the line paused for 0.25 s: so `feed` wants to be called with b"" now and then
     while the board is silent. Login prompts are given at once. VMs are told apart by the colours of the
     SerialServer, and named by `names`; where it is absent all guests count as VM 0, unless their prompts name
-    different hosts. `wanted` are texts that a person waits for.
+    different hosts. `wanted` are texts that a person waits for, `last_test` the number of a suite's last
+    test.
     """
 
-    def __init__(self, names: VmNames | None = None, wanted: WantedTexts | None = None) -> None:
+    def __init__(
+        self,
+        names: VmNames | None = None,
+        wanted: WantedTexts | None = None,
+        last_test: int | None = None,
+    ) -> None:
         self.bytes_seen = 0
         self.lines_seen = 0
         self.heard_s: float | None = None
@@ -89,6 +95,7 @@ class StageReader:
         self._end = b""
         self._names = names or VmNames()
         self._wanted = wanted or WantedTexts()
+        self._last_test = last_test
         self._demultiplexer = Demultiplexer()
         self._writers: dict[Writer, _WriterReader] = {}
         self._seam = _Seam()
@@ -167,7 +174,7 @@ class StageReader:
     def _reader(self, writer: Writer) -> _WriterReader:
         reader = self._writers.get(writer)
         if reader is None:
-            reader = self._writers[writer] = _WriterReader(writer, self._wanted)
+            reader = self._writers[writer] = _WriterReader(writer, self._wanted, self._last_test)
         return reader
 
     def _meanings(self, told: Iterable[tuple[int, Writer, Found | Sighting]]) -> Iterator[Sighting]:
@@ -334,13 +341,13 @@ def _sighting(
 class _WriterReader:
     """All that reads one writer's text, and what that writer wrote in the block at hand."""
 
-    def __init__(self, writer: Writer, wanted: WantedTexts) -> None:
+    def __init__(self, writer: Writer, wanted: WantedTexts, last_test: int | None) -> None:
         self.matcher = Matcher()
         self.seams: list[tuple[Pattern, int]] = []
         self.writer = writer
         self._texts = TextWatch(wanted) if wanted else None
         # A test may colour its text as if it were a client's; only guests tell of controllers.
-        self._suite = SuiteReader() if writer.part in ("plain", "vmm") else None
+        self._suite = SuiteReader(last_test) if writer.part in ("plain", "vmm") else None
         self._nics = NicReader() if writer.part in ("plain", "guest") else None
         self._parts: list[bytes] = []
         self._pieces: list[Piece] = []

@@ -22,17 +22,24 @@ DRIVER = "sel4test-driver"
 
 @dataclass(frozen=True, slots=True)
 class Test:
-    """A test that began, or that failed (`number` None); numbers are the suite's own."""
+    """A test that began, or that failed (`number` None); numbers are the suite's own, `of` is the last."""
 
     number: int | None
     name: str
     failed: bool
+    of: int | None = None
+
+
+def test_words(number: int, last: int | None, name: str) -> str:
+    """Return which test of a suite runs, for people: `12 of 123 (SCHED0001)`."""
+    return f"{number} ({name})" if last is None else f"{number} of {last} ({name})"
 
 
 class SuiteReader:
-    """Reads the plain text of a console."""
+    """Reads the plain text of a console; `last` is the number of the last test, where that is known."""
 
-    def __init__(self) -> None:
+    def __init__(self, last: int | None = None) -> None:
+        self._last = last
         self._carry = b""
         self._told = 0
 
@@ -52,5 +59,10 @@ class SuiteReader:
                 self._told += 1
                 number, failed = found["number"], found["failed"]
                 name = (failed or found["starts"]).decode("ascii", "replace").strip()
-                test = Test(None if number is None else int(number), name, failed is not None)
+                test = self._test(name, None if number is None else int(number), failed is not None)
                 yield test, found.end() - before
+
+    def _test(self, name: str, number: int | None, failed: bool) -> Test:
+        if number is not None and self._last is not None and number > self._last:
+            self._last = None  # there are more tests than was thought
+        return Test(number, name, failed, self._last)

@@ -76,4 +76,5 @@ def nic_of(event: Event) -> NicFact:
 
 def test_of(event: Event) -> SuiteTest:
     """Return the test that an event tells of."""
-    return SuiteTest(event.data["number"], str(event.data["name"]), bool(event.data["failed"]))
+    data = event.data
+    return SuiteTest(data["number"], str(data["name"]), bool(data["failed"]), data.get("of"))

@@ -40,6 +40,7 @@ OPTIONS = (
     "KernelRootCNodeSizeBits",
     "LibPCIDisplayFoundDevices",
     "LibPlatSupportX86ConsoleDevice",
+    "LibSel4TestPrinterRegex",
     "PLATFORM",
     "RELEASE",
     "SIMULATION",

@@ -11,7 +11,7 @@ import pytest
 
 from bringup.base.errors import LabError, UsageError
 from bringup.base.events import Event
-from bringup.boot.folders import EventLog, RunFolder, find_run, list_runs, usual_duration_s
+from bringup.boot.folders import EventLog, RunFolder, find_run, last_test_of, list_runs, usual_duration_s
 
 
 def test_folders_count_up_within_a_day(tmp_path: Path) -> None:
@@ -107,3 +107,18 @@ def test_usual_duration_is_the_median_of_good_runs_with_this_image(tmp_path: Pat
     assert usual_s("its tests have passed") is None
     finished(6.0, aim="its tests have passed")
     assert usual_s("its tests have passed") == 16.0
+
+
+def test_the_last_test_is_that_of_the_last_run_whose_suite_came_to_its_end(tmp_path: Path) -> None:
+    def ran(number: int, *, passed: bool, key: str = "k") -> None:
+        suite = {"test": number, "passed": passed}
+        RunFolder.create(tmp_path).write_json("verdict.json", {"image_key": key, "suite": suite})
+
+    assert last_test_of(tmp_path, "k") is None
+    ran(7, passed=False)
+    assert last_test_of(tmp_path, "k") is None
+    ran(123, passed=True)
+    ran(9, passed=True, key="other")
+    ran(8, passed=False)
+    RunFolder.create(tmp_path).write_json("verdict.json", {"image_key": "k", "suite": None})
+    assert last_test_of(tmp_path, "k") == 123

@@ -96,3 +96,14 @@ def test_a_report_is_counted_in_frames() -> None:
 
     assert text(157) == "report 120 of 157 frames"
     assert text(None) == "report 120 frames"
+
+
+def test_the_running_test_is_shown_as_one_of_how_many(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TERM", "xterm")
+    test = {"number": 12, "name": "SCHED0001", "failed": False, "of": 123}
+    far = time.monotonic() + 10
+    now = Event("console", "console.test", "Starting test 12: SCHED0001", test, far)
+    with redirect_stderr(Screen(terminal=True)) as screen, BootView(PLAN, usual_s=None) as view:
+        view(now)
+        time.sleep(0.5)
+        assert "test 12 of 123 (SCHED0001)" in screen.shown

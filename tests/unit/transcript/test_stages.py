@@ -12,6 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bringup.base.stage import Stage
+from bringup.transcript import told as events
 from bringup.transcript.failures.table import FAILURES, find
 from bringup.transcript.markers import MARKERS
 from bringup.transcript.matching import Pattern, patterns
@@ -306,3 +307,14 @@ def test_a_feature_that_is_missing_is_built_without() -> None:
     refusals = [row for row in FAILURES if row.code.startswith("cpu-")]
     assert refusals
     assert all(row.fix.startswith(("build with ", "build for ")) for row in refusals)
+
+
+def test_a_suite_says_which_of_its_tests_runs() -> None:
+    text = b"Starting test suite sel4test\r\nStarting test 0: any tests\r\nStarting test 2: SCHED0001\r\n"
+    told = [s.test for s in read([text], StageReader(last_test=2)) if s.test is not None]
+    assert [(test.number, test.of) for test in told] == [(0, 2), (2, 2)]
+    # More tests than was thought: then how many there are is not known.
+    told = [s.test for s in read([text], StageReader(last_test=1)) if s.test is not None]
+    assert [(test.number, test.of) for test in told] == [(0, 1), (2, None)]
+    sighting = next(s for s in read([text], StageReader(last_test=2)) if s.test)
+    assert events.test_of(events.as_event(sighting)) == sighting.test
