@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, TypedDict, Unpack
 
@@ -75,6 +75,10 @@ class Gap:
     rule: str
     what: str
     needs: str
+
+
+Found = Iterator[Finding | Gap]
+"""What a rule says."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,24 +1,27 @@
 """Before power: has the machine what the image demands, and does the image print where we read?
 
-The rules are those of `camkes check` (`bringup.rules.needs`, C45, C46): an error refuses the boot, a warning
-is told. Pure: what files say was read before.
+The rules are those of `camkes check` (`bringup.rules`, needs and console): an error refuses the boot, a
+warning is told. Pure: what files say was read before.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 from bringup.base.errors import ImageError
 from bringup.base.finding import Finding, Gap
 from bringup.boot.request import BootRequest
-from bringup.camkes.app.build import Build
 from bringup.image.check import check_memory
 from bringup.image.model import Image
 from bringup.lab.inventory import Board
 from bringup.rules import needs as rules
-from bringup.rules.build import console_elsewhere, kernel_silent
+from bringup.rules.console import console_elsewhere, kernel_silent
 from bringup.twin.engines import DEFAULT_MEMORY_MIB, choose_engine
+
+if TYPE_CHECKING:
+    from bringup.camkes.app.build import Build
 
 IGNORE = "--ignore-needs"
 

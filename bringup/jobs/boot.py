@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from bringup.base.errors import UsageError
 from bringup.base.events import Emit
@@ -25,7 +25,6 @@ from bringup.boot.steps.power import SwitchOn
 from bringup.boot.steps.serve import MakeSpec, ServeImage
 from bringup.boot.steps.twin import StartTwin
 from bringup.boot.steps.watch import Watch
-from bringup.camkes.app.build import Build, find_build
 from bringup.image.folder import find_image, folders_of
 from bringup.image.model import Image
 from bringup.image.profile import read_image_profile
@@ -33,6 +32,9 @@ from bringup.lab.inventory import Board, Lab
 from bringup.power.base import Person
 from bringup.power.open import has_override
 from bringup.transcript.vms import VmNames, find_vm_names
+
+if TYPE_CHECKING:
+    from bringup.camkes.app.build import Build
 
 _MIB = 1 << 20
 
@@ -134,6 +136,10 @@ def plan_boot(
 
 def _build(folders: Sequence[Path]) -> tuple[Build | None, tuple[str, ...]]:
     """Return the build that the image is from, None where none is found; and why one was not read."""
+    if not folders:
+        return None, ()  # the stand-in image
+    from bringup.camkes.app.build import find_build
+
     try:
         return find_build(folders), ()
     except UsageError as error:

@@ -7,13 +7,14 @@ from collections import defaultdict
 from collections.abc import Iterator
 from itertools import islice
 
-from bringup.base.finding import Finding, Rule
+from bringup.base.finding import Finding, Found, Rule
 from bringup.base.size import size_text
 from bringup.camkes.vms.model import Device, Range, Vm
 from bringup.camkes.vms.vmm import GIB, PAGE
 from bringup.pci.bars import bars_under_sel4
 from bringup.pci.model import Bdf, Function
-from bringup.rules.inputs import CAPTURE, Found, Inputs, memory_bars, named, place
+from bringup.rules.inputs import Inputs, memory_bars, named, place
+from bringup.rules.options import CAPTURE
 
 _MAP_BARS = "seL4_projects_libs libsel4vmmplatsupport map_bars"
 

@@ -1,20 +1,14 @@
-"""What the build was configured with: C45 to C48, and throughput (F6, F7)."""
+"""What the build was configured with: C47, C48, and throughput (F6, F7)."""
 
 from __future__ import annotations
 
 import re
 
-from bringup.base.finding import Finding, Rule
+from bringup.base.finding import Finding, Found, Rule
 from bringup.camkes.model import Place, Setting
-from bringup.camkes.vms.vmm import COM_PORTS
-from bringup.rules.inputs import BUILD, PROFILE, Found, Inputs
+from bringup.rules.inputs import Inputs
+from bringup.rules.options import BUILD
 
-C45 = Rule(
-    "C45",
-    "the native console is the serial port that Serial-over-LAN reaches",
-    "util_libs LibPlatSupportX86ConsoleDevice; seL4 console_port and debug_port",
-)
-C46 = Rule("C46", "the kernel prints", "camkes-vm RELEASE=ON switches KernelPrinting off")
 C47 = Rule(
     "C47",
     "the firmware leaves x2APIC off for an xAPIC kernel",
@@ -38,64 +32,6 @@ _QUEUE = re.compile(r"ether_(\d{1,4})_(send|recv)_shmem_size", re.ASCII)
 _BLOCK = 128
 _QUEUE_LENGTH = 256
 _FULL_FRAME = 1514
-
-
-def console_matches(inputs: Inputs) -> Found:
-    """C45; the kernel's own ports are on its command line, where a boot puts them."""
-    if not inputs.vms:
-        return
-    if inputs.build is None or inputs.profile is None:
-        needs = [need for need, have in ((BUILD, inputs.build), (PROFILE, inputs.profile)) if have is None]
-        yield C45.gap("whether the console is the one that SOL reaches", " and ".join(needs))
-        return
-    sol_port = inputs.profile.serial.sol_port
-    if sol_port is None:
-        yield C45.gap("whether the console is the one that SOL reaches", "a profile that names the SOL port")
-        return
-    if inputs.console is None:
-        yield C45.gap("LibPlatSupportX86ConsoleDevice is not in the build", f"{BUILD} of an x86 build")
-        return
-    reader, port = f"Serial-over-LAN of {inputs.profile.name}", sol_port.value
-    yield from console_elsewhere(inputs.console, port, reader, f"SOL at {port:#x}: {sol_port.source}")
-
-
-def console_elsewhere(console: str, port: int, reader: str, *evidence: str) -> Found:
-    """C45 of one console device; `port` is the I/O port that `reader` reaches."""
-    name = next((com for com, address in COM_PORTS.items() if address == port), f"{port:#x}")
-    if console != name:
-        yield C45.error(
-            "console-silent",
-            None,
-            f"the build prints to {console}, and {reader} reaches {name}",
-            f"build with -DLibPlatSupportX86ConsoleDevice={name}, and start the kernel with "
-            f"console_port={port:#x} debug_port={port:#x}",
-            f"LibPlatSupportX86ConsoleDevice={console}",
-            *evidence,
-        )
-
-
-def kernel_prints(inputs: Inputs) -> Found:
-    """C46."""
-    if not inputs.vms:
-        return
-    build = inputs.build
-    if build is None:
-        yield C46.gap("RELEASE", BUILD)
-    elif build.flag("RELEASE"):
-        yield kernel_silent("RELEASE=ON")
-    elif build.kernel is not None and not build.kernel.prints:
-        yield kernel_silent("the kernel has none of its texts")
-
-
-def kernel_silent(evidence: str) -> Finding:
-    """C46 of one kernel."""
-    return C46.warning(
-        "kernel-silent",
-        None,
-        "a RELEASE build: the kernel prints nothing, and a boot shows no stage between loader and VMM",
-        "for bring-up, build with -DRELEASE=OFF",
-        evidence,
-    )
 
 
 def xapic(inputs: Inputs) -> Found:
@@ -225,8 +161,6 @@ def _int(value: object) -> str:
 
 
 CHECKS = (
-    (C45, console_matches),
-    (C46, kernel_prints),
     (C47, xapic),
     (C48, boot_set),
     (F6, translation_vspace),

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from bringup.base.finding import Rule
+from bringup.base.finding import Found, Rule
 from bringup.camkes.claims.compare import compare
 from bringup.pci.assessment import Assessment
-from bringup.rules.inputs import Found, Inputs
+from bringup.rules.inputs import Inputs
 
 F8 = Rule(
     "F8",

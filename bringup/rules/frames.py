@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from bringup.base.finding import Rule
+from bringup.base.finding import Found, Rule
 from bringup.base.size import size_text
 from bringup.camkes.vms.model import Device, Range, Vm
 from bringup.camkes.vms.vmm import PAGE
 from bringup.pci.bars import bars_under_sel4
 from bringup.pci.model import Bar, Bdf, Function
 from bringup.rules.bars import memory_entries
-from bringup.rules.inputs import CAPTURE, Found, Inputs, memory_bars
+from bringup.rules.inputs import Inputs, memory_bars
+from bringup.rules.options import CAPTURE
 
 C17 = Rule(
     "C17",

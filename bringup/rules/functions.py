@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from bisect import bisect_left
 
-from bringup.base.finding import Rule
+from bringup.base.finding import Found, Rule
 from bringup.camkes.vms.vmm import GUEST_SLOTS
 from bringup.pci.model import Bdf, Function, MsiX, PowerManagement, Sriov
-from bringup.rules.inputs import Found, Inputs, is_subject
+from bringup.rules.inputs import Inputs, is_subject
 
 C10 = Rule(
     "C10",

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING
 
-from bringup.base.finding import Finding, Gap, Rule
+from bringup.base.finding import Gap, Rule
 from bringup.camkes.app.build import Build
 from bringup.camkes.claims.facts import Claims
 from bringup.camkes.model import Application, Place
@@ -26,15 +26,10 @@ from bringup.pci.model import Bar, Bdf, Function, Machine
 from bringup.pci.pins.beliefs import pin_candidates, sharing
 from bringup.pci.topology.above import Topology
 from bringup.profile.advice import BoardWords
+from bringup.rules.options import CAPTURE
 
 if TYPE_CHECKING:
     from bringup.profile.model import ExpectedNic, Profile
-
-Found = Iterator[Finding | Gap]
-
-CAPTURE = "--capture"
-BUILD = "--build-dir"
-PROFILE = "--profile"
 
 # Base class, and subclasses where only some are devices that people pass (PCI Code and ID Assignment 1.11).
 _PASSED: dict[int, frozenset[int] | None] = {

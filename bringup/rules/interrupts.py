@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator
 
-from bringup.base.finding import Rule
+from bringup.base.finding import Found, Rule
 from bringup.camkes.vms.model import Irq, Vm
 from bringup.camkes.vms.vmm import (
     COM_IRQS,
@@ -16,7 +16,8 @@ from bringup.camkes.vms.vmm import (
     taken_irqs,
     uses_events,
 )
-from bringup.rules.inputs import BUILD, Found, Inputs
+from bringup.rules.inputs import Inputs
+from bringup.rules.options import BUILD
 
 C1 = Rule(
     "C1",

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterator
 
-from bringup.base.finding import Finding, Rule
+from bringup.base.finding import Finding, Found, Rule
 from bringup.camkes.vms.model import Vm
 from bringup.camkes.vms.vmm import GIB, WINDOW_END, WINDOW_START
 from bringup.pci.acpi.reserved import ENDPOINT, reserved_for
 from bringup.pci.acpi.tables import TABLES
 from bringup.pci.model import Bdf, Dmar, Function, Rmrr
-from bringup.rules.inputs import Found, Inputs, named
+from bringup.rules.inputs import Inputs, named
 
 C32 = Rule(
     "C32",

@@ -15,6 +15,7 @@ from bringup.camkes.vms.read import SHAPE
 from bringup.rules import (
     bars,
     build,
+    console,
     drift,
     frames,
     functions,
@@ -31,7 +32,21 @@ from bringup.rules.inputs import Inputs
 
 Check = Callable[[Inputs], Iterable[Finding | Gap]]
 
-_TOPICS = (functions, pins, interrupts, bars, frames, ports, iommu, sizing, text, build, needs, drift)
+_TOPICS = (
+    functions,
+    pins,
+    interrupts,
+    bars,
+    frames,
+    ports,
+    iommu,
+    sizing,
+    text,
+    console,
+    build,
+    needs,
+    drift,
+)
 
 
 def _order(rule: Rule) -> tuple[str, int]:

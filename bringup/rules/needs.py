@@ -11,14 +11,15 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
-from bringup.base.finding import Finding, Gap, Rule
-from bringup.camkes.app.build import Build
+from bringup.base.finding import Finding, Found, Gap, Rule
 from bringup.image.needs import FEATURES, VTX, Feature, KernelNeeds
-from bringup.rules.inputs import BUILD, PROFILE, Found, Inputs
+from bringup.rules.options import BUILD, PROFILE
 from bringup.twin.engines import ENGINES, QEMU, Engine
 
 if TYPE_CHECKING:
+    from bringup.camkes.app.build import Build
     from bringup.profile.model import Profile
+    from bringup.rules.inputs import Inputs
 
 F9 = Rule(
     "F9",

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from bringup.base.finding import Finding, Rule
+from bringup.base.finding import Finding, Found, Rule
 from bringup.camkes.vms.model import Device, Irq, Vm
 from bringup.camkes.vms.vmm import COM_IRQS, native_pins
 from bringup.pci.assessment import PinCandidate
 from bringup.pci.model import Bdf, Function
 from bringup.pci.pins.beliefs import has_no_intx
-from bringup.rules.inputs import BUILD, CAPTURE, Found, Inputs, named
+from bringup.rules.inputs import Inputs, named
 from bringup.rules.interrupts import irqs_of
+from bringup.rules.options import BUILD, CAPTURE
 
 C2 = Rule(
     "C2",

@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 from itertools import pairwise
 
-from bringup.base.finding import Finding, Rule
+from bringup.base.finding import Finding, Found, Rule
 from bringup.camkes.vms.model import Device, Ports, Vm
 from bringup.camkes.vms.vmm import PORTS, emulated_at
 from bringup.pci.bars import bars_under_sel4
 from bringup.pci.model import Bar, Bdf
-from bringup.rules.inputs import CAPTURE, Found, Inputs, io_bars, place
+from bringup.rules.inputs import Inputs, io_bars, place
+from bringup.rules.options import CAPTURE
 
 C28 = Rule(
     "C28",

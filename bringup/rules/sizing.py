@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from bringup.base.finding import Rule
+from bringup.base.finding import Found, Rule
 from bringup.base.size import size_text
 from bringup.camkes.vms.model import Device, Vm
 from bringup.camkes.vms.vmm import CNODE_BITS_DEFAULT, GIB, MIB, PAGE, SLOT_BYTES, WINDOW_END, WINDOW_START
 from bringup.pci.bars import bars_under_sel4
-from bringup.rules.inputs import Found, Inputs
+from bringup.rules.inputs import Inputs
 
 C25 = Rule(
     "C25",

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from bringup.base.finding import Finding, Rule
+from bringup.base.finding import Finding, Found, Rule
 from bringup.base.near import nearest
 from bringup.camkes.model import Place, Setting
 from bringup.camkes.vms.attributes import (
@@ -15,7 +15,7 @@ from bringup.camkes.vms.attributes import (
     find_attribute,
 )
 from bringup.camkes.vms.model import Vm, is_vm
-from bringup.rules.inputs import Found, Inputs
+from bringup.rules.inputs import Inputs
 
 C42 = Rule(
     "C42",

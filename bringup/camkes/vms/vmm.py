@@ -51,8 +51,7 @@ GUEST_SLOTS = 31
 CNODE_BITS_DEFAULT = 21  # camkes-vm components/VM/configurations/vm.h
 SLOT_BYTES = 32  # seL4 x86_64: seL4_SlotBits 5
 
-# util_libs libplatsupport plat/pc99/serial.h: the port and the interrupt of each console device.
-COM_PORTS = {"com1": 0x3F8, "com2": 0x2F8, "com3": 0x3E8, "com4": 0x2E8}
+# util_libs libplatsupport plat/pc99/serial.h: the interrupt of each console device.
 COM_IRQS = {"com1": 4, "com2": 3, "com3": 4, "com4": 3}
 
 # Guest IRQs.
