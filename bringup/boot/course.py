@@ -120,6 +120,22 @@ class Course:
         behind = (s for s in self.applicable() if s <= until and (furthest is None or s > furthest))
         return next(behind, None)
 
+    @property
+    def waiting(self) -> str:
+        """What the boot waits for now, for people."""
+        missing, request = self.awaited, self.request
+        if missing is Stage.LOGIN and self.logins_wanted > 1:
+            return f"waiting for {missing}, {len(self.boot.logins)} of {self.logins_wanted} VMs have it"
+        if missing is not None:
+            return f"waiting for {missing}"
+        if self.done_s() is None:
+            return "waiting for the end of its tests" if self.awaits_suite else "waiting for its text"
+        if request.for_s:
+            return f"watching on for {request.for_s:.0f} s"
+        if self.has_no_end and request.quiet_s:
+            return f"watching until it has said nothing for {request.quiet_s:.0f} s"
+        return "watching that it stays up"
+
     def _logins_missing(self) -> bool:
         """Return whether more VMs have shown themselves since the login that seemed to be the last."""
         return self.request.by_itself and len(self.boot.logins) < self.logins_wanted

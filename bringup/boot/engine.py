@@ -15,7 +15,6 @@ from typing import Any
 
 from bringup.base.errors import BringupError, ImageError, InterruptedRunError, LabError
 from bringup.base.events import Emit, Event, Source
-from bringup.base.stage import Stage
 from bringup.boot.equipment import Equipment
 from bringup.boot.folders import EventLog, RunFolder
 from bringup.boot.place import ReachedBoard
@@ -59,7 +58,7 @@ class Run:
         # Entered as a lock, which a signal cannot interrupt half way, as it can a condition's own entering.
         self._lock = threading.RLock()
         self._changed = threading.Condition(self._lock)
-        self._awaited: Stage | None = None
+        self._waiting = ""
         # What ends the watch although the evidence alone would not.
         self._error: BringupError | None = None
         self._opened = ExitStack()
@@ -199,18 +198,18 @@ class Run:
             self._changed.notify_all()
 
     def _tell_awaited(self, at_s: float) -> None:
-        stage = self.progress.awaited
-        if stage is self._awaited or stage is None:
+        stage, waiting = self.progress.awaited, self.progress.waiting
+        if waiting == self._waiting:
             return
-        self._awaited = stage
+        self._waiting = waiting
         limit = next((limit for limit in self.plan.limits if limit.stage == str(stage)), None)
         data = {
-            "stage": str(stage),
+            "stage": None if stage is None else str(stage),
             "expected_s": None if limit is None else limit.expected_s,
             "timeout_s": None if limit is None else limit.timeout_s,
         }
         for listener in self._listeners:
-            listener(Event("run", "run.waiting", f"waiting for {stage}", data, at_s))
+            listener(Event("run", "run.waiting", waiting, data, at_s))
 
 
 class Step(ABC):

@@ -36,6 +36,11 @@ class Progress:
         return self._course.awaited
 
     @property
+    def waiting(self) -> str:
+        """What the boot waits for now, for people."""
+        return self._course.waiting
+
+    @property
     def stages(self) -> tuple[StageReached, ...]:
         """The stages reached, in order; those without evidence of their own are marked as inferred."""
         return self._course.stages

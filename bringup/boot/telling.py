@@ -52,7 +52,7 @@ class Telling:
             return f"said {', '.join(boot.texts[text][1] for text in request.until_texts)}"
         until = self._course.until
         if self._course.awaits_suite and boot.suite is not None:
-            passed = f"{boot.suite.result}, " if boot.suite.result else ""
+            passed = f"{boot.suite.result.replace('. ', ', ')}; " if boot.suite.result else ""
             return f"passed its tests: {passed}{SUITE_PASSED}"
         named = request.vm_names is not None or len(boot.logins) > 1
         if until is Stage.LOGIN and boot.logins and named:

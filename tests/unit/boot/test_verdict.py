@@ -638,6 +638,17 @@ def test_a_success_says_what_it_rests_on() -> None:
     assert verdict.cause == f"reached user-space: {told}, then quiet for 5 s"
 
 
+def test_what_is_waited_for_is_told_for_as_long_as_there_is_no_verdict() -> None:
+    assert progress(SERVED, ALONE).waiting == "waiting for kernel"
+    assert progress(GOOD, ALONE).waiting == "watching until it has said nothing for 5 s"
+    assert progress(GOOD, BIOS).waiting == "watching that it stays up"
+    assert progress(GOOD, replace(BIOS, for_s=20.0)).waiting == "watching on for 20 s"
+    assert progress(GOOD, replace(SUITE, is_suite=True)).waiting == "waiting for the end of its tests"
+    assert progress(GOOD, replace(BIOS, until_texts=("a",))).waiting == "waiting for its text"
+    one = [*VMS, said(10.0, Stage.LOGIN, "login:", 70, 1)]
+    assert progress(one, TWO_VMS).waiting == "waiting for login, 1 of 2 VMs have it"
+
+
 def test_one_vm_is_named_where_the_build_names_it() -> None:
     login = replace(said(10.0, Stage.LOGIN, "login:", 70, 0), data={
         **said(10.0, Stage.LOGIN, "login:", 70, 0).data, "vm_name": "vm0"})  # fmt: skip
