@@ -23,3 +23,8 @@ class Clock:
     def sleep(self, seconds: float) -> None:
         """Wait for nothing but the time."""
         self.wait(time.sleep, seconds)
+
+
+def boottime_s() -> float:
+    """Return CLOCK_BOOTTIME in seconds: as CLOCK_MONOTONIC, and it goes on while this host is suspended."""
+    return time.clock_gettime(time.CLOCK_BOOTTIME)

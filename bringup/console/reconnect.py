@@ -6,11 +6,13 @@ after a network cut, is the console's own business (bringup.console.sol.console)
 
 from __future__ import annotations
 
+import math
 import threading
 import time
 from concurrent.futures import Future
 from concurrent.futures import TimeoutError as FutureTimeoutError
 
+from bringup.base.clock import boottime_s
 from bringup.base.errors import (
     AuthenticationError,
     BmcTimeoutError,
@@ -20,7 +22,7 @@ from bringup.base.errors import (
     LabError,
 )
 from bringup.base.events import Emit, Event
-from bringup.console.base import Console
+from bringup.console.base import Console, ConsoleGapError
 
 GIVE_UP_AFTER_S = 600.0
 # Mostly short tries: a first packet goes out at least every 2 s, so a BMC that is back is noticed; a patient
@@ -31,10 +33,14 @@ _REFUSAL_PAUSES_S = (0.5, 1.0, 2.0, 4.0, 5.0)
 _FATAL = (AuthenticationError, CipherError, ConsoleHeldError)
 _CLOSE_TIMEOUT_S = 3.0
 _YIELD_S = 0.5
+_MISSING = {True: "is missing", False: "may be missing"}
 
 
 class ReconnectingConsole:
     """Wraps a console: when it is lost, emits `console.lost`, tries again, and then emits `console.gap`.
+
+    A hole in a console that was never lost is a `console.gap`, too. Its seconds are at least those of the
+    hole, its `certain` says whether text is known to be missing.
 
     `read` gives b"" meanwhile; it raises ConsoleLostError when there is no point in going on, or after
     `give_up_after_s`. `write` raises ConsoleLostError while the console is away.
@@ -48,7 +54,7 @@ class ReconnectingConsole:
         self._name = name
         self._give_up_after_s = give_up_after_s
         self._lost_s = 0.0
-        self._back: Future[None] | None = None
+        self._back: Future[bool] | None = None
         self._thread: threading.Thread | None = None
         self._closing = threading.Event()
 
@@ -70,6 +76,9 @@ class ReconnectingConsole:
         if self._back is None:
             try:
                 return self._console.read(timeout_s)
+            except ConsoleGapError as gap:
+                self._tell_gap(gap.seconds, gap.reason, certain=gap.certain)
+                return b""
             except ConsoleLostError as error:
                 self._begin(error)
         self._look(timeout_s)
@@ -96,7 +105,8 @@ class ReconnectingConsole:
         return self._console
 
     def _begin(self, error: ConsoleLostError) -> None:
-        self._lost_s = self._console.alive_s
+        # Counted on the clock that goes on while this host is suspended.
+        self._lost_s = boottime_s() - (time.monotonic() - self._console.alive_s)
         self._back = Future()
         self._emit(Event("console", "console.lost", error.message, {"reason": error.message}))
         self._thread = threading.Thread(
@@ -107,7 +117,7 @@ class ReconnectingConsole:
     def _look(self, timeout_s: float) -> None:
         assert self._back is not None  # noqa: S101  # set by `_begin`
         try:
-            self._back.result(timeout_s)
+            goes_on = self._back.result(timeout_s)
         except FutureTimeoutError:
             return
         except LabError as error:
@@ -115,18 +125,25 @@ class ReconnectingConsole:
                 f"{self._name} did not come back: {error.message}", hint=error.hint
             ) from None
         self._back = None
-        seconds = time.monotonic() - self._lost_s
-        text = f"{self._name} lost {seconds:.1f} s; what the board wrote meanwhile is missing"
-        self._emit(Event("console", "console.gap", text, {"seconds": round(seconds, 3)}))
+        if not goes_on:
+            self._tell_gap(boottime_s() - self._lost_s, "", certain=True)
 
-    def _come_back(self, back: Future[None]) -> None:
+    def _tell_gap(self, lost_s: float, reason: str, *, certain: bool) -> None:
+        # Rounded up: a marker is never shorter than the hole.
+        seconds = math.ceil(lost_s * 10) / 10
+        why = f" ({reason})" if reason else ""
+        text = f"{self._name} lost {seconds:.1f} s{why}; what the board wrote meanwhile {_MISSING[certain]}"
+        data = {"seconds": seconds, "certain": certain, "reason": reason}
+        self._emit(Event("console", "console.gap", text, data))
+
+    def _come_back(self, back: Future[bool]) -> None:
         deadline_s = time.monotonic() + self._give_up_after_s
         refusals = tries = 0
         # Whoever freed the console in order to take it needs a moment between the two.
         self._closing.wait(_YIELD_S)
         while not self._closing.is_set():
             try:
-                self._console.open(_TRY_TIMEOUTS_S[tries % len(_TRY_TIMEOUTS_S)])
+                goes_on = self._console.open(_TRY_TIMEOUTS_S[tries % len(_TRY_TIMEOUTS_S)])
             except LabError as error:
                 tries += 1
                 silent = isinstance(error, BmcTimeoutError)
@@ -137,6 +154,6 @@ class ReconnectingConsole:
                 pauses = _REFUSAL_PAUSES_S
                 self._closing.wait(_SILENCE_PAUSE_S if silent else pauses[min(refusals, len(pauses)) - 1])
             else:
-                back.set_result(None)
+                back.set_result(bool(goes_on))
                 return
         back.set_exception(ConsoleLostError(f"{self._name} was closed"))

@@ -111,7 +111,7 @@ class Pump:
         while True:
             if not self._sessions:
                 self._jobs.get()()
-            while not self._jobs.empty():
+            for _ in range(self._jobs.qsize()):  # not those that come meanwhile: packets are waiting, too
                 self._jobs.get()()
             if self._sessions:
                 self._step()
@@ -164,6 +164,10 @@ class IpmiClient:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
+
+    def another(self) -> IpmiClient:
+        """Return a client of the same BMC with a session of its own."""
+        return IpmiClient(self.bmc, spacing_s=self._pacing.spacing_s, clock=self._clock)
 
     def login(self, timeout_s: float = LOGIN_TIMEOUT_S) -> ClientSession:
         """Return the session, logging in if there is none; raises LabError and its subclasses."""

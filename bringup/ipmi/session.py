@@ -16,6 +16,7 @@ from typing import Any
 from pyghmi.exceptions import PyghmiException
 from pyghmi.ipmi.private import session as library
 
+from bringup.base.clock import boottime_s
 from bringup.ipmi.errors import NO_PRIVILEGE_YET
 
 SOL_PAYLOAD_TYPE = 1
@@ -51,9 +52,12 @@ class ClientSession(library.Session):  # type: ignore[misc]  # pyghmi carries no
 
     `suites` are tried in this order: the next one when the BMC refuses a suite, grants another than the one
     asked for, or leaves it without an answer. pyghmi alone would know 17 then 3, and only refusals.
+
+    `heard_s` is when an answer of the BMC came last (CLOCK_BOOTTIME), whether anybody waited for it or not.
     """
 
     privlevel: int
+    seqlun: int
 
     def __init__(self, *, suites: Sequence[int], **login: Any) -> None:
         self._untried = list(suites)
@@ -61,6 +65,7 @@ class ClientSession(library.Session):  # type: ignore[misc]  # pyghmi carries no
         self._silences = 0
         self._privilege_asked = 0
         self._privilege_due_s: float | None = None
+        self.heard_s = boottime_s()
         super().__init__(**login)
 
     def __new__(cls, *_args: Any, **_keywords: Any) -> ClientSession:
@@ -116,6 +121,25 @@ class ClientSession(library.Session):  # type: ignore[misc]  # pyghmi carries no
             answered(response)
 
         self.raw_command(netfn, command, data=data, callback=finish)
+
+    def ask(self, netfn: int, command: int, data: bytes, answered: Answered) -> None:
+        """Send a command once. `answered` is called when its answer comes; until then, or `withdraw`, `busy`.
+
+        Must not be called while `busy`.
+        """
+
+        def finish(response: dict[str, Any]) -> None:
+            self.incommand = False
+            answered(response)
+
+        with contextlib.suppress(PyghmiException):
+            self.raw_command(netfn, command, data=data, callback=finish, retry=False)
+
+    def withdraw(self) -> None:
+        """Stop waiting for what was asked; an answer that comes late is not taken for another's."""
+        self.incommand = False
+        self.request_entry.clear()
+        self.seqlun = (self.seqlun + 1) & 0x3F
 
     def listen(self, handler: Callable[[bytearray], None] | None) -> None:
         """Give every SOL payload of this session to `handler`; with None they are dropped."""
@@ -202,6 +226,16 @@ class ClientSession(library.Session):  # type: ignore[misc]  # pyghmi carries no
         idle_since = library._monotonic_time()
         self.keepalive_sessions[self] = {"ipmisession": self, "timeout": idle_since + _IDLE_LIMIT_S}
         self.onlogon({"success": True})
+
+    def _parse_ipmi_payload(self, payload: bytearray) -> None:
+        self.heard_s = boottime_s()  # authentic, whether it is what was asked for or not
+        super()._parse_ipmi_payload(payload)
+
+    def _keepalive(self) -> None:
+        # A session with a console is kept alive by that. Where this process stood still for longer than a
+        # session may idle, pyghmi would log out first thing, deactivate SOL and wait for it.
+        if self.sol_handler is None:
+            super()._keepalive()
 
     def _send_held_back(self) -> None:
         # pyghmi holds payloads back while a command is under way and then sends only the first of them.

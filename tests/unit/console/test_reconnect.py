@@ -17,6 +17,7 @@ from bringup.base.errors import (
     LabError,
 )
 from bringup.base.events import Event
+from bringup.console.base import ConsoleGapError
 from bringup.console.reconnect import ReconnectingConsole
 
 
@@ -25,7 +26,8 @@ class Line:
 
     def __init__(self, *opens: LabError | None) -> None:
         self.opens = list(opens)
-        self.incoming: list[bytes | LabError] = []
+        self.incoming: list[bytes | Exception] = []
+        self.goes_on = False
         self.alive_s = time.monotonic()
         self.opened = 0
         self.closed = 0
@@ -34,18 +36,19 @@ class Line:
     def describe(self) -> str:
         return "the line of a test"
 
-    def open(self, timeout_s: float) -> None:
+    def open(self, timeout_s: float) -> bool:
         self.opened += 1
         error = self.opens.pop(0) if self.opens else None
         if error is not None:
             raise error
+        return self.goes_on
 
     def read(self, timeout_s: float) -> bytes:
         if not self.incoming:
             time.sleep(min(timeout_s, 0.01))
             return b""
         item = self.incoming.pop(0)
-        if isinstance(item, LabError):
+        if isinstance(item, Exception):
             raise item
         return item
 
@@ -86,6 +89,30 @@ def test_a_gap_is_told_between_what_came_before_and_after() -> None:
     assert events[0].data == {"reason": "cable cut"}
     # Counted from the last sign of life, not from when the loss was noticed.
     assert 5.0 <= events[1].data["seconds"] < 7.0
+    console.close()
+
+
+def test_a_hole_in_a_console_that_stays_is_told_in_its_place() -> None:
+    line, events = Line(), []
+    console = ReconnectingConsole(line, events.append)
+    line.incoming = [b"before ", ConsoleGapError(4.81, "the BMC dropped text", certain=True), b"after"]
+    assert console.read(0.1) == b"before "
+    assert console.read(0.1) == b"" and [event.kind for event in events] == ["console.gap"]
+    assert console.read(0.1) == b"after"
+    assert events[0].data == {"seconds": 4.9, "certain": True, "reason": "the BMC dropped text"}
+    assert (
+        events[0].text == "SOL lost 4.9 s (the BMC dropped text); what the board wrote meanwhile is missing"
+    )
+    console.close()
+
+
+def test_a_console_that_goes_on_where_it_was_tells_its_hole_itself() -> None:
+    line, console, events = lost_line()
+    line.goes_on = True
+    read_until(console, lambda: not line.incoming and line.opened == 2)
+    line.incoming = [b"kept", ConsoleGapError(12.0, "silence", certain=False)]
+    assert read_until(console, lambda: len(events) == 2) == b"kept"
+    assert events[1].data["certain"] is False and "may be missing" in events[1].text
     console.close()
 
 

@@ -26,6 +26,7 @@ class Bench:
             self.lost.append,
             packet_bytes=options.get("packet_bytes", 8),
             last_sequence=options.get("last_sequence", 0),
+            missed=lambda: self.got.extend(b"<hole>"),
         )
 
     def write(self, data: bytes, now: float = 0.0) -> None:
@@ -140,6 +141,86 @@ def test_sequence_numbers_skip_zero_and_start_where_asked() -> None:
     bench.protocol.received(ack(15, 1), 0.0)
     bench.protocol.received(ack(1, 1), 0.0)
     assert [packet[0] for packet in bench.sent] == [15, 1, 2]
+
+
+def test_text_is_delivered_before_it_is_acknowledged() -> None:
+    order: list[str] = []
+    protocol = SolProtocol(
+        lambda _packet: order.append("acknowledged"),
+        lambda _data: order.append("delivered"),
+        order.append,
+        packet_bytes=8,
+    )
+    protocol.received(b"\x01\x00\x00\x00hello", 0.0)
+    assert order == ["delivered", "acknowledged"]
+
+
+def test_a_number_that_was_left_out_is_a_hole_before_the_packet() -> None:
+    bench = Bench()
+    for number in (14, 15, 1, 3, 4):
+        bench.protocol.received(bytes([number, 0, 0, 0]) + b"%d " % number, 0.0)
+    assert bench.got == b"14 15 1 <hole>3 4 "
+
+
+def test_a_bmc_that_numbers_in_its_own_way_is_not_taken_for_one_that_loses() -> None:
+    bench = Bench()
+    for step in range(40):
+        bench.protocol.received(bytes([(step * 2) % 15 + 1, 0, 0, 0]) + b"x", 0.0)
+    assert bench.got.count(b"<hole>") <= 2
+    assert bench.got.count(b"x") == 40
+
+
+def test_an_overrun_is_told_once_however_often_the_bit_comes() -> None:
+    bench = Bench()
+    bench.protocol.received(b"\x01\x00\x00\x00one ", 0.0)
+    for number in (2, 3):
+        bench.protocol.received(bytes([number, 0, 0, 0x08]) + b"more ", 0.0)
+    bench.protocol.received(b"\x04\x00\x00\x00good ", 0.0)
+    bench.protocol.received(b"\x05\x00\x00\x08bad ", 0.0)
+    assert bench.got == b"one <hole>more more good <hole>bad "
+
+
+def test_a_poke_is_acknowledged_or_forgotten() -> None:
+    bench = Bench()
+
+    def poke(now: float) -> None:
+        bench.protocol.poke(lambda: bench.done.append("alive"), lambda: bench.done.append("silent"), now)
+
+    poke(0.0)
+    assert bench.sent == [b"\x01\0\0\0"]
+    bench.protocol.received(ack(1, 0), 0.1)
+    assert bench.done == ["alive"]
+    poke(1.0)
+    now = 1.0
+    while len(bench.done) < 2 and now < 20.0:
+        now += 0.1
+        bench.protocol.tick(now)
+    assert bench.done == ["alive", "silent"] and not bench.lost
+    # The packet may not have arrived, and then a BMC waits for its number; or it may have.
+    bench.write(b"abc", now)
+    assert bench.sent[-1] == b"\x02\0\0\0abc"
+
+
+def test_what_was_withdrawn_is_not_sent_later() -> None:
+    bench = Bench()
+    mine = bench.done.append
+    first, second = (lambda: mine("first")), (lambda: mine("second"))
+    bench.protocol.write(b"abc", first, 0.0)
+    bench.protocol.write(b"def", second, 0.0)
+    bench.protocol.withdraw(first)
+    bench.protocol.tick(1.0)
+    assert bench.sent[-1] == b"\x02\0\0\0def"
+    bench.protocol.received(ack(2, 3), 1.1)
+    assert bench.done == ["second"]
+
+
+def test_the_last_acknowledgement_can_be_repeated() -> None:
+    bench = Bench()
+    bench.protocol.acknowledge_again()
+    assert bench.sent == []
+    bench.protocol.received(b"\x07\x00\x00\x00hello", 0.0)
+    bench.protocol.acknowledge_again()
+    assert bench.sent == [ack(7, 5)] * 2
 
 
 @given(st.lists(st.binary(max_size=40), max_size=30))
