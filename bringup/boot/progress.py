@@ -103,7 +103,8 @@ class Progress:
             yield impossible_s, lambda: self._tell.missing("stage-impossible", impossible_s)
         deadline_s = self._limits.deadline_s()
         if deadline_s is not None:
-            yield deadline_s, lambda: self._tell.stalled(deadline_s)
+            # What may still recover is the better word for a stage that is overdue.
+            yield deadline_s, lambda: self._tell.failed(fault) if fault else self._tell.stalled(deadline_s)
 
     def ended(self, at_s: float, *, said: str | None = None) -> Verdict:
         """Return the verdict when nothing more will ever be heard, as of a recorded console.

@@ -168,7 +168,9 @@ class Telling:
         facts = facts_of(self._boot, self._course.witness)
         told = {self._filled(hint.failure.why, hint.failure.fix): None for hint in hints or ()}
         usual = (self._filled(cause.why, cause.fix) for cause in row.causes if cause.fits(facts))
-        causes = (*told, *self._strangers(code), *self._rivals(code), *usual)[:_CAUSES_MAX]
+        causes = tuple(dict.fromkeys((*told, *self._strangers(code), *self._rivals(code), *usual)))[
+            :_CAUSES_MAX
+        ]
         return self._verdict(row.fault, code, cause, at_s, causes, seen=seen, lines=lines)
 
     def _row(self, code: str) -> Row:

@@ -12,7 +12,7 @@ from bringup.transcript.markers import Failure
 _PXE_ROM = "Intel Boot Agent user guide, PXE-Exx messages"
 _PXE_EFI = "EDK2 NetworkPkg/UefiPxeBcDxe"
 _APTIO = "AMI Aptio as users report it, not recorded"
-_ASKS_S = 15.0
+_ASKS_S = 6.0
 
 
 def _rom(code: str, text: str, cause: str, why: str, fix: str, source: str = _PXE_ROM) -> Failure:
@@ -42,6 +42,7 @@ def _unsigned(text: str, source: str) -> Failure:
                    source, recovers=True, grace_s=5.0, where="board")  # fmt: skip
 
 
+_CABLE = ("cable in another port", "plug it into the port that `bringup boards show` names")
 _OPEN_PORTS = "open UDP 67, 69, 4011 and the ephemeral ports on the lab interface"
 _OTHER_SERVER = (
     "another DHCP server answered first",
@@ -71,10 +72,10 @@ FIRMWARE = (
       for end in ('"', ")") for status in ("Access Denied", "Security Violation")),
     _rom("pxe-no-link", "PXE-E61:",
          "the network boot found no link",
-         "the cable is in another port", "plug the cable into the port that the profile names"),
+         *_CABLE),
     _rom("pxe-no-link", ">>No Media Present",
          "the UEFI network boot found no link",
-         "the cable is in another port", "plug the cable into the port that the profile names", _APTIO),
+         *_CABLE, _APTIO),
     _rom("pxe-no-answer", "PXE-E51:",
          "the network boot got no DHCP offer",
          "no DHCP server answers on this segment", "check the interface bringup serves on"),

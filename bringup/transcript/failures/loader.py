@@ -6,22 +6,29 @@ does, and then the loader's last error is the cause.
 
 from __future__ import annotations
 
-from bringup.transcript.markers import Failure
+from collections.abc import Mapping
+
+from bringup.transcript.markers import Failure, Fault
 
 _IPXE = "iPXE src/core/errno.c, src/include/errno.h; printed by src/usr with a link to ipxe.org"
 _GRUB = "GRUB grub-core, grub_error"
 _OURS = "pxe/ of this tool"
 _LINK = "look at the cable and the port's error counters"
 _LINES = "look at the loader's lines before this one"
+_FAULTS: Mapping[str, Fault] = {"loader-memory": "image", "loader-refuses": "image"}
 
 
 def _ipxe(text: str, cause: str, why: str, fix: str, *, code: str = "loader-network") -> Failure:
     """Return the row of an error of iPXE, which ends with a link to the page about it."""
-    return Failure(code, "lab", f"{text} (http://ipxe.org/%x)", cause, why, fix, _IPXE, fatal=False)
+    return Failure(
+        code, _FAULTS.get(code, "lab"), f"{text} (http://ipxe.org/%x)", cause, why, fix, _IPXE, fatal=False
+    )
 
 
 def _grub(text: str, cause: str, why: str, fix: str, *, code: str = "loader-network") -> Failure:
-    return Failure(code, "lab", f"error: {text}", cause, why, fix, _GRUB, fatal=False, line_start=True)
+    return Failure(
+        code, _FAULTS.get(code, "lab"), f"error: {text}", cause, why, fix, _GRUB, fatal=False, line_start=True
+    )
 
 
 _MEMORY = ("the image is larger than the memory below 4 GiB", "make the image smaller")
@@ -43,7 +50,7 @@ LOADER = (
             "portfast on this switch port; check the cable and the interface bringup serves on",
             "iPXE src/net/netdev_settings, ipxe.org/err/040ee1", fatal=False),
     _ipxe("... Down", "iPXE found no link",
-          "the cable is in another port", "plug the cable into the port that the profile names",
+          "cable in another port", "plug it into the port that `bringup boards show` names",
           code="pxe-no-link"),
     _ipxe("Connection timed out", "iPXE got no answer from the server",
           "a firewall on this host", "open TCP of the HTTP port and UDP 69 on the lab interface"),

@@ -43,7 +43,7 @@ def test_option_rom_that_spoke_is_on() -> None:
     code, causes = whys([ON, TEXT, failed(3.0, "PXE-E61:")])
     assert code == "no-dhcp"
     assert "LAN option ROM off for this port" not in causes
-    assert causes[0] == "the cable is in another port"
+    assert causes[0] == "cable in another port"
 
 
 @pytest.mark.parametrize(
@@ -141,6 +141,13 @@ def test_loader_that_gave_up_tells_its_last_error() -> None:
     assert (verdict.code, verdict.cause) == ("loader-memory", "iPXE cannot place the image in memory")
     verdict, _ = decide([*SERVED, *tries[1:]])
     assert verdict.code == "loader-start"
+
+
+def test_firmware_that_waits_for_a_key_is_the_word_for_what_is_overdue() -> None:
+    asks = failed(34.0, "Press F1 to Run SETUP")
+    verdict, now_s = decide([ON, TEXT, asks])
+    assert (verdict.code, verdict.cause) == ("waits-for-key", "the firmware stopped and asks for F1")
+    assert now_s < 40.0
 
 
 def test_every_fact_matters_to_some_cause() -> None:
