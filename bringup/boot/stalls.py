@@ -45,7 +45,7 @@ def _before_address(course: Course) -> str:
     if course.witness.carrier is False:
         return "host-no-link"
     if "ack" in boot.dhcp:
-        return "dhcp-no-file"
+        return "dhcp-no-file" if boot.arch is None else "dhcp-ignored"
     if "ignored" in boot.dhcp and "offer" not in boot.dhcp:
         return "dhcp-ignored"
     if "discover" in boot.dhcp:

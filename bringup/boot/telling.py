@@ -98,9 +98,15 @@ class Telling:
         self, code: str, at_s: float, seen: str | None = None, lines: tuple[str, ...] = ()
     ) -> Verdict:
         """Return the verdict by a row of the table, with what the console hints at first."""
-        hints = [f for f in self._boot.failures if not f.failure.generic and not self._course.recovered(f)]
+        hints = self._hints()
         line = seen or (hints[0].seen if hints else self._boot.tail or self._boot.last_line)
         return self.from_table(code, at_s, seen=line, hints=hints, lines=lines)
+
+    def _hints(self) -> list[SeenFailure]:
+        """Return what the console hints at: that a ROM gave up only where it did not say why."""
+        hints = [f for f in self._boot.failures if not self._course.recovered(f)]
+        telling = [f for f in hints if not f.failure.generic]
+        return [f for f in telling if not f.failure.gives_up] or telling or hints
 
     def restarted(self, at_s: float, seen: str) -> Verdict:
         """Return the verdict of a board that started over."""
@@ -168,7 +174,7 @@ class Telling:
         facts = facts_of(self._boot, self._course.witness)
         told = {self._filled(hint.failure.why, hint.failure.fix): None for hint in hints or ()}
         usual = (self._filled(cause.why, cause.fix) for cause in row.causes if cause.fits(facts))
-        causes = tuple(dict.fromkeys((*told, *self._strangers(code), *self._rivals(code), *usual)))[
+        causes = tuple(dict.fromkeys((*self._strangers(code), *self._rivals(code), *told, *usual)))[
             :_CAUSES_MAX
         ]
         return self._verdict(row.fault, code, cause, at_s, causes, seen=seen, lines=lines)

@@ -86,6 +86,8 @@ def test_names_that_our_loader_tries_are_not_foreign() -> None:
 
 def test_address_without_a_file_is_not_dhcp_reached() -> None:
     asked = [ON, dhcp(3.0, "discover"), dhcp(3.1, "offer"), dhcp(3.3, "ack", file=None)]
+    as_uefi = [asked[0], dhcp(3.0, "discover", arch=7), *asked[2:]]
+    assert decide(as_uefi)[0].code == "dhcp-ignored"
     verdict, _ = decide(asked)
     assert (verdict.code, verdict.stage, verdict.missing) == ("dhcp-no-file", Stage.FIRMWARE, Stage.DHCP)
 
@@ -148,6 +150,18 @@ def test_firmware_that_waits_for_a_key_is_the_word_for_what_is_overdue() -> None
     verdict, now_s = decide([ON, TEXT, asks])
     assert (verdict.code, verdict.cause) == ("waits-for-key", "the firmware stopped and asks for F1")
     assert now_s < 40.0
+
+
+def test_rom_that_only_gave_up_is_a_hint_where_it_did_not_say_why() -> None:
+    assert whys([ON, TEXT, failed(3.0, "PXE-M0F: Exiting")])[1][0] == "see the message before this line"
+    both = [failed(2.9, "PXE-E61:"), failed(3.0, "PXE-M0F: Exiting")]
+    assert "see the message before this line" not in whys([ON, TEXT, *both])[1]
+
+
+def test_stranger_that_asked_is_told_before_what_the_rom_printed() -> None:
+    other = dhcp(2.5, "ignored", mac="02:00:00:00:00:01")
+    code, causes = whys([ON, TEXT, other, failed(3.0, "PXE-E51:")])
+    assert (code, causes[0]) == ("no-dhcp", "02:00:00:00:00:01 asked instead")
 
 
 def test_every_fact_matters_to_some_cause() -> None:
