@@ -7,7 +7,7 @@ from typing import Any
 
 from bringup.base.finding import finding_json
 from bringup.jobs.configure.overlay import PlannedOverlay
-from bringup.report.camkes.grants import grant_lines, grants_json
+from bringup.report.camkes.passthrough import grant_lines, grants_json
 from bringup.report.findings import count_line, folded, short_lines
 
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from bringup.base.finding import finding_json
 from bringup.jobs.configure.update import PlannedUpdate
-from bringup.report.camkes.grants import grant_lines, grants_json
+from bringup.report.camkes.passthrough import grant_lines, grants_json
 from bringup.report.camkes.unified import unified
 from bringup.report.findings import count_line, folded, short_lines
 
