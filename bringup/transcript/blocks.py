@@ -168,7 +168,8 @@ def _number(text: str) -> str:
 # Faults that a component's own handler reports (camkes-tool libsel4camkes src/fault.c).
 
 _COMPONENT = re.compile(
-    r"FAULT HANDLER:\s*(?P<what>[a-z ]+?)(?: fault)?(?: \((?P<more>[^)]*)\))? from (?P<who>[\w.<>-]+)"
+    r"FAULT HANDLER:\s*(?P<what>[a-z ]+?)(?: fault)?(?: \((?P<more>[^)]*)\))?(?: in \w+ phase)?"
+    r" from (?P<who>[\w.<>-]+)"
 )
 _ADDRESS = re.compile(r"on address (\w+)")
 _PC = re.compile(r"pc = (\w+)")

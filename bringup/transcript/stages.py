@@ -36,10 +36,8 @@ _NOTES_MAX = 64
 _HOSTS_MAX = 16
 _TIMES_MAX = 8
 _END_MAX = 512
-# What a kernel or a root task says before it stops; texts with numbers are not looked for in pieces.
-_REASONS = tuple(
-    row for row in (*REFUSALS, *OF_KERNEL, *ROOT_TASK) if not row.generic and "%" not in row.text
-)
+# What a kernel or a root task says before it stops.
+_REASONS = tuple(row for row in (*REFUSALS, *OF_KERNEL, *ROOT_TASK) if not row.generic)
 _OF_VMS = frozenset(row.text for row in (*VMM, *LINUX))
 
 

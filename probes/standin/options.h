@@ -11,8 +11,10 @@
    play=garbage       bytes that are no text, as from a wrong baud rate
    play=flood[:LINES] 200 numbered lines a second, 2000 if not said
    play=cap-fault     a fault in user space
-   play=report:NAME   a failure as it is reported (reports.c): data, code, exception, syscall, cap, mcs, component,
-                      component-exception, check, untyped, reason, unknown-reason, vm-exit, panic, crash
+   play=report:NAME   a failure as it is reported (reports.c): data, code, exception, syscall, cap, mcs,
+                      component, component-code, component-exception, component-cap, component-syscall, abort,
+                      check, untyped, frame, ports, irq, reason, unknown-reason, memory, kernel-exception,
+                      vm-exit, vm-exit-reason, guest-fault, device, bar, panic, crash
    play=late-fault[:SECONDS]  a component's fault 4 seconds after user space, if not said otherwise
    play=suite[:TESTS] play=suite-fails[:TESTS]  a test suite of 20 tests, if not said otherwise
    play=module        the text of the first module, byte by byte, and nothing of our own

@@ -5,7 +5,8 @@
 
 struct report {
     const char *name;
-    enum { IN_KERNEL, IN_USER_SPACE, IN_VMM, IN_GUEST } when;
+    /* IN_KERNEL is a reason, behind which boot_sys() gives up; the kernel's last words are all there is. */
+    enum { IN_KERNEL, KERNELS_LAST, IN_USER_SPACE, IN_VMM, IN_GUEST } when;
     const char *text;
 };
 

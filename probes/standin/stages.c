@@ -115,9 +115,12 @@ static void boot_kernel(void)
     if (options.play == PLAY_VTX_LOCKED) {
         play_vtx_locked();
     }
-    if (options.report && options.report->when == IN_KERNEL) {
+    if (options.report && options.report->when <= KERNELS_LAST) {
         report_say(options.report);
-        play_boot_failure();
+        if (options.report->when == IN_KERNEL) {
+            play_boot_failure();
+        }
+        halt();
     }
     if (options.play == PLAY_REBOOT) {
         reset_machine();

@@ -188,12 +188,14 @@ def test_stamps_and_quotes_hide_nothing(name: str, change: str) -> None:
     assert (verdict.kind, verdict.code, verdict.stage) == (log.kind, log.code, log.stage)
 
 
+SEVERAL = ("redrawn", "mixed", "CRLF", "quoted", "ISO", "seconds", "cut")
+
+
 @settings(max_examples=150, deadline=None)
 @given(st.sampled_from(sorted(LOGS)), st.data())
 def test_several_changes_at_once(name: str, data: st.DataObject) -> None:
     log, text = LOGS[name], LOGS[name].text
-    order = ("redrawn", "mixed", "CRLF", "quoted", "ISO", "seconds", "cut")
-    for change in order:
+    for change in SEVERAL:
         if data.draw(st.booleans(), label=change):
             text = CHANGES[change](text, random.Random(data.draw(st.integers(0, 999))))
     verdict = judged(text.encode()).verdict
@@ -209,6 +211,30 @@ def test_recorded_console_cut_anywhere(name: str) -> None:
         assert (verdict.kind, verdict.code) == (kind, code) or verdict.kind == "undecided", data[:place][
             -200:
         ]
+
+
+@pytest.mark.parametrize("name", RECORDED)
+def test_recorded_console_changed(name: str) -> None:
+    text, (kind, code, _, _) = recorded(name).decode("utf-8", "surrogateescape"), RECORDED[name]
+    rng = random.Random(name)
+    several = ([change for change in SEVERAL if rng.random() < 0.5] for _ in range(4))
+    for changes in [*([change] for change in CHANGES), *several]:
+        changed = text
+        for change in changes:
+            changed = CHANGES[change](changed, rng)
+        verdict = judged(changed.encode("utf-8", "surrogateescape")).verdict
+        assert (verdict.kind, verdict.code) == (kind, code) or verdict.kind == "undecided", changes
+
+
+@pytest.mark.parametrize("name", [*LOGS, *RECORDED])
+def test_a_lost_beginning_makes_no_failure_good_and_nothing_good_a_failure(name: str) -> None:
+    """Less is known of what remains, as who panicked, and why a kernel stopped: but not the contrary."""
+    text = LOGS[name].text.encode() if name in LOGS else recorded(name)
+    kind = LOGS[name].kind if name in LOGS else RECORDED[name][0]
+    rng = random.Random(name)
+    for place in {rng.randrange(len(text) + 1) for _ in range(8)}:
+        verdict = judged(text[place:]).verdict
+        assert (verdict.kind == "ok") == (kind == "ok") or verdict.kind == "undecided", text[place:][:200]
 
 
 @pytest.mark.parametrize("name", LOGS)
@@ -249,6 +275,11 @@ def test_a_reason_that_another_writer_cut_in_two_is_put_together() -> None:
         cut = f"{reason[:place]}usb 1-1: new device\nanother whole line\n{reason[place:]}"
         verdict = judged(whole.replace(reason, cut).encode()).verdict
         assert (verdict.kind, verdict.code) == ("profile", "no-cpu")
+    numbered = "ERROR: memory region 12 in wrong order"
+    for place in range(1, len(numbered)):
+        cut = f"{numbered[:place]}usb 1-1: new device\n{numbered[place:]}"
+        verdict = judged(whole.replace(reason, cut).encode()).verdict
+        assert (verdict.kind, verdict.code) == ("image", "memory-order"), cut
     other = whole.replace("No CPUs detected", "No CPUs\nno other half")
     assert judged(other.encode()).verdict.code == "kernel-stopped"
 

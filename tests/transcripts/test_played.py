@@ -6,7 +6,6 @@ from __future__ import annotations
 import shutil
 import subprocess
 import time
-from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -19,9 +18,10 @@ from bringup.boot.recorded import judge_recording
 from bringup.boot.verdict import Verdict
 from bringup.boot.watch_request import WatchRequest
 from bringup.transcript.stages import StageReader
-from bringup.transcript.stamps import LineCleaner
 from bringup.transcript.told import activity, as_event
 from tests.places import CHECKOUT
+from tests.transcripts.image_part import image_part
+from tests.transcripts.plays import PLAYS
 from tests.transcripts.test_explain import RECORDED, recorded
 
 pytestmark = pytest.mark.slow
@@ -108,38 +108,14 @@ def module(tmp_path: Path) -> Path:
     return path
 
 
-THREAD = 'thread "rootserver"'
-PLAYS = {
-    "play=report:data": ("image", "thread-fault", f"{THREAD} touched unmapped memory: data at 0x8"),
-    "play=report:code": ("image", "thread-fault", f"{THREAD} jumped to unmapped memory at 0x1234"),
-    "play=report:exception": ("image", "thread-fault", f"{THREAD} took user exception 0x6"),
-    "play=report:syscall": ("image", "thread-fault", f"{THREAD} made unknown system call 0x70"),
-    "play=report:cap": ("image", "thread-fault", f"{THREAD} used a capability it has not: 0x42"),
-    "play=report:mcs": ("image", "thread-fault", f"{THREAD} touched unmapped memory: data at 0x8"),
-    "play=report:component": ("image", "component-fault", "component hello (thread hello_0_control) touched"),
-    "play=report:component-exception": ("image", "component-fault", "user exception (number 6, code 0)"),
-    "play=report:check": ("image", "check-failed", "Failed to allocate notification object"),
-    "play=report:untyped": ("image", "no-untyped", "more memory than the board has"),
-    "play=report:reason": ("profile", "no-cpu", "processor"),
-    "play=report:unknown-reason": ("image", "kernel-stopped", "the flux capacitor has no power"),
-    "play=report:vm-exit": ("image", "guest-exit", "CPUID unimplemented function 0x40000100"),
-    "play=report:panic": ("image", "guest-panic", "VFS: Unable to mount root fs"),
-    "play=report:crash": ("image", "guest-panic", "NULL pointer dereference at 00000014 in standin_init"),
-    "play=suite": ("ok", "ok", "21 tests passed"),
-    "play=suite-fails:60": ("image", "tests-failed", "STANDIN0059"),
-    "play=late-fault:4": ("image", "component-fault", "component hello"),
-    "vms=3": ("ok", "ok", "reached login in guest 0, guest 1, guest 2"),
-}
-
-
 @pytest.mark.parametrize("append", PLAYS)
 def test_play_has_one_verdict_live_and_recorded(
     kernel: Path, module: Path, append: str, tmp_path: Path
 ) -> None:
-    kind, code, words = PLAYS[append]
+    expected = PLAYS[append]
     live = play(kernel, module, append, tmp_path, ALONE)
-    assert (live.kind, live.code) == (kind, code)
-    assert words in live.cause
+    assert (live.kind, live.code) == (expected.kind, expected.code)
+    assert expected.words in live.cause
     said = judge_recording([(tmp_path / "com2").read_bytes()], ALONE).verdict
     assert (said.kind, said.code, said.cause, said.seen) == (live.kind, live.code, live.cause, live.seen)
 
@@ -171,23 +147,13 @@ def test_kernel_that_needs_what_the_engine_lacks_is_heard_on_com1(
     assert verdict.seen == 'COM1 line 1: "PCIDs not supported by the processor"'
 
 
-def of_the_image(data: bytes) -> Iterator[bytes]:
-    """What the kernel and its user space say in a recording, without firmware and loader."""
-    cleaner = LineCleaner()
-    text = cleaner.feed(data) + cleaner.finish()
-    begins = [
-        text.find(words) for words in (b"Boot config:", b"Booting all finished", b"PCIDs", b"Guest address")
-    ]
-    yield text[min((begin for begin in begins if begin >= 0), default=0) :]
-
-
 @pytest.mark.parametrize("name", RECORDED)
 def test_recorded_console_has_the_same_verdict_when_it_is_played(
     kernel: Path, name: str, tmp_path: Path
 ) -> None:
     kind, code, _, words = RECORDED[name]
     module = tmp_path / "module"
-    module.write_bytes(b"".join(of_the_image(recorded(name))))
+    module.write_bytes(image_part(recorded(name)))
     verdict = play(kernel, module, "play=module", tmp_path, ALONE)
     assert (verdict.kind, verdict.code) == (kind, code)
     assert words in verdict.cause
