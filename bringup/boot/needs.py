@@ -6,18 +6,13 @@ warning is told. Pure: what files say was read before.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from bringup.base.errors import ImageError
-from bringup.base.finding import Finding, Gap
 from bringup.boot.request import BootRequest
 from bringup.image.check import check_memory
 from bringup.image.model import Image
 from bringup.lab.inventory import Board
-from bringup.rules import needs as rules
-from bringup.rules.console import console_elsewhere, kernel_silent
 from bringup.twin.engines import DEFAULT_MEMORY_MIB, choose_engine
 
 if TYPE_CHECKING:
@@ -31,15 +26,7 @@ def check_needs(board: Board, image: Image, request: BootRequest, build: Build |
 
     Raises ImageError when the image cannot run there, unless the request ignores that.
     """
-    refused: list[tuple[str, str]] = []
-    told: list[str] = []
-    for found in _findings(board, image, request, build):
-        if isinstance(found, Gap):
-            told.append(f"not known: {found.what} (name the folder of its build)")
-        elif found.severity == "error":
-            refused.append((found.message, found.fix))
-        else:
-            told.append(f"{found.message}: {found.fix}")
+    refused, told = _of_kernel(board, image, request, build)
     if board.twin:
         memory_mib = request.twin.memory_mib or DEFAULT_MEMORY_MIB
         more = build.root_cnode_bytes if build and image.is_sel4 else 0
@@ -51,21 +38,36 @@ def check_needs(board: Board, image: Image, request: BootRequest, build: Build |
     return (*(f"{message} ({IGNORE})" for message, _ in refused), *told)
 
 
-def _findings(
+def _of_kernel(
     board: Board, image: Image, request: BootRequest, build: Build | None
-) -> Iterator[Finding | Gap]:
+) -> tuple[list[tuple[str, str]], list[str]]:
+    """Return what speaks against the boot, each with what to do about it, and what is only told."""
     if image.needs is None:
-        return  # no seL4: nothing is known of what it demands
+        return [], []  # no seL4: nothing is known of what it demands
+    # Imported late: the stand-in image needs no rules.
+    from bringup.base.finding import Gap
+    from bringup.rules import needs as rules
+    from bringup.rules.console import C45, console_elsewhere, kernel_silent
+
     needs = rules.Needs(image.needs, build, image.vms)
     offer = rules.offer_of(board.profile, choose_engine(request.twin.engine).engine)
-    yield from rules.processor_has(needs, offer)
-    yield from rules.enough_processors(needs, offer)
-    yield from rules.not_simulated(needs, offer)
-    yield from rules.iommu_on(needs, image.kernel_args)
     console = build.text("LibPlatSupportX86ConsoleDevice") if build else None
-    if console is not None:
-        # No refusal: the kernel's own stages come by the port on its command line.
-        for found in console_elsewhere(console, board.kernel_port, board.reader):
-            yield replace(found, severity="warning") if isinstance(found, Finding) else found
-    if not image.needs.prints:
-        yield kernel_silent("the kernel has none of its texts")
+    elsewhere = console_elsewhere(console, board.kernel_port, board.reader) if console is not None else ()
+    refused: list[tuple[str, str]] = []
+    told: list[str] = []
+    for found in (
+        *rules.processor_has(needs, offer),
+        *rules.enough_processors(needs, offer),
+        *rules.not_simulated(needs, offer),
+        *rules.iommu_on(needs, image.kernel_args),
+        *elsewhere,
+        *([] if image.needs.prints else [kernel_silent("the kernel has none of its texts")]),
+    ):
+        if isinstance(found, Gap):
+            told.append(f"not known: {found.what} (name the folder of its build)")
+        # A console elsewhere is no refusal: the kernel's own stages come by the port on its command line.
+        elif found.severity == "error" and found.rule != C45.id:
+            refused.append((found.message, found.fix))
+        else:
+            told.append(f"{found.message}: {found.fix}")
+    return refused, told

@@ -7,8 +7,6 @@ from typing import Any, TypeVar
 
 import click
 
-from bringup.twin.engines import DEFAULT_MEMORY_MIB, ENGINE_CHOICES, MEMORY_LIMITS_MIB
-
 Function = TypeVar("Function", bound=Callable[..., Any])
 
 
@@ -20,6 +18,8 @@ def json_option(page: str = "") -> Callable[[Function], Function]:
 
 def memory_option(whose: str) -> Callable[[Function], Function]:
     """Return what adds `--memory` to a command as `memory_mib`, None where it is not given."""
+    from bringup.twin.engines import DEFAULT_MEMORY_MIB, MEMORY_LIMITS_MIB
+
     return click.option(
         "--memory",
         "memory_mib",
@@ -31,6 +31,8 @@ def memory_option(whose: str) -> Callable[[Function], Function]:
 
 def engine_option() -> Callable[[Function], Function]:
     """Return what adds `--engine` to a command."""
+    from bringup.twin.engines import ENGINE_CHOICES
+
     return click.option(
         "--engine",
         type=click.Choice(ENGINE_CHOICES),

@@ -7,9 +7,7 @@ command's output, or the desktop's keyring.
 from __future__ import annotations
 
 import os
-import shutil
 import stat
-import subprocess
 from collections.abc import Callable, Mapping, Sequence
 from importlib import import_module
 from pathlib import Path
@@ -88,6 +86,10 @@ def _check_is_private(path: Path, status: os.stat_result) -> None:
 
 def from_command(words: Sequence[str], *, timeout_s: float = COMMAND_TIMEOUT_S) -> str:
     """Return what a command prints (no shell; its input is empty; it ends within `timeout_s` seconds)."""
+    # Imported late: most labs run no command for a password.
+    import shutil
+    import subprocess
+
     program = words[0]
     if shutil.which(program) is None:
         raise MissingProgramError(f"the password command {program} is not installed")

@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from functools import cache
 
 from bringup.transcript.clean import plain_text
 
@@ -21,24 +22,27 @@ _DRIVERS = (
 _BDF = r"(?P<bdf>0000:[0-9a-f]{2}:[0-9a-f]{2}\.[0-7])"
 _NAME = r"(?P<name>(?:eth\d+|en[opsx]\w{1,12}))"
 _OF = rf"(?P<driver>{_DRIVERS}) {_BDF}(?: {_NAME})?"
-_RULES: tuple[tuple[str, re.Pattern[str]], ...] = tuple(
-    (what, re.compile(rule))
-    for what, rule in (
-        ("no-driver", rf"(?P<driver>{_DRIVERS}): probe of {_BDF} failed"),
-        ("bar-conflict", rf"pci {_BDF}: .*can't claim (?:BAR|.*window).*"),
-        ("bar-unmapped", rf"(?P<driver>{_DRIVERS}) {_BDF}.*?: .*(?:can't ioremap|cannot map|ioremap failed)"),
-        ("no-interrupts", rf"{_OF}.*: .*(?:Hung TX queue|Tx Unit Hang|Interrupt Reg: 0x0\b)"),
-        ("no-interrupts", rf"{_OF}.*: .*(?:[Uu]nable to allocate interrupt|request_irq)"),
-        ("no-interrupts", rf"NETDEV WATCHDOG: {_NAME} \((?P<driver>[\w-]+)\)"),
-        ("irq-dead", r"irq (?P<irq>\d{1,3}): nobody cared"),
-        ("link-up", rf"{_OF}: .*Link is [Uu]p,? ?(?P<more>.*)"),
-        ("link-up", rf"(?P<driver>{_DRIVERS}): {_NAME} NIC Link is [Uu]p ?(?P<more>.*)"),
-        ("link-down", rf"{_OF}: .*Link is [Dd]own"),
-        ("bound", rf"{_OF}: (?!.*(?:fail|error|can't)).*"),
-        ("counting", rf"^\s*(?P<irq>\d{{1,3}}):\s+(?P<count>\d+)\s.*\b{_NAME}[\w-]*\s*$"),
-        ("link-up", rf"ADDRCONF\(NETDEV_CHANGE\): {_NAME}: link becomes ready"),
-    )
-)  # fmt: skip
+_RULES = (
+    ("no-driver", rf"(?P<driver>{_DRIVERS}): probe of {_BDF} failed"),
+    ("bar-conflict", rf"pci {_BDF}: .*can't claim (?:BAR|.*window).*"),
+    ("bar-unmapped", rf"(?P<driver>{_DRIVERS}) {_BDF}.*?: .*(?:can't ioremap|cannot map|ioremap failed)"),
+    ("no-interrupts", rf"{_OF}.*: .*(?:Hung TX queue|Tx Unit Hang|Interrupt Reg: 0x0\b)"),
+    ("no-interrupts", rf"{_OF}.*: .*(?:[Uu]nable to allocate interrupt|request_irq)"),
+    ("no-interrupts", rf"NETDEV WATCHDOG: {_NAME} \((?P<driver>[\w-]+)\)"),
+    ("irq-dead", r"irq (?P<irq>\d{1,3}): nobody cared"),
+    ("link-up", rf"{_OF}: .*Link is [Uu]p,? ?(?P<more>.*)"),
+    ("link-up", rf"(?P<driver>{_DRIVERS}): {_NAME} NIC Link is [Uu]p ?(?P<more>.*)"),
+    ("link-down", rf"{_OF}: .*Link is [Dd]own"),
+    ("bound", rf"{_OF}: (?!.*(?:fail|error|can't)).*"),
+    ("counting", rf"^\s*(?P<irq>\d{{1,3}}):\s+(?P<count>\d+)\s.*\b{_NAME}[\w-]*\s*$"),
+    ("link-up", rf"ADDRCONF\(NETDEV_CHANGE\): {_NAME}: link becomes ready"),
+)
+
+
+@cache
+def _rules() -> tuple[tuple[str, re.Pattern[str]], ...]:
+    """Return the rules compiled: most consoles have no guest that speaks of a controller."""
+    return tuple((what, re.compile(rule)) for what, rule in _RULES)
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,7 +97,7 @@ def _lines_worth_reading(text: bytes, end: int) -> list[tuple[int, int]]:
 
 def read_line(line: str) -> NicFact | None:
     """Return what one line of a guest says of a controller, None for nothing."""
-    for what, rule in _RULES:
+    for what, rule in _rules():
         found = rule.search(line)
         if found is None:
             continue
