@@ -4,8 +4,9 @@ In texts, `{who}` is the board's MAC, `{waited}` the seconds without progress, `
 power-on, `{arch}` the client architecture (DHCP option 93), `{firmware}` the firmware the boot was planned
 for, `{some}` of `{all}` VMs have logged in and `{missing}` names those that have not, `{lost}` is what of
 a job's errand did not come, `{port}` the serial line that is not the console, `{awaited}` the
-missing stage, `{where}` the last one seen, `{suite}` where a test suite is, and `{asked}` are names of files
-that nobody here told the board of.
+missing stage, `{where}` the last one seen, `{suite}` where a test suite is, `{asked}` are names of files
+that nobody here told the board of, and `{gaps}` the seconds of gaps of the console in which text may have
+come.
 What to do may name advice of the board's profile (`{advice:vt-x}`, see `bringup.profile.advice`) and the
 `{console_port}`.
 """
@@ -289,6 +290,15 @@ TABLE: Mapping[str, Row] = {
         (
             Cause("somebody else took it", "bringup console --steal"),
             Cause("the BMC dropped the session", "ipmitool sol deactivate; BMC cold reset"),
+        ),
+    ),
+    "console-gap": Row(
+        "undecided",
+        "{awaited} was not seen, and may have been printed in the {gaps} s that the console has lost",
+        (
+            Cause("Serial-over-LAN lost text", "boot again; `bringup runs show --events` says when and why"),
+            Cause("the BMC restarts or labours", "its event log tells: ipmitool sel list"),
+            Cause("the LAN to the BMC loses packets", "a serial line loses none: `serial` in lab.toml"),
         ),
     ),
     "kernel-hangs": Row(

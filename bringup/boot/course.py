@@ -37,7 +37,7 @@ class Course:
             macs=request.macs,
             prints=request.prints,
             netboot=request.netboot,
-            guests=request.kind == "multiboot" and not request.prints,
+            guests=request.kind == "multiboot",
             errand=request.errand.handlers if request.errand is not None else None,
         )
 
@@ -178,6 +178,20 @@ class Course:
         seen = [self.boot.texts.get(text) for text in self.request.until_texts]
         times = [text[0] for text in seen if text is not None]
         return max(times) if times and len(times) == len(seen) else None
+
+    def gap_s(self) -> float:
+        """Return the seconds in which what is missing may have come unseen, in gaps of the console."""
+        since_s = self._text_may_come_from_s()
+        return sum(gap.until_s - max(gap.since_s, since_s) for gap in self.boot.gaps if gap.until_s > since_s)
+
+    def _text_may_come_from_s(self) -> float:
+        """Return since when it may have been printed: stages come one after the other, VMs at any time."""
+        boot, missing = self.boot, self.awaited
+        if missing is None:
+            return self.origin_s
+        if missing is Stage.LOGIN and self.logins_wanted > 1 and boot.console_kernel_s is not None:
+            return boot.console_kernel_s
+        return self.origin_s if boot.advanced_s is None else boot.advanced_s
 
     @property
     def has_no_end(self) -> bool:

@@ -173,6 +173,11 @@ class Run:
             self._error = self._error or error
             self._changed.notify_all()
 
+    def prompt_due(self) -> bool:
+        """Return whether Enter is to be typed on the console now, to see if something answers."""
+        with self._lock:
+            return self.progress.prompt_due(self.clock.now_s())
+
     def _tell_notices(self) -> None:
         for other in self.equipment.notices():
             text = f"{other.who} (process {other.pid}) acts on this board all the same: {other.purpose}"

@@ -98,6 +98,14 @@ class Suite:
         return f"in test {test_words(self.number, self.of, self.name or '')}"
 
 
+@dataclass(frozen=True, slots=True)
+class Gap:
+    """Time in which text of the console is or may be missing."""
+
+    since_s: float
+    until_s: float
+
+
 @dataclass(slots=True)
 class BootEvidence:
     """What is known of the boot that is going on; times are those of the events, None means not boot.
@@ -138,6 +146,7 @@ class BootEvidence:
     foreign_names: list[str] = field(default_factory=list)
     not_served: str | None = None
     restarted: tuple[float, str] | None = None
+    gaps: list[Gap] = field(default_factory=list)
 
     @property
     def logins(self) -> list[str]:
@@ -181,8 +190,8 @@ class Witness:
     `modules` files besides the kernel make the MODULES stage, `logins` VMs the LOGIN stage (None: every VM
     that shows itself). DHCP packets from other than `macs` are somebody else's (any is the board's when none
     is given). Where the kernel does not print (`prints`), text after the hand-over is user space's. `guests`:
-    what asks by DHCP while the image runs is a guest. `errand` takes the events of what a job wants beyond
-    the boot.
+    where text is missing, what asks by DHCP while the image runs is a guest. `errand` takes the events of
+    what a job wants beyond the boot.
     """
 
     def __init__(
@@ -280,8 +289,17 @@ class Witness:
     def _console_lost(self, event: Event) -> None:
         self.console_lost_s = event.at_s
 
-    def _console_back(self, _event: Event) -> None:
+    def _console_back(self, event: Event) -> None:
         self.console_lost_s = None
+        seconds = event.data.get("seconds")
+        if seconds is not None:
+            self.boot.gaps.append(Gap(event.at_s - float(seconds), event.at_s))
+
+    def _console_answered(self, event: Event) -> None:
+        """Note that something reads what is typed: once the kernel has started, that is user space."""
+        furthest = self.boot.furthest
+        if furthest is not None and furthest >= Stage.KERNEL:
+            self.boot.reach(Stage.USER_SPACE, event, f'answered Enter: "{event.text}"')
 
     def _console_stage(self, event: Event) -> None:
         boot, stage, marker = self.boot, Stage(event.data["stage"]), str(event.data.get("marker"))
@@ -394,7 +412,7 @@ class Witness:
             begun = furthest is not None and furthest >= Stage.MODULES
             if begun and _is_boot_client(event):
                 boot.restart(event, event.text or "a network boot is asked for again")
-            elif begun and self._guests:
+            elif begun and self._guests and (not self._prints or boot.gaps):
                 boot.guest_asked = True
                 boot.reach(Stage.GUEST, event, event.text or f"a guest asks by DHCP: {mac}")
             boot.reach(Stage.FIRMWARE, event, event.text or "a network boot was asked for")
@@ -472,6 +490,7 @@ _HANDLERS: dict[str, Callable[[Witness, Event], None]] = {
     "console.attached": Witness._console_back,
     "console.gap": Witness._console_back,
     "console.lost": Witness._console_lost,
+    "console.answered": Witness._console_answered,
     "console.activity": Witness._console_activity,
     "console.stage": Witness._console_stage,
     "console.failure": Witness._console_failure,

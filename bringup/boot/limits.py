@@ -35,7 +35,9 @@ class Limits:
         if done_s is None:
             return None
         if self._course.has_no_end:
-            silent_s = max(done_s, self._boot.text_s or done_s) + self._course.request.quiet_s
+            # What was said in a gap nobody knows.
+            heard_s = max([gap.until_s for gap in self._boot.gaps[-1:]], default=done_s)
+            silent_s = max(done_s, self._boot.text_s or done_s, heard_s) + self._course.request.quiet_s
             wait_s = max(SETTLE_S, min(silent_s - done_s, UNENDING_S))
         return done_s + max(wait_s, self._course.request.for_s)
 

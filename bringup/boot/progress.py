@@ -16,6 +16,8 @@ from bringup.boot.watch_request import WatchRequest
 from bringup.transcript.stages import StageReader
 
 _OTHER_PORT_S = 5.0
+# When Enter is typed where text may have been missed: what is there to answer must have had time to come up.
+_PROMPT_QUIET_S, _PROMPT_EVERY_S = 5.0, 20.0
 
 
 class Progress:
@@ -25,6 +27,7 @@ class Progress:
         self._course = Course(request, origin_s)
         self._limits = Limits(self._course)
         self._tell = Telling(self._course, self._limits)
+        self._prompted_s = -_PROMPT_EVERY_S
 
     @property
     def _boot(self) -> BootEvidence:
@@ -56,6 +59,21 @@ class Progress:
     def feed(self, event: Event) -> None:
         """Take one event of any source, in the order they came."""
         self._course.witness.feed(event)
+
+    def prompt_due(self, now_s: float) -> bool:
+        """Return whether to ask now, by typing Enter, if something answers that may have come up in a gap.
+
+        True at most every 20 s, after 5 s of silence, once the kernel has started: to firmware and loaders
+        Enter is an answer.
+        """
+        boot, missing = self._boot, self._course.awaited
+        if missing is None or missing <= Stage.KERNEL or not boot.gaps or not self._course.gap_s():
+            return False
+        quiet_since_s = max(boot.gaps[-1].until_s, boot.heard_s or 0.0)
+        if now_s < max(quiet_since_s + _PROMPT_QUIET_S, self._prompted_s + _PROMPT_EVERY_S):
+            return False
+        self._prompted_s = now_s
+        return True
 
     @property
     def next_deadline_s(self) -> float | None:

@@ -12,8 +12,19 @@ _SILENT_AFTER_KERNEL = {
 }
 
 
+# What rests on text that did not come: a gap in which it may have come makes it a guess.
+_RESTS_ON_TEXT = frozenset(
+    {"kernel-silent", "kernel-hangs", *_SILENT_AFTER_KERNEL.values(), "text-missing", "suite-silent"}
+)
+
+
 def stall_code(course: Course) -> str:
-    """Return the row of the table that fits the silence."""
+    """Return the row of the table that fits the silence; a gap of the console is evidence of ignorance."""
+    code = _stall_code(course)
+    return "console-gap" if code in _RESTS_ON_TEXT and course.gap_s() > 0 else code
+
+
+def _stall_code(course: Course) -> str:
     boot, missing = course.boot, course.awaited
     if missing is None:
         return "suite-silent" if course.awaits_suite else "text-missing"

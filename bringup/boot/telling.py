@@ -170,6 +170,7 @@ class Telling:
             where=self._boot.furthest or "the beginning",
             suite=(self._boot.suite or Suite()).words,
             asked=", ".join(self._boot.foreign_names[:_CAUSES_MAX]),
+            gaps=f"{self._course.gap_s():.1f}",
         )
         facts = facts_of(self._boot, self._course.witness)
         told = {self._filled(hint.failure.why, hint.failure.fix): None for hint in hints or ()}

@@ -211,6 +211,8 @@ _LINES: dict[str, Any] = {
     "console.attached": _plain("console"),
     "console.lost": _plain("console", "bad"),
     "console.gap": _plain("console", "bad"),
+    "console.prompted": _plain("console"),
+    "console.answered": lambda _view, event: ("ok", "console", f'answered "{event.text}"'),
     "console.stage": BootView._stage,
     "console.failure": BootView._failure,
     "override.read": BootView._override,

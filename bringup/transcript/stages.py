@@ -139,6 +139,12 @@ class StageReader:
             self.bytes_seen += len(block)
         return sightings
 
+    def skip(self, marker: bytes) -> None:
+        """Count the lines of a log that are not the board's, as the mark of a gap."""
+        count = marker.count(b"\n")
+        self.lines_seen += count
+        self._end = (self._end + b"\n" * count)[-_END_MAX:]
+
     def finish(self, at_s: float) -> list[Sighting]:
         """Return what is left when no byte comes any more; a report that is cut off says so (`whole`)."""
         return self._release(at_s)

@@ -66,7 +66,10 @@ Script = Sequence[Said | Seen]
 
 
 class Bench:
-    """Equipment whose board follows `script`; `fails` names a call that raises, and what it raises."""
+    """Equipment whose board follows `script`; `fails` names a call that raises, and what it raises.
+
+    `answer` is what comes back when something is typed.
+    """
 
     def __init__(
         self,
@@ -76,7 +79,9 @@ class Bench:
         has_override: bool = True,
         fails: dict[str, BaseException] | None = None,
         tied: bool = True,
+        answer: str = "",
     ) -> None:
+        self.answer = answer
         self.script = script
         self.clock = FastClock()
         self.signals = Signals()
@@ -226,6 +231,7 @@ class FakeConsole:
         self._emit = emit
         self._kind = kind
         self._said = 0
+        self._answer = b""
         self.name = "console" if kind is Said else "second port"
         self.alive_s = 0.0
 
@@ -236,6 +242,9 @@ class FakeConsole:
         self._bench.call(f"open {self.name}")
 
     def read(self, timeout_s: float) -> bytes:
+        if self._answer:
+            answer, self._answer = self._answer, b""
+            return answer
         for item in self._bench.due(self._kind, self._said):
             self._said += 1
             if item.text == "GAP":
@@ -255,6 +264,7 @@ class FakeConsole:
 
     def write(self, data: bytes) -> None:
         self._bench.call(f"typed {data!r}")
+        self._answer = self._bench.answer.encode()
 
     def send_break(self) -> None:
         self._bench.call("break")

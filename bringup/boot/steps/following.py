@@ -5,17 +5,21 @@ from __future__ import annotations
 import threading
 from collections import deque
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import Protocol
 
 from bringup.base.errors import BringupError, ConsoleLostError
 from bringup.boot.engine import Run
 from bringup.console.base import Console
 from bringup.console.log import CONSOLE, PORT_LOGS, ConsoleLog
+from bringup.transcript.clean import plain_text
 from bringup.transcript.told import activity, as_event
 
 _POLL_S = 0.2
 _ACTIVITY_EVERY_S = 1.0
 _STOP_S = 3.0
+_ANSWER_S = 3.0
+_ANSWER_MAX = 200
 _LOGS: dict[str | None, str] = {None: CONSOLE, **{port: name for name, port in PORT_LOGS.items()}}
 
 
@@ -42,6 +46,8 @@ class Following:
         self._readers: Sequence[ConsoleReader] = ()
         self._stages = run.progress.reader()
         self._told_s, self._told_bytes = 0.0, 0
+        self._asked_s: float | None = None
+        self._answer = b""
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._guarded, name=port or CONSOLE, daemon=True)
 
@@ -82,15 +88,33 @@ class Following:
     def _take(self, data: bytes, log: ConsoleLog) -> None:
         run = self._run
         now_s = run.clock.now_s()
-        # The marker is fed to the reader too, so that its line numbers stay those of the log.
-        marker = log.gap(self._gaps_s.popleft(), now_s) if self._gaps_s else b""
+        while self._gaps_s:
+            self._stages.skip(log.gap(self._gaps_s.popleft(), now_s))
         log.append(data, now_s)
-        for sighting in self._stages.feed(marker + data, now_s):
+        for sighting in self._stages.feed(data, now_s):
             run.take(as_event(sighting, port=self._port))
         if run.standing.booting:
             for reader in self._readers:
                 reader.feed(data)
+        if self._port is None:
+            self._prompt(data, now_s)
         stages = self._stages
         if now_s - self._told_s >= _ACTIVITY_EVERY_S and stages.bytes_seen > self._told_bytes:
             self._told_s, self._told_bytes = now_s, stages.bytes_seen
             run.take(activity(stages, now_s, port=self._port))
+
+    def _prompt(self, data: bytes, now_s: float) -> None:
+        """Type Enter where it is due, and tell what comes back soon."""
+        if self._asked_s is None:
+            if self._run.prompt_due():
+                self._run.emit("console", "console.prompted", "typed Enter: text may have been missed")
+                self._asked_s, self._answer = now_s, b""
+                with suppress(BringupError):
+                    self._console.write(b"\r")
+            return
+        self._answer = (self._answer + data)[:_ANSWER_MAX]
+        text = " ".join(plain_text(self._answer).split())
+        if text:
+            self._run.emit("console", "console.answered", text)
+        if text or now_s - self._asked_s > _ANSWER_S:
+            self._asked_s = None

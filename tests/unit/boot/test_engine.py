@@ -215,6 +215,19 @@ def test_the_other_port_is_no_part_of_a_boot_that_goes_well(boot: Callable[..., 
     assert "console.lost" not in told.kinds("console")
 
 
+def test_after_a_gap_enter_is_typed_and_what_answers_is_proof(boot: Callable[..., Told]) -> None:
+    bench = Bench([*LOADED, Said(3.0, "GAP")])
+    told = boot(bench)
+    assert "typed b'\\r'" in bench.calls
+    assert told.verdict["verdict"] == "undecided" and told.verdict["exit_code"] == 3
+    assert b"-- SOL lost 2.0 s --" in (told.folder / "console.log").read_bytes()
+    assert "SOL lost" not in told.verdict["seen"]  # which is no line of the board's
+    bench = Bench([*LOADED, Said(3.0, "GAP")], answer="guest login: ")
+    told = boot(bench)
+    assert told.verdict["verdict"] == "ok", told.verdict
+    assert told.kinds("console").count("console.prompted") == 1
+
+
 def test_a_console_that_is_lost_for_good_is_told_and_the_servers_go_on(boot: Callable[..., Told]) -> None:
     told = boot(Bench([*LOADED[:-1], Said(1.9, "LOST")]))
     assert "console.lost" in told.kinds("console")

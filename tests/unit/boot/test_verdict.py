@@ -268,6 +268,8 @@ STALLS: list[tuple[str, list[Event], WatchRequest, str, str, Stage | None, float
      "suite-silent", "image", None, 38.0),
     ("suite without VMs", [*GOOD, ran(8.0, 1, "SCHED0000")], TWO_VMS, "stage-impossible", "profile",
      Stage.VMM, 8.0),
+    ("kernel hangs, or its text is in a gap", [*STARTED, event(20.0, "console", "console.gap", seconds=13.2)],
+     BIOS, "console-gap", "undecided", Stage.USER_SPACE, 31.5),
     ("kernel hangs", STARTED, BIOS, "kernel-hangs", "image", Stage.USER_SPACE, 31.5),
     ("no vmm", GOOD, TWO_VMS, "no-vmm", "image", Stage.VMM, 47.0),
     ("no guest", VMS[:-2], TWO_VMS, "no-guest", "image", Stage.GUEST, 49.1),
@@ -293,6 +295,73 @@ def test_silence(
 def test_regained_console_is_not_lost() -> None:
     gap = [event(6.1, "console", "console.lost"), event(7.0, "console", "console.gap", seconds=0.9)]
     assert decide([*SERVED, *gap])[0].code == "console-silent"
+
+
+def gap(at_s: float, seconds: float) -> Event:
+    return event(at_s, "console", "console.gap", seconds=seconds)
+
+
+@pytest.mark.parametrize(
+    ("events", "request_", "seconds"),
+    [
+        ([*STARTED, gap(7.5, 0.5), gap(12.0, 3.0)], BIOS, 3.5),
+        # It began before the last line that was seen, which came after it had begun.
+        ([*STARTED, gap(8.0, 7.0)], BIOS, 1.5),
+        ([*SERVED[:4], said(3.15, Stage.FIRMWARE), *SERVED[4:], gap(7.0, 0.5)], BIOS, 0.5),
+        ([*GOOD, gap(9.0, 1.0)], TWO_VMS, 1.0),
+        ([*GOOD, gap(9.0, 1.0)], replace(BIOS, until_texts=("42",), texts_s=30.0), 1.0),
+        # Of several VMs the missing one may have had its prompt before the others had theirs.
+        ([*VMS[:-2], gap(8.6, 0.4), *VMS[-2:], said(10.0, Stage.LOGIN, "login:", 70, 1)], TWO_VMS, 0.4),
+    ],
+)
+def test_what_may_have_come_in_a_gap_is_undecided(
+    events: list[Event], request_: WatchRequest, seconds: float
+) -> None:
+    verdict, _ = decide(events, request_)
+    assert (verdict.kind, verdict.exit_code, verdict.code) == ("undecided", 3, "console-gap")
+    assert f"{seconds:.1f} s that the console has lost" in verdict.cause
+
+
+@pytest.mark.parametrize(
+    ("events", "code"),
+    [
+        ([*SERVED, gap(6.2, 0.1), said(6.5, Stage.KERNEL, BANNER, 20)], "kernel-hangs"),
+        ([*SERVED[:4], gap(3.15, 0.1)], "dhcp-not-taken"),
+        ([gap(0.8, 20.0), *STARTED], "kernel-hangs"),
+    ],
+)
+def test_a_gap_before_what_was_seen_excuses_nothing(events: list[Event], code: str) -> None:
+    assert decide(events)[0].code == code
+
+
+def test_after_a_gap_a_guest_that_asks_by_dhcp_proves_what_it_needs() -> None:
+    request = replace(BIOS, until=Stage.GUEST)
+    asked = dhcp(20.0, "discover", vendor_class="udhcp")
+    assert decide([*STARTED, asked], request)[0].kind == "image"
+    verdict, _ = decide([*STARTED, gap(12.0, 3.0), asked], request)
+    assert (verdict.kind, verdict.stage) == ("ok", Stage.GUEST)
+
+
+def test_after_a_gap_an_answer_at_the_prompt_proves_user_space() -> None:
+    watched = progress([*STARTED, gap(12.0, 3.0)])
+    assert not watched.prompt_due(16.9)
+    assert watched.prompt_due(17.1) and not watched.prompt_due(17.2)
+    assert not watched.prompt_due(37.0) and watched.prompt_due(37.2)
+    answer = event(17.4, "console", "console.answered", "# ")
+    verdict, _ = decide([*STARTED, gap(12.0, 3.0), answer])
+    assert (verdict.kind, verdict.stage) == ("ok", Stage.USER_SPACE)
+    assert verdict.stages[-1].evidence == 'answered Enter: "# "'
+
+
+@pytest.mark.parametrize("events", [STARTED, [*SERVED, gap(7.0, 0.5)], [*STARTED[:4], gap(12.0, 3.0)]])
+def test_enter_is_typed_only_to_a_kernel_that_runs_and_only_after_a_gap(events: list[Event]) -> None:
+    assert not progress(events).prompt_due(60.0)
+
+
+def test_silence_is_counted_from_the_end_of_a_gap() -> None:
+    request = replace(BIOS, by_itself=True)
+    _, now_s = decide([*GOOD, gap(10.0, 2.0)], request)
+    assert now_s == pytest.approx(15.0)
 
 
 def test_sentences_name_board_and_seconds() -> None:
@@ -545,7 +614,7 @@ def test_a_report_that_is_given_up_says_what_is_missing() -> None:
 
 def test_table_is_complete_and_its_sentences_can_be_filled() -> None:
     names = {"who", "waited", "since_power", "arch", "firmware", "some", "all", "lost"}
-    names |= {"missing", "port", "awaited", "where", "suite", "asked"}
+    names |= {"missing", "port", "awaited", "where", "suite", "asked", "gaps"}
     for code, row in {**TABLE, **LINUX_CAPTURE.causes, **FIRMWARE_REPORT.causes}.items():
         assert {name for _, name, _, _ in Formatter().parse(row.cause) if name} <= names, code
         assert 1 <= sum(cause.fits(frozenset()) for cause in row.causes) <= 4, code

@@ -318,3 +318,14 @@ def test_a_suite_says_which_of_its_tests_runs() -> None:
     assert [(test.number, test.of) for test in told] == [(0, 1), (2, None)]
     sighting = next(s for s in read([text], StageReader(last_test=2)) if s.test)
     assert events.test_of(events.as_event(sighting)) == sighting.test
+
+
+def test_lines_that_are_not_the_boards_are_counted_and_prove_nothing() -> None:
+    reader = StageReader()
+    reader.feed(b"one\r\ntwo", 1.0)
+    before = (reader.bytes_seen, reader.text_bytes, reader.heard_s)
+    reader.skip(b"\n-- SOL lost 2.0 s --\n")
+    assert (reader.bytes_seen, reader.text_bytes, reader.heard_s) == before
+    assert reader.last_line == (2, "two")
+    reader.feed(b"four\r\n", 2.0)
+    assert reader.last_line == (4, "four")
