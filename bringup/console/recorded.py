@@ -6,10 +6,12 @@ import errno
 import os
 import select
 import stat
+import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TextIO
 
 from bringup.base.errors import UsageError
 from bringup.base.size import rough_size
@@ -22,7 +24,6 @@ STDIN = Path("-")
 _PIECE = 65536
 _PATIENCE_S = 60.0
 _LONGEST_S = 3600.0
-_STDIN_FD = 0
 
 
 def recorded_pieces(
@@ -33,6 +34,9 @@ def recorded_pieces(
     Raises UsageError when it cannot be read, is no recording, is more than `limit` bytes, or does not end: a
     pipe may pause for `patience_s` and take `longest_s` in all.
     """
+    if source == STDIN and not _has_descriptor(sys.stdin):
+        yield from iter(lambda: sys.stdin.buffer.read(_PIECE), b"")  # of a program that gave us text: it ends
+        return
     name, path = ("standard input", source) if source == STDIN else (str(source), _log_of(source))
     total, deadline_s = 0, time.monotonic() + longest_s
     with _opened(path, name) as descriptor:
@@ -51,6 +55,14 @@ def recorded_pieces(
             yield piece
 
 
+def _has_descriptor(stream: TextIO) -> bool:
+    try:
+        stream.fileno()
+    except OSError:
+        return False
+    return True
+
+
 def _log_of(source: Path) -> Path:
     if not source.is_dir():
         return source
@@ -66,7 +78,7 @@ def _log_of(source: Path) -> Path:
 @contextmanager
 def _opened(path: Path, name: str) -> Iterator[int]:
     if path == STDIN:
-        yield _STDIN_FD
+        yield sys.stdin.fileno()
         return
     try:
         # Without waiting: a pipe that nobody writes to would not even open.
@@ -84,7 +96,7 @@ def _opened(path: Path, name: str) -> Iterator[int]:
 def _check_kind(descriptor: int, name: str, limit: int) -> None:
     state = os.fstat(descriptor)
     if stat.S_ISCHR(state.st_mode) or stat.S_ISBLK(state.st_mode):
-        if descriptor == _STDIN_FD and os.isatty(descriptor):
+        if os.isatty(descriptor) and name == "standard input":
             return
         raise UsageError(
             f"{name} is a device, not a recording",

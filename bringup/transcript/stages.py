@@ -165,6 +165,7 @@ class StageReader:
     def _split(self, block: bytes) -> list[_WriterReader]:
         """Give each writer its part of the block; return the readers of those who wrote."""
         wrote: dict[Writer, _WriterReader] = {}
+        texts: list[bytes] = []
         for writer, text in self._demultiplexer.feed(block):
             reader = wrote.get(writer)
             if reader is None:
@@ -172,7 +173,8 @@ class StageReader:
             reader.add(text, self._offset, self.lines_seen, self._seam.feed(writer, text))
             self._offset += len(text)
             self.lines_seen += text.count(b"\n")
-            self._end = (self._end + text)[-_END_MAX:]
+            texts.append(text)
+        self._end = (self._end + b"".join(texts))[-_END_MAX:]
         return list(wrote.values())
 
     def _reader(self, writer: Writer) -> _WriterReader:

@@ -12,6 +12,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Literal
 
 Part = Literal["plain", "kernel", "vmm", "guest"]
@@ -121,61 +122,69 @@ class Demultiplexer:
         last: Writer | None = None
         joined: list[bytes] = []
         for writer, text in self._pieces(data):
-            if writer is not last and last is not None and joined:
+            if writer is not last and last is not None:
                 yield last, b"".join(joined)
                 joined.clear()
             last = writer
             joined.append(text)
-        if last is not None and joined:
+        if last is not None:
             yield last, b"".join(joined)
 
-    def _pieces(self, data: bytes) -> Iterator[tuple[Writer, bytes]]:
+    def _pieces(self, data: bytes) -> list[tuple[Writer, bytes]]:
         data = self._carry + data.translate(None, b"\0")
         self._carry = b""
         unfinished = _UNFINISHED.search(data) if b"\x1b" in data else None
         if unfinished is not None:
             self._carry = unfinished.group()
             data = data[: unfinished.start()]
-        position = 0
-        for match in _SEQUENCE.finditer(data):
-            yield from self._written(data[position : match.start()])
-            position = match.end()
-            final = match.group(2)
+        pieces: list[tuple[Writer, bytes]] = []
+        *parts, rest = _SEQUENCE.split(data)
+        fields = iter(parts)
+        for text, numbers, final in zip(fields, fields, fields, strict=True):
+            if text:
+                self._written(text, pieces)
             if final == b"m":
                 if len(self._run) < _RUN_MAX:
-                    self._run.append(match.group(1))
+                    self._run.append(numbers)
             elif final is not None and final in _MOVES:
                 self.draws = True
-                yield from self._text(self._row.place(final, match.group(1)))
-        yield from self._written(data[position:])
+                self._text(self._row.place(final, numbers), pieces)
+        if rest:
+            self._written(rest, pieces)
+        return pieces
 
-    def _written(self, text: bytes) -> Iterator[tuple[Writer, bytes]]:
-        self._row.write(text)
-        return self._text(text)
+    def _written(self, text: bytes, pieces: list[tuple[Writer, bytes]]) -> None:
+        if self.draws:
+            self._row.write(text)
+        self._text(text, pieces)
 
-    def _text(self, text: bytes) -> Iterator[tuple[Writer, bytes]]:
-        if not text:
-            return
-        if self._run:
+    def _text(self, text: bytes, pieces: list[tuple[Writer, bytes]]) -> None:
+        if self._run and text:
             self._change_writer(text)
-        if self._writer is KERNEL:
+        if self._writer is KERNEL and text:
             line, end, text = text.partition(b"\n")
-            yield KERNEL, line + end
+            pieces.append((KERNEL, line + end))
             if not end:
                 return
             self._writer = self._interrupted
         if text:
-            yield self._writer, text
+            pieces.append((self._writer, text))
 
     def _change_writer(self, text: bytes) -> None:
-        run, self._run = self._run, []
-        resets = [position for position, code in enumerate(run) if code in _RESETS]
-        if self._writer is KERNEL or not resets:
+        colours = None if self._writer is KERNEL else _after_reset(tuple(self._run))
+        self._run.clear()
+        if colours is None:
             return  # the kernel colours its own line; colours without a reset are the writer's own
-        colours = tuple(run[resets[-1] + 1 :])
         if colours == (b"1",) and text.startswith(b"<"):
             self._interrupted, self._writer = self._writer, KERNEL
         elif colours in _CLIENTS:
             self._writer = _CLIENTS[colours]
         elif len(colours) > 1:
             self._writer = PLAIN  # foreground and background apart: firmware (EDK2 TerminalDxe)
+
+
+@lru_cache(maxsize=256)
+def _after_reset(run: tuple[bytes, ...]) -> tuple[bytes, ...] | None:
+    """Return the colours behind the last reset of a run, None where it has no reset."""
+    resets = [position for position, code in enumerate(run) if code in _RESETS]
+    return run[resets[-1] + 1 :] if resets else None
