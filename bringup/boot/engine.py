@@ -6,6 +6,7 @@ each step that was begun is left again, and the run folder says how it went.
 
 from __future__ import annotations
 
+import os
 import threading
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
@@ -80,15 +81,22 @@ class Run:
         log = EventLog(self.folder, self.origin_s, self.abort)
         self._listeners.insert(0, log)
         try:
+            self.take(self._beginning())
             verdict = self._guarded()
-            self.emit("run", "run.verdict", verdict.cause or "ok", code=verdict.code)
+            told = self.verdict_dict(verdict)
+            self.emit("run", "run.verdict", verdict.cause or "ok", **told)
             # A full disk keeps the verdict from the folder, not from the person.
             with suppress(LabError):
-                self.folder.write_json("verdict.json", self.verdict_dict(verdict))
+                self.folder.write_json("verdict.json", told)
             return verdict
         finally:
             self._listeners.remove(log)
             log.close()
+
+    def _beginning(self) -> Event:
+        folder, board = self.folder, self.plan.board
+        data = {"run": folder.run_id, "folder": str(folder.path), "board": board, "pid": os.getpid()}
+        return Event("run", "run.begin", f"{folder.run_id} on {board}", data, self.origin_s)
 
     def verdict_dict(self, verdict: Verdict) -> dict[str, Any]:
         """Return the verdict as `verdict.json` and `--json` give it."""

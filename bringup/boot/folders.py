@@ -2,18 +2,21 @@
 
     plan.json  profile.json  image.json     what was going to happen, written before anything is touched
     events.ndjson  console.log  console.idx  what was seen, one whole append per record
-    verdict.json                             how it ended; a run without one was killed
+    verdict.json                             how it ended; a run without one goes on, or was killed
 
 A record is one `write` to a file opened for appending, so a kill at any moment loses at most the record that
-was being written, and readers skip a torn last line.
+was being written, and readers skip a torn last line. As long as a run goes on, its process holds a lock on
+`events.ndjson`: that tells it from one that was killed.
 """
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 import time
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -26,6 +29,7 @@ from bringup.base.whole_file import whole_file
 if TYPE_CHECKING:
     from bringup.lab.inventory import Lab
 
+EVENTS = "events.ndjson"
 _MAX_RUNS_A_DAY = 9999
 
 
@@ -79,10 +83,27 @@ class RunFolder:
             return None
         return body if isinstance(body, dict) else None
 
+    @property
+    def goes_on(self) -> bool:
+        """Whether a process works on this run now."""
+        try:
+            descriptor = os.open(self.path / EVENTS, os.O_RDONLY | os.O_CLOEXEC)
+        except OSError:
+            return False
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return True
+        except OSError:  # a file system without locks: nobody can tell
+            return False
+        finally:
+            os.close(descriptor)
+        return False
+
     def events(self) -> Iterator[Event]:
         """Yield the recorded events, their times counted from the start of the run."""
         try:
-            lines = (self.path / "events.ndjson").read_text(encoding="utf-8", errors="replace").splitlines()
+            lines = (self.path / EVENTS).read_text(encoding="utf-8", errors="replace").splitlines()
         except OSError:
             return
         for line in lines:
@@ -107,8 +128,10 @@ class EventLog:
         self._on_error = on_error
         self._full = False
         self._descriptor = os.open(
-            folder.path / "events.ndjson", os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600
+            folder.path / EVENTS, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600
         )
+        with suppress(OSError):  # a file system without locks
+            fcntl.flock(self._descriptor, fcntl.LOCK_EX)
 
     def __call__(self, event: Event) -> None:
         """Append one event."""

@@ -48,7 +48,7 @@ class Session:
     ) -> None:
         self.board = board
         self.clock = Clock()
-        self.signals = Signals()
+        self.signals = Signals(outlives_terminal=True)
         self._keep_twin = keep_twin
         self._twin = twin
         self.person = person

@@ -1,5 +1,5 @@
 """Signals while a board is worked on: each ends the work as Ctrl-C does, and none stops putting things
-back.
+back. A terminal that is closed (SIGHUP) takes a viewer away, and no work.
 """
 
 from __future__ import annotations
@@ -17,7 +17,8 @@ _Handler = Callable[[int, FrameType | None], Any] | int | None
 class Signals:
     """While entered, a signal that would end the process raises KeyboardInterrupt in its main thread.
 
-    In another thread nothing can be done about signals (signal(3)), and nothing is.
+    Work that `outlives_terminal` goes on when the terminal is closed. In another thread nothing can be done
+    about signals (signal(3)), and nothing is.
     """
 
     process_ends: ClassVar[bool] = False
@@ -25,7 +26,8 @@ class Signals:
     how.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, *, outlives_terminal: bool = False) -> None:
+        self._outlives_terminal = outlives_terminal
         self._heard = False
         self._before: dict[int, _Handler] = {}
 
@@ -55,9 +57,10 @@ class Signals:
             if number not in self._before:
                 before = signal.getsignal(number)
                 if number == signal.SIGHUP and before is signal.SIG_IGN:
-                    continue  # nohup: the work is to outlive its terminal
+                    continue  # nohup
                 self._before[number] = before
-            signal.signal(number, handler)
+            closed = number == signal.SIGHUP and self._outlives_terminal
+            signal.signal(number, signal.SIG_IGN if closed else handler)
 
     def _interrupt(self, _number: int, _frame: FrameType | None) -> None:
         # Once is enough: a storm of them must not break into what the first one set going.

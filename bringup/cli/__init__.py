@@ -8,7 +8,7 @@ from pathlib import Path
 
 import click
 
-from bringup import BringupError, UsageError, __version__
+from bringup import BringupError, InterruptedRunError, UsageError, __version__
 from bringup.boot.signals import Signals
 from bringup.cli.lazy import LazyGroup
 
@@ -60,25 +60,25 @@ def main() -> None:
     except click.ClickException as mistake:
         code = _tell_mistake(mistake)
     except BringupError as error:
-        from bringup.report.output import show_error
-
-        show_error(error, as_json="--json" in sys.argv[1:])
+        _tell(error)
         code = error.exit_code
     except (KeyboardInterrupt, click.Abort):
-        from bringup.report.output import say
-
-        say("interrupted")
-        code = 130
+        _tell(InterruptedRunError("interrupted"))
+        code = InterruptedRunError.exit_code
     except Exception as error:  # noqa: BLE001  # a person gets a sentence; the rest goes to a file
         code = _tell_bug(error)
     sys.exit(code)
 
 
+def _tell(error: BringupError) -> None:
+    from bringup.report.output import show_error
+
+    show_error(error, as_json="--json" in sys.argv[1:])
+
+
 def _tell_mistake(mistake: click.ClickException) -> int:
     if "--json" in sys.argv[1:]:
-        from bringup.report.output import show_error
-
-        show_error(UsageError(mistake.format_message()), as_json=True)
+        _tell(UsageError(mistake.format_message()))
     else:
         mistake.show()
     return mistake.exit_code
@@ -89,7 +89,6 @@ def _tell_bug(error: Exception) -> int:
     import traceback
 
     from bringup.base.paths import state_dir
-    from bringup.report.output import show_error
 
     text = "".join(traceback.format_exception(error))
     try:
@@ -99,5 +98,5 @@ def _tell_bug(error: Exception) -> int:
     except (BringupError, OSError):
         hint = f"report it: {text.strip().splitlines()[-1]}"
     told = BringupError(f"bringup itself failed: {type(error).__name__}", hint=hint)
-    show_error(told, as_json="--json" in sys.argv[1:])
+    _tell(told)
     return told.exit_code

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -12,8 +13,12 @@ from bringup.base.clock import WATCH_ON_MAX_S
 from bringup.base.stage import BOOT_STAGES
 from bringup.cli.complete import board_names
 from bringup.cli.lab import lab_of
-from bringup.cli.options import engine_option, json_option, memory_option
+from bringup.cli.options import as_option, engine_option, json_option, memory_option, refuse_two_forms
 from bringup.report.output import answer, emit_json, say
+
+if TYPE_CHECKING:
+    from bringup import BootRequest, Lab, PlannedBoot
+    from bringup.jobs.boot import Display
 
 _STAGES = [str(stage) for stage in BOOT_STAGES]
 
@@ -73,11 +78,19 @@ _STAGES = [str(stage) for stage in BOOT_STAGES]
 @engine_option()
 @click.option("--steal", is_flag=True, help="Take the console even if somebody else holds it.")
 @click.option("--keep", is_flag=True, help="Leave the twin up afterwards if this boot started it.")
+@click.option("--detach", is_flag=True, help="Begin and return; `bringup runs follow` shows how it goes on.")
 @click.option("--dry-run", is_flag=True, help="Print the plan and touch nothing.")
+@click.option("--events", is_flag=True, help="Every event as a line of JSON on stdout (docs/events.md).")
 @json_option()
+@as_option()
 @click.pass_context
-def command(ctx: click.Context, /, as_json: bool, dry_run: bool, **options: Any) -> int:
+def command(
+    ctx: click.Context, /, as_json: bool, dry_run: bool, events: bool, detach: bool, **options: Any
+) -> int:
     """Boot BOARD from the network and say how far it came.
+
+    The boot goes on when its terminal is closed or nobody reads its output any more (`| head`); Ctrl-C ends
+    it and leaves the board safe.
 
     IMAGE is a folder as a CAmkES build leaves it, or KERNEL MODULE..., or a Linux bzImage and its initrd.
     Without one, the twin boots the stand-in image. A bringup.toml beside the image may say until, fail, for,
@@ -91,14 +104,54 @@ def command(ctx: click.Context, /, as_json: bool, dry_run: bool, **options: Any)
       bringup boot e300 --image build/ --config apps/zmq/e300/passthrough.camkes
       bringup boot e300 xen.gz vmlinuz --append "loglvl=all" --until kernel
     """
-    from bringup import BootRequest, plan_boot
-    from bringup.report.boot_view import boot_display
-    from bringup.report.person import TerminalPerson
-    from bringup.report.run import verdict_lines
+    refuse_two_forms(as_json=as_json, events=events, detach=detach)
+    lab = lab_of(ctx)
+    work = partial(_boot, lab, options, as_json=as_json, dry_run=dry_run, events=events, detach=detach)
+    if events:
+        from bringup.report.event_stream import ending_in_verdict
+
+        return ending_in_verdict(work)
+    return work()
+
+
+def _boot(
+    lab: Lab, options: dict[str, Any], *, as_json: bool, dry_run: bool, events: bool, detach: bool
+) -> int:
+    from bringup import plan_boot
+
+    quiet = as_json or events
+    boot = plan_boot(
+        lab,
+        options["board"],
+        _image_paths(options["image"], options["image_folder"]),
+        _request(options),
+        append=options["append"],
+        module_mib=options["module_size"],
+        config=options["config"],
+        allow_drift=options["allow_drift"],
+    )
+    if lab.is_builtin and not quiet:
+        say(
+            f"no lab.toml here: {boot.plan.board} is the virtual SYS-E300-9D "
+            f"(see `bringup boards show {boot.plan.board}`)"
+        )
+    for note in () if quiet or dry_run else boot.notes:
+        say(f"careful   {note}")
+    if dry_run:
+        _print_plan(boot.plan.to_dict(), quiet)
+        return 0
+    if detach:
+        from bringup.cli.detach import detached
+
+        return detached(boot.run, partial(_tell_begun, as_json=as_json))
+    return _run(boot, as_json=as_json, events=events)
+
+
+def _request(options: dict[str, Any]) -> BootRequest:
+    from bringup import BootRequest
     from bringup.twin.engines import TwinSetup
 
-    lab = lab_of(ctx)
-    request = BootRequest(
+    return BootRequest(
         firmware=Firmware(options["firmware"]) if options["firmware"] else None,
         until=Stage(options["until"]) if options["until"] else None,
         until_texts=options["until_text"],
@@ -112,33 +165,42 @@ def command(ctx: click.Context, /, as_json: bool, dry_run: bool, **options: Any)
         ignore_needs=options["ignore_needs"],
         twin=TwinSetup(options["engine"], options["memory_mib"]),
     )
-    boot = plan_boot(
-        lab,
-        options["board"],
-        _image_paths(options["image"], options["image_folder"]),
-        request,
-        append=options["append"],
-        module_mib=options["module_size"],
-        config=options["config"],
-        allow_drift=options["allow_drift"],
-    )
-    if lab.is_builtin and not as_json:
-        say(
-            f"no lab.toml here: {boot.plan.board} is the virtual SYS-E300-9D "
-            f"(see `bringup boards show {boot.plan.board}`)"
-        )
-    for note in () if as_json or dry_run else boot.notes:
-        say(f"careful   {note}")
-    if dry_run:
-        _print_plan(boot.plan.to_dict(), as_json)
-        return 0
-    usual_s = boot.usual_s
-    ended = boot.run(None if as_json else boot_display, TerminalPerson())
+
+
+def _run(boot: PlannedBoot, *, as_json: bool, events: bool) -> int:
+    """Boot, show how it goes on and how it ended, and return the exit code."""
+    from bringup.report.person import TerminalPerson
+    from bringup.report.run import verdict_lines
+    from bringup.report.viewer import Viewer
+
     if as_json:
+        ended = boot.run(None, TerminalPerson())
         emit_json(ended.verdict)
-    else:
+        return ended.exit_code
+    usual_s = boot.usual_s
+    with Viewer(_display(events=events)) as viewer:
+        ended = boot.run(viewer, TerminalPerson(viewer.tell))
+    if not events:
         answer(*verdict_lines(ended.verdict, usual_s=usual_s))
     return ended.exit_code
+
+
+def _display(*, events: bool) -> Display:
+    if events:
+        from bringup.report.event_stream import stream_display
+
+        return stream_display
+    from bringup.report.boot_view import boot_display
+
+    return boot_display
+
+
+def _tell_begun(began: dict[str, Any], *, as_json: bool) -> None:
+    if as_json:
+        emit_json(began)
+        return
+    answer(f"begun     run {began['run']} on {began['board']}, process {began['pid']}")
+    say(f"follow    bringup runs follow {began['run']}", f"end       kill {began['pid']}")
 
 
 def _image_paths(paths: tuple[Path, ...], folder: Path | None) -> tuple[Path, ...]:

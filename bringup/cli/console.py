@@ -9,6 +9,7 @@ import click
 
 from bringup.cli.complete import board_names
 from bringup.cli.lab import lab_of
+from bringup.cli.options import as_option
 
 
 @click.command()
@@ -23,6 +24,7 @@ from bringup.cli.lab import lab_of
     "--force", is_flag=True, help="Type even while somebody else works on the board; they are told."
 )
 @click.option("--escape", default="^]", show_default=True, metavar="KEY", help="The escape key.")
+@as_option()
 @click.option("--json", "as_json", is_flag=True, help="One JSON object per line on stdout.")
 @click.pass_context
 def command(

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from typing import Any, TypeVar
 
 import click
+
+from bringup import UsageError
+from bringup.lab.who import AS_VARIABLE
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 
@@ -14,6 +18,34 @@ def json_option(page: str = "") -> Callable[[Function], Function]:
     """Return what adds `--json` to a command as `as_json`; `page` is where its shape is described."""
     where = f" ({page})" if page else ""
     return click.option("--json", "as_json", is_flag=True, help=f"One JSON object on stdout{where}.")
+
+
+def refuse_two_forms(*, as_json: bool, events: bool, detach: bool = False) -> None:
+    """Raise UsageError where stdout would have to hold two things."""
+    if events and as_json:
+        raise UsageError(
+            "--events and --json both want stdout", hint="the last line of --events is the verdict"
+        )
+    if events and detach:
+        raise UsageError(
+            "--detach returns before there are events", hint="bringup runs follow RUN --events shows them"
+        )
+
+
+def as_option() -> Callable[[Function], Function]:
+    """Return what adds `--as NAME` to a command: who others are told holds the board."""
+
+    def remember(_ctx: click.Context, _parameter: click.Parameter, name: str | None) -> None:
+        if name:
+            os.environ[AS_VARIABLE] = name
+
+    return click.option(
+        "--as",
+        metavar="NAME",
+        expose_value=False,
+        callback=remember,
+        help=f"Who you are to others of this board (default: ${AS_VARIABLE}, else your login).",
+    )
 
 
 def memory_option(whose: str) -> Callable[[Function], Function]:

@@ -10,7 +10,7 @@ import click
 from bringup import Firmware, UsageError
 from bringup.cli.complete import board_names, profile_names
 from bringup.cli.lab import lab_of
-from bringup.cli.options import json_option
+from bringup.cli.options import as_option, json_option
 from bringup.cli.probe_refusals import refuse_senseless
 from bringup.report.output import answer, emit, emit_json, say
 
@@ -57,6 +57,7 @@ class _Source(click.Path):
 @click.option("--restart", is_flag=True, help="BOARD: restart it even though it is on.")
 @click.option("--steal", is_flag=True, help="BOARD: take the console even if somebody else holds it.")
 @click.option("--dry-run", is_flag=True, help="BOARD: print what would be done and touch nothing.")
+@as_option()
 @click.option("--keep", is_flag=True, help="BOARD: leave the twin up afterwards if this probe started it.")
 @click.pass_context
 def command(ctx: click.Context, /, **options: Any) -> int:
@@ -115,10 +116,14 @@ def _machine(lab: Lab, options: dict[str, Any]) -> Machine:
     from bringup.report.boot_view import boot_display
     from bringup.report.person import TerminalPerson
     from bringup.report.probe import failed_lines
+    from bringup.report.viewer import Viewer
 
-    probed = _planned(lab, options).run(None if options["as_json"] else boot_display, TerminalPerson())
-    if not options["as_json"]:
-        say(*failed_lines(probed))
+    planned = _planned(lab, options)
+    if options["as_json"]:
+        return planned.run(None, TerminalPerson()).machine()
+    with Viewer(boot_display) as viewer:
+        probed = planned.run(viewer, TerminalPerson(viewer.tell))
+    say(*failed_lines(probed))
     return probed.machine()
 
 

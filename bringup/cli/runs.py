@@ -1,4 +1,4 @@
-"""`bringup runs`: what was booted, how it ended, and one run in full."""
+"""`bringup runs`: what was booted, how it ended, one run in full, and how one goes on."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import click
 
 from bringup.cli.complete import run_names
 from bringup.cli.lab import lab_of
-from bringup.cli.options import json_option
+from bringup.cli.options import json_option, refuse_two_forms
 from bringup.report.output import answer, emit_json
 
 _SHOWN = 20
@@ -17,12 +17,13 @@ _SHOWN = 20
 @click.option("--all", "show_all", is_flag=True, help=f"Not only the last {_SHOWN}.")
 @click.pass_context
 def command(ctx: click.Context, as_json: bool, show_all: bool) -> None:
-    """List what was booted; `bringup runs show` prints one run.
+    """List what was booted; `bringup runs show` prints one run, `bringup runs follow` shows how one goes on.
 
     \b
     Example:
       bringup runs
       bringup runs show 2026-11-23-0007
+      bringup runs follow
     """
     if ctx.invoked_subcommand is not None:
         return
@@ -39,6 +40,31 @@ def command(ctx: click.Context, as_json: bool, show_all: bool) -> None:
         answer(runs_table(runs))
     else:
         answer(f"no runs in {folder} yet; try: bringup boot e300")
+
+
+@command.command("follow")
+@click.argument("run_id", required=False, shell_complete=run_names)
+@click.option("--events", is_flag=True, help="Every event as a line of JSON on stdout (docs/events.md).")
+@json_option()
+@click.pass_context
+def follow(ctx: click.Context, run_id: str | None, events: bool, as_json: bool) -> int:
+    """Show how a run goes on, until it ends (the latest if none is named).
+
+    Ctrl-C ends the watching, not the run. The exit code is that of the run.
+
+    \b
+    Example:
+      bringup runs follow
+      bringup runs follow 2026-11-23-0007 --events
+    """
+    from bringup import find_run, runs_folder
+    from bringup.report.follow import show_events, show_run, show_verdict
+
+    refuse_two_forms(as_json=as_json, events=events)
+    run = find_run(runs_folder(lab_of(ctx)), run_id)
+    if as_json:
+        return show_verdict(run)
+    return show_events(run) if events else show_run(run)
 
 
 @command.command("show")

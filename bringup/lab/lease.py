@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import contextlib
 import fcntl
-import getpass
 import hashlib
 import json
 import math
@@ -21,6 +20,7 @@ from types import TracebackType
 
 from bringup.base.errors import BmcBusyError, LabError
 from bringup.base.paths import open_lock, runtime_dir
+from bringup.lab.who import person
 
 HOST_LOCKS = Path("/run/lock")
 """World-writable with the sticky bit (FHS 5.9): whoever comes first makes the file, everybody may lock it."""
@@ -144,7 +144,7 @@ class Lease:
         return None
 
     def _record(self) -> bytes:
-        holder = Holder(_user(), os.getpid(), self._purpose, time.time())
+        holder = Holder(_word(person()), os.getpid(), self._purpose, time.time())
         return json.dumps(asdict(holder)).encode()[: _RECORD_MAX - 1] + b"\n"
 
 
@@ -186,10 +186,3 @@ def _holder(line: bytes) -> Holder | None:
 def _word(text: str) -> str:
     """Return a name or a purpose as one short run of printable characters."""
     return "".join(char if char.isprintable() else "?" for char in text)[:_WORD_MAX] or "?"
-
-
-def _user() -> str:
-    try:
-        return getpass.getuser()
-    except (KeyError, OSError):
-        return f"uid {os.getuid()}"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
+from collections.abc import Mapping
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
@@ -27,8 +28,8 @@ _REFRESH_S = 0.2
 class BootView:
     """Listens to a run's events; on a terminal the last line shows what is awaited and for how long."""
 
-    def __init__(self, plan: Plan, *, usual_s: float | None) -> None:
-        self._plan = plan
+    def __init__(self, image: Mapping[str, Any] | None, *, usual_s: float | None) -> None:
+        self._image = image
         self._usual_s = usual_s
         self._origin_s = time.monotonic()
         self._live: Live | None = None
@@ -40,7 +41,8 @@ class BootView:
         self._refreshed_s = 0.0
 
     def __enter__(self) -> BootView:
-        say(f"image     {image_line(self._plan.image)}")
+        if self._image is not None:
+            say(f"image     {image_line(self._image)}")
         if is_terminal(sys.stderr):
             from rich.console import Console
             from rich.live import Live
@@ -66,6 +68,8 @@ class BootView:
 
     def __call__(self, event: Event) -> None:
         """Show one event, if it is one that people need."""
+        if event.kind == "run.begin":
+            self._origin_s = self._since_s = event.at_s
         line = self._line(event)
         if line is not None:
             mark, name, text = line
@@ -177,7 +181,7 @@ def boot_display(plan: Plan, usual_s: float | None) -> BootView:
     """Return what shows the run of a plan; `usual_s` is how long it took before, None where that is not
     known.
     """
-    return BootView(plan, usual_s=usual_s)
+    return BootView(plan.image, usual_s=usual_s)
 
 
 def _waiting_text(event: Event) -> str:

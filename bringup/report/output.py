@@ -1,13 +1,15 @@
 """How the command line writes: what was asked for on stdout, progress, notes and errors on stderr.
 
-Whoever closes the far end of a stream (`bringup runs | head -1`) has read enough: what follows goes nowhere,
-and the command ends as it would have.
+Whoever closes the far end of a stream (`bringup runs | head -1`, or a terminal) has read enough: what follows
+goes nowhere, and the command ends as it would have.
 """
 
 from __future__ import annotations
 
+import errno
 import json
 import os
+import stat
 import sys
 from contextlib import suppress
 from typing import Any, TextIO
@@ -56,7 +58,8 @@ def show_error(error: BringupError, *, as_json: bool) -> None:
             return
     # One sentence is one line, also when it quotes a name with a line end in it.
     message = " ".join(error.message.splitlines())
-    say(f"{glyph('bad')} {error.fault}: {message}  {faint(f'(exit {error.exit_code})')}")
+    whose = "" if message.startswith(error.fault) else f"{error.fault}: "
+    say(f"{glyph('bad')} {whose}{message}  {faint(f'(exit {error.exit_code})')}")
     if error.hint:
         say(f"do        {error.hint}")
 
@@ -80,7 +83,10 @@ def _write(stream: TextIO, data: bytes) -> None:
     except BrokenPipeError:
         _give_up_on(stream)
     except OSError as error:
+        left = error.errno == errno.EIO and stat.S_ISCHR(os.fstat(stream.fileno()).st_mode)
         _give_up_on(stream)
+        if left:
+            return
         reason = (error.strerror or "it failed").lower()
         raise OutputError(f"cannot write to standard output: {reason}") from None
 

@@ -131,7 +131,9 @@ def run_report(run: RunFolder) -> str:
         lines.append(f"image     {image_line(plan['image'])}")
     if verdict is None:
         lines.append(
-            "no verdict: this run still goes on, or was killed; what it saw is in events and console log"
+            f"no verdict: this run goes on, see: bringup runs follow {run.run_id}"
+            if run.goes_on
+            else "no verdict: this run was killed; what it saw is in events and console log"
         )
         return "\n".join(lines)
     for stage in verdict.get("stages", ()):

@@ -10,13 +10,14 @@ from bringup.report.style import table
 
 
 def run_row(run: RunFolder) -> dict[str, Any]:
-    """Return one line's worth of a run; a run without a verdict was killed or still goes on."""
+    """Return one line's worth of a run; a run without a verdict goes on, or was killed: `unfinished`."""
     verdict = run.read_json("verdict.json") or {}
+    without = "running" if run.goes_on else "unfinished"
     plan = run.read_json("plan.json") or {}
     return {
         "run": run.run_id,
         "board": plan.get("board"),
-        "verdict": verdict.get("verdict", "unfinished"),
+        "verdict": verdict.get("verdict", without),
         "stage": verdict.get("stage"),
         "cause": verdict.get("cause"),
         "at_s": verdict.get("at_s"),

@@ -46,9 +46,13 @@ class Cli:
             "PYTHONPATH": os.pathsep.join(filter(None, sys.path)),
         }
 
+    @property
+    def command(self) -> tuple[str, ...]:
+        return (sys.executable, "-m", "bringup")
+
     def popen(self, *words: str, prefix: tuple[str, ...] = (), **extra: str) -> subprocess.Popen[str]:
         return subprocess.Popen(
-            [*prefix, sys.executable, "-m", "bringup", *words],
+            [*prefix, *self.command, *words],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,

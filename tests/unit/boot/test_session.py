@@ -173,6 +173,19 @@ def test_every_ending_signal_interrupts_and_is_restored(number: signal.Signals) 
     assert signal.getsignal(number) == before
 
 
+def test_a_closed_terminal_ends_no_work_on_a_board(home: Path) -> None:
+    before = signal.getsignal(signal.SIGHUP)
+    with Session(BOARD, "boot") as session:
+        os.kill(os.getpid(), signal.SIGHUP)
+        session.signals.heed()
+        os.kill(os.getpid(), signal.SIGHUP)
+        time.sleep(0.1)
+        with pytest.raises(KeyboardInterrupt):
+            os.kill(os.getpid(), signal.SIGTERM)
+            time.sleep(5)
+    assert signal.getsignal(signal.SIGHUP) == before
+
+
 def test_a_storm_of_signals_is_heard_once_and_nohup_is_kept() -> None:
     program = (
         "import os, signal, time\n"

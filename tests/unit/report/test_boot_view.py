@@ -8,9 +8,6 @@ from contextlib import redirect_stderr
 import pytest
 
 from bringup.base.events import Event
-from bringup.base.firmware import Firmware
-from bringup.base.stage import Stage
-from bringup.boot.plan import Plan
 from bringup.report.boot_view import BootView, transfer_text
 from tests.doubles.screen import Screen
 
@@ -22,14 +19,12 @@ IMAGE = {
     "kernel": {"size": 11_000},
     "modules": [{"size": 1 << 20}],
 }
-USER_SPACE = str(Stage.USER_SPACE)
-PLAN = Plan("e300", "twin-e300-9d", True, Firmware.BIOS, "ipxe", USER_SPACE, USER_SPACE, None, IMAGE, (), ())
 
 
 def shown(*events: Event, terminal: bool = False) -> str:
     with (
         redirect_stderr(Screen(terminal=terminal)) as screen,
-        BootView(PLAN, usual_s=None) as view,
+        BootView(IMAGE, usual_s=None) as view,
     ):
         for event in events:
             view(event)
@@ -50,7 +45,7 @@ def test_what_a_board_or_stranger_wrote_cannot_steer_the_terminal(
 
 def test_nothing_is_drawn_while_a_person_is_asked(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TERM", "xterm")
-    with redirect_stderr(Screen(terminal=True)) as screen, BootView(PLAN, usual_s=None) as view:
+    with redirect_stderr(Screen(terminal=True)) as screen, BootView(IMAGE, usual_s=None) as view:
         view(Event("power", "power.ask", "Switch e300 off"))
         before = screen.shown
         view(Event("console", "console.activity", data={"bytes": 1, "lines": 1}))
@@ -103,7 +98,7 @@ def test_the_running_test_is_shown_as_one_of_how_many(monkeypatch: pytest.Monkey
     test = {"number": 12, "name": "SCHED0001", "failed": False, "of": 123}
     far = time.monotonic() + 10
     now = Event("console", "console.test", "Starting test 12: SCHED0001", test, far)
-    with redirect_stderr(Screen(terminal=True)) as screen, BootView(PLAN, usual_s=None) as view:
+    with redirect_stderr(Screen(terminal=True)) as screen, BootView(IMAGE, usual_s=None) as view:
         view(now)
         time.sleep(0.5)
         assert "test 12 of 123 (SCHED0001)" in screen.shown
