@@ -112,6 +112,14 @@ class UnclearStateError(LabError):
     """The switch or BMC answered, and what it said settles nothing; the next answer may."""
 
 
+class OverrideError(LabError):
+    """The BMC refused a boot override, holds another one, or does not tell which it holds."""
+
+
+class OverrideRefusedError(OverrideError):
+    """The BMC did not take a boot override: what it held before still holds."""
+
+
 class PortBusyError(LabError):
     """A port this tool has to listen on is taken."""
 
@@ -143,6 +151,7 @@ CODES: Mapping[str, type[BringupError]] = {
     "console-lost": ConsoleLostError,
     "not-offered": NotOfferedError,
     "unclear-state": UnclearStateError,
+    "override": OverrideError,
     "port-busy": PortBusyError,
     "namespace": NamespaceError,
     "missing-program": MissingProgramError,

@@ -63,7 +63,22 @@ _SPANNING_TREE = Cause(
 _OVERRIDE = Cause(
     "the boot override was not taken",
     "set the boot order in the firmware setup: network first",
-    unless=frozenset({Fact.OVERRIDE_READ}),
+    unless=frozenset({Fact.OVERRIDE_READ, Fact.OVERRIDE_ABSENT}),
+)
+_UNSURE = Cause(
+    "the BMC did not keep the boot override, which could not be read back",
+    "set the boot order in the firmware setup: network first",
+    needs=frozenset({Fact.OVERRIDE_UNSURE}),
+)
+_NO_OVERRIDE = Cause(
+    "no boot override was set, and the board's own order has its disk first",
+    "set the boot order in the firmware setup: network first; or leave out --override",
+    needs=frozenset({Fact.OVERRIDE_ABSENT}),
+)
+_EXPIRED = Cause(
+    "the BMC dropped the boot override before the self-test was over",
+    "set the boot order in the firmware setup: network first, and boot with --override none",
+    needs=frozenset({Fact.OVERRIDE_EXPIRED}),
 )
 _ORDER = Cause(
     "the firmware does not follow the BMC's boot override",
@@ -113,7 +128,7 @@ TABLE: Mapping[str, Row] = {
     "no-dhcp": Row(
         "lab",
         "no DHCP request from {who} within {since_power} s of power-on",
-        (_OPTION_ROM, _CABLE, _SPANNING_TREE),
+        (_EXPIRED, _UNSURE, _NO_OVERRIDE, _OPTION_ROM, _CABLE, _SPANNING_TREE),
     ),
     "dhcp-ignored": Row(
         "profile",
@@ -349,6 +364,7 @@ TABLE: Mapping[str, Row] = {
         "the board started something that was not served to it",
         (
             _OVERRIDE,
+            _NO_OVERRIDE,
             _ORDER,
             Cause("another boot server answered", "use an own segment", unless=frozenset({Fact.NO_RIVAL})),
             _CABLE,
@@ -358,6 +374,16 @@ TABLE: Mapping[str, Row] = {
         "lab",
         "the boot override to the network was set and read back, and the board booted its disk",
         (_ORDER, _CABLE),
+    ),
+    "override-expired": Row(
+        "lab",
+        "the BMC drops a boot override after 60 s and cannot be told not to; the board booted its disk later",
+        (_EXPIRED, _CABLE),
+    ),
+    "override-unproven": Row(
+        "lab",
+        "the boot override to the network was set, not read back for certain, and the board booted its disk",
+        (_OVERRIDE, _CABLE),
     ),
     "dhcp-no-file": Row(
         "lab",

@@ -30,6 +30,8 @@ _MODULE_NAME = re.compile(r"name='([^']*)'?")
 _TEXT_MIN = 8
 # The loader's last words come after its last transfer.
 _HAND_OVER_S = 1.0
+# A BMC whose timer runs drops its boot flags so long after they were set (IPMI 2.0 28.13, parameter 3).
+_OVERRIDE_KEPT_S = 60.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,6 +147,7 @@ class BootEvidence:
     asked: set[str] = field(default_factory=set)
     foreign_names: list[str] = field(default_factory=list)
     not_served: str | None = None
+    not_served_s: float | None = None
     restarted: tuple[float, str] | None = None
     gaps: list[Gap] = field(default_factory=list)
 
@@ -207,7 +210,9 @@ class Witness:
     ) -> None:
         self.boot = BootEvidence()
         self.console_lost_s: float | None = None
-        self.override_read = False
+        self.override_read = self.override_unsure = self.override_absent = False
+        self.override_until_s: float | None = None
+        """When the BMC drops the override that was set, None where it keeps it."""
         self.carrier: bool | None = None
         self.rivals: list[str] = []
         self.searched_rivals = False
@@ -313,7 +318,8 @@ class Witness:
             boot.restart(event, line)
         boot.last_line = boot.tail = line
         if self._is_of_the_disk(stage, marker):
-            boot.not_served = boot.not_served or line
+            if boot.not_served is None:
+                boot.not_served, boot.not_served_s = line, event.at_s
             return
         if stage >= Stage.KERNEL:
             boot.text_s = event.at_s
@@ -468,6 +474,15 @@ class Witness:
     def _override_read(self, _event: Event) -> None:
         self.override_read = True
 
+    def _override_set(self, event: Event) -> None:
+        self.override_until_s = event.at_s + _OVERRIDE_KEPT_S if event.data.get("expires") else None
+
+    def _override_unsure(self, _event: Event) -> None:
+        self.override_unsure = True
+
+    def _override_absent(self, _event: Event) -> None:
+        self.override_absent = True
+
     def _servers_lost(self, event: Event) -> None:
         self.servers_lost_s = event.at_s
 
@@ -502,6 +517,9 @@ _HANDLERS: dict[str, Callable[[Witness, Event], None]] = {
     "dhcp.searched": Witness._searched_rivals,
     "link.carrier": Witness._carrier,
     "override.read": Witness._override_read,
+    "override.set": Witness._override_set,
+    "override.unsure": Witness._override_unsure,
+    "override.absent": Witness._override_absent,
     "tftp.error": Witness._not_served,
     "http.error": Witness._not_served,
     "tftp.done": Witness._served,

@@ -1,6 +1,6 @@
 """What is certain about one boot, each as a word: a usual cause that these contradict is not told. Pure.
 
-facts = facts_of(boot, witness)
+facts = facts_of(boot, witness, at_s)
 Fact.ROM_SPOKE in facts      # the board's network boot asked or printed something
 """
 
@@ -24,12 +24,15 @@ class Fact(StrEnum):
     TFTP_ASKED = "a request for a file reached this host by TFTP"
     HTTP_ASKED = "a request for a file reached this host by HTTP"
     OVERRIDE_READ = "the boot override was read back as set"
+    OVERRIDE_UNSURE = "a boot override was set, and could not be read back for certain"
+    OVERRIDE_EXPIRED = "the BMC dropped the boot override 60 s after it was set"
+    OVERRIDE_ABSENT = "no boot override was set"
     NO_RIVAL = "this segment was searched for another DHCP server, and none answered"
     ASKS_HTTP = "the board asks as a client of UEFI HTTP boot"
 
 
-def facts_of(boot: BootEvidence, witness: Witness) -> frozenset[Fact]:
-    """Return what is certain about this boot."""
+def facts_of(boot: BootEvidence, witness: Witness, at_s: float) -> frozenset[Fact]:
+    """Return what is certain about this boot at `at_s` (seconds, the events' clock)."""
     rom = any(seen.failure.code.startswith(_ROM_TEXTS) for seen in boot.failures)
     asked = bool(boot.dhcp & {"discover", "ignored"})
     known = {
@@ -39,6 +42,9 @@ def facts_of(boot: BootEvidence, witness: Witness) -> frozenset[Fact]:
         Fact.TFTP_ASKED: "tftp" in boot.asked_by,
         Fact.HTTP_ASKED: "http" in boot.asked_by,
         Fact.OVERRIDE_READ: witness.override_read,
+        Fact.OVERRIDE_UNSURE: witness.override_unsure,
+        Fact.OVERRIDE_EXPIRED: witness.override_until_s is not None and at_s > witness.override_until_s,
+        Fact.OVERRIDE_ABSENT: witness.override_absent,
         Fact.NO_RIVAL: witness.searched_rivals and not witness.rivals,
         Fact.ASKS_HTTP: boot.arch in _HTTP_ARCHITECTURES,
     }

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from bringup.base.firmware import Firmware
 from bringup.base.stage import Stage
+from bringup.power.base import OverridePolicy
 from bringup.twin.engines import USUAL, TwinSetup
 
 if TYPE_CHECKING:
@@ -22,7 +23,7 @@ class BootRequest:
     `until_texts` must all come, one of `fail_texts` means failure; `for_s` are
     the seconds to watch on after success. `strict`: a login with a dead network controller is a failure.
     `ignore_needs` boots an image although the machine lacks what it demands. `twin` says how a twin is
-    started that is not up.
+    started that is not up. `override` says whether the boot override has to be read back.
     """
 
     firmware: Firmware | None = None
@@ -37,6 +38,7 @@ class BootRequest:
     keep_twin: bool = False
     ignore_needs: bool = False
     twin: TwinSetup = USUAL
+    override: OverridePolicy | None = None
 
 
 def with_defaults(request: BootRequest, said: ImageProfile, *, twin: bool) -> BootRequest:

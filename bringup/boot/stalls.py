@@ -48,7 +48,13 @@ def _stall_code(course: Course) -> str:
 
 def elsewhere_code(course: Course) -> str:
     """Return the row for a board that runs what was not served."""
-    return "override-ignored" if course.witness.override_read else "booted-elsewhere"
+    witness, boot = course.witness, course.boot
+    seen_s, until_s = boot.not_served_s or boot.console_kernel_s, witness.override_until_s
+    if seen_s is not None and until_s is not None and seen_s > until_s:
+        return "override-expired"
+    if witness.override_read:
+        return "override-ignored"
+    return "override-unproven" if witness.override_unsure else "booted-elsewhere"
 
 
 def _before_address(course: Course) -> str:

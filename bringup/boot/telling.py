@@ -172,7 +172,7 @@ class Telling:
             asked=", ".join(self._boot.foreign_names[:_CAUSES_MAX]),
             gaps=f"{self._course.gap_s():.1f}",
         )
-        facts = facts_of(self._boot, self._course.witness)
+        facts = facts_of(self._boot, self._course.witness, at_s)
         told = {self._filled(hint.failure.why, hint.failure.fix): None for hint in hints or ()}
         usual = (self._filled(cause.why, cause.fix) for cause in row.causes if cause.fits(facts))
         causes = tuple(dict.fromkeys((*self._strangers(code), *self._rivals(code), *told, *usual)))[

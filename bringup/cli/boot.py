@@ -13,7 +13,14 @@ from bringup.base.clock import WATCH_ON_MAX_S
 from bringup.base.stage import BOOT_STAGES
 from bringup.cli.complete import board_names
 from bringup.cli.lab import lab_of
-from bringup.cli.options import as_option, engine_option, json_option, memory_option, refuse_two_forms
+from bringup.cli.options import (
+    as_option,
+    engine_option,
+    json_option,
+    memory_option,
+    override_option,
+    refuse_two_forms,
+)
 from bringup.report.output import answer, emit_json, say
 
 if TYPE_CHECKING:
@@ -76,6 +83,7 @@ _STAGES = [str(stage) for stage in BOOT_STAGES]
 )
 @memory_option("Memory of a twin that this boot starts")
 @engine_option()
+@override_option()
 @click.option("--steal", is_flag=True, help="Take the console even if somebody else holds it.")
 @click.option("--keep", is_flag=True, help="Leave the twin up afterwards if this boot started it.")
 @click.option("--detach", is_flag=True, help="Begin and return; `bringup runs follow` shows how it goes on.")
@@ -163,6 +171,7 @@ def _request(options: dict[str, Any]) -> BootRequest:
         steal=options["steal"],
         keep_twin=options["keep"],
         ignore_needs=options["ignore_needs"],
+        override=options["override"],
         twin=TwinSetup(options["engine"], options["memory_mib"]),
     )
 

@@ -72,3 +72,12 @@ def engine_option() -> Callable[[Function], Function]:
         show_default=True,
         help="What the twin runs on; qemu is the only one now.",
     )
+
+
+def override_option() -> Callable[[Function], Function]:
+    """Return what adds `--override` to a command, None where the profile has the word."""
+    return click.option(
+        "--override",
+        type=click.Choice(["verified", "unverified", "none"]),
+        help="Boot override: read back, not needfully so, or none at all (default: the profile's, verified).",
+    )

@@ -10,7 +10,7 @@ import click
 from bringup import Firmware, UsageError
 from bringup.cli.complete import board_names, profile_names
 from bringup.cli.lab import lab_of
-from bringup.cli.options import as_option, json_option
+from bringup.cli.options import as_option, json_option, override_option
 from bringup.cli.probe_refusals import refuse_senseless
 from bringup.report.output import answer, emit, emit_json, say
 
@@ -54,6 +54,7 @@ class _Source(click.Path):
 @click.option(
     "--firmware", type=click.Choice([str(f) for f in Firmware]), help="BOARD: how to boot the probe."
 )
+@override_option()
 @click.option("--restart", is_flag=True, help="BOARD: restart it even though it is on.")
 @click.option("--steal", is_flag=True, help="BOARD: take the console even if somebody else holds it.")
 @click.option("--dry-run", is_flag=True, help="BOARD: print what would be done and touch nothing.")
@@ -135,6 +136,7 @@ def _planned(lab: Lab, options: dict[str, Any]) -> PlannedCapture:
         probes=[probe for probe in BOTH if options[f"{probe}_probe"]] or BOTH,
         firmware=Firmware(options["firmware"]) if options["firmware"] else None,
         restart=options["restart"],
+        override=options["override"],
         steal=options["steal"],
         keep_twin=options["keep"],
     )

@@ -174,7 +174,7 @@ def boot_steps(
 ) -> tuple[Step, ...]:
     """Return the steps of a network boot; `before` come between the twin and the console."""
     board, request, watch = prepared.board, prepared.request, prepared.watch
-    override = ArmOverride(watch.firmware) if overridden else NoOverride()
+    override = _override_step(prepared) if overridden else NoOverride()
     return (
         *([twin or StartTwin(keep=request.keep_twin, setup=request.twin)] if board.twin else []),
         *before,
@@ -195,6 +195,14 @@ def boot_steps(
             back=override.check_again,
         ),
     )
+
+
+def _override_step(prepared: Prepared) -> ArmOverride | NoOverride:
+    known = prepared.profile.bmc.boot_override
+    policy = prepared.request.override or ("verified" if known is None else known.value)
+    if policy == "none":
+        return NoOverride("no boot override is wanted")
+    return ArmOverride(prepared.watch.firmware, policy=policy)
 
 
 def _image(board: Board, paths: Sequence[Path], append: str, module_mib: int) -> Image:

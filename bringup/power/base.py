@@ -17,6 +17,9 @@ from bringup.base.events import Emit, Event
 if TYPE_CHECKING:
     from bringup.lab.inventory import Board
 
+OverridePolicy = Literal["verified", "unverified", "none"]
+"""Whether a boot needs the override read back, goes on without that, or sets none."""
+
 Device = Literal["none", "network", "disk", "cdrom", "floppy", "setup", "diagnostic", "other"]
 
 
@@ -96,8 +99,15 @@ class Override(Protocol):
         """Return who keeps it, for people."""
         ...
 
-    def set(self, override: BootOverride) -> None:
-        """Set what boots next and read it back; raises LabError when it did not take."""
+    def set(self, override: BootOverride) -> bool:
+        """Set what boots next, read it back, and return whether what was read is certain.
+
+        Raises OverrideError where it did not take or cannot be read back, OverrideRefusedError for a refusal.
+        """
+        ...
+
+    def clear(self) -> None:
+        """Leave the board its own order; raises LabError where that is refused."""
         ...
 
     def read(self) -> BootOverride:

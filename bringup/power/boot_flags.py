@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from enum import Enum
 
 from bringup.power.base import BootOverride, Device
 
@@ -62,11 +63,28 @@ def decode(flags: bytes, quirks: BootQuirks) -> BootOverride:
     return BootOverride(device, persistent=bool(flags[0] & _PERSISTENT), uefi=bool(flags[0] & _EFI))
 
 
-def took(wanted: bytes, read: bytes) -> bool:
-    """Return whether a BMC that answers `read` holds what `wanted` asked for.
+def unmarked(flags: bytes) -> bytes:
+    """Return the five bytes without the mark that they are valid."""
+    return bytes([flags[0] & ~_VALID, *flags[1:]])
 
-    Every bit counts, except where nothing is asked for: then only the valid bit does.
+
+class Kept(Enum):
+    """What a BMC that was told to keep an override answers when it is asked for it."""
+
+    HELD = "holds it"
+    UNMARKED = "holds it and does not mark it valid"
+    OTHER = "holds something else"
+
+
+def kept(wanted: BootOverride, read: bytes, quirks: BootQuirks) -> Kept:
+    """Return what five bytes say of an override that was set.
+
+    Device, once or always, and EFI count; the rest (verbosity, locks, console redirection) is the BMC's own.
+    Some BMCs never answer the valid bit (OpenIPMI's simulator): what they hold may be from before.
     """
-    if not wanted[0] & _VALID:
-        return not read[0] & _VALID
-    return wanted == read
+    if wanted.device == "none":
+        return Kept.OTHER if read[0] & _VALID and read[1] & _SELECTOR_MASK else Kept.HELD
+    held = decode(bytes([read[0] | _VALID, *read[1:]]), quirks)
+    if held != wanted:
+        return Kept.OTHER
+    return Kept.HELD if read[0] & _VALID else Kept.UNMARKED

@@ -103,12 +103,17 @@ class BootFlagBytes(_Model):
 
 
 class BmcFacts(_Model):
-    """How the baseboard management controller wants to be treated; what is absent is as IPMI 2.0 has it."""
+    """How the baseboard management controller wants to be treated; what is absent is as IPMI 2.0 has it.
+
+    `boot_override` "unverified" is for one that takes a boot override and does not tell what it holds, "none"
+    for one whose override does nothing.
+    """
 
     cipher_order: Fact[Annotated[Many[Literal[3, 17]], Field(min_length=1)]] | None = None
     min_command_spacing_s: Fact[Annotated[float, Field(ge=0, le=60)]] | None = None
     stop_boot_flag_expiry: Fact[Annotated[Many[Byte], Field(min_length=4, max_length=4)]] | None = None
     uefi_disk_selector: Fact[Byte] | None = None
+    boot_override: Fact[Literal["verified", "unverified", "none"]] | None = None
     boot_flags: BootFlagBytes = BootFlagBytes()
 
     @property

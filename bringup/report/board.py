@@ -102,7 +102,8 @@ def _hardware(profile: Profile) -> Iterator[str]:
     yield _line(
         "",
         f"expiry of the boot override is stopped by raw {_show(bmc.stop_boot_flag_expiry, _raw)}; "
-        f"selector of the UEFI disk {_show(bmc.uefi_disk_selector, hex)}",
+        f"selector of the UEFI disk {_show(bmc.uefi_disk_selector, hex)}"
+        + ("" if bmc.boot_override is None else f"; boot override: {_show(bmc.boot_override)}"),
     )
 
 

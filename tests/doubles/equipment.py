@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from bringup.base.clock import Clock
-from bringup.base.errors import BringupError
+from bringup.base.errors import BmcTimeoutError, BringupError
 from bringup.base.events import Emit, Event
 from bringup.boot.signals import Signals
 from bringup.lab.lease import Holder
@@ -69,6 +69,8 @@ class Bench:
     """Equipment whose board follows `script`; `fails` names a call that raises, and what it raises.
 
     `answer` is what comes back when something is typed.
+    `certain` is whether the override can be read back for certain. `silent` are the seconds after power-on
+    in which its BMC restarts: it says nothing, and forgets the override.
     """
 
     def __init__(
@@ -80,8 +82,12 @@ class Bench:
         fails: dict[str, BaseException] | None = None,
         tied: bool = True,
         answer: str = "",
+        certain: bool = True,
+        silent: tuple[float, float] = (0.0, 0.0),
     ) -> None:
         self.answer = answer
+        self.certain = certain
+        self.silent = silent
         self.script = script
         self.clock = FastClock()
         self.signals = Signals()
@@ -183,7 +189,12 @@ class FakePower:
         return "the fake"
 
     def state(self) -> PowerState:
-        return self._bench.state
+        bench = self._bench
+        age_s = None if bench.powered_s is None else bench.clock.now_s() - bench.powered_s
+        if age_s is not None and bench.silent[0] < age_s < bench.silent[1]:
+            bench.override = BootOverride("none")
+            raise BmcTimeoutError("the fake says nothing")
+        return bench.state
 
     def on(self) -> None:
         self._bench.call("on")
@@ -213,10 +224,14 @@ class FakeOverride:
     def describe(self) -> str:
         return "the fake"
 
-    def set(self, override: BootOverride) -> None:
+    def set(self, override: BootOverride) -> bool:
         self._bench.override = override
         self._bench.call(f"override {override.device}")
         self._emit(self._bench.event("power", "override.read", str(override), device=override.device))
+        return self._bench.certain
+
+    def clear(self) -> None:
+        self.set(BootOverride("none"))
 
     def read(self) -> BootOverride:
         self._bench.call("read override")

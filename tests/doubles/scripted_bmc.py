@@ -77,7 +77,8 @@ class ScriptedBmc(IpmiClient):
     """A BMC and its board. `answer_s` is how long each answer takes, `silent` when it says nothing at all.
 
     The first `ignored_ons` power-ons have no effect; others take `on_s`, a power-off `off_s`. `keeps` turns
-    the boot flags that were set into those that are read, `guid` is None where it knows none.
+    the boot flags that were set into those that are read, which may be marked `locked`. `guid` is None where
+    it knows none.
     """
 
     def __init__(
@@ -92,6 +93,7 @@ class ScriptedBmc(IpmiClient):
         on_s: float = 0.3,
         off_s: float = 0.3,
         keeps: Callable[[bytes], bytes] = bytes,
+        locked: bool = False,
         guid: bytes | None = GUID,
     ) -> None:
         self.clock = MadeUpClock()
@@ -108,6 +110,7 @@ class ScriptedBmc(IpmiClient):
         self._ignored_ons = ignored_ons
         self._delays = {0: off_s, 1: on_s}
         self._keeps = keeps
+        self._locked = locked
         self._on = on
         self._next: tuple[float, bool] | None = None
         self._logged_in = False
@@ -171,7 +174,7 @@ class ScriptedBmc(IpmiClient):
         elif command == SET_BOOT and data[0] == 5:
             self.flags = self._keeps(data[1:6])
         elif command == GET_BOOT:
-            return Answer(0, bytes([1, 5]) + self.flags)
+            return Answer(0, bytes([1, 0x85 if self._locked else 5]) + self.flags)
         return Answer(0, b"")
 
     def _switch(self, action: int) -> None:

@@ -23,6 +23,7 @@ from bringup.base.errors import (
     ConsoleHeldError,
     ConsoleLostError,
     LabError,
+    OverrideError,
 )
 from bringup.base.events import Event
 from bringup.console.reconnect import ReconnectingConsole
@@ -198,12 +199,18 @@ def test_an_override_reaches_the_board_bit_by_bit(override: BootOverride, raw: s
     assert "60 s timer off" in events[1].text
 
 
-def test_an_override_that_does_not_take_is_an_error(tmp_path: Path) -> None:
-    # OpenIPMI's simulator never returns the valid bit.
+def test_a_bmc_that_never_marks_its_flags_valid_takes_an_override_for_bios_alone(tmp_path: Path) -> None:
+    # OpenIPMI's simulator never returns the valid bit, nor the EFI bit.
+    events: list[Event] = []
     with ipmi_sim(tmp_path) as sim, contextlib.closing(chassis_of(sim)) as chassis:
-        with pytest.raises(LabError, match="did not keep the boot override: asked for network once"):
-            IpmiOverride(chassis, ignore).set(BootOverride("network"))
+        boots = IpmiOverride(chassis, events.append)
+        assert boots.set(BootOverride("network")) is False
+        assert events[-1].kind == "override.unsure"
         assert "set boot pxe" in sim.calls()
+        boots.clear()
+        assert [call for call in sim.calls() if call.startswith("set")][-1] == "set boot none"
+        with pytest.raises(OverrideError, match="did not keep the boot override: asked for network once"):
+            boots.set(BootOverride("network", uefi=True))
 
 
 # Logging in.

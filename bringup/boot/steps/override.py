@@ -2,29 +2,37 @@
 
 from __future__ import annotations
 
-from bringup.base.errors import BringupError, LabError
+from bringup.base.errors import BringupError, LabError, OverrideError, OverrideRefusedError
 from bringup.base.firmware import Firmware
 from bringup.base.stage import Stage
 from bringup.boot.engine import Run, Step
 from bringup.boot.plan import PlannedStep
-from bringup.power.base import BootOverride, Override
+from bringup.power.base import BootOverride, Override, OverridePolicy
+
+GO_ON = (
+    "--override unverified goes on all the same, and the board's first DHCP packet proves it; --override "
+    "none leaves the board its own boot order; for good: `boot_override` under [bmc] of its profile"
+)
 
 
 class ArmOverride(Step):
-    """Tells the firmware to boot from the network, once."""
+    """Tells the firmware to boot from the network, once.
+
+    With `policy` "unverified" the boot goes on where the override is refused or cannot be read back.
+    """
 
     leaving = PlannedStep("disarm", "clear a boot override that was not taken", 0.3, 15.0)
 
-    def __init__(self, firmware: Firmware) -> None:
+    def __init__(self, firmware: Firmware, *, policy: OverridePolicy = "verified") -> None:
         self._wanted = BootOverride("network", persistent=False, uefi=firmware is Firmware.UEFI)
-        self.planned = PlannedStep(
-            "override",
-            f"boot override: network, once, {firmware.upper()}; read back",
-            0.2,
-            30.0,
-            {"device": "network", "persistent": False, "uefi": self._wanted.uefi},
-        )
+        verified = policy == "verified"
+        title = f"boot override: network, once, {firmware.upper()}; "
+        title += "read back" if verified else "the board's first DHCP packet proves it"
+        detail = {"device": "network", "persistent": False, "uefi": self._wanted.uefi, "verified": verified}
+        self.planned = PlannedStep("override", title, 0.2, 30.0, detail)
+        self._verified = verified
         self._armed: Override | None = None
+        self._unproven = False
 
     def enter(self, run: Run) -> None:
         """Set it and read it back."""
@@ -32,7 +40,22 @@ class ArmOverride(Step):
         assert override is not None, "planned for a board whose driver has an override"  # noqa: S101
         run.standing.override = "its boot override may still be set"
         self._armed = override
-        override.set(self._wanted)
+        try:
+            self._unproven = not override.set(self._wanted)
+        except OverrideError as error:
+            self._unproven = True
+            refused = isinstance(error, OverrideRefusedError)
+            if refused:
+                self._armed = None
+                run.standing.override = "no boot override was set"
+            if self._verified:
+                raise OverrideError(error.message, hint=GO_ON) from None
+            if refused:
+                text = f"{error.message}: going on, the board's own boot order decides"
+                run.emit("power", "override.absent", text)
+                return
+            text = f"{error.message}: going on, the board's first DHCP packet will tell"
+            run.emit("power", "override.unsure", text, device="network")
 
     def check_again(self, run: Run) -> None:
         """See that it still holds, after its BMC may have restarted; a forgotten one is set again.
@@ -40,10 +63,10 @@ class ArmOverride(Step):
         A board that has asked the network has taken it.
         """
         override = self._armed
-        if override is None or any(reached.stage >= Stage.DHCP for reached in run.progress.stages):
+        if override is None or _asked_network(run):
             return
         try:
-            if override.read() == self._wanted:
+            if not self._unproven and override.read() == self._wanted:
                 run.emit("power", "override.read", f"{self._wanted}, still set", device="network")
             else:
                 override.set(self._wanted)
@@ -56,8 +79,8 @@ class ArmOverride(Step):
         if self._armed is None:
             return
         try:
-            if self._armed.read().device != "none":
-                self._armed.set(BootOverride("none"))
+            if self._unproven or self._armed.read().device != "none":
+                self._armed.clear()
             run.standing.override = "no boot override is set"
         except BringupError as error:
             text = f"could not clear the boot override: {error.message}"
@@ -65,15 +88,16 @@ class ArmOverride(Step):
 
 
 class NoOverride(Step):
-    """Stands for the override where the board's power driver has none."""
+    """Stands for the override where none is set, because `why`."""
 
-    planned = PlannedStep(
-        "override",
-        "no boot override can be set: the board's own boot order has to try the network first, and its first "
-        "DHCP packet shows whether it does",
-        0.0,
-        0.0,
-    )
+    def __init__(self, why: str = "no boot override can be set") -> None:
+        self.planned = PlannedStep(
+            "override",
+            f"{why}: the board's own boot order has to try the network first, and its first DHCP packet "
+            "shows whether it does",
+            0.0,
+            0.0,
+        )
 
     def check_again(self, run: Run) -> None:
         """Have nothing to check."""
@@ -82,3 +106,7 @@ class NoOverride(Step):
         """Tell it."""
         run.standing.override = "no boot override was set"
         run.emit("power", "override.absent", "none: the board's own boot order decides")
+
+
+def _asked_network(run: Run) -> bool:
+    return any(reached.stage >= Stage.DHCP for reached in run.progress.stages)

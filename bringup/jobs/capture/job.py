@@ -23,19 +23,23 @@ from bringup.lab import captures
 from bringup.lab.inventory import Board, Lab
 from bringup.pci.capture.open import open_capture
 from bringup.pci.model import Machine, Missing
-from bringup.power.base import Person
+from bringup.power.base import OverridePolicy, Person
 from bringup.power.open import has_override
 
 
 @dataclass(frozen=True, slots=True)
 class CaptureRequest:
-    """What a person asked for. `restart` allows to restart a real board that is on."""
+    """What a person asked for. `restart` allows to restart a real board that is on.
+
+    `override` says whether the boot override has to be read back, None leaves it to the profile.
+    """
 
     probes: Sequence[ProbeName] = BOTH
     firmware: Firmware | None = None
     restart: bool = False
     steal: bool = False
     keep_twin: bool = False
+    override: OverridePolicy | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,7 +117,11 @@ def plan_capture(
     failed: dict[ProbeName, BringupError] = {}
     ready: dict[ProbeName, Prepared] = {}
     boot = BootRequest(
-        firmware=request.firmware, until=Stage.CAPTURE, steal=request.steal, keep_twin=request.keep_twin
+        firmware=request.firmware,
+        until=Stage.CAPTURE,
+        steal=request.steal,
+        keep_twin=request.keep_twin,
+        override=request.override,
     )
     for name in request.probes:
         try:

@@ -4,16 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Collection
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from bringup.base.errors import BmcTimeoutError, LabError, NotOfferedError, UnclearStateError
+from bringup.base.errors import (
+    BmcTimeoutError,
+    LabError,
+    NotOfferedError,
+    OverrideError,
+    OverrideRefusedError,
+    UnclearStateError,
+)
 from bringup.base.events import Emit, Event
 from bringup.ipmi.client import IpmiClient
 from bringup.ipmi.errors import NOT_TAKEN, PERHAPS_DONE, UNKNOWN_COMMANDS, UNSETTLED
 from bringup.ipmi.pacing import Kind
 from bringup.power.base import BootOverride, Drivers, Override, Person, Power, PowerState
 from bringup.power.bmc_address import bmc_address
-from bringup.power.boot_flags import BootQuirks, decode, encode, took
+from bringup.power.boot_flags import BootQuirks, Kept, decode, encode, kept, unmarked
 from bringup.power.settings import NoSettings, power_settings
 
 if TYPE_CHECKING:
@@ -29,6 +36,7 @@ _FLAGS_ANSWER_BYTES = 7
 
 _SILENT_RETRIES = 1
 # Every BMC has the chassis commands (IPMI 2.0 appendix G): one that knows none of them is still starting.
+_UNSETTLED = NOT_TAKEN | UNSETTLED
 _UNWILLING = NOT_TAKEN | UNSETTLED | UNKNOWN_COMMANDS
 
 
@@ -157,42 +165,94 @@ class IpmiOverride(Override):
         """Return who keeps it."""
         return str(self._chassis)
 
-    def set(self, override: BootOverride) -> None:
-        """Stop the 60 s expiry, set parameter 5 and read it back; raises LabError when a bit differs."""
+    def set(self, override: BootOverride) -> bool:
+        """Stop the 60 s expiry, set parameter 5, read it back; return whether it is marked valid.
+
+        Raises OverrideRefusedError, and OverrideError where something else is held or nothing is told.
+        """
         wanted = encode(override, self._quirks)
-        timer = self._stop_expiry() if override.device != "none" else ""
-        self._chassis.request(_SET_BOOT, bytes([_FLAGS_PARAMETER]) + wanted, "set boot flags")
-        data = {"device": override.device, "persistent": override.persistent, "uefi": override.uefi}
-        self._emit(Event("power", "override.set", f"{override}, flags {wanted.hex(' ')}", data))
+        stopped = override.device != "none" and self._stop_expiry()
+        timer = "60 s timer off" if stopped else "60 s timer cannot be stopped"
+        self._store(wanted)
+        data: dict[str, Any] = {
+            "device": override.device,
+            "persistent": override.persistent,
+            "uefi": override.uefi,
+            "expires": not stopped,
+        }
+        self._emit(Event("power", "override.set", f"{override}, flags {wanted.hex(' ')}, {timer}", data))
         read = self._read_flags()
-        held = decode(read, self._quirks)
-        if not took(wanted, read):
-            asked = f"asked for {override} ({wanted.hex(' ')}), it holds {held} ({read.hex(' ')})"
-            raise LabError(
-                f"{self.describe()} did not keep the boot override: {asked}",
-                hint="choose the boot device in the firmware setup, or update the BMC's firmware",
+        if read is None:
+            raise OverrideError(
+                f"{self.describe()} took the boot override ({override}) and does not tell what it holds"
             )
-        self._emit(Event("power", "override.read", f"{held}, read back{timer}", {**data, "raw": read.hex()}))
+        held = kept(override, read, self._quirks)
+        if held is Kept.OTHER:
+            holds = f"{decode(read, self._quirks)} ({read.hex(' ')})"
+            raise OverrideError(
+                f"{self.describe()} did not keep the boot override: asked for {override} "
+                f"({wanted.hex(' ')}), it holds {holds}"
+            )
+        data["raw"] = read.hex()
+        if override.device == "none":
+            self._emit(Event("power", "override.read", "none, read back", data))
+        elif held is Kept.UNMARKED:
+            text = f"{override}, read back and not marked valid: the board's first DHCP packet will tell"
+            self._emit(Event("power", "override.unsure", text, data))
+        else:
+            self._emit(Event("power", "override.read", f"{override}, read back, {timer}", data))
+        return held is Kept.HELD
+
+    def clear(self) -> None:
+        """Ask for nothing, and ask whether that was understood where the BMC tells."""
+        try:
+            self.set(BootOverride("none"))
+        except OverrideRefusedError:
+            raise
+        except OverrideError:
+            if self._read_flags() is not None:
+                raise
 
     def read(self) -> BootOverride:
-        """Return what boots next."""
-        return decode(self._read_flags(), self._quirks)
+        """Return what boots next; raises OverrideError where the BMC does not tell."""
+        read = self._read_flags()
+        if read is None:
+            raise OverrideError(f"{self.describe()} does not tell its boot override")
+        return decode(read, self._quirks)
 
-    def _stop_expiry(self) -> str:
+    def _store(self, flags: bytes) -> None:
+        data = bytes([_FLAGS_PARAMETER]) + flags
+        try:
+            self._chassis.request(_SET_BOOT, data, "set boot flags", kind=Kind.STORE, again=_UNSETTLED)
+        except BmcTimeoutError:
+            raise
+        except LabError as error:
+            told = f"the boot override was refused: {error.message}"
+            raise OverrideRefusedError(told, hint=error.hint) from None
+
+    def _stop_expiry(self) -> bool:
         # A BMC without this parameter keeps the flags 60 s, which is enough when power follows at once.
         data = bytes([_EXPIRY_PARAMETER, self._quirks.stop_expiry])
         try:
-            self._chassis.request(_SET_BOOT, data, "stop the boot flags' expiry")
-        except LabError as error:
-            if type(error) is not LabError:  # busy, silent or not allowed: no word on the parameter
-                raise
-            return ", 60 s timer cannot be stopped"
-        return ", 60 s timer off"
+            self._chassis.request(_SET_BOOT, data, "stop the boot flags' expiry", kind=Kind.STORE)
+        except BmcTimeoutError:
+            raise
+        except LabError:
+            return False
+        return True
 
-    def _read_flags(self) -> bytes:
-        answer = self._chassis.request(_GET_BOOT, bytes([_FLAGS_PARAMETER, 0, 0]), "get boot flags")
+    def _read_flags(self) -> bytes | None:
+        """Return the five bytes, None where the BMC does not tell them."""
+        data = bytes([_FLAGS_PARAMETER, 0, 0])
+        try:
+            answer = self._chassis.request(_GET_BOOT, data, "get boot flags", again=_UNSETTLED)
+        except BmcTimeoutError:
+            raise
+        except LabError:
+            return None
         if len(answer) < _FLAGS_ANSWER_BYTES:
-            raise LabError(f"{self.describe()} cut its boot flags short: {answer.hex(' ')}")
-        if answer[1] & _PARAMETER_INVALID:
-            return bytes(5)  # marked invalid or locked: nothing in it holds
-        return answer[2:7]
+            return None  # cut short
+        flags = answer[2:7]
+        # Marked invalid or locked (IPMI 2.0 28.13): what stands there may be from before, as without the mark
+        # that the flags themselves have for that.
+        return unmarked(flags) if answer[1] & _PARAMETER_INVALID else flags

@@ -5,12 +5,19 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from bringup.base.errors import BringupError, LabError, UsageError
+from bringup.base.errors import (
+    BringupError,
+    LabError,
+    OverrideError,
+    OverrideRefusedError,
+    UsageError,
+)
 from bringup.base.events import Event
 from bringup.base.firmware import Firmware
 from bringup.base.stage import Stage
@@ -101,6 +108,91 @@ def test_a_step_that_fails_is_the_verdict_and_all_before_it_are_left(
         assert each in bench.calls
     assert [state for _, state in told.steps].count("failed") == 1
     assert len(told.begun) == len([state for _, state in told.steps if state != "begin"])
+
+
+UNREADABLE = {"override network": OverrideError("the BMC does not tell what it holds")}
+REFUSED = {"override network": OverrideRefusedError("the boot override was refused")}
+
+
+def overrides(bench: Bench) -> list[str]:
+    return [call for call in bench.calls if call.startswith("override")]
+
+
+@pytest.mark.parametrize(("fails", "cleared"), [(UNREADABLE, ["override none"]), (REFUSED, [])])
+def test_an_override_that_is_not_certain_ends_a_boot_before_power_and_says_how_to_go_on(
+    boot: Callable[..., Told], fails: dict[str, BaseException], cleared: list[str]
+) -> None:
+    bench = Bench(WHOLE, fails=fails)
+    told = boot(bench)
+    assert (told.verdict["verdict"], told.verdict["code"]) == ("lab", "override")
+    fix = told.verdict["causes"][0]["fix"]
+    assert "--override unverified" in fix and "--override none" in fix and "boot_override" in fix
+    assert "on" not in bench.calls
+    assert overrides(bench) == ["override network", *cleared]
+
+
+def test_unverified_goes_on_says_so_and_clears_it_afterwards(boot: Callable[..., Told]) -> None:
+    bench = Bench(WHOLE, fails=UNREADABLE)
+    told = boot(bench, BootRequest(override="unverified"))
+    assert told.verdict["verdict"] == "ok"
+    unsure = next(event for event in told.events if event.kind == "override.unsure")
+    assert "going on, the board's first DHCP packet will tell" in unsure.text
+    assert overrides(bench) == ["override network", "override none"]
+
+
+def test_unverified_goes_on_after_a_refusal_too_and_has_nothing_to_clear(boot: Callable[..., Told]) -> None:
+    bench = Bench(WHOLE, fails=REFUSED)
+    told = boot(bench, BootRequest(override="unverified"))
+    assert told.verdict["verdict"] == "ok"
+    assert any(event.kind == "override.absent" for event in told.events)
+    assert overrides(bench) == ["override network"]
+
+
+def test_one_that_is_read_back_without_certainty_is_cleared_without_being_read(
+    boot: Callable[..., Told],
+) -> None:
+    bench = Bench(WHOLE, certain=False)
+    assert boot(bench).verdict["verdict"] == "ok"
+    assert overrides(bench) == ["override network", "override none"]
+    assert "read override" not in bench.calls
+
+
+@pytest.mark.parametrize("fails", [{}, UNREADABLE, REFUSED])
+def test_none_sets_none_and_leaves_the_order_to_the_board(
+    boot: Callable[..., Told], fails: dict[str, BaseException]
+) -> None:
+    bench = Bench(WHOLE, fails=fails)
+    assert boot(bench, BootRequest(override="none")).verdict["verdict"] == "ok"
+    assert overrides(bench) == []
+
+
+SLOW: tuple[Said | Seen, ...] = (
+    Said(0.5, "SeaBIOS (version 1.16.2-debian-1.16.2-1)\r\n"),
+    *(replace(item, at_s=item.at_s + 26) for item in WHOLE[1:]),
+)
+
+
+@pytest.mark.parametrize(("silent", "again"), [((1.0, 16.0), 1), ((2.0, 18.0), 1), ((0.0, 0.0), 0)])
+def test_a_bmc_that_restarts_before_the_firmware_asked_is_given_the_override_again(
+    boot: Callable[..., Told], silent: tuple[float, float], again: int
+) -> None:
+    bench = Bench(SLOW, silent=silent)
+    told = boot(bench)
+    assert told.verdict["verdict"] == "ok", told.verdict["cause"]
+    assert [kind for kind in told.kinds("power") if kind.startswith("bmc.")] == [
+        "bmc.silent",
+        "bmc.back",
+    ] * again
+    assert overrides(bench).count("override network") == 1 + again
+
+
+def test_a_bmc_that_restarts_after_the_board_asked_is_not_given_it_again(boot: Callable[..., Told]) -> None:
+    waits = Said(30.0, "Booting all finished, dropped to user space\r\n")
+    bench = Bench([*LOADED, waits], silent=(3.0, 20.0))
+    told = boot(bench)
+    assert told.verdict["verdict"] == "ok", told.verdict["cause"]
+    assert "bmc.back" in told.kinds("power")
+    assert overrides(bench).count("override network") == 1
 
 
 @pytest.mark.parametrize("call", ["reach", "open console", "serve", "override network", "on"])

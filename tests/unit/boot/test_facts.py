@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -115,6 +116,50 @@ def test_disk_that_booted_is_no_loader_and_says_whether_the_override_was_read(ev
     assert (verdict.code, verdict.kind) == ("override-ignored", "lab")
     assert "the firmware does not follow the BMC's boot override" in [why for why, _ in verdict.causes]
     assert Stage.LOADER not in {r.stage for r in verdict.stages if r.at_s is not None}
+
+
+def setting(*, expires: bool) -> Event:
+    return event(0.8, "power", "override.set", "network once", device="network", expires=expires)
+
+
+UNSURE = event(0.9, "power", "override.unsure", "not marked valid", device="network")
+ABSENT = event(0.9, "power", "override.absent", "none: the board's own boot order decides")
+
+
+def late(events: list[Event], by_s: float) -> list[Event]:
+    return [replace(each, at_s=each.at_s + by_s) for each in events]
+
+
+@pytest.mark.parametrize("events", DISK)
+def test_an_override_that_the_bmc_dropped_before_the_disk_booted_has_expired(events: list[Event]) -> None:
+    code, causes = whys([*late([setting(expires=True)], -59), READ, ON, TEXT, *events])
+    assert code == "override-expired"
+    assert "the BMC dropped the boot override before the self-test was over" in causes
+    assert whys([setting(expires=True), READ, ON, TEXT, *events])[0] == "override-ignored"
+    assert whys([*late([setting(expires=False)], -59), READ, ON, TEXT, *events])[0] == "override-ignored"
+
+
+@pytest.mark.parametrize("events", DISK)
+def test_an_override_that_was_not_read_back_for_certain_is_unproven(events: list[Event]) -> None:
+    code, causes = whys([setting(expires=False), UNSURE, ON, TEXT, *events])
+    assert code == "override-unproven"
+    assert "the boot override was not taken" in causes
+
+
+@pytest.mark.parametrize("events", DISK)
+def test_a_boot_without_an_override_blames_the_boot_order(events: list[Event]) -> None:
+    code, causes = whys([ABSENT, ON, TEXT, *events])
+    assert code == "booted-elsewhere"
+    assert any("the board's own order has its disk first" in why for why in causes)
+
+
+def test_a_board_that_never_asks_may_have_lost_an_override_that_expires_or_was_not_certain() -> None:
+    waits = [ON, TEXT]
+    assert whys([*late([setting(expires=True)], -59), READ, *waits])[1][0].startswith(
+        "the BMC dropped the boot override"
+    )
+    assert whys([UNSURE, *waits])[1][0].startswith("the BMC did not keep the boot override")
+    assert not any("override" in why for why in whys([READ, *waits])[1])
 
 
 def test_served_grub_is_the_loader() -> None:

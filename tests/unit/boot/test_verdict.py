@@ -622,7 +622,8 @@ def test_table_is_complete_and_its_sentences_can_be_filled() -> None:
     assert {row[3] for row in STALLS} | {
         "nothing-printed", "booted-elsewhere", "reboot-loop", "servers-lost",
         "no-capture", "capture-incomplete", "no-report", "report-incomplete", "text-ends", "no-known-end",
-        "nothing-known", "override-ignored", "dhcp-no-file", "foreign-file", "host-no-link",
+        "nothing-known", "override-ignored", "override-expired", "override-unproven", "dhcp-no-file",
+        "foreign-file", "host-no-link",
     } == {*TABLE, *LINUX_CAPTURE.causes, *FIRMWARE_REPORT.causes}  # fmt: skip
 
 

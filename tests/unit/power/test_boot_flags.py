@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bringup.power.base import BootOverride
-from bringup.power.boot_flags import BootQuirks, decode, encode, took
+from bringup.power.boot_flags import BootQuirks, Kept, decode, encode, kept
 
 SUPERMICRO = BootQuirks(uefi_disk_selector=0x24)
 
@@ -41,19 +41,47 @@ def test_a_profiles_own_bytes_win() -> None:
     assert encode(wanted, quirks)[0] == 0x80
 
 
-def test_every_bit_counts_when_something_is_asked_for() -> None:
-    wanted = bytes([0xA0, 0x04, 0, 0, 0])
-    assert took(wanted, wanted)
-    for position in range(5):
-        for bit in range(8):
-            other = bytearray(wanted)
-            other[position] ^= 1 << bit
-            assert not took(wanted, bytes(other))
+BIOS, UEFI, NONE = BootOverride("network"), BootOverride("network", uefi=True), BootOverride("none")
 
 
-def test_for_none_only_the_valid_bit_counts() -> None:
-    assert took(bytes(5), bytes([0x20, 0x04, 0, 0, 0]))
-    assert not took(bytes(5), bytes([0x80, 0x04, 0, 0, 0]))
+@pytest.mark.parametrize(
+    ("wanted", "read", "found"),
+    [
+        (BIOS, "80 04 00 00 00", Kept.HELD),
+        (BIOS, "80 04 40 00 00", Kept.HELD),  # verbosity
+        (BIOS, "80 07 03 01 05", Kept.HELD),  # locks, console redirection, the device instance
+        (BIOS, "88 84 ff ff ff", Kept.HELD),  # bits that are reserved, and clearing CMOS
+        (UEFI, "a0 04 80 00 00", Kept.HELD),
+        (BIOS, "00 04 00 00 00", Kept.UNMARKED),  # as OpenIPMI's simulator answers
+        (UEFI, "20 04 00 00 00", Kept.UNMARKED),
+        (UEFI, "00 04 00 00 00", Kept.OTHER),
+        (UEFI, "80 04 00 00 00", Kept.OTHER),
+        (BIOS, "a0 04 00 00 00", Kept.OTHER),
+        (BIOS, "c0 04 00 00 00", Kept.OTHER),
+        (BIOS, "80 08 00 00 00", Kept.OTHER),
+        (BIOS, "80 00 00 00 00", Kept.OTHER),
+        (BIOS, "00 00 00 00 00", Kept.OTHER),
+        (NONE, "00 00 00 00 00", Kept.HELD),
+        (NONE, "20 04 00 00 00", Kept.HELD),
+        (NONE, "80 00 00 00 00", Kept.HELD),
+        (NONE, "80 04 00 00 00", Kept.OTHER),
+    ],
+)
+def test_device_once_and_efi_count_and_no_bit_that_is_the_bmc_s_own(
+    wanted: BootOverride, read: str, found: Kept
+) -> None:
+    assert kept(wanted, bytes.fromhex(read), SUPERMICRO) is found
+
+
+@given(st.binary(min_size=3, max_size=3), st.integers(0, 0x0F), st.sampled_from([BIOS, UEFI]))
+def test_bits_of_the_bmc_never_change_what_is_kept(rest: bytes, low: int, wanted: BootOverride) -> None:
+    flags = encode(wanted, SUPERMICRO)
+    read = bytes([flags[0] | low, flags[1] | 0xC3]) + rest
+    assert kept(wanted, read, SUPERMICRO) is Kept.HELD
+
+
+def test_the_uefi_disk_of_a_vendor_is_the_disk() -> None:
+    assert kept(BootOverride("disk", uefi=True), bytes([0xA0, 0x24, 0, 0, 0]), SUPERMICRO) is Kept.HELD
 
 
 @given(st.binary(min_size=5, max_size=5))

@@ -12,14 +12,17 @@ from bringup.base.errors import (
     BmcBusyError,
     BmcTimeoutError,
     LabError,
+    OverrideError,
+    OverrideRefusedError,
     UnclearStateError,
 )
 from bringup.base.events import Event
 from bringup.power.actions import confirmed_state, cycle, ensure_off, ensure_on, reset, soft_off
-from bringup.power.base import PowerState
-from bringup.power.drivers.ipmi import ChassisCommands, IpmiPower
-from tests.doubles.scripted_bmc import CHASSIS, CONTROL, STATUS, Says, ScriptedBmc
+from bringup.power.base import BootOverride, PowerState
+from bringup.power.drivers.ipmi import ChassisCommands, IpmiOverride, IpmiPower
+from tests.doubles.scripted_bmc import CHASSIS, CONTROL, GET_BOOT, SET_BOOT, STATUS, Says, ScriptedBmc
 
+NETWORK = BootOverride("network")
 ON, OFF = PowerState.ON, PowerState.OFF
 
 
@@ -228,3 +231,88 @@ def test_a_confirmed_state_that_was_just_read_is_not_read_again() -> None:
     reads = bmc.count(STATUS)
     ensure_on(power, Told(), pace, found=found)
     assert bmc.sent[reads].command == CONTROL
+
+
+# The boot override.
+
+
+def override_of(bmc: ScriptedBmc, told: Told | None = None) -> IpmiOverride:
+    return IpmiOverride(ChassisCommands(bmc), told or Told())
+
+
+@pytest.mark.parametrize(
+    "keeps",
+    [
+        lambda flags: flags,
+        lambda flags: flags[:2] + bytes([0x40, 0, 0]),
+        lambda flags: bytes([flags[0] | 0x0F, flags[1] | 0xC3, 0xFF, 0xFF, 0xFF]),
+    ],
+)
+def test_bits_that_are_the_bmc_s_own_do_not_count(keeps: Callable[[bytes], bytes]) -> None:
+    told = Told()
+    assert override_of(ScriptedBmc(keeps=keeps), told).set(NETWORK) is True
+    assert "read back, 60 s timer off" in told.texts("override.read")[0]
+
+
+@pytest.mark.parametrize(
+    "bmc", [ScriptedBmc(locked=True), ScriptedBmc(keeps=lambda flags: bytes([flags[0] & 0x7F, *flags[1:]]))]
+)
+def test_a_bmc_that_does_not_mark_its_flags_valid_leaves_it_uncertain_and_goes_on(bmc: ScriptedBmc) -> None:
+    told = Told()
+    assert override_of(bmc, told).set(NETWORK) is False
+    assert "not marked valid: the board's first DHCP packet will tell" in told.texts("override.unsure")[0]
+
+
+@pytest.mark.parametrize(
+    "keeps",
+    [
+        lambda flags: bytes([flags[0] | 0x40, *flags[1:]]),
+        lambda flags: bytes([flags[0], 0x08, 0, 0, 0]),
+        lambda flags: bytes([flags[0] ^ 0x20, *flags[1:]]),
+        lambda _flags: bytes(5),
+    ],
+)
+def test_an_override_that_is_another_one_is_named(keeps: Callable[[bytes], bytes]) -> None:
+    with pytest.raises(OverrideError, match="did not keep the boot override: asked for network once"):
+        override_of(ScriptedBmc(keeps=keeps)).set(NETWORK)
+
+
+@pytest.mark.parametrize("code", [0x80, 0xC1, 0xCC, 0xD4, 0xFF, 0xC0])
+def test_a_bmc_that_does_not_tell_what_it_holds_is_named(code: int) -> None:
+    with pytest.raises(OverrideError, match=r"took the boot override .* and does not tell") as caught:
+        override_of(ScriptedBmc([Says(CHASSIS, GET_BOOT, code)])).set(NETWORK)
+    assert type(caught.value) is OverrideError
+
+
+@pytest.mark.parametrize("code", [0x80, 0x82, 0xC1, 0xCC, 0xD4, 0xD5])
+def test_an_override_that_is_refused_is_named_so(code: int) -> None:
+    with pytest.raises(OverrideRefusedError, match="the boot override was refused: "):
+        override_of(ScriptedBmc([Says(CHASSIS, SET_BOOT, code, first=5)])).set(NETWORK)
+
+
+@pytest.mark.parametrize("command", [SET_BOOT, GET_BOOT])
+@pytest.mark.parametrize("code", [0xC0, 0xFF, 0xD3])
+def test_an_override_that_a_bmc_cannot_take_just_now_is_asked_again(command: int, code: int) -> None:
+    assert override_of(ScriptedBmc([Says(CHASSIS, command, code, times=3, first=5)])).set(NETWORK)
+
+
+@pytest.mark.parametrize("code", [0x80, 0xC0, 0xC1, 0xCC, 0xD4, 0xFF])
+def test_a_timer_that_cannot_be_stopped_is_told_and_no_end(code: int) -> None:
+    told = Told()
+    assert override_of(ScriptedBmc([Says(CHASSIS, SET_BOOT, code, first=3)]), told).set(NETWORK)
+    assert [event.data.get("expires") for event in told.events] == [True, True]
+    assert "60 s timer cannot be stopped" in told.texts("override.read")[0]
+
+
+def test_a_silent_bmc_is_no_refusal() -> None:
+    with pytest.raises(BmcTimeoutError):
+        override_of(ScriptedBmc([Says(CHASSIS, SET_BOOT, None)])).set(NETWORK)
+
+
+def test_clearing_needs_no_word_from_a_bmc_that_tells_nothing() -> None:
+    bmc = ScriptedBmc([Says(CHASSIS, GET_BOOT, 0x80)])
+    bmc.flags = bytes([0x80, 0x04, 0, 0, 0])
+    override_of(bmc).clear()
+    assert bmc.flags == bytes(5)
+    with pytest.raises(OverrideError, match="did not keep"):
+        override_of(ScriptedBmc(keeps=lambda _flags: bytes([0x80, 4, 0, 0, 0]))).clear()
