@@ -13,7 +13,14 @@ from dataclasses import dataclass, field
 from bringup.base.events import Event
 from bringup.base.stage import Stage
 from bringup.transcript import told
-from bringup.transcript.markers import MODULE_LINE, SUITE_PASSED, SUITE_RESULT, SUITE_STARTS, Failure
+from bringup.transcript.markers import (
+    HAND_OVER,
+    MODULE_LINE,
+    SUITE_PASSED,
+    SUITE_RESULT,
+    SUITE_STARTS,
+    Failure,
+)
 from bringup.transcript.nics import Nics
 from bringup.transcript.runs import BootCounter
 from bringup.transcript.suite import DRIVER, test_words
@@ -25,6 +32,7 @@ _OURS = "bringup:"
 # SeaBIOS and legacy BIOSes name what they boot from.
 _DISK_MARKERS = ("Booting from Hard Disk...",)
 _MODULE_ROLES = ("module", "initrd")
+_WITH_KERNEL = ("kernel", "boot-image")
 _MODULE_NAME = re.compile(r"name='([^']*)'?")
 # A line's end and a stray character are no text.
 _TEXT_MIN = 8
@@ -123,6 +131,9 @@ class BootEvidence:
     transferring: set[Stage] = field(default_factory=set)
     modules: set[str] = field(default_factory=set)
     kernel_served: bool = False
+    boot_image_served: bool = False
+    loader_said_s: float | None = None
+    handed_over_s: float | None = None
     vms: dict[str, VmSeen] = field(default_factory=dict)
     suite: Suite | None = None
     texts: dict[str, tuple[float, str]] = field(default_factory=dict)
@@ -279,9 +290,14 @@ class Witness:
 
     @property
     def _loaded_s(self) -> float | None:
-        """When the image was on the board, as far as that was seen; the beginning where nothing is served."""
+        """When the image was on the board, as far as that was seen; the beginning where nothing is served.
+
+        With a boot image firmware and GRUB go on talking after it was fetched, until GRUB's last words.
+        """
         if not self._netboot:
             return 0.0
+        if self.boot.boot_image_served:
+            return self.boot.handed_over_s
         loaded = self.boot.reached.get(Stage.MODULES if self._modules else Stage.KERNEL_IMAGE)
         return None if loaded is None else loaded.at_s
 
@@ -325,6 +341,10 @@ class Witness:
             boot.text_s = event.at_s
             if boot.console_kernel_s is None:
                 boot.console_kernel_s = event.at_s
+        if stage is Stage.LOADER:
+            boot.loader_said_s = event.at_s
+        if marker == HAND_OVER:
+            boot.handed_over_s = event.at_s
         self._note_image(marker, event, line)
         if stage in (Stage.VMM, Stage.GUEST, Stage.LOGIN):
             stage = self._note_vm(stage, event)
@@ -430,22 +450,34 @@ class Witness:
         boot, role = self.boot, event.data.get("role")
         boot.transfer_s = event.at_s
         evidence = event.text or f"{event.data.get('path')} by {event.source.upper()}"
-        if role == "kernel":
+        if role in _WITH_KERNEL:
             boot.kernel_served = True
-        if role in _SERVED_AS:
+        if role == "boot-image":
+            boot.boot_image_served = True
+            for stage in self._in_boot_image:
+                boot.reach(stage, event, evidence)
+        elif role in _SERVED_AS:
             boot.reach(_SERVED_AS[role], event, evidence)
         elif role in _MODULE_ROLES:
             boot.modules.add(str(event.data.get("path")))
             if len(boot.modules) >= self._modules:
                 boot.reach(Stage.MODULES, event, evidence)
 
+    @property
+    def _in_boot_image(self) -> tuple[Stage, ...]:
+        """The stages of the one file that holds GRUB, kernel and modules."""
+        return (Stage.LOADER, Stage.KERNEL_IMAGE, *((Stage.MODULES,) if self._modules else ()))
+
     def _serving(self, event: Event) -> None:
         boot, role = self.boot, event.data.get("role")
         boot.transfer_s = event.at_s
         boot.asked_by.add(event.source)
         boot.asked.add(str(event.data.get("path")))
-        if role == "kernel":
+        if role in _WITH_KERNEL:
             boot.kernel_served = True
+        if role == "boot-image":
+            boot.transferring.update(self._in_boot_image)
+            return
         stage = Stage.MODULES if role in _MODULE_ROLES else _SERVED_AS.get(str(role))
         # TFTP tells no role at its start; before the kernel it can only be the loader.
         boot.transferring.add(stage or Stage.LOADER)

@@ -77,7 +77,8 @@ class Limits:
         if moves and boot.transfer_s is not None:
             since_s = max(since_s, boot.transfer_s)
         if missing is None or (missing >= Stage.KERNEL and self._course.all_loaded()):
-            since_s = max(since_s, self._silent_since_s())
+            # What a boot image holds is still to be put in its place when it has been fetched.
+            since_s = max(since_s, self._silent_since_s(), boot.loader_said_s or 0.0)
         return since_s
 
     def _allowed_s(self, missing: Stage) -> float | None:

@@ -16,16 +16,17 @@ from bringup.boot.place import segment_of
 from bringup.boot.plan import Plan, StageLimit
 from bringup.boot.request import BootRequest
 from bringup.boot.watch_request import QUIET_S, WatchRequest
-from bringup.image.check import cautions, loaders_for, refuse
+from bringup.image.check import cautions, check, loaders_for, refuse
 from bringup.image.model import BootFile, Image
 from bringup.image.standin import played_by
 from bringup.lab.inventory import Board
-from bringup.netboot.loaders import SerialLine, choose_route
+from bringup.netboot.loaders import SerialLine, Target, choose_route
 from bringup.netboot.prepare import BootImage, LoadedFile, boot_set
 from bringup.netboot.prepare import prepare as prepare_files
 from bringup.netboot.spec import Route, Segment, ServeSpec, Upload
 from bringup.transcript.suite import DRIVER
 from bringup.transcript.vms import VmNames
+from bringup.twin.engines import DEFAULT_MEMORY_MIB
 
 if TYPE_CHECKING:
     from bringup.profile.model import Profile
@@ -81,6 +82,7 @@ class Prepared:
             loader=self.route.loader,
             serial=self.serial,
             upload=upload,
+            memory_bytes=_memory_bytes(self.board, self.request),
         )
 
     def plan(self, steps: Sequence[Step], *, until: str, notes: Sequence[str] = ()) -> Plan:
@@ -140,8 +142,9 @@ def prepare(
     image = image.with_serial(port, baud=baud)
     # What stops every loader first: it says more than "no loader for this".
     refuse(image, firmware, "auto")
-    route = choose_route(firmware, boot_set(boot_image(image)), _loader(image, firmware, request.loader))
-    refuse(image, firmware, route.loader)
+    target = Target(_memory_bytes(board, request), segment.own_segment)
+    route = _route(image, firmware, request.loader, target)
+    refuse(image, firmware, route.starter)
     times: dict[Stage, Times] = {stage: _times(profile, stage) for stage in BOOT_STAGES}
     if errand is not None:
         times[errand.stage] = errand.expected_s, errand.timeout_s
@@ -186,11 +189,18 @@ def _firmware(profile: Profile, wanted: Firmware | None) -> Firmware:
     return firmware
 
 
-def _loader(image: Image, firmware: Firmware, wanted: str) -> str:
-    """Return the loader asked for; `auto` leaves the choice open only where every loader could do it."""
-    if wanted == "auto" and "ipxe" not in loaders_for(image, firmware):
-        return "grub"
-    return wanted
+def _route(image: Image, firmware: Firmware, wanted: str, target: Target) -> Route:
+    """Return how the image is loaded; what only its files tell speaks against iPXE, too."""
+    names = boot_set(boot_image(image))
+    if wanted == "auto" and firmware is Firmware.BIOS and "ipxe" not in loaders_for(image, firmware):
+        against = check(image, firmware, "ipxe")[0].message
+        return replace(choose_route(firmware, names, "grub", target=target), why=f"not iPXE: {against}")
+    return choose_route(firmware, names, wanted, target=target)
+
+
+def _memory_bytes(board: Board, request: BootRequest) -> int | None:
+    """Return how much memory the machine has, None where nobody knows."""
+    return (request.twin.memory_mib or DEFAULT_MEMORY_MIB) << 20 if board.twin else None
 
 
 def _unit(port: int) -> int:

@@ -10,6 +10,7 @@ import click
 
 from bringup import Firmware, Stage, UsageError
 from bringup.base.clock import WATCH_ON_MAX_S
+from bringup.base.firmware import LOADER_CHOICES
 from bringup.base.stage import BOOT_STAGES
 from bringup.cli.complete import board_names
 from bringup.cli.lab import lab_of
@@ -70,7 +71,13 @@ _STAGES = [str(stage) for stage in BOOT_STAGES]
     help="Watch on after success.",
 )
 @click.option("--strict", is_flag=True, help="A login with a dead network controller is a failure.")
-@click.option("--loader", type=click.Choice(["auto", "ipxe", "grub"]), default="auto", show_default=True)
+@click.option(
+    "--loader",
+    type=click.Choice(LOADER_CHOICES),
+    default="auto",
+    show_default=True,
+    help="auto: ipxe under BIOS, efi under UEFI, efi-tftp on a shared LAN; grub where those cannot.",
+)
 @click.option("--append", default="", metavar="WORDS", help="Add to the kernel's command line.")
 @click.option("--vms", type=click.IntRange(0, 64), help="How many VMs must reach their login.")
 @click.option(

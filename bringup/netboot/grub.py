@@ -1,7 +1,8 @@
-"""Makes GRUB's first file: one image with every module inside, so that a board fetches two files, not forty.
+"""Makes images of GRUB with every module inside, so that a board fetches two files, not forty.
 
-The image carries a short script of its own: it opens the serial line and reads `/grub.cfg` from the server
-of this boot. Images differ only by platform, serial line and server, so they are made once and cached.
+The one made here is GRUB's first file of a boot by network (`boot_image.py` makes the other kind). It carries
+a short script of its own: it opens the serial line and reads `/grub.cfg` from the server of this boot. Such
+images differ only by platform, serial line and server, so they are made once and cached.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ GRUB_DIR = Path("/usr/lib/grub")
 _MAKE_TIMEOUT_S = 60.0
 # No gzio: a compressed module reaches the kernel as it is, the same bytes that iPXE would hand over.
 _MODULES = (
-    *("tftp", "http", "multiboot", "multiboot2", "linux"),
+    *("multiboot", "multiboot2", "linux"),
     *("serial", "terminal", "echo", "normal", "configfile", "boot", "sleep", "test", "true", "reboot"),
 )
 
@@ -41,13 +42,25 @@ _PLATFORMS = {
 }
 
 
-def embedded_script(serial: SerialLine, server_ip: str) -> str:
-    """Return the script inside the image (pure). GRUB runs it before it knows `if` and loops."""
-    lines = [
+def opening_lines(serial: SerialLine) -> list[str]:
+    """Return the first lines of every script inside an image (pure): what GRUB says goes to `serial`."""
+    return [
         f"serial --unit={serial.unit} --speed={serial.baud}",
         "terminal_output serial",
         # All modules are in the image: without a prefix GRUB asks for no module lists.
         "unset prefix",
+    ]
+
+
+def stop_lines(said: str) -> list[str]:
+    """Return the last lines (pure): better a reset a day later than a prompt that nobody reads."""
+    return [f'echo "{said}, reset the board"', "sleep 86400", "reboot"]
+
+
+def embedded_script(serial: SerialLine, server_ip: str) -> str:
+    """Return the script inside the image (pure). GRUB runs it before it knows `if` and loops."""
+    lines = [
+        *opening_lines(serial),
         # Not $net_default_server: with a proxy that is the other DHCP server. And under BIOS, multiboot looks
         # for the boot disk behind `root`, and fails if that device does not exist.
         f"set root=tftp,{server_ip}",
@@ -59,9 +72,49 @@ def embedded_script(serial: SerialLine, server_ip: str) -> str:
             'echo "bringup: loading script failed"',
             f"sleep {RETRY_PAUSE_S}",
         ]
-    # Better a reset a day later than a prompt that nobody reads.
-    lines += [f'echo "bringup: stopped after {ATTEMPTS} attempts, reset the board"', "sleep 86400", "reboot"]
+    lines += stop_lines(f"bringup: stopped after {ATTEMPTS} attempts")
     return "\n".join(lines) + "\n"
+
+
+@dataclass(frozen=True, slots=True)
+class Grub:
+    """GRUB for one platform as it is installed; `stamp` changes with it and with what its images hold."""
+
+    platform: _Platform
+    modules: Path
+    stamp: str
+
+    @classmethod
+    def of(cls, firmware: Firmware, grub_dir: Path = GRUB_DIR) -> Grub:
+        """Return GRUB for a firmware; raises MissingProgramError when its modules are not installed."""
+        platform = _PLATFORMS[firmware]
+        modules = grub_dir / platform.directory
+        try:
+            changed_ns = (modules / "moddep.lst").stat().st_mtime_ns
+        except FileNotFoundError:
+            raise MissingProgramError(
+                f"GRUB's modules for {firmware} are not installed", hint=f"apt install {platform.package}"
+            ) from None
+        return cls(platform, modules, repr((platform, _MODULES, changed_ns)))
+
+    def make_image(
+        self, script: str, target: Path, modules: tuple[str, ...], memdisk: Path | None = None
+    ) -> None:
+        """Write an image with `script`, `modules` beside those of every image, and a disk in memory.
+
+        Raises MissingProgramError or LabError.
+        """
+        with tempfile.NamedTemporaryFile("w", encoding="ascii") as config:
+            config.write(script)
+            config.flush()
+            command = [
+                *("grub-mkimage", "--directory", str(self.modules)),
+                *("--format", self.platform.image_format, "--prefix", "(memdisk)"),
+                *("--config", config.name, "--output", str(target)),
+                *(() if memdisk is None else ("--memdisk", str(memdisk))),
+                *(*modules, *_MODULES),
+            ]
+            run_program(command, self.platform.package, timeout_s=_MAKE_TIMEOUT_S)
 
 
 def core_image(firmware: Firmware, serial: SerialLine, server_ip: str, grub_dir: Path = GRUB_DIR) -> Path:
@@ -71,32 +124,13 @@ def core_image(firmware: Firmware, serial: SerialLine, server_ip: str, grub_dir:
 
     Raises MissingProgramError when GRUB's tools or modules are not installed, LabError when they fail.
     """
-    platform = _PLATFORMS[firmware]
-    modules = grub_dir / platform.directory
-    try:
-        stamp = (modules / "moddep.lst").stat().st_mtime_ns
-    except FileNotFoundError:
-        raise MissingProgramError(
-            f"GRUB's modules for {firmware} are not installed", hint=f"apt install {platform.package}"
-        ) from None
+    grub = Grub.of(firmware, grub_dir)
     script = embedded_script(serial, server_ip)
-    key = hashlib.sha256(repr((platform, _MODULES, stamp, script)).encode()).hexdigest()[:16]
+    key = hashlib.sha256(repr((grub.stamp, script)).encode()).hexdigest()[:16]
     folder = cache_dir() / "grub"
     folder.mkdir(parents=True, exist_ok=True)
-    target = folder / f"{platform.image_format}-{key}"
+    target = folder / f"{grub.platform.image_format}-{key}"
     if not target.is_file():
-        _make(platform, modules, script, target)
+        with whole_file(target) as made:
+            grub.make_image(script, Path(made.name), (grub.platform.network, "tftp", "http"))
     return target
-
-
-def _make(platform: _Platform, modules: Path, script: str, target: Path) -> None:
-    with tempfile.NamedTemporaryFile("w", encoding="ascii") as config, whole_file(target) as made:
-        config.write(script)
-        config.flush()
-        command = [
-            *("grub-mkimage", "--directory", str(modules)),
-            *("--format", platform.image_format, "--prefix", "(memdisk)"),
-            *("--config", config.name, "--output", made.name),
-            *(platform.network, *_MODULES),
-        ]
-        run_program(command, platform.package, timeout_s=_MAKE_TIMEOUT_S)

@@ -30,6 +30,8 @@ def rules(spec: ServeSpec) -> tuple[AnswerRule, ...]:
     route = spec.route
     architectures = ARCHITECTURES[route.firmware]
     first = route.first_file.lstrip("/")
-    # A GRUB route loads GRUB into iPXE too; an iPXE that is already there needs only the script.
-    for_ipxe = first if route.loader == "grub" else spec.segment.base_url + route.script
+    # A route without iPXE is the same for a firmware that is iPXE; where it is part of the route, an iPXE
+    # that is already there needs only the script.
+    by_ipxe = route.loader in ("ipxe", "efi")
+    for_ipxe = f"{spec.segment.base_url}{route.script}" if by_ipxe else first
     return (AnswerRule(architectures, False, first), AnswerRule(architectures, True, for_ipxe))

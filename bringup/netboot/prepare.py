@@ -2,15 +2,25 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
 from bringup.base.errors import MissingProgramError
 from bringup.base.firmware import Firmware
+from bringup.netboot.boot_image import Content, boot_image
 from bringup.netboot.grub import GRUB_DIR, core_image
-from bringup.netboot.loaders import BootSet, SerialLine, choose_route, render_script, url_name
-from bringup.netboot.spec import Role, Route, Segment, ServedFile, ServeSpec, Transport, Upload
+from bringup.netboot.loaders import (
+    BootSet,
+    SerialLine,
+    Target,
+    choose_route,
+    render_fetch_script,
+    render_script,
+    url_name,
+)
+from bringup.netboot.spec import BOOT_IMAGE, Role, Route, Segment, ServedFile, ServeSpec, Transport, Upload
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,11 +59,14 @@ def boot_set(image: BootImage) -> BootSet:
     for file in (image.kernel, *image.modules):
         taken.append(url_name(file.path.name, (*taken, *_RESERVED)))
     modules = tuple(zip(taken[1:], (file.args for file in image.modules), strict=True))
-    return BootSet((taken[0], image.kernel.args), modules, image.kind, image.multiboot1, image.multiboot2)
+    size = sum(file.size for file in (image.kernel, *image.modules))
+    return BootSet(
+        (taken[0], image.kernel.args), modules, image.kind, image.multiboot1, image.multiboot2, size
+    )
 
 
 # Names that the loaders' own files have.
-_RESERVED = ("/core.0", "/core.efi", "/grub.cfg", "/boot.ipxe", "/undionly.kpxe", "/snponly.efi")
+_RESERVED = (BOOT_IMAGE, "/core.0", "/core.efi", "/grub.cfg", "/boot.ipxe", "/undionly.kpxe", "/snponly.efi")
 
 
 def prepare(
@@ -66,37 +79,58 @@ def prepare(
     serial: SerialLine | None = None,
     transport: Transport | None = None,
     upload: Upload | None = None,
+    memory_bytes: int | None = None,
     loaders: LoaderFolders = LoaderFolders(),
 ) -> ServeSpec:
     """Choose the route, write its script into `folder` (which exists) and return what is to be served.
 
-    Raises UsageError, ImageError, ProfileError or MissingProgramError; nothing is started or sent.
+    `memory_bytes` is the board's, None where nobody knows. Raises UsageError, ImageError, ProfileError,
+    LabError or MissingProgramError; nothing is started or sent.
     """
     names = boot_set(image)
-    route = choose_route(firmware, names, loader, transport)
-    script = folder / route.script.lstrip("/")
-    first = _first_file(route, serial or SerialLine(), segment.server_ip, loaders)
+    target = Target(memory_bytes, segment.own_segment)
+    route = choose_route(firmware, names, loader, transport, target)
+    parts = _parts(image, names)
+    script = render_script(names, route, segment.base_url)
+    serial = serial or SerialLine()
+    if route.one_file:
+        made = boot_image(Content(parts, script, serial), grub_dir=loaders.grub)
+        parts = [_served(BOOT_IMAGE, made, "boot-image")]
+        script = render_fetch_script(names, segment.base_url)
+    files = [*parts, *_loader_files(route, serial, segment.server_ip, loaders)]
+    if route.script is not None:
+        path = folder / route.script.lstrip("/")
+        path.write_text(script, encoding="ascii")
+        files.append(_served(route.script, path, "loader-script"))
+    return ServeSpec(segment, tuple(files), route, upload)
+
+
+def _parts(image: BootImage, names: BootSet) -> list[ServedFile]:
+    """Return kernel and modules as they are served, or put into a boot image."""
     module_role: Role = "initrd" if image.kind == "linux" else "module"
     urls = [names.kernel[0], *(url for url, _ in names.modules)]
     roles: list[Role] = ["kernel", *([module_role] * len(image.modules))]
-    files = [
+    return [
         ServedFile(url, file.path.absolute(), role, file.size, file.sha256, file.changed_ns)
         for url, role, file in zip(urls, roles, (image.kernel, *image.modules), strict=True)
     ]
-    text = render_script(names, route, segment.base_url)
-    script.write_text(text, encoding="ascii")
-    files += [_served(route.first_file, first, "loader"), _served(route.script, script, "loader-script")]
-    return ServeSpec(segment, tuple(files), route, upload)
 
 
 def _served(url: str, path: Path, role: Role) -> ServedFile:
     return ServedFile(url, path.absolute(), role, path.stat().st_size)
 
 
-def _first_file(route: Route, serial: SerialLine, server_ip: str, loaders: LoaderFolders) -> Path:
+def _loader_files(
+    route: Route, serial: SerialLine, server_ip: str, loaders: LoaderFolders
+) -> Iterator[ServedFile]:
+    """Yield what the firmware is given first, where that is a file of its own."""
+    if route.first_file == BOOT_IMAGE:
+        return
     if route.loader == "grub":
-        return core_image(route.firmware, serial, server_ip, loaders.grub)
-    path = loaders.ipxe / route.first_file.lstrip("/")
-    if not path.is_file():
-        raise MissingProgramError(f"iPXE's {path.name} is not installed", hint="apt install ipxe")
-    return path
+        path = core_image(route.firmware, serial, server_ip, loaders.grub)
+    else:
+        path = loaders.ipxe / route.first_file.lstrip("/")
+        if not path.is_file():
+            other = ", or --loader efi-tftp" if route.loader == "efi" else ""
+            raise MissingProgramError(f"iPXE's {path.name} is not installed", hint=f"apt install ipxe{other}")
+    yield _served(route.first_file, path, "loader")

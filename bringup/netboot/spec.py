@@ -13,13 +13,16 @@ from pathlib import Path
 from typing import Any, Literal, get_args
 
 from bringup.base.errors import ProfileError
-from bringup.base.firmware import Firmware
+from bringup.base.firmware import Firmware, LoaderName
 from bringup.lab.network import Network, mac_address
 
-Role = Literal["loader", "loader-script", "kernel", "module", "initrd", "other"]
-LoaderName = Literal["ipxe", "grub"]
+# A boot image is one file with kernel and modules in it, and with the loader that starts them.
+Role = Literal["loader", "loader-script", "kernel", "module", "initrd", "boot-image", "other"]
+Starter = Literal["ipxe", "grub"]
 Protocol = Literal["multiboot", "multiboot2", "linux"]
 Transport = Literal["http", "tftp"]
+
+BOOT_IMAGE = "/boot.efi"
 
 HTTP_PORT = 80
 TFTP_PORT = 69
@@ -32,24 +35,48 @@ _SHA256 = re.compile(r"[0-9a-f]{64}", re.ASCII)
 
 @dataclass(frozen=True, slots=True)
 class Route:
-    """How a board gets from its firmware to the kernel: which loader, which boot protocol, over what."""
+    """How a board gets from its firmware to the kernel: which loader, which boot protocol, over what.
+
+    `why` says why it is this loader, where there was a choice.
+    """
 
     firmware: Firmware
     loader: LoaderName
     protocol: Protocol
     transport: Transport
+    why: str = ""
 
     @property
     def first_file(self) -> str:
         """Return the URL path of what a firmware without iPXE is given first, by TFTP."""
+        if self.loader == "efi-tftp":
+            return BOOT_IMAGE
         if self.loader == "grub":
             return "/core.0" if self.firmware is Firmware.BIOS else "/core.efi"
         return "/undionly.kpxe" if self.firmware is Firmware.BIOS else "/snponly.efi"
 
     @property
-    def script(self) -> str:
-        """Return the URL path of the loader's script."""
+    def script(self) -> str | None:
+        """Return the URL path of the loader's script, None where it is in the boot image."""
+        if self.loader == "efi-tftp":
+            return None
         return "/grub.cfg" if self.loader == "grub" else "/boot.ipxe"
+
+    @property
+    def one_file(self) -> bool:
+        """Whether kernel and modules travel as one boot image."""
+        return self.loader in ("efi", "efi-tftp")
+
+    @property
+    def starter(self) -> Starter:
+        """Return the program that starts the kernel, and takes its command line."""
+        return "ipxe" if self.loader == "ipxe" else "grub"
+
+    @property
+    def needed(self) -> tuple[str, ...]:
+        """Return the URL paths without which this route leads nowhere."""
+        paths = (self.first_file, self.script, BOOT_IMAGE if self.one_file else None)
+        return tuple(dict.fromkeys(path for path in paths if path is not None))
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,7 +165,7 @@ class ServeSpec:
             raise ProfileError(f"two files would appear as {min(twice)}")
         if self.upload is not None and self.upload.url_path in paths:
             raise ProfileError(f"{self.upload.url_path} is served and cannot be sent to as well")
-        for needed in (self.route.first_file, self.route.script):
+        for needed in self.route.needed:
             if needed not in paths:
                 raise ProfileError(f"the route by {self.route.loader} needs {needed} among the served files")
 

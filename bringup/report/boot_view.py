@@ -204,7 +204,13 @@ def transfer_text(event: Event) -> str:
 
 _SHOWN_BY_SERVERS = {Stage.POWER, Stage.DHCP, Stage.KERNEL_IMAGE, Stage.MODULES}
 _STAGE_LABEL = {"user-space": "user space", "kernel": "started"}
-_ROLE_LABEL = {"loader": "loader", "kernel": "kernel", "module": "module", "initrd": "initrd"}
+_ROLE_LABEL = {
+    "loader": "loader",
+    "kernel": "kernel",
+    "module": "module",
+    "initrd": "initrd",
+    "boot-image": "image",
+}
 
 
 def _plain(label: str, mark: Mark = "ok") -> Any:

@@ -77,6 +77,9 @@ KERNEL_USER_ERROR = "<<seL4(CPU"
 MODULE_LINE = "module #%d: start=0x"
 """Begins the kernel's line about a boot module, which ends in its file's name."""
 
+HAND_OVER = "bringup: starting kernel"
+"""What the scripts of this tool print last (pxe/)."""
+
 SUITE_STARTS = "Starting test suite"
 SUITE_RESULT = "Test suite passed."
 SUITE_PASSED = "All is well in the universe"
@@ -103,7 +106,7 @@ MARKERS: tuple[Marker, ...] = (
             "Welcome to GRUB!", "GRUB loading."),
     *_group("loader", Stage.LOADER, "PXELINUX core/pxelinux.asm banner", "PXELINUX 6.", line_start=True),
     *_group("loader", Stage.LOADER, "pxe/boot.ipxe.j2 and pxe/grub.cfg.j2 of this tool",
-            "bringup: loading kernel", "bringup: loading module", "bringup: starting kernel"),
+            "bringup: loading kernel", "bringup: loading module", HAND_OVER),
     Marker("bringup firmware probe, not seL4", Stage.KERNEL, "probe", "probes/firmware of this tool",
            banner=True),
     *_group("sel4", Stage.KERNEL, "probes/standin of this tool", "bringup stand-in image, not seL4"),

@@ -59,6 +59,8 @@ def kernel_report(board: Board, timeout_s: float) -> tuple[str, str, int, int, i
         (BIOS, "grub", "http", "2"),
         (UEFI, "grub", "tftp", "2"),
         (UEFI, "grub", "http", "2"),
+        (UEFI, "efi", "http", "2"),
+        (UEFI, "efi-tftp", "tftp", "2"),
     ],
 )
 def test_route_to_a_kernel(
@@ -91,20 +93,26 @@ def _check_events(heard: Heard, image: BootImage, firmware: Firmware, transport:
     assert discover.data["mac"] == MAC
     assert discover.data["arch"] == {BIOS: 0, UEFI: 7}[firmware]
     done = {event.data["role"]: event for event in heard.events if event.kind.endswith(".done")}
-    assert done["kernel"].data["bytes"] == image.kernel.size
-    assert done["module"].data["bytes"] == MODULE_BYTES
-    assert {done["kernel"].source, done["module"].source} == {transport}
-    assert "loader-script" in done
+    if "boot-image" in done:
+        # GRUB, kernel and module in one; where iPXE fetches it, that had come with its script.
+        assert set(done) == {"boot-image", *(("loader", "loader-script") if transport == "http" else ())}
+        assert done["boot-image"].data["bytes"] > image.kernel.size + MODULE_BYTES
+    else:
+        assert done["kernel"].data["bytes"] == image.kernel.size
+        assert done["module"].data["bytes"] == MODULE_BYTES
+        assert "loader-script" in done
+    parts = ("loader-script", "kernel", "module", "boot-image")
+    assert {done[role].source for role in parts[1:] if role in done} == {transport}
     # What the verdict reads as the course of the boot, in its order.
     times = [discover.at_s, heard.of("dhcp.ack")[0].at_s]
-    times += [done[role].at_s for role in ("loader-script", "kernel", "module")]
+    times += [done[role].at_s for role in parts if role in done]
     assert times == sorted(times)
     assert heard.of("tftp.error") == [] and heard.of("http.error") == []
 
 
-@pytest.mark.parametrize(("firmware", "loader"), [(BIOS, "grub"), (UEFI, "grub")])
+@pytest.mark.parametrize(("firmware", "loader"), [(BIOS, "grub"), (UEFI, "grub"), (UEFI, "auto")])
 def test_behind_another_dhcp_server(made: Lab, tmp_path: Path, firmware: Firmware, loader: str) -> None:
-    """GRUB must fetch from this host although the address came from another one."""
+    """The image must come from this host although the address came from another one."""
     other = made.neighbour("dhcp0", "10.55.0.2/24")
     options = ["--no-daemon", "--conf-file=/dev/null", "--port=0", "--interface=dhcp0", "--bind-interfaces"]
     options += ["--dhcp-range=10.55.0.40,10.55.0.50,255.255.255.0", "--leasefile-ro", "--pid-file="]
@@ -116,6 +124,7 @@ def test_behind_another_dhcp_server(made: Lab, tmp_path: Path, firmware: Firmwar
         board = Board(made, firmware, tmp_path)
         assert kernel_report(board, TIMEOUT_S[firmware])[2] == 100_000
         board.off()
+    assert spec.route.loader == ("efi-tftp" if loader == "auto" else "grub")
     assert heard.of("dhcp.reply")[-1].data["file"] == spec.route.first_file.lstrip("/")
     assert heard.of("dhcp.ack") == []
 

@@ -6,8 +6,10 @@ from collections.abc import Callable
 from contextlib import ExitStack
 from pathlib import Path
 
+from bringup.base.firmware import Firmware
 from bringup.boot.engine import Run, Step
 from bringup.boot.plan import PlannedStep
+from bringup.netboot.boot_image import UNSIGNED, boot_image_in_use
 from bringup.netboot.spec import Route, Segment, ServeSpec
 
 MakeSpec = Callable[[Path], ServeSpec]
@@ -24,11 +26,14 @@ class ServeImage(Step):
         title = f"serve DHCP ({segment.mode}), TFTP and HTTP on {segment.interface} to {who} only"
         detail = {
             "loader": route.loader,
+            "why": route.why,
             "protocol": route.protocol,
             "transport": route.transport,
             "first_file": route.first_file,
             "server": segment.address,
         }
+        if route.firmware is Firmware.UEFI:
+            detail["secure_boot"] = UNSIGNED
         if segment.board_address is not None:
             detail["board_address"] = segment.board_address
         self.planned = PlannedStep("serve", title, 0.7, 20.0, detail)
@@ -39,7 +44,9 @@ class ServeImage(Step):
         """Start the servers; returns when all of them answer."""
         folder = run.folder.path / "served"
         folder.mkdir(exist_ok=True)
-        self._serving.enter_context(run.place.serve(self._make_spec(folder), run.take))
+        spec = self._make_spec(folder)
+        self._serving.enter_context(boot_image_in_use(spec))
+        self._serving.enter_context(run.place.serve(spec, run.take))
 
     def leave(self, run: Run) -> None:
         """Stop them."""

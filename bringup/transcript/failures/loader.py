@@ -1,7 +1,7 @@
 """Failures that loaders tell of: iPXE, GRUB, and the scripts of this tool that they run. Data only.
 
 Rows as in `kernel.py`. The scripts try again, so what a loader says ends nothing: "stopped after 3 attempts"
-does, and then the loader's last error is the cause.
+does, and then the loader's last error is the cause. A boot image without memory is not tried again.
 """
 
 from __future__ import annotations
@@ -107,6 +107,11 @@ LOADER = (
             "the transfer broke, or too little memory below 4 GiB",
             _LINES,
             _OURS, fatal=False, generic=True),
+    Failure("loader-memory", "image", "bringup: no memory for the boot image",
+            "the loader had too little memory for the boot image",
+            "kernel and modules lie in memory several times while they are loaded this way",
+            "--loader grub, or make the image smaller",
+            _OURS),
     Failure("loader-start", "image", "bringup: starting kernel failed",
             "the loader could not start the kernel",
             "the loader refuses the image",

@@ -41,7 +41,7 @@ def ready(
     return prepared, Job.of(prepared, boot_steps(prepared, prepared.spec, overridden=True))
 
 
-@pytest.mark.parametrize(("firmware", "loader"), [(Firmware.BIOS, "ipxe"), (Firmware.UEFI, "grub")])
+@pytest.mark.parametrize(("firmware", "loader"), [(Firmware.BIOS, "ipxe"), (Firmware.UEFI, "efi")])
 def test_it_goes_the_way_of_a_kernel_and_speaks_on_sol(
     in_folder: Path, built: Path, firmware: Firmware, loader: str
 ) -> None:

@@ -23,6 +23,7 @@ from bringup.jobs.capture.errand import FIRMWARE_REPORT, LINUX_CAPTURE
 from bringup.profile.advice import BoardWords
 from bringup.profile.load import load_profile
 from bringup.transcript.failures.table import FAILURES, GARBAGE
+from bringup.transcript.markers import HAND_OVER
 from bringup.transcript.vms import VmNames
 
 MAC = "ac:1f:6b:0e:30:17"
@@ -131,6 +132,61 @@ def decide(events: list[Event], request: WatchRequest = BIOS) -> tuple[Verdict, 
         assert deadline_s > now_s, "asks to be called again at once"
         now_s = deadline_s
     raise AssertionError("no verdict")
+
+
+FETCHED = [
+    *SERVED[:6],
+    http(4.1, "start", "/boot.efi", "boot-image"),
+    http(6.0, "done", "/boot.efi", "boot-image"),
+]
+UEFI = replace(BIOS, firmware=Firmware.UEFI)
+
+
+def spoke_on_com1(at_s: float) -> Event:
+    """Firmware and loaders may speak on every port."""
+    data = {"port": "COM1", "bytes": 900, "image_bytes": 900, "last_s": at_s}
+    return event(at_s, "console", "console.activity", **data)
+
+
+def test_a_boot_image_is_loader_kernel_and_modules() -> None:
+    assert [reached.stage for reached in progress(FETCHED, UEFI).stages] == [
+        Stage.POWER,
+        Stage.FIRMWARE,
+        Stage.DHCP,
+        Stage.LOADER,
+        Stage.KERNEL_IMAGE,
+        Stage.MODULES,
+    ]
+
+
+def test_a_boot_image_without_modules() -> None:
+    verdict, _ = decide(FETCHED, replace(UEFI, modules=0))
+    assert (verdict.stage, verdict.missing) == (Stage.KERNEL_IMAGE, Stage.KERNEL)
+
+
+def test_a_boot_image_that_stalls_is_a_transfer() -> None:
+    verdict, now_s = decide([*FETCHED[:7], http(9.0, "progress", "/boot.efi", "boot-image")], UEFI)
+    assert (verdict.code, verdict.missing, now_s) == ("loader-stalled", Stage.LOADER, 29.0)
+
+
+def test_before_grub_hands_over_no_port_is_the_images() -> None:
+    """Firmware and GRUB still talk when the boot image was fetched, on whatever port."""
+    verdict, _ = decide([*FETCHED, said(7.5, Stage.FIRMWARE), spoke_on_com1(9.0)], UEFI)
+    assert verdict.code == "kernel-silent"
+    over = [*FETCHED, said(7.5, Stage.LOADER, HAND_OVER), spoke_on_com1(9.0)]
+    assert decide(over, UEFI)[0].code == "other-port"
+
+
+def test_what_grub_says_of_a_boot_image_is_progress() -> None:
+    verdict, now_s = decide([*FETCHED, said(15.0, Stage.LOADER, "bringup: loading module")], UEFI)
+    assert (verdict.missing, now_s) == (Stage.KERNEL, 27.0)
+
+
+def test_text_before_the_hand_over_is_no_user_space() -> None:
+    quiet = replace(UEFI, prints=False)
+    assert decide([*FETCHED, heard(8.0, 200)], quiet)[0].kind != "ok"
+    over = [*FETCHED, said(7.5, Stage.LOADER, HAND_OVER), heard(8.0, 200)]
+    assert decide(over, quiet)[0].kind == "ok"
 
 
 def test_good_boot() -> None:

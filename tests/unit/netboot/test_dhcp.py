@@ -24,6 +24,8 @@ DUT = "52:54:00:0e:30:10"
 GRUB_BIOS = Route(Firmware.BIOS, "grub", "multiboot2", "tftp")
 GRUB_UEFI = Route(Firmware.UEFI, "grub", "multiboot2", "tftp")
 IPXE_UEFI = Route(Firmware.UEFI, "ipxe", "linux", "http")
+EFI = Route(Firmware.UEFI, "efi", "multiboot2", "http")
+EFI_TFTP = Route(Firmware.UEFI, "efi-tftp", "multiboot2", "tftp")
 
 
 @pytest.mark.parametrize(
@@ -56,7 +58,10 @@ def test_a_proxy_is_never_a_server_or_a_router() -> None:
         ({"route": GRUB_BIOS}, (0,), "core.0", "core.0"),
         ({"route": GRUB_UEFI}, (7, 9), "core.efi", "core.efi"),
         ({"route": IPXE_UEFI}, (7, 9), "snponly.efi", "http://10.55.0.1/boot.ipxe"),
+        ({"route": EFI}, (7, 9), "snponly.efi", "http://10.55.0.1/boot.ipxe"),
+        ({"route": EFI_TFTP}, (7, 9), "boot.efi", "boot.efi"),
         (PROXY, (0,), "undionly.kpxe", "http://10.55.0.1/boot.ipxe"),
+        ({**PROXY, "route": EFI_TFTP}, (7, 9), "boot.efi", "boot.efi"),
         ({**PROXY, "route": GRUB_UEFI}, (7, 9), "core.efi", "core.efi"),
     ],
 )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import shlex
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -12,8 +13,17 @@ from hypothesis import strategies as st
 
 from bringup.base.errors import BringupError, ImageError, UsageError
 from bringup.base.firmware import Firmware
-from bringup.netboot.loaders import BootSet, choose_route, grub_words, render_script, unsafe_args, url_name
-from bringup.netboot.spec import LoaderName, ServedFile
+from bringup.netboot.loaders import (
+    BootSet,
+    Target,
+    choose_route,
+    grub_words,
+    render_fetch_script,
+    render_script,
+    unsafe_args,
+    url_name,
+)
+from bringup.netboot.spec import ServedFile, Starter, Transport
 from tests import places
 
 GOLDEN = places.GOLDEN / "netboot"
@@ -40,7 +50,9 @@ def multiboot(one: bool = True, two: bool = True, modules: int = 1, args: str = 
         (BIOS, SEL4, "auto", "ipxe", "multiboot"),
         (BIOS, SEL4, "ipxe", "ipxe", "multiboot"),
         (BIOS, SEL4, "grub", "grub", "multiboot2"),
-        (UEFI, SEL4, "auto", "grub", "multiboot2"),
+        (UEFI, SEL4, "auto", "efi", "multiboot2"),
+        (UEFI, SEL4, "efi", "efi", "multiboot2"),
+        (UEFI, SEL4, "efi-tftp", "efi-tftp", "multiboot2"),
         (UEFI, SEL4, "grub", "grub", "multiboot2"),
         (BIOS, multiboot(two=False), "auto", "ipxe", "multiboot"),
         (BIOS, multiboot(two=False), "grub", "grub", "multiboot"),
@@ -51,14 +63,59 @@ def multiboot(one: bool = True, two: bool = True, modules: int = 1, args: str = 
         (BIOS, multiboot(args="${net0/mac}"), "auto", "grub", "multiboot2"),
         (BIOS, multiboot(args="it's"), "auto", "ipxe", "multiboot"),
         (BIOS, LINUX, "auto", "ipxe", "linux"),
-        (UEFI, LINUX, "auto", "grub", "linux"),
+        (UEFI, LINUX, "auto", "efi", "linux"),
         (UEFI, LINUX, "ipxe", "ipxe", "linux"),
     ],
 )
 def test_route(firmware: Firmware, boot: BootSet, forced: str, loader: str, protocol: str) -> None:
     route = choose_route(firmware, boot, forced)
     assert (route.firmware, route.loader, route.protocol) == (firmware, loader, protocol)
-    assert route.transport == {"ipxe": "http", "grub": "tftp"}[loader]
+    assert route.transport == {"ipxe": "http", "grub": "tftp", "efi": "http", "efi-tftp": "tftp"}[loader]
+    assert (route.why == "as asked") is (forced != "auto")
+
+
+@pytest.mark.parametrize(
+    ("mib", "memory_mib", "own_segment", "loader", "why"),
+    [
+        (64, 4096, True, "efi", "the fastest under UEFI"),
+        (64, None, True, "efi", "the fastest under UEFI"),
+        (64, None, False, "efi-tftp", "iPXE would wait 13 s for an IPv6 router"),
+        (256, None, True, "efi", "the fastest under UEFI"),
+        (257, None, True, "grub", "257 MiB, and a boot image may carry 256 MiB on a board with 2048 MiB"),
+        (257, None, False, "grub", "which nobody told and is assumed"),
+        (128, 1024, True, "efi", "the fastest under UEFI"),
+        (129, 1024, True, "grub", "may carry 128 MiB on a board with 1024 MiB of memory"),
+        (256, 65536, True, "efi", "the fastest under UEFI"),
+        (257, 65536, True, "grub", "may carry 256 MiB on a board with 65536 MiB"),
+    ],
+)
+def test_a_boot_image_goes_by_memory_and_segment(
+    mib: int, memory_mib: int | None, own_segment: bool, loader: str, why: str
+) -> None:
+    boot = replace(SEL4, size=mib << 20)
+    target = Target(None if memory_mib is None else memory_mib << 20, own_segment)
+    route = choose_route(UEFI, boot, target=target)
+    assert route.loader == loader and why in route.why
+    assert ("assumed" in route.why) is (loader == "grub" and memory_mib is None)
+    for asked in ("efi", "efi-tftp"):
+        if loader != "grub":
+            assert choose_route(UEFI, boot, asked, target=target).loader == asked
+            continue
+        with pytest.raises(
+            UsageError, match="no boot image for this boot: kernel and modules take"
+        ) as caught:
+            choose_route(UEFI, boot, asked, target=target)
+        assert "--loader grub" in (caught.value.hint or "")
+
+
+def test_why_not_ipxe_is_said() -> None:
+    assert choose_route(BIOS, multiboot(modules=9)).why == "not iPXE: it has 9 modules, and iPXE takes 8"
+
+
+@pytest.mark.parametrize(("loader", "transport"), [("efi", "tftp"), ("efi-tftp", "http")])
+def test_a_boot_image_has_one_way(loader: str, transport: Transport) -> None:
+    with pytest.raises(UsageError, match=f"the loader {loader} does not load by {transport}"):
+        choose_route(UEFI, SEL4, loader, transport)
 
 
 @pytest.mark.parametrize(
@@ -77,6 +134,10 @@ def test_route(firmware: Firmware, boot: BootSet, forced: str, loader: str, prot
         (UEFI, multiboot(args="it's"), "auto", UsageError, "rewrites quotes"),
         (BIOS, multiboot(args="a\nboot"), "auto", UsageError, "printable ASCII"),
         (BIOS, SEL4, "lilo", UsageError, "no such loader"),
+        (BIOS, SEL4, "efi", UsageError, "it is an EFI program, and this boot is one by BIOS"),
+        (BIOS, SEL4, "efi-tftp", UsageError, "it is an EFI program"),
+        (UEFI, multiboot(args="it's"), "efi", UsageError, "rewrites quotes"),
+        (UEFI, multiboot(two=False), "efi", ImageError, "no ACPI tables"),
     ],
 )
 def test_refusals_name_the_reason(
@@ -96,11 +157,17 @@ def test_refusals_name_the_reason(
         ("linux-bios.ipxe", BIOS, LINUX, "ipxe"),
         ("linux-uefi.ipxe", UEFI, LINUX, "ipxe"),
         ("linux-uefi.cfg", UEFI, LINUX, "grub"),
+        ("sel4-uefi-boot-image.cfg", UEFI, SEL4, "efi"),
+        ("sel4-uefi-boot-image.cfg", UEFI, SEL4, "efi-tftp"),
     ],
 )
 def test_golden_scripts(golden: str, firmware: Firmware, boot: BootSet, forced: str) -> None:
     route = choose_route(firmware, boot, forced)
     assert render_script(boot, route, "http://10.55.0.1:8080") == (GOLDEN / golden).read_text()
+
+
+def test_golden_fetch_script() -> None:
+    assert render_fetch_script(SEL4, "http://10.55.0.1:8080") == (GOLDEN / "boot-image.ipxe").read_text()
 
 
 def test_tftp_urls_have_no_http_port() -> None:
@@ -128,7 +195,7 @@ def shell_words(line: str) -> list[str]:
 
 
 @given(args=ARGS, loader=st.sampled_from(["ipxe", "grub"]))
-def test_command_lines_stay_command_lines(args: str, loader: LoaderName) -> None:
+def test_command_lines_stay_command_lines(args: str, loader: Starter) -> None:
     boot = multiboot(args=args)
     route = choose_route(BIOS, SEL4, loader)
     if unsafe_args(args, loader):

@@ -21,8 +21,7 @@ def make_spec(**changes: Any) -> ServeSpec:
     """A spec for tests; other test modules of network boot use it too."""
     route = changes.get("route", IPXE)
     files = (
-        ServedFile(route.first_file, Path("/srv/loader"), "loader", 80000),
-        ServedFile(route.script, Path("/srv/script"), "loader-script", 700),
+        *(ServedFile(path, Path("/srv/loader"), "loader", 80000) for path in route.needed),
         ServedFile("/kernel", Path("/srv/my kernel"), "kernel", 1_000_000, "ab" * 32),
     )
     segment: dict[str, Any] = {
