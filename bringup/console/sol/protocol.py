@@ -22,8 +22,6 @@ RETRY_AFTER_S = (0.5, 1.0, 1.5, 2.0, 3.0, 4.0)
 _NACK_PAUSE_S = 0.5
 _LAST_SEQUENCE = 15
 _POKE_TRIES = 3
-POKE_S = sum(RETRY_AFTER_S[:_POKE_TRIES])
-"""How long a poke waits for its acknowledgement."""
 # A BMC that numbers packets in its own way skips all the time; one that lost a packet, once in a while.
 _SKIPS_TRUSTED, _STEPS_PER_SKIP = 2, 8
 
