@@ -132,6 +132,8 @@ FAILURES = {
     "play=cap-fault": (11, "thread-fault", "user-space"),
     "play=report:exception": (11, "thread-fault", "user-space"),
     "play=report:unknown-reason": (11, "kernel-stopped", "kernel"),
+    "play=late-fault": (11, "component-fault", "user-space"),
+    "play=suite-fails:20": (11, "tests-failed", "user-space"),
 }
 
 
@@ -183,6 +185,21 @@ def test_a_hang_after_a_stage_is_missed_by_the_next(impatient: Cli, stage: str) 
 def test_every_vm_must_log_in(cli: Cli) -> None:
     body = boot(cli, "--append", "vms=3", "--vms", "3").json
     assert (body["verdict"], body["stage"]) == ("ok", "login")
+
+
+# play option -> what the success rests on
+SUCCESSES = {
+    "vms=3": "reached login in guest 0, guest 1, guest 2",
+    "play=suite:20": "passed its tests: 21 tests passed, 0 tests disabled; All is well in the universe",
+    "play=release:0x2f8": "which the kernel does not print, then quiet for 5 s",
+}
+
+
+@pytest.mark.parametrize("play", SUCCESSES)
+def test_a_boot_without_until_ends_by_what_the_image_is_good_for(cli: Cli, play: str) -> None:
+    outcome = cli("boot", "e300", "--append", play)
+    assert outcome.code == 0, outcome.out + outcome.err
+    assert SUCCESSES[play] in outcome.out
 
 
 def test_a_flood_is_no_failure_and_nothing_is_lost(cli: Cli) -> None:

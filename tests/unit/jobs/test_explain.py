@@ -11,6 +11,8 @@ from bringup.base.errors import ProfileError, UsageError
 from bringup.base.stage import Stage
 from bringup.boot.request import BootRequest
 from bringup.jobs.explain import explain
+from tests.unit.image.test_check import BOTH
+from tests.unit.image.test_elf import build_elf
 from tests.unit.transcript.test_vms import cdl
 
 pytestmark = pytest.mark.usefixtures("in_folder")
@@ -73,3 +75,30 @@ def test_the_folder_of_a_run_tells_what_it_waited_for(log: Path) -> None:
     assert code(log.parent) == "ok"
     plan.write_text("[broken")
     assert code(log.parent) == "no-known-end"
+
+
+RELEASE = "SeaBIOS (version 1.16.2)\r\nbringup: starting kernel x\r\nhello from an application\r\n"
+
+
+def test_a_release_image_is_known_by_the_plan_of_its_run(log: Path) -> None:
+    log.write_text(RELEASE)
+    assert code(log.parent) == "text-ends"
+    needs = {"bits": 64, "release": True, "features": [], "unknown": []}
+    (log.parent / "plan.json").write_text(json.dumps({"until": "user-space", "image": {"needs": needs}}))
+    verdict = explain(log.parent).verdict
+    assert (verdict.kind, verdict.stage) == ("ok", Stage.USER_SPACE)
+    assert "characters after the hand-over, which the kernel does not print" in verdict.cause
+    standin = {"standin": True, "kernel_args": "play=release:0x2f8", "needs": None}
+    (log.parent / "plan.json").write_text(json.dumps({"until": "user-space", "image": standin}))
+    assert code(log.parent) == "ok"
+
+
+def test_a_release_image_is_known_by_the_kernel_of_its_build(log: Path, build: Path) -> None:
+    log.write_text(RELEASE)
+    (build / "CMakeCache.txt").write_text("RELEASE:BOOL=ON\n")
+    kernel = build / "images" / "kernel-x86_64-pc99"
+    kernel.write_bytes(build_elf(BOTH))
+    assert code(log, None, build) == "no-known-end"
+    assert code(log, BootRequest(until=Stage.USER_SPACE), build) == "ok"
+    kernel.write_bytes(build_elf(BOTH + b"dropped to user space"))
+    assert code(log, BootRequest(until=Stage.USER_SPACE), build) == "text-ends"
