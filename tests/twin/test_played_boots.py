@@ -80,14 +80,21 @@ class Row:
     stage: str | None
     code: str
     cause: str
+    buts: tuple[str, ...]
 
     @classmethod
     def of(cls, body: dict[str, Any]) -> Row:
         """Return the row of a verdict: without stages before the kernel and the silence after the text."""
         stage = body["stage"]
         told = stage is not None and Stage(stage) >= Stage.KERNEL
-        cause = body["cause"].removesuffix(QUIET)
-        return cls(body["verdict"], body["exit_code"], stage if told else None, body["code"], cause)
+        return cls(
+            kind=body["verdict"],
+            exit_code=body["exit_code"],
+            stage=stage if told else None,
+            code=body["code"],
+            cause=body["cause"].removesuffix(QUIET),
+            buts=tuple(body["but"]),
+        )
 
 
 @pytest.mark.parametrize("name", chosen((name, kind_of(text)) for name, text in consoles().items()))
