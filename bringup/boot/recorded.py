@@ -99,8 +99,6 @@ class _Judge:
     def end(self) -> Recording:
         """Return all boots; nothing more comes."""
         lines = self._reader.lines_seen
-        if not self._request.prints:
-            self._progress.feed(activity(self._reader, lines * _LINE_S))
         self._progress.feed(activity(self._reader, lines * _LINE_S))
         self._close(lines)
         return Recording(tuple(self._boots), self._count, lines)

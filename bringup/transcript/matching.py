@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from bisect import bisect_right
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
 from itertools import accumulate
@@ -131,15 +131,16 @@ def patterns() -> tuple[Pattern, ...]:
 
 @dataclass(frozen=True, slots=True)
 class _Group:
-    """Patterns that hold `anchor`, each with where; looking for a fixed text is what runs at memory speed."""
+    """Patterns that hold `anchor`, each with where: it is looked for first."""
 
     anchor: bytes
     members: tuple[tuple[int, re.Pattern[bytes], Pattern], ...]
 
 
-def _rarity(text: str) -> int:
-    """Return how common a text's characters are in logs; less is rarer."""
-    return sum(5 if c in "eationsrdlc" else 3 if c.islower() or c in "0:." else 1 for c in text)
+def _rarity(text: str) -> tuple[int, int]:
+    """Return how common a text's characters are in logs, less is rarer: the first one stops a search."""
+    common = [5 if c in "eationsrdlc0" else 3 if c.islower() or c in "123456789:.[]" else 1 for c in text]
+    return 2 * common[0] + sum(common[:2]), sum(common)
 
 
 def _anchor(head: str) -> str:
@@ -162,6 +163,27 @@ def _groups() -> tuple[_Group, ...]:
     )
 
 
+def _any_of(words: Iterable[str]) -> str:
+    """Return an expression for the longest of `words` at a place, which tries each character once."""
+    by_first: dict[str, list[str]] = {}
+    for word in words:
+        by_first.setdefault(word[:1], []).append(word[1:])
+    ends = by_first.pop("", None) is not None
+    if not by_first:
+        return ""
+    options = "|".join(re.escape(first) + _any_of(rest) for first, rest in by_first.items())
+    return f"(?:{options})?" if ends else f"(?:{options})"
+
+
+@cache
+def _anchors() -> tuple[re.Pattern[bytes], Mapping[bytes, tuple[_Group, ...]]]:
+    """Return what finds every anchor, and the groups of those that begin as the text found does."""
+    groups = _groups()
+    expression = re.compile(_any_of(group.anchor.decode() for group in groups).encode())
+    starts = {group.anchor: tuple(g for g in groups if group.anchor.startswith(g.anchor)) for group in groups}
+    return expression, starts
+
+
 @cache
 def reach() -> int:
     """Return the length of the longest text without white space, in bytes."""
@@ -171,15 +193,15 @@ def reach() -> int:
 def find_new(squeezed: bytes, old: int) -> list[tuple[Pattern, int, int]]:
     """Return (pattern, start, end) of every text that ends behind `old`, in the order of their ends."""
     hits = []
-    begin = max(0, old - reach() + 1)
-    for group in _groups():
-        place = squeezed.find(group.anchor, begin)
-        while place >= 0:
-            for depth, expression, pattern in group.members:
-                whole = expression.match(squeezed, place - depth) if place >= depth else None
-                if whole is not None and whole.end() > old:
-                    hits.append((pattern, whole.start(), whole.end()))
-            place = squeezed.find(group.anchor, place + 1)
+    anchors, groups = _anchors()
+    anchor = anchors.search(squeezed, max(0, old - reach() + 1))
+    while anchor is not None:
+        place = anchor.start()
+        for depth, expression, pattern in (each for group in groups[anchor[0]] for each in group.members):
+            whole = expression.match(squeezed, place - depth) if place >= depth else None
+            if whole is not None and whole.end() > old:
+                hits.append((pattern, whole.start(), whole.end()))
+        anchor = anchors.search(squeezed, place + 1)
     hits.sort(key=lambda hit: (hit[2], hit[1]))
     return hits
 

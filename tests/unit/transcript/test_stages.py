@@ -15,7 +15,7 @@ from bringup.base.stage import Stage
 from bringup.transcript import told as events
 from bringup.transcript.failures.table import FAILURES, find
 from bringup.transcript.markers import MARKERS
-from bringup.transcript.matching import Pattern, patterns
+from bringup.transcript.matching import Pattern, find_new, patterns
 from bringup.transcript.stages import Sighting, StageReader
 from bringup.transcript.vms import VmNames
 from bringup.twin.engines import choose_engine
@@ -329,3 +329,19 @@ def test_lines_that_are_not_the_boards_are_counted_and_prove_nothing() -> None:
     assert reader.last_line == (2, "two")
     reader.feed(b"four\r\n", 2.0)
     assert reader.last_line == (4, "four")
+
+
+WORDS = [re.sub("%[dx]", "7", pattern.squeezed).encode() for pattern in patterns()]
+EVERYWHERE = [(re.compile(b"(?=(%s))" % p.expression().encode()), p.text) for p in patterns()]
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    st.lists(st.sampled_from(WORDS).flatmap(lambda word: st.sampled_from([word, word[:9], word[3:]]))),
+    st.integers(0, 40),
+)
+def test_every_known_text_is_found_wherever_it_stands(words: list[bytes], old: int) -> None:
+    squeezed = b"".join(words)
+    found = {(pattern.text, start, end) for pattern, start, end in find_new(squeezed, old)}
+    spans = ((text, *hit.span(1)) for each, text in EVERYWHERE for hit in each.finditer(squeezed))
+    assert found == {(text, start, end) for text, start, end in spans if end > old}
