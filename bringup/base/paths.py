@@ -8,6 +8,7 @@ made it first.
 from __future__ import annotations
 
 import errno
+import hashlib
 import os
 import stat
 from pathlib import Path
@@ -30,6 +31,16 @@ def runtime_dir() -> Path:
     return _folder("run", "XDG_RUNTIME_DIR", Path.home() / ".local" / "state" / "bringup" / "run")
 
 
+def home_runtime_dir() -> Path:
+    """Return the runtime folder of what belongs to one state folder alone: twins of two homes never meet."""
+    if os.environ.get("BRINGUP_HOME"):
+        return runtime_dir()
+    home = state_dir().resolve()
+    if home == (Path.home() / ".local" / "state" / "bringup").resolve():
+        return runtime_dir()
+    return _own(runtime_dir() / f"home-{hashlib.sha256(os.fsencode(home)).hexdigest()[:8]}")
+
+
 def open_lock(path: Path, mode: int = 0o600) -> int:
     """Return a descriptor of a lock file, made if absent; never through a link, never shortened.
 
@@ -50,7 +61,10 @@ def open_lock(path: Path, mode: int = 0o600) -> int:
 
 def _folder(kind: str, variable: str, fallback: Path) -> Path:
     home = os.environ.get("BRINGUP_HOME")
-    base = Path(home) / kind if home else Path(os.environ.get(variable) or fallback) / "bringup"
+    return _own(Path(home) / kind if home else Path(os.environ.get(variable) or fallback) / "bringup")
+
+
+def _own(base: Path) -> Path:
     try:
         base.mkdir(parents=True, exist_ok=True, mode=0o700)
         found = base.lstat()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol
 
 from bringup.base.errors import LabError, ProfileError
@@ -43,6 +43,23 @@ class ReachedBoard(Protocol):
         ...
 
 
+class _KeptDrivers:
+    """A board's drivers, opened once: what a person told them holds for the next run, too."""
+
+    def __init__(self) -> None:
+        self._drivers: Drivers | None = None
+        self._emit: Emit = lambda _event: None
+
+    def opened(self, board: Board, emit: Emit, person: Person | None) -> Drivers:
+        """Return the drivers, whose events reach `emit` from now on."""
+        from bringup.power.open import open_drivers
+
+        self._emit = emit
+        if self._drivers is None:
+            self._drivers = open_drivers(board, lambda event: self._emit(event), person)
+        return self._drivers
+
+
 @dataclass(frozen=True, slots=True)
 class BoardPlace:
     """The place of a board of the lab; `enter` is the command prefix that runs a program in its network.
@@ -55,16 +72,15 @@ class BoardPlace:
     alive: Callable[[], bool] = lambda: True
     person: Person | None = None
     tied: bool = False
+    _kept: _KeptDrivers = field(default_factory=_KeptDrivers, compare=False, repr=False)
 
     def exists(self) -> bool:
         """Return whether the twin's process lives; a real board always does."""
         return self.alive()
 
     def drivers(self, emit: Emit) -> Drivers:
-        """Return the drivers that the lab file names."""
-        from bringup.power.open import open_drivers
-
-        return open_drivers(self.board, emit, self.person)
+        """Return the drivers that the lab file names, the same ones when asked again."""
+        return self._kept.opened(self.board, emit, self.person)
 
     def console(self, emit: Emit, *, steal: bool) -> Console:
         """Return Serial-over-LAN, or the serial line that the lab file names."""

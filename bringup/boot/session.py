@@ -10,6 +10,7 @@ started.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from contextlib import ExitStack
 from functools import cached_property
@@ -52,7 +53,7 @@ class Session:
         self._keep_twin = keep_twin
         self._twin = twin
         self.person = person
-        self._lease = Lease(board.name, purpose, bmc=bmc_of(board), force=force)
+        self._lease = Lease(board.name, purpose, known_as=known_as(board), force=force)
         self._held = ExitStack()
         self._reached = ExitStack()
         self._place: BoardPlace | None = None
@@ -106,6 +107,13 @@ class Session:
         return self._lease.notices()
 
 
-def bmc_of(board: Board) -> str | None:
-    """Return what stands for a board's BMC among all users of this host, None where it has none."""
-    return None if board.bmc is None else f"{board.bmc.address}:{board.bmc.port}"
+def known_as(board: Board) -> str | None:
+    """Return what stands for a board among all users of this host, whatever they call it; None for a twin.
+
+    That is its BMC, or the serial line of one that has none.
+    """
+    if board.bmc is not None:
+        return f"{board.bmc.address}:{board.bmc.port}"
+    if board.twin or board.serial == "sol":
+        return None
+    return os.path.realpath(board.serial) if board.serial.startswith("/") else board.serial

@@ -54,6 +54,10 @@ def main() -> None:
     Signals.process_ends = True
     Signals().heed()
     os.umask(0o077)  # runs hold what a board printed, and twins a password: nobody else's business
+    if "_BRINGUP_COMPLETE" in os.environ:
+        from bringup.cli.complete import complete_for_bash
+
+        complete_for_bash()
     try:
         result = root.main(standalone_mode=False, prog_name="bringup")
         code = result if isinstance(result, int) else 0

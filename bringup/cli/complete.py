@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING
 
 import click
-from click.shell_completion import CompletionItem
+from click.shell_completion import BashComplete, CompletionItem, add_completion_class
 
 from bringup import BringupError
 from bringup.cli.lab import lab_of
@@ -41,6 +41,32 @@ def _runs(lab: Lab) -> Iterable[str]:
 
     # The latest first: it is the one most often meant.
     return [run.run_id for run in reversed(list_runs(runs_folder(lab)))]
+
+
+class _Bash(BashComplete):
+    """bash breaks words at `=`, so that `--lab=FILE` comes as three of them."""
+
+    def get_completion_args(self) -> tuple[list[str], str]:
+        words, incomplete = super().get_completion_args()
+        return joined(words), incomplete
+
+
+def joined(words: list[str]) -> list[str]:
+    """Return words of bash with `--option`, `=`, `value` made one again."""
+    whole: list[str] = []
+    for word in words:
+        if whole and (word == "=" or whole[-1].endswith("=")) and whole[-1].startswith("--"):
+            whole[-1] += word
+        else:
+            whole.append(word)
+    if words[-1:] == ["="] and whole[-1].startswith("--"):
+        whole[-1] = whole[-1].removesuffix("=")  # its value is what is being typed
+    return whole
+
+
+def complete_for_bash() -> None:
+    """Let bash be completed by `_Bash`, which knows how it breaks words."""
+    add_completion_class(_Bash, "bash")
 
 
 board_names = _completion(lambda lab: lab.boards)

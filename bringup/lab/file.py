@@ -140,9 +140,13 @@ class BoardTable(_Model):
                 if getattr(self, name):
                     raise ValueError(f"`{name}` does not go with `twin = true`: the twin brings its own")
             return self
-        for name in ("profile", "bmc", "macs"):
-            if not getattr(self, name) and (name != "bmc" or self._uses_bmc):
+        for name in ("profile", "macs"):
+            if not getattr(self, name):
                 raise ValueError(f"a board that is not a twin needs `{name}`")
+        if self.bmc is None and (missing := self._missing_without_bmc):
+            raise ValueError(
+                f"a board that is not a twin needs `bmc`, or where it has none {' and '.join(missing)}"
+            )
         if len(set(self.macs)) != len(self.macs):
             raise ValueError("`macs` has the same address twice")
         if self.boot_mac is not None and self.boot_mac not in self.macs:
@@ -150,8 +154,14 @@ class BoardTable(_Model):
         return self
 
     @property
-    def _uses_bmc(self) -> bool:
-        return self.power.driver == "ipmi" or self.serial == "sol"
+    def _missing_without_bmc(self) -> list[str]:
+        """What has to do what a BMC would, and is not said."""
+        power = '`power` ("manual", or { on, off, status } as command lines)'
+        console = '`serial` (such as "/dev/ttyUSB0")'
+        return [
+            *([power] if self.power.driver == "ipmi" else []),
+            *([console] if self.serial == "sol" else []),
+        ]
 
     @property
     def profile_name(self) -> str:

@@ -19,7 +19,7 @@ from pathlib import Path
 from types import TracebackType
 
 from bringup.base.errors import BmcBusyError, LabError
-from bringup.base.paths import open_lock, runtime_dir
+from bringup.base.paths import home_runtime_dir, open_lock, runtime_dir
 from bringup.lab.who import person
 
 HOST_LOCKS = Path("/run/lock")
@@ -56,14 +56,14 @@ class Lease:
         board: str,
         purpose: str,
         *,
-        bmc: str | None = None,
+        known_as: str | None = None,
         force: bool | None = None,
         host_locks: Path = HOST_LOCKS,
     ) -> None:
         self._board = board
         self._purpose = purpose
         self._force = force
-        self._path = lease_file(board, bmc, host_locks)
+        self._path = lease_file(board, known_as, host_locks)
         self._shared = self._path.parent == host_locks
         self._descriptor: int | None = None
         self._read_to = 0
@@ -148,15 +148,17 @@ class Lease:
         return json.dumps(asdict(holder)).encode()[: _RECORD_MAX - 1] + b"\n"
 
 
-def lease_file(board: str, bmc: str | None, host_locks: Path = HOST_LOCKS) -> Path:
+def lease_file(board: str, known_as: str | None, host_locks: Path = HOST_LOCKS) -> Path:
     """Return the file whose lock is the lease of `board`.
 
-    A board with a BMC is the same board for every user of this host, whatever they call it; a twin is its
-    user's own.
+    What is `known_as` something of this host (its BMC, its serial line) is the same board for every user,
+    whatever they call it; a twin, known as nothing, belongs to one home.
     """
-    if bmc is None or not os.access(host_locks, os.W_OK):
+    if known_as is None:
+        return home_runtime_dir() / f"lease-{board}.json"
+    if not os.access(host_locks, os.W_OK):
         return runtime_dir() / f"lease-{board}.json"
-    digest = hashlib.sha256(bmc.encode()).hexdigest()[:16]
+    digest = hashlib.sha256(known_as.encode()).hexdigest()[:16]
     return host_locks / f"bringup-{digest}.json"
 
 

@@ -166,7 +166,7 @@ class BootView:
         protocol = event.source.upper()
         rate = ""
         if count >= 1 << 20 and seconds > 0:
-            rate = f"  {count / seconds / (1 << 20):.0f} MiB/s"
+            rate = f"  {rough_size(round(count / seconds))}/s"
         return "ok", label, f"{rough_size(count)} by {protocol}{rate}"
 
     def _dhcp(self, event: Event) -> tuple[Mark, str, str] | None:

@@ -13,7 +13,7 @@ from types import TracebackType
 
 from bringup.base.child import Child, end_process
 from bringup.base.errors import BringupError, LabError
-from bringup.base.paths import open_lock, runtime_dir
+from bringup.base.paths import home_runtime_dir, open_lock
 from bringup.twin import info
 from bringup.twin.chassis import require_programs
 from bringup.twin.engines import DEFAULT_MEMORY_MIB
@@ -101,7 +101,7 @@ def _wait_gone(found: TwinInfo, timeout_s: float) -> bool:
 
 @contextlib.contextmanager
 def _one_starter(name: str) -> Iterator[None]:
-    lock = open_lock(runtime_dir() / f"twin-{name}.lock")
+    lock = open_lock(home_runtime_dir() / f"twin-{name}.lock")
     try:
         fcntl.flock(lock, fcntl.LOCK_EX)
         yield

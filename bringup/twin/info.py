@@ -7,7 +7,7 @@ import os
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from bringup.base.paths import runtime_dir
+from bringup.base.paths import home_runtime_dir
 from bringup.base.whole_file import whole_file
 from bringup.lab.secret import Secret
 from bringup.twin.network import Namespace
@@ -56,7 +56,7 @@ class TwinInfo:
 
 def twin_folder(name: str) -> Path:
     """Return the runtime folder of the twin `name` (exists only while it runs)."""
-    return runtime_dir() / f"twin-{name}"
+    return home_runtime_dir() / f"twin-{name}"
 
 
 def load(name: str) -> TwinInfo | None:

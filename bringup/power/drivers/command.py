@@ -35,6 +35,8 @@ if TYPE_CHECKING:
 
 _SHOWN_CHARACTERS = 200
 _DEATH_S = 1.0
+# A switch may need a moment until it knows its state; one whose words were never understood has had it.
+_SAME_RUBBISH = 5
 
 
 def open_drivers(board: Board, _emit: Emit, _person: Person | None) -> Drivers:
@@ -116,21 +118,32 @@ class CommandPower(Power):
     def __init__(self, commands: Commands, folder: Path) -> None:
         self._commands = commands
         self._folder = folder
+        self._said, self._same, self._understood = "", 0, False
 
     def describe(self) -> str:
         """Return who switches."""
         return f"the command {self._commands.on[0]}"
 
     def state(self) -> PowerState:
-        """Run `status` and read its words; raises UnclearStateError when they say neither or both."""
+        """Run `status` and read its words; raises UnclearStateError when they say neither or both.
+
+        Raises LabError when it never said anything else: then waiting does not help.
+        """
         output = self._run("status", self._commands.status)
         state = state_in(output, self._commands)
+        self._note(output, state)
         if state is PowerState.UNKNOWN:
-            raise UnclearStateError(
+            raise (LabError if self._same >= _SAME_RUBBISH else UnclearStateError)(
                 f"the status of {self.describe()} says neither on nor off, or both: {_last_line(output)}",
                 hint="say in lab.toml what it prints: `on_if` and `off_if` are regular expressions",
             )
         return state
+
+    def _note(self, output: str, state: PowerState) -> None:
+        """Count how often a status that was never understood says the same."""
+        self._understood = self._understood or state is not PowerState.UNKNOWN
+        self._same = 0 if self._understood else self._same + 1 if output == self._said else 1
+        self._said = output
 
     def on(self) -> None:
         """Run `on`."""

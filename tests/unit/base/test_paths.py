@@ -10,6 +10,7 @@ import pytest
 from bringup.base import paths
 from bringup.base.errors import BmcBusyError, LabError
 from bringup.lab.lease import Lease
+from bringup.twin.info import twin_folder
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a folder away")
@@ -41,9 +42,34 @@ def test_a_real_board_has_one_lease_whatever_it_is_called(
 ) -> None:
     locks = tmp_path / "locks"
     locks.mkdir()
-    with Lease("e300", "boot", bmc="10.0.0.17:623", host_locks=locks):
+    with Lease("e300", "boot", known_as="10.0.0.17:623", host_locks=locks):
         monkeypatch.setenv("BRINGUP_HOME", str(tmp_path / "another"))
         with pytest.raises(BmcBusyError, match="boot"):
-            Lease("rack1", "boot", bmc="10.0.0.17:623", host_locks=locks).__enter__()
-        with Lease("rack2", "boot", bmc="10.0.0.18:623", host_locks=locks):
+            Lease("rack1", "boot", known_as="10.0.0.17:623", host_locks=locks).__enter__()
+        with Lease("rack2", "boot", known_as="10.0.0.18:623", host_locks=locks):
             pass
+
+
+def test_two_homes_share_no_twin_and_one_home_is_one_however_it_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("BRINGUP_HOME", raising=False)
+    monkeypatch.setenv("HOME", str(tmp_path / "me"))
+    monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path / "run"))
+    monkeypatch.delenv("XDG_STATE_HOME", raising=False)
+    usual = twin_folder("e300")
+    assert usual == tmp_path / "run" / "bringup" / "twin-e300"
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "me" / ".local" / "state"))
+    assert twin_folder("e300") == usual
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "other"))
+    other = twin_folder("e300")
+    assert other != usual and other.parent.is_dir()
+    with Lease("e300", "boot"):
+        monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "third"))
+        assert twin_folder("e300") not in (usual, other)
+        with Lease("e300", "boot"):
+            pass
+        monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "other"))
+        assert twin_folder("e300") == other
+        with pytest.raises(BmcBusyError):
+            Lease("e300", "boot").__enter__()

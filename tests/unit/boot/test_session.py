@@ -8,15 +8,20 @@ import subprocess
 import sys
 import threading
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from bringup.base.errors import BmcBusyError, LabError
-from bringup.boot.session import Session
+from bringup.boot.place import BoardPlace
+from bringup.boot.session import Session, known_as
 from bringup.boot.signals import Signals
 from bringup.lab.inventory import load_lab, twin_board
 from bringup.lab.lease import Lease
+from bringup.power.base import PowerState
+from tests.unit.power.drivers.test_manual import Helper
+from tests.unit.power.test_actions import Clock
 
 pytestmark = pytest.mark.usefixtures("home")
 
@@ -139,10 +144,35 @@ def test_boards_of_one_bmc_are_one_board_for_everybody(tmp_path: Path, home: Pat
     locks = tmp_path / "locks"
     locks.mkdir()
     with (
-        Lease("one", "boot", bmc="10.0.0.17:623", host_locks=locks),
+        Lease("one", "boot", known_as="10.0.0.17:623", host_locks=locks),
         pytest.raises(BmcBusyError),
     ):
-        Lease("other", "boot", bmc="10.0.0.17:623", host_locks=locks).__enter__()
+        Lease("other", "boot", known_as="10.0.0.17:623", host_locks=locks).__enter__()
+
+
+def test_a_board_is_known_to_everybody_by_its_bmc_or_its_serial_line(tmp_path: Path) -> None:
+    real = twin_board("e300")
+    device, link = tmp_path / "ttyUSB0", tmp_path / "by-id"
+    device.touch()
+    link.symlink_to(device)
+    lines = [replace(real, twin=False, power="manual", serial=str(path)) for path in (device, link)]
+    assert [known_as(board) for board in lines] == [str(device)] * 2
+    far = replace(real, twin=False, power="manual", serial="rfc2217://host:2217")
+    assert known_as(far) == "rfc2217://host:2217"
+    assert known_as(real) is None
+
+
+def test_a_person_at_the_board_is_asked_once_for_all_runs_of_a_session() -> None:
+    board = replace(twin_board("e300"), twin=False, power="manual", serial="/dev/ttyUSB0")
+    helper = Helper("off", Clock())
+    place, heard = BoardPlace(board, person=helper), list[str]()
+    for run in ("first", "second"):
+        drivers = place.drivers(lambda event, run=run: heard.append(f"{run}: {event.kind}"))  # type: ignore[misc]
+        assert drivers.power.state() is PowerState.OFF
+        drivers.close()
+    assert len(helper.asked) == 1
+    drivers.power.on()
+    assert heard == ["first: power.ask", "second: power.ask"]
 
 
 def test_a_torn_notice_waits_for_its_rest(home: Path) -> None:

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import re
 import shlex
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -133,3 +136,33 @@ def test_names_complete_from_the_lab_file_that_was_named(in_folder: Path) -> Non
     offered = shell.get_completions(["--lab", "other.toml", "boot"], "e")
     assert [item.value for item in offered] == ["e300-1"]
     assert [item.value for item in shell.get_completions(["boot"], "e")] == ["e300"]
+
+
+@pytest.mark.parametrize(
+    ("typed", "offered"),
+    [
+        ("--lab other.toml boot ", ["e300-1"]),
+        ("--lab = other.toml boot ", ["e300-1"]),  # --lab=other.toml, as bash breaks it
+        ("--lab = other.toml runs follow ", [RUN]),
+        ("boot --until = kernel-", ["kernel-image"]),
+        ("boot --until =", ["power", "firmware"]),
+        ("boot --fail-text a=b ", ["e300"]),
+    ],
+)
+def test_bash_completes_whatever_it_made_of_the_words(
+    in_folder: Path, typed: str, offered: list[str]
+) -> None:
+    (in_folder / "other.toml").write_text('[lab]\nruns = "kept"\n' + LAB)
+    (in_folder / "kept" / RUN).mkdir(parents=True)
+    words = ["bringup", *typed.split(" ")]
+    environment = {
+        **os.environ,
+        "_BRINGUP_COMPLETE": "bash_complete",
+        "COMP_WORDS": " ".join(words),
+        "COMP_CWORD": str(len(words) - 1),
+    }
+    done = subprocess.run(
+        [sys.executable, "-m", "bringup"], env=environment, capture_output=True, text=True, cwd=in_folder
+    )
+    values = [line.partition(",")[2] for line in done.stdout.splitlines()]
+    assert values[: len(offered)] == offered, done.stderr

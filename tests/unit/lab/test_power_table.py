@@ -47,10 +47,22 @@ def test_without_ipmi_and_sol_no_bmc_is_needed(tmp_path: Path) -> None:
     assert board_of(tmp_path, SERIAL + 'power = "manual"\n').bmc is None
 
 
-@pytest.mark.parametrize("text", [SERIAL, BOARD.replace(BMC, "") + 'power = "manual"\n'])
-def test_ipmi_and_sol_need_a_bmc(tmp_path: Path, text: str) -> None:
-    with pytest.raises(ProfileError, match="a board that is not a twin needs `bmc`"):
+@pytest.mark.parametrize(
+    ("text", "power", "serial"),
+    [
+        (SERIAL, True, False),
+        (BOARD.replace(BMC, "") + 'power = "manual"\n', False, True),
+        (BOARD.replace(BMC, ""), True, True),
+    ],
+)
+def test_without_a_bmc_what_it_would_do_has_to_be_said(
+    tmp_path: Path, text: str, power: bool, serial: bool
+) -> None:
+    with pytest.raises(
+        ProfileError, match="a board that is not a twin needs `bmc`, or where it has none"
+    ) as caught:
         board_of(tmp_path, text)
+    assert ("`power`" in caught.value.message, "`serial`" in caught.value.message) == (power, serial)
 
 
 def test_a_driver_reads_its_own_settings(tmp_path: Path) -> None:

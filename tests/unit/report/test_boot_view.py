@@ -82,6 +82,8 @@ def test_served_files_carry_size_and_rate() -> None:
     text = shown(Event("http", "http.done", "", data))
     assert "module" in text
     assert "64 MiB by HTTP  32 MiB/s" in text
+    slow = {"path": "/m", "bytes": 1 << 20, "seconds": 8.0, "role": "module"}
+    assert "1.0 MiB by TFTP  128 KiB/s" in shown(Event("tftp", "tftp.done", "", slow))
 
 
 def test_a_report_is_counted_in_frames() -> None:

@@ -25,6 +25,7 @@ from bringup.power.base import Power, PowerState
 from bringup.power.drivers.command import Commands, state_in
 from bringup.power.open import open_drivers
 from tests.unit.lab.test_inventory import BOARD, lab_of
+from tests.unit.power.test_actions import Clock
 
 pytestmark = pytest.mark.usefixtures("home")
 
@@ -96,14 +97,29 @@ def test_a_status_that_fails_is_no_state(relay: Path) -> None:
         confirmed_state(power_of(relay), PACE)
 
 
-def test_a_status_that_stays_unclear_is_quoted(relay: Path) -> None:
+def test_a_status_that_stays_unclear_is_quoted_and_soon_given_up(relay: Path) -> None:
     (relay / "outlet-3").write_text("switching\n")
-    with pytest.raises(
-        UnclearStateError, match=r"neither on nor off, or both: 'outlet 3 is switching'"
-    ) as caught:
-        ensure_on(power_of(relay), ignore, PACE)
+    clock = Clock()
+    began_s = clock.now_s
+    with pytest.raises(LabError, match=r"neither on nor off, or both: 'outlet 3 is switching'") as caught:
+        ensure_on(power_of(relay), ignore, clock.pace())
+    assert clock.now_s - began_s < 5
     assert "on_if" in str(caught.value.hint)
     assert "on 3" not in (relay / "calls").read_text().splitlines()
+
+
+def test_a_status_that_changes_or_was_understood_before_is_waited_for(relay: Path) -> None:
+    power = power_of(relay)
+    for number in range(20):
+        (relay / "outlet-3").write_text(f"switching {number}\n")
+        with pytest.raises(UnclearStateError):
+            power.state()
+    (relay / "outlet-3").write_text("off\n")
+    assert power.state() is OFF
+    (relay / "outlet-3").write_text("switching\n")
+    for _ in range(20):
+        with pytest.raises(UnclearStateError):
+            power.state()
 
 
 def test_a_status_that_is_unclear_for_a_moment_is_waited_for(relay: Path) -> None:
