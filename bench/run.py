@@ -1,6 +1,7 @@
 """Figures of this tool against peers, in one run: `make bench`.
 
     boot     power-on to user space, stand-in with a 64 MiB module, against hand-made dnsmasq and -kernel
+    uefi     power-on to the kernel's start under UEFI by each loader, with a 64 MiB module and with 1 MiB
     start    user time of `bringup --help` and `bringup boards` against `python3 -c pass` (hyperfine)
     memory   the peak of every process of a boot together, without QEMU
 
@@ -20,6 +21,7 @@ import tempfile
 import threading
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -36,7 +38,7 @@ BRINGUP = [sys.executable, "-m", "bringup"]
 def main() -> None:
     """Run the benchmarks asked for."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("what", nargs="*", default=["boot", "start", "memory"])
+    parser.add_argument("what", nargs="*", default=["boot", "uefi", "start", "memory"])
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--json", type=Path)
     options = parser.parse_args()
@@ -60,12 +62,7 @@ def boot(rounds: int) -> dict[str, Any]:
         "hand-made dnsmasq + TFTP, GRUB": lambda: dnsmasq_boot(kernel, module, "grub"),
         "QEMU -kernel": lambda: direct_boot(kernel, module),
     }
-    times: dict[str, list[float]] = {name: [] for name in peers}
-    for _ in range(rounds):
-        for name, run in peers.items():
-            times[name].append(run())
-            print(f"    {name}: {times[name][-1]:.2f} s", file=sys.stderr, flush=True)
-    medians = {name: statistics.median(values) for name, values in times.items()}
+    medians = in_turns(peers, rounds)
     ours = medians["bringup, BIOS"]
     table: dict[str, Any] = {
         f"{name} (median of {rounds}, s)": round(value, 2) for name, value in medians.items()
@@ -75,11 +72,43 @@ def boot(rounds: int) -> dict[str, Any]:
     return table
 
 
-def our_boot(firmware: str) -> float:
-    """Return the seconds from confirmed power-on to user space."""
+def in_turns(peers: dict[str, Callable[[], float]], rounds: int) -> dict[str, float]:
+    """Run all peers once a round; return the median seconds of each."""
+    times: dict[str, list[float]] = {name: [] for name in peers}
+    for _ in range(rounds):
+        for name, run in peers.items():
+            times[name].append(run())
+            print(f"    {name}: {times[name][-1]:.2f} s", file=sys.stderr, flush=True)
+    return {name: statistics.median(values) for name, values in times.items()}
+
+
+def uefi(rounds: int) -> dict[str, Any]:
+    """Compare what 63 MiB more cost by each loader; the aim is a ratio of 1.2 for the one taken by itself."""
+    peers: dict[str, Callable[[], float]] = {
+        f"{loader}, {mib} MiB": partial(our_boot, "uefi", mib, loader, until="kernel")
+        for loader in ("efi", "efi-tftp", "grub")
+        for mib in (1, MODULE_MIB)
+    }
+    medians = in_turns(peers, rounds)
+    table: dict[str, Any] = {
+        f"{name} (median of {rounds}, s)": round(value, 2) for name, value in medians.items()
+    }
+    for loader in ("efi", "efi-tftp", "grub"):
+        ratio = medians[f"{loader}, {MODULE_MIB} MiB"] / medians[f"{loader}, 1 MiB"]
+        table[f"{loader}: {MODULE_MIB} MiB by 1 MiB"] = round(ratio, 3)
+    return table
+
+
+def our_boot(
+    firmware: str, module_mib: int = MODULE_MIB, loader: str = "auto", until: str = "user-space"
+) -> float:
+    """Return the seconds from confirmed power-on to `until`."""
     with tempfile.TemporaryDirectory(prefix="bench-") as home:
         done = subprocess.run(
-            [*BRINGUP, "boot", "e300", "--json", "--firmware", firmware, "--module-size", str(MODULE_MIB)],
+            [
+                *(*BRINGUP, "boot", "e300", "--json", "--firmware", firmware, "--loader", loader),
+                *("--module-size", str(module_mib), "--until", until),
+            ],
             env={**os.environ, "BRINGUP_HOME": home},
             capture_output=True,
             text=True,
@@ -90,7 +119,7 @@ def our_boot(firmware: str) -> float:
     if verdict["verdict"] != "ok":
         raise SystemExit(f"the boot under {firmware} failed: {verdict}")
     at = {stage["name"]: stage["at_s"] for stage in verdict["stages"]}
-    return float(at["user-space"] - at["power"])
+    return float(at[until] - at["power"])
 
 
 def start(_rounds: int) -> dict[str, Any]:
@@ -186,7 +215,12 @@ def _field(rollup: str, name: str) -> int:
     return next(int(line.split()[1]) for line in rollup.splitlines() if line.startswith(name))
 
 
-BENCHMARKS: dict[str, Callable[[int], dict[str, Any]]] = {"boot": boot, "start": start, "memory": memory}
+BENCHMARKS: dict[str, Callable[[int], dict[str, Any]]] = {
+    "boot": boot,
+    "uefi": uefi,
+    "start": start,
+    "memory": memory,
+}
 
 if __name__ == "__main__":
     if shutil.which("hyperfine") is None:

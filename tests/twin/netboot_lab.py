@@ -30,6 +30,8 @@ STRANGER = "52:54:00:00:00:99"
 SERVER, SERVER_IP, BOARD_IP = "10.55.0.1/24", "10.55.0.1", "10.55.0.30"
 TAP = "tap0"
 _HERE = Path(__file__).parent
+_OVMF = Path("/usr/share/OVMF")
+_SECURE_OVMF = (_OVMF / "OVMF_CODE_4M.ms.fd", _OVMF / "OVMF_VARS_4M.ms.fd")
 
 
 def need(*programs: str) -> None:
@@ -165,16 +167,19 @@ def boot_image(folder: Path, module_bytes: int, args: str = "", module_args: str
 
 
 class Board:
-    """A QEMU machine that boots from its one NIC; `console` is what came out of COM2 so far."""
+    """A QEMU machine that boots from its one NIC; `console` is what came out of COM2 so far.
 
-    def __init__(self, made: Lab, firmware: Firmware, folder: Path) -> None:
+    With `secure` its UEFI has Secure Boot on, with the keys that a machine is sold with.
+    """
+
+    def __init__(self, made: Lab, firmware: Firmware, folder: Path, *, secure: bool = False) -> None:
         need("qemu-system-x86_64")
         self._near, far = socket.socketpair()
         self._near.settimeout(0.05)
         self.console = ""
         self.started_s = time.monotonic()
         self._process = made.start(
-            [*made.enter, *_qemu(firmware, folder, far.fileno())],
+            [*made.enter, *_qemu(firmware, folder, far.fileno(), secure)],
             pass_fds=(far.fileno(),),
             stdin=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
@@ -199,9 +204,19 @@ class Board:
         self._near.close()
 
 
-def _qemu(firmware: Firmware, folder: Path, com2: int) -> list[str]:
+def _qemu(firmware: Firmware, folder: Path, com2: int, secure: bool) -> list[str]:
     command = [
-        *("qemu-system-x86_64", "-machine", "q35", "-accel", "tcg", "-m", "512", "-nodefaults", "-no-reboot"),
+        *(
+            "qemu-system-x86_64",
+            "-machine",
+            "q35,smm=on" if secure else "q35",
+            "-accel",
+            "tcg",
+            "-m",
+            "512",
+            "-nodefaults",
+            "-no-reboot",
+        ),
         *("-display", "none", "-device", "pcie-root-port,id=port1,chassis=1,slot=1"),
         *("-netdev", f"tap,id=net,ifname={TAP},script=no,downscript=no"),
         *("-chardev", "null,id=com1", "-serial", "chardev:com1"),
@@ -213,9 +228,12 @@ def _qemu(firmware: Firmware, folder: Path, com2: int) -> list[str]:
         (folder / "sercon-port").write_bytes((0x2F8).to_bytes(2, "little"))
         command += ["-fw_cfg", f"name=etc/sercon-port,file={folder / 'sercon-port'}"]
         return [*command, "-device", f"e1000e,{nic}"]
-    pair = ovmf_files()
-    if pair is None:
+    pair = _SECURE_OVMF if secure else ovmf_files()
+    if pair is None or not pair[0].is_file():
         pytest.skip("OVMF is not installed: `make system`")
+    if secure:
+        command += ["-global", "driver=cfi.pflash01,property=secure,value=on"]
+        command += ["-global", "ICH9-LPC.disable_s3=1"]
     variables = folder / "uefi-vars.fd"
     shutil.copyfile(pair[1], variables)
     command += ["-drive", f"if=pflash,unit=0,format=raw,readonly=on,file={pair[0]}"]

@@ -57,6 +57,26 @@ def test_stand_in_reaches_user_space(cli: Cli, firmware: str) -> None:
     assert_nothing_left(cli.home)
 
 
+@pytest.mark.parametrize(
+    ("loader", "served"),
+    [
+        ("efi", {"loader": "tftp", "loader-script": "http", "boot-image": "http"}),
+        ("efi-tftp", {"boot-image": "tftp"}),
+        ("grub", {"loader": "tftp", "loader-script": "tftp", "kernel": "tftp", "module": "tftp"}),
+    ],
+)
+def test_every_loader_of_uefi(cli: Cli, loader: str, served: dict[str, str]) -> None:
+    outcome = boot(cli, "--firmware", "uefi", "--loader", loader)
+    body = outcome.json
+    assert (outcome.code, body["verdict"], body["stage"]) == (0, "ok", "user-space"), outcome.err
+    folder = Path(body["folder"])
+    assert json.loads((folder / "plan.json").read_text())["loader"] == loader
+    events = [json.loads(line) for line in (folder / "events.ndjson").read_text().splitlines()]
+    done = [event for event in events if event["kind"] in ("tftp.done", "http.done")]
+    assert {event["data"]["role"]: event["source"] for event in done} == served
+    assert all(event["data"]["bytes"] > 0 for event in done)
+
+
 def test_no_root_is_needed(cli: Cli) -> None:
     # In this user namespace we are user 1000, without a single capability.
     ordinary = ("unshare", "--user", "--map-user=1000", "--map-group=1000")

@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from bringup.base.firmware import Firmware
+from bringup.netboot.boot_image import UNSIGNED
 from bringup.netboot.prepare import BootImage, prepare
 from bringup.netboot.server import NetbootServer
 from bringup.netboot.spec import Transport
@@ -127,6 +128,20 @@ def test_behind_another_dhcp_server(made: Lab, tmp_path: Path, firmware: Firmwar
     assert spec.route.loader == ("efi-tftp" if loader == "auto" else "grub")
     assert heard.of("dhcp.reply")[-1].data["file"] == spec.route.first_file.lstrip("/")
     assert heard.of("dhcp.ack") == []
+
+
+@pytest.mark.parametrize("loader", ["efi", "efi-tftp", "grub"])
+def test_secure_boot_refuses_with_the_words_that_the_plan_says(
+    made: Lab, tmp_path: Path, loader: str
+) -> None:
+    image = boot_image(tmp_path, 1000)
+    spec = prepare(image, segment(), tmp_path, firmware=UEFI, loader=loader)
+    with NetbootServer(spec, Heard(), made.enter):
+        board = Board(made, UEFI, tmp_path, secure=True)
+        board.wait_for(": Access Denied", TIMEOUT_S[UEFI])
+        board.off()
+    assert '"Access Denied"' in UNSIGNED
+    assert "Welcome to GRUB" not in board.console and "iPXE" not in board.console
 
 
 @pytest.mark.parametrize("loader", ["ipxe", "grub"])

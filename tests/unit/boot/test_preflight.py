@@ -7,9 +7,11 @@ from pathlib import Path
 import pytest
 
 from bringup.base.errors import ProfileError
+from bringup.base.firmware import Firmware
 from bringup.base.stage import Stage
 from bringup.boot.preflight import Prepared, prepare
 from bringup.boot.request import BootRequest, with_defaults
+from bringup.boot.steps.serve import ServeImage
 from bringup.boot.watch_request import QUIET_S, WatchRequest
 from bringup.image.folder import find_image
 from bringup.image.profile import ImageProfile
@@ -104,6 +106,36 @@ def test_a_port_that_no_loader_can_write_to_is_told(in_folder: Path) -> None:
     with pytest.raises(ProfileError, match="no loader can write to a serial port at 0x2a8") as caught:
         prepared(in_folder, "console_port = 0x2a8")
     assert caught.value.hint == "they know 0x3f8, 0x2f8, 0x3e8, 0x2e8"
+
+
+@pytest.mark.parametrize(
+    ("firmware", "loader", "why"),
+    [
+        (Firmware.BIOS, "ipxe", "the fastest under BIOS"),
+        (Firmware.UEFI, "efi-tftp", "on a shared LAN iPXE would wait 13 s for an IPv6 router"),
+    ],
+)
+def test_a_plan_says_which_loader_and_why(in_folder: Path, firmware: Firmware, loader: str, why: str) -> None:
+    boot = prepared(in_folder, "", request=BootRequest(firmware=firmware))
+    serve = ServeImage(boot.route, boot.segment, boot.spec).planned.detail
+    assert (serve["loader"], serve["why"]) == (loader, why)
+    assert ('would say "Access Denied"' in serve.get("secure_boot", "")) is (firmware is Firmware.UEFI)
+
+
+@pytest.mark.parametrize(("memory_mib", "loader"), [(None, "efi"), (256, "grub")])
+def test_what_is_too_large_for_one_file_goes_by_grub(
+    in_folder: Path, memory_mib: int | None, loader: str
+) -> None:
+    paths = []
+    for name, content in sel4(BOTH):
+        paths.append(in_folder / name)
+        paths[-1].write_bytes(content)
+    with paths[-1].open("ab") as module:
+        module.truncate(40 << 20)
+    request = BootRequest(firmware=Firmware.UEFI, twin=TwinSetup(memory_mib=memory_mib))
+    boot = prepare(load_lab(in_folder).board("e300"), find_image(paths), request)
+    assert boot.route.loader == loader
+    assert ("a boot image may carry 32 MiB on a board with 256 MiB" in boot.route.why) is (loader == "grub")
 
 
 def test_an_image_says_where_the_person_said_nothing() -> None:
