@@ -10,7 +10,6 @@ started.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from contextlib import ExitStack
 from functools import cached_property
@@ -22,7 +21,7 @@ from bringup.boot.folders import RunFolder, runs_folder
 from bringup.boot.place import BoardPlace, reach
 from bringup.boot.signals import Signals
 from bringup.lab.inventory import Board, Lab
-from bringup.lab.lease import Holder, Lease
+from bringup.lab.lease import Holder, Lease, known_as
 from bringup.power.actions import Pace
 from bringup.power.base import Person
 from bringup.twin.engines import USUAL, TwinSetup
@@ -105,15 +104,3 @@ class Session:
     def notices(self) -> Iterator[Holder]:
         """Yield who acted on the board in spite of this session since the last call."""
         return self._lease.notices()
-
-
-def known_as(board: Board) -> str | None:
-    """Return what stands for a board among all users of this host, whatever they call it; None for a twin.
-
-    That is its BMC, or the serial line of one that has none.
-    """
-    if board.bmc is not None:
-        return f"{board.bmc.address}:{board.bmc.port}"
-    if board.twin or board.serial == "sol":
-        return None
-    return os.path.realpath(board.serial) if board.serial.startswith("/") else board.serial

@@ -43,6 +43,9 @@ def command(
     Leave with Ctrl-] and a dot; Ctrl-] ? lists the other keys. Piped input is sent as it is, and the console
     is left when the board then has been silent for 3 s (or after --for).
 
+    With --listen it is read beside whoever has it on this host: a boot, a probe, another console. Without,
+    somebody who only listens hands it over and reads on.
+
     \b
     Example:
       bringup console e300

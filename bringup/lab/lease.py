@@ -17,10 +17,14 @@ from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from types import TracebackType
+from typing import TYPE_CHECKING
 
 from bringup.base.errors import BmcBusyError, LabError
 from bringup.base.paths import home_runtime_dir, open_lock, runtime_dir
 from bringup.lab.who import person
+
+if TYPE_CHECKING:
+    from bringup.lab.inventory import Board
 
 HOST_LOCKS = Path("/run/lock")
 """World-writable with the sticky bit (FHS 5.9): whoever comes first makes the file, everybody may lock it."""
@@ -105,7 +109,7 @@ class Lease:
         whole, newline, _ = data.rpartition(b"\n")
         self._read_to += len(whole) + len(newline)
         for line in whole.splitlines():
-            holder = _holder(line)
+            holder = holder_in(line)
             if holder is not None:
                 yield holder
 
@@ -144,8 +148,24 @@ class Lease:
         return None
 
     def _record(self) -> bytes:
-        holder = Holder(_word(person()), os.getpid(), self._purpose, time.time())
-        return json.dumps(asdict(holder)).encode()[: _RECORD_MAX - 1] + b"\n"
+        return json.dumps(asdict(myself(self._purpose))).encode()[: _RECORD_MAX - 1] + b"\n"
+
+
+def myself(purpose: str) -> Holder:
+    """Return this process as others are told of it."""
+    return Holder(_word(person()), os.getpid(), purpose, time.time())
+
+
+def known_as(board: Board) -> str | None:
+    """Return what stands for a board among all users of this host, whatever they call it; None for a twin.
+
+    That is its BMC, or the serial line of one that has none.
+    """
+    if board.bmc is not None:
+        return f"{board.bmc.address}:{board.bmc.port}"
+    if board.twin or board.serial == "sol":
+        return None
+    return os.path.realpath(board.serial) if board.serial.startswith("/") else board.serial
 
 
 def lease_file(board: str, known_as: str | None, host_locks: Path = HOST_LOCKS) -> Path:
@@ -166,12 +186,12 @@ def read_holder(path: Path) -> Holder | None:
     """Return who wrote the lease file, None when nobody did or it cannot be read."""
     try:
         with path.open("rb") as file:
-            return _holder(file.readline(_RECORD_MAX))
+            return holder_in(file.readline(_RECORD_MAX))
     except OSError:
         return None
 
 
-def _holder(line: bytes) -> Holder | None:
+def holder_in(line: bytes) -> Holder | None:
     """Return who wrote a line; anybody can write one, so that nothing of it is taken on trust."""
     try:
         body = json.loads(line)

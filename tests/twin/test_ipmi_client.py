@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 import shutil
 import socket
 import subprocess
@@ -576,16 +577,35 @@ def test_console_on_the_command_line(rack: tuple[Cli, FakeBmc], tmp_path: Path) 
     log = tmp_path / "rack1.log"
     secret = {"RACK1_PASSWORD": bmc.password}
     process = cli.popen("console", "rack1", "--listen", "--for", "6", "--log", str(log), **secret)
-    held = None
     for _ in range(12):
         bmc.tell("say kernel starts")
         time.sleep(0.3)
-    held = cli("console", "rack1", "--for", "1", **secret)
     out, err = process.communicate(timeout=30)
     assert process.returncode == 0, err
     assert "kernel starts" in out and "SOL of the BMC at 127.0.0.1" in err
-    assert held.code == 10 and "is held by another session" in held.err and "--steal" in held.err
     assert "Z  kernel starts" in log.read_text()
+    assert wait_for(lambda: open_sessions(address(bmc)) == 1)
+    with sol_of(bmc):
+        held = cli("console", "rack1", "--for", "1", **secret)
+        assert held.code == 10 and "is held by another session" in held.err and "--steal" in held.err
+
+
+def test_readers_and_a_writer_share_one_console(rack: tuple[Cli, FakeBmc]) -> None:
+    cli, bmc = rack
+    secret = {"RACK1_PASSWORD": bmc.password}
+    readers = [cli.popen("console", "rack1", "--listen", "--for", "12", **secret) for _ in range(2)]
+    for reader in readers:
+        assert reader.stderr is not None
+        assert re.search(r"SOL of the BMC|shared with", reader.stderr.readline())
+    bmc.tell("say for the listeners")
+    keys = ("sh", "-c", r"""printf 'for all\r' | "$@" """, "sh")
+    typed = cli("console", "rack1", prefix=keys, **secret)  # the listener who has SOL hands it over
+    assert typed.code == 0 and "for all" in typed.out, typed.err
+    told = [reader.communicate(timeout=30) for reader in readers]
+    assert [reader.returncode for reader in readers] == [0, 0], told
+    for out, err in told:
+        assert "for the listeners" in out and "for all" in out
+        assert re.search(r"shared with .*\(process \d+, console", err)
     assert wait_for(lambda: open_sessions(address(bmc)) == 1)
 
 
