@@ -22,6 +22,7 @@ from typing import IO, Any
 
 from bringup.base.errors import BringupError, LabError, MissingProgramError
 from bringup.base.events import Emit, Event
+from bringup.base.privilege import clean_environment
 
 READY = "run.ready"
 _STDERR_TAIL = 2000
@@ -89,6 +90,7 @@ class Child:
                 stdout=subprocess.PIPE,
                 stderr=self._stderr,
                 start_new_session=True,
+                env=clean_environment(),
             )
         except FileNotFoundError:
             raise MissingProgramError(

@@ -42,7 +42,11 @@ class Event:
     @classmethod
     def from_json(cls, line: str | bytes, *, origin_s: float = 0.0) -> Event:
         """Read one line written by `to_json`; raises ValueError or KeyError on anything else."""
-        body = json.loads(line)
+        return cls.from_body(json.loads(line), origin_s=origin_s)
+
+    @classmethod
+    def from_body(cls, body: Any, *, origin_s: float = 0.0) -> Event:
+        """Return the event of a line that is read already; raises ValueError or KeyError."""
         if not isinstance(body, dict) or body.get("v") != SCHEMA_VERSION:
             raise ValueError("not an event of schema 1")
         return cls(

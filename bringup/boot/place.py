@@ -11,7 +11,7 @@ from bringup.base.errors import LabError, ProfileError
 from bringup.base.events import Emit, Event
 from bringup.console.base import Console
 from bringup.lab.inventory import Board
-from bringup.netboot.spec import Segment, ServeSpec
+from bringup.netboot.spec import MakeSpec, Segment
 from bringup.power.base import Drivers, Person
 from bringup.twin.engines import DEFAULT_MEMORY_MIB, USUAL, TwinSetup
 from bringup.twin.info import TwinInfo, twin_folder
@@ -38,7 +38,7 @@ class ReachedBoard(Protocol):
         """Return the serial port that the console does not show, not opened yet; only where there is one."""
         ...
 
-    def serve(self, spec: ServeSpec, emit: Emit) -> AbstractContextManager[object]:
+    def serve(self, segment: Segment, make_spec: MakeSpec, emit: Emit) -> AbstractContextManager[object]:
         """Return a context in which the board's network boot is served."""
         ...
 
@@ -99,11 +99,11 @@ class BoardPlace:
         assert self.board.console2 is not None, "planned for a board that has one"  # noqa: S101
         return open_line(self.board, self.board.console2, emit)
 
-    def serve(self, spec: ServeSpec, emit: Emit) -> AbstractContextManager[object]:
+    def serve(self, segment: Segment, make_spec: MakeSpec, emit: Emit) -> AbstractContextManager[object]:
         """Return DHCP, TFTP and HTTP in the board's network."""
         from bringup.netboot.server import NetbootServer
 
-        return NetbootServer(spec, emit, self.enter)
+        return NetbootServer(segment, make_spec, emit, self.enter)
 
 
 def segment_of(board: Board) -> Segment:

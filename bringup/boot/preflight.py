@@ -69,14 +69,18 @@ class Prepared:
         """Return how long a stage of this boot may take."""
         return next(limit for limit in self.limits if limit.stage == str(stage))
 
-    def spec(self, folder: Path, *, words: str = "", upload: Upload | None = None) -> ServeSpec:
-        """Write the loader's script into `folder` and return what is served; `words` go to the kernel."""
+    def spec(
+        self, folder: Path, segment: Segment, *, words: str = "", upload: Upload | None = None
+    ) -> ServeSpec:
+        """Write the loader's script into `folder` and return what is served on `segment`; `words` go to the
+        kernel.
+        """
         image = self.image
         if words:
             image = replace(image, kernel_args=f"{image.kernel_args} {words}")
         return prepare_files(
             boot_image(image),
-            self.segment,
+            segment,
             folder,
             firmware=self.watch.firmware,
             loader=self.route.loader,

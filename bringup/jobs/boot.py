@@ -22,7 +22,7 @@ from bringup.boot.session import Session
 from bringup.boot.steps.console import AttachConsole, MakeReader, RecordPort
 from bringup.boot.steps.override import ArmOverride, NoOverride
 from bringup.boot.steps.power import SwitchOn
-from bringup.boot.steps.serve import MakeSpec, ServeImage
+from bringup.boot.steps.serve import MakeFiles, ServeImage
 from bringup.boot.steps.twin import StartTwin
 from bringup.boot.steps.watch import Watch
 from bringup.image.folder import find_image, folders_of
@@ -164,7 +164,7 @@ def _vm_names(paths: Sequence[Path], build: Build | None) -> VmNames | None:
 
 def boot_steps(
     prepared: Prepared,
-    make_spec: MakeSpec,
+    make_files: MakeFiles,
     *,
     overridden: bool,
     readers: Sequence[MakeReader] = (),
@@ -184,7 +184,7 @@ def boot_steps(
             if prepared.has_second_port
             else []
         ),
-        ServeImage(prepared.route, prepared.segment, make_spec),
+        ServeImage(prepared.route, prepared.segment, make_files),
         override,
         SwitchOn(prepared.limit(Stage.POWER), back=override.check_again),
         Watch(

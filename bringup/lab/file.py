@@ -9,6 +9,7 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 
 from bringup.lab.names import BOARD_NAME, BUILTIN_PROFILE
 from bringup.lab.network import (
+    TFTP_PORT,
     Mode,
     check_board_address,
     interface_name,
@@ -103,6 +104,8 @@ class NetworkTable(_Model):
     mode: Mode
     address: Annotated[str, AfterValidator(server_address)]
     board_address: Annotated[str, AfterValidator(ipv4_address)] | None = None
+    http_port: Annotated[int, Field(ge=1, le=65535)] | None = None
+    tftp_port: Annotated[int, Field(ge=1, le=65535)] = TFTP_PORT
 
     @model_validator(mode="after")
     def _addresses_fit(self) -> NetworkTable:

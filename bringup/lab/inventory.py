@@ -298,7 +298,14 @@ def _board(
 def _network(table: NetworkTable) -> Network:
     from bringup.lab.network import Network
 
-    return Network(table.interface, table.mode, table.address, table.board_address)
+    return Network(
+        table.interface,
+        table.mode,
+        table.address,
+        table.board_address,
+        http_port=table.http_port,
+        tftp_port=table.tftp_port,
+    )
 
 
 def _bmc(table: BmcTable, folder: Path) -> BmcAccess:

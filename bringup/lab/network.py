@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import ipaddress
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal, get_args
 
 from bringup.base.errors import ProfileError
 
 Mode = Literal["own-segment", "proxy"]
+
+HTTP_PORT = 80
+TFTP_PORT = 69
 
 # Linux: IFNAMSIZ is 16 with the NUL; the alphabet is narrower than the kernel's on purpose.
 _INTERFACE = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,14}", re.ASCII)
@@ -22,20 +25,25 @@ class Network:
     """One network; `address` is this host's, with its prefix length, such as `10.55.0.1/24`.
 
     On an own segment this host is the DHCP server and gives `board_address`; in proxy mode another server
-    gives addresses, `board_address` is None, and nothing but boot file names comes from here. Raises
-    ProfileError for what no network can be.
+    gives addresses, `board_address` is None, and nothing but boot file names comes from here. `http_port`
+    None is 80, or any other while somebody has that; boards ask by TFTP at port 69 whatever `tftp_port` is,
+    so that another needs a redirection. Raises ProfileError for what no network can be.
     """
 
     interface: str
     mode: Mode
     address: str
     board_address: str | None
+    http_port: int | None = field(default=None, kw_only=True)
+    tftp_port: int = field(default=TFTP_PORT, kw_only=True)
 
     def __post_init__(self) -> None:
         try:
             interface_name(self.interface)
             server_address(self.address)
             check_board_address(self.mode, self.address, self.board_address)
+            for port in (self.http_port, self.tftp_port):
+                check_port(port)
         except ValueError as error:
             raise ProfileError(f"the network on {self.interface!r}: {error}") from None
 
@@ -95,6 +103,12 @@ def ipv4_address(text: str) -> str:
     except ValueError:
         raise ValueError('expected an IPv4 address, such as "192.168.77.30"') from None
     return text
+
+
+def check_port(port: int | None) -> None:
+    """Raise ValueError when nothing can be served on a port; None is no choice made."""
+    if port is not None and not 1 <= port <= 65535:
+        raise ValueError(f"no port has the number {port}")
 
 
 def check_board_address(mode: Mode, address: str, board_address: str | None) -> None:

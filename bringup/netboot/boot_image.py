@@ -21,7 +21,7 @@ from bringup.base.bounded_cache import BoundedCache, in_use
 from bringup.base.errors import ImageError
 from bringup.base.firmware import Firmware
 from bringup.base.paths import cache_dir
-from bringup.netboot.catalog import ChangedFileError, open_served
+from bringup.netboot.catalog import ChangedFileError, hold, open_served
 from bringup.netboot.grub import GRUB_DIR, Grub, opening_lines, stop_lines
 from bringup.netboot.loaders import MEMDISK, SerialLine
 from bringup.netboot.spec import ServedFile, ServeSpec
@@ -86,7 +86,7 @@ def _make(grub: Grub, content: Content, script: str, target: Path) -> None:
 def _add(archive: tarfile.TarFile, file: ServedFile) -> None:
     """Add a file under its URL's name, if it still is what was hashed; raises ImageError if not."""
     try:
-        with open_served(file) as content:
+        with open_served(hold(file)) as content:
             archive.addfile(_entry(file.url_path.lstrip("/"), file.size), content)
     except ChangedFileError as error:
         raise ImageError(f"{file.path.name} {error}", hint="start the boot again") from None

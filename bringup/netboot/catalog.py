@@ -1,13 +1,17 @@
-"""The files of one boot by the name a board asks for: an exact table, so there is no path to walk out of."""
+"""The files of one boot by the name a board asks for: an exact table, so there is no path to walk out of.
+
+Who prepares a boot opens its files and hands them over open (`hold`): the process that speaks to the network
+opens no path, needs no right to read anything, and goes on with the very file that was announced.
+"""
 
 from __future__ import annotations
 
 import errno
+import io
 import os
 import stat
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass
-from pathlib import Path
 from typing import BinaryIO
 
 from bringup.netboot.spec import ServedFile
@@ -16,10 +20,6 @@ _PROGRESS_EVERY_S = 0.2
 _PROGRESS_AT_LEAST_EVERY_S = 1.0
 _PROGRESS_STEP = 0.05
 _SHOWN_MAX = 200
-_ARP_TABLE = Path("/proc/self/net/arp")
-_ARP_COMPLETE = 0x2
-
-IsStranger = Callable[[str], bool]
 
 
 class ChangedFileError(Exception):
@@ -34,13 +34,44 @@ class HostError(Exception):
 _FILE_GONE = (errno.ENOENT, errno.ENOTDIR, errno.ELOOP, errno.EACCES, errno.EPERM, errno.ENXIO)
 
 
+class Descriptor:
+    """An open file; closed when the last who reads it has let go, so that its number is nobody else's."""
+
+    def __init__(self, number: int) -> None:
+        self.number = number
+
+    def __del__(self) -> None:
+        os.close(self.number)
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """A file of a boot that is held open, or why it could not be opened."""
+
+    file: ServedFile
+    descriptor: Descriptor | None
+    problem: str = ""
+
+
+def hold(file: ServedFile) -> Held:
+    """Open a file of the boot; raises HostError when this host cannot now (no descriptor left, bad disk)."""
+    try:
+        # O_NONBLOCK: a pipe put in the file's place must not hold up anybody.
+        number = os.open(file.path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
+    except OSError as error:
+        if error.errno not in _FILE_GONE:
+            raise HostError(f"this host cannot read {file.path} now: {error.strerror}") from None
+        return Held(file, None, f"cannot be read: {error.strerror}")
+    return Held(file, Descriptor(number))
+
+
 class Catalog:
     """What may be fetched; everything else does not exist."""
 
-    def __init__(self, files: Iterable[ServedFile]) -> None:
-        self._by_path = {file.url_path: file for file in files}
+    def __init__(self, files: Iterable[Held]) -> None:
+        self._by_path = {held.file.url_path: held for held in files}
 
-    def find(self, name: str) -> ServedFile | None:
+    def find(self, name: str) -> Held | None:
         """Return the file for a name with or without its first slash, None if it is not one of the boot's."""
         return self._by_path.get("/" + name.removeprefix("/"))
 
@@ -50,29 +81,44 @@ def shown(name: str) -> str:
     return "".join(char if char.isprintable() else "?" for char in name[:_SHOWN_MAX])
 
 
-def open_served(file: ServedFile) -> BinaryIO:
-    """Open a file of the boot.
-
-    Raises ChangedFileError when it is not the file that was announced, HostError when this host cannot read
-    it now (no descriptor left, a disk that fails).
-    """
-    try:
-        # O_NONBLOCK: a pipe put in the file's place must not hold up the server.
-        descriptor = os.open(file.path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
-    except OSError as error:
-        if error.errno not in _FILE_GONE:
-            raise HostError(f"this host cannot read it now: {error.strerror}") from None
-        raise ChangedFileError(f"cannot be read: {error.strerror}") from None
-    now = os.fstat(descriptor)
+def open_served(held: Held) -> BinaryIO:
+    """Return a reader of a file of the boot; raises ChangedFileError when it is not what was announced."""
+    file, descriptor = held.file, held.descriptor
+    if descriptor is None:
+        raise ChangedFileError(held.problem)
+    now = os.fstat(descriptor.number)
     if not stat.S_ISREG(now.st_mode) or now.st_size != file.size:
-        os.close(descriptor)
         raise ChangedFileError(f"changed since the boot was prepared: {now.st_size} bytes, not {file.size}")
     if file.changed_ns is not None and now.st_ctime_ns != file.changed_ns:
-        os.close(descriptor)
         raise ChangedFileError(
             "changed since the boot was prepared: these are not the bytes that were hashed"
         )
-    return os.fdopen(descriptor, "rb")
+    return io.BufferedReader(_Reader(descriptor))
+
+
+class _Reader(io.RawIOBase):
+    """Reads a descriptor that others read too, from a place of its own."""
+
+    def __init__(self, descriptor: Descriptor) -> None:
+        self._descriptor = descriptor
+        self._at = 0
+
+    def readable(self) -> bool:
+        return True
+
+    def seekable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: bytearray | memoryview) -> int:  # type: ignore[override]
+        data = os.pread(self._descriptor.number, len(buffer), self._at)
+        buffer[: len(data)] = data
+        self._at += len(data)
+        return len(data)
+
+    def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
+        base = {os.SEEK_SET: 0, os.SEEK_CUR: self._at}.get(whence)
+        self._at = os.fstat(self._descriptor.number).st_size + offset if base is None else base + offset
+        return self._at
 
 
 @dataclass(slots=True)
@@ -95,27 +141,3 @@ class ProgressThrottle:
             return False
         self.told_bytes, self.told_s = sent, now_s
         return True
-
-
-def is_stranger(table: str, address: str, macs: Iterable[str]) -> bool:
-    """Return whether an ARP table in the format of proc_net_arp(5) gives `address` a MAC not in `macs`.
-
-    An address the table does not know is no stranger: this host's own, or one the kernel has yet to ask for.
-    """
-    for line in table.splitlines()[1:]:
-        fields = line.split()
-        if len(fields) >= 4 and fields[0] == address and int(fields[2], 16) & _ARP_COMPLETE:
-            return fields[3].lower() not in macs
-    return False
-
-
-def stranger_check(macs: tuple[str, ...]) -> IsStranger:
-    """Return a check of client addresses against the kernel's ARP table of this network namespace."""
-
-    def check(address: str) -> bool:
-        try:
-            return is_stranger(_ARP_TABLE.read_text(encoding="ascii"), address, macs)
-        except (OSError, ValueError):
-            return False
-
-    return check

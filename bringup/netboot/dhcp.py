@@ -8,36 +8,83 @@ from __future__ import annotations
 import re
 import time
 from collections import OrderedDict
+from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import product
 from typing import Any
 
 from bringup.base.events import Event
-from bringup.base.firmware import Firmware
 from bringup.netboot import policy
-from bringup.netboot.loaders import render
-from bringup.netboot.spec import ServeSpec
+from bringup.netboot.spec import Segment, ServeSpec
 
-# A unique local prefix (RFC 4193) of our own; an iPXE that hears of it stops to wait for a router (13 s in
-# the option ROM of 2019). Not on a shared LAN, where every machine would hear it.
-RA_PREFIX = "fd62:7269:6e67::"
-RA_ADDRESS = f"{RA_PREFIX}1/64"
-
-# Names of dnsmasq for option 93: EFI firmware sends 7 or 9, which it calls BC_EFI and x86-64_EFI.
-_SERVICES = {Firmware.BIOS: ("x86PC",), Firmware.UEFI: ("x86-64_EFI", "BC_EFI")}
+# Names of dnsmasq for option 93: it took them from RFC 4578 before the erratum that exchanges 7 and 9.
+_SERVICES = {0: "x86PC", 7: "x86-64_EFI", 9: "BC_EFI"}
 _REMEMBERED_MAX = 256
 _LINE_MAX = 1024
 
+_ALWAYS = """\
+port=0
+except-interface=lo
+bind-interfaces
+leasefile-ro
+log-dhcp
+log-facility=-
+dhcp-ignore=tag:!dut
+dhcp-match=set:ipxe,175
+dhcp-userclass=set:ipxe,iPXE
+"""
+# Nobody routes on an own segment, and names are not resolved. iPXE need not wait for offers of a proxy
+# (ipxe.org/howto/dhcpd, option no-pxedhcp).
+_OWN_SEGMENT = """\
+dhcp-authoritative
+dhcp-option=3
+dhcp-option=6
+dhcp-option=encap:175,176,1b
+"""
 
-def dnsmasq_config(spec: ServeSpec) -> str:
-    """Return the configuration file for this boot."""
-    return render(
-        "pxe/dnsmasq.conf.j2",
-        segment=spec.segment,
-        rules=policy.rules(spec),
-        architectures=policy.ARCHITECTURES[spec.route.firmware],
-        services=_SERVICES[spec.route.firmware],
-        ra_prefix=RA_PREFIX,
-    )
+
+def dnsmasq_config(specs: Sequence[ServeSpec]) -> str:
+    """Return the configuration file for all boots of one interface, which are of one mode (pure).
+
+    Only the hosts listed are answered, each with the files of its own boot.
+    """
+    lines = [*_ALWAYS.splitlines()]
+    for spec in specs:
+        lines += _board_lines(spec)
+    # What boards have in common is said once.
+    return "\n".join(dict.fromkeys(lines)) + "\n"
+
+
+def _board_lines(spec: ServeSpec) -> list[str]:
+    segment, architectures = spec.segment, policy.ARCHITECTURES[spec.route.firmware]
+    tag = "b" + segment.macs[0].replace(":", "")
+    host = [*segment.macs, *([segment.board_address] if segment.board_address else [])]
+    lines = [
+        f"interface={segment.interface}",
+        f"dhcp-host={','.join(host)},set:dut,set:{tag}",
+        *(f"dhcp-match=set:arch{arch},option:client-arch,{arch}" for arch in architectures),
+    ]
+    network = segment.addresses
+    if segment.own_segment:
+        lines += [f"dhcp-range={network.network_address},static,{network.netmask},10m"]
+        lines += _OWN_SEGMENT.splitlines()
+    else:
+        lines += [f"dhcp-range={network.network_address},proxy,{network.netmask}"]
+        # An offer without a file would look like a hang on the board.
+        lines += [",".join([f"dhcp-ignore=tag:{tag}", *(f"tag:!arch{arch}" for arch in architectures)])]
+    for rule, arch in product(policy.rules(spec), architectures):
+        tags = f"tag:{tag},tag:arch{arch},tag:{'' if rule.ipxe else '!'}ipxe"
+        lines.append(_answer_line(segment, rule, tags, _SERVICES[arch]))
+    return lines
+
+
+def _answer_line(segment: Segment, rule: policy.AnswerRule, tags: str, service: str) -> str:
+    if segment.own_segment:
+        return f"dhcp-boot={tags},{rule.file}"
+    if rule.ipxe:
+        # With this server's address, or iPXE would look for a plain name on the segment's own server.
+        return f"dhcp-boot={tags},{rule.file},,{segment.server_ip}"
+    return f'pxe-service={tags},{service},"bringup",{rule.file}'
 
 
 # On stderr dnsmasq writes the time first, as a syslog file has it.

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
+from collections.abc import Callable
 
 from bringup.base.errors import LabError, MissingProgramError, PortBusyError
 from bringup.base.events import Emit
@@ -19,18 +20,23 @@ _HELD_EVENT_S = 0.05
 class DnsmasqProcess:
     """dnsmasq as a child that dies with this process; its log lines become events."""
 
-    def __init__(self, process: asyncio.subprocess.Process, emit: Emit, stop: asyncio.Event) -> None:
+    def __init__(self, process: asyncio.subprocess.Process, emit: Emit, lost: Callable[[], None]) -> None:
         self._process = process
         self._emit = emit
-        self._stop = stop
+        self._lost = lost
+        self._closing = False
         self._last_words = ""
         self._reader: asyncio.Task[None] | None = None
 
     @classmethod
-    async def start(cls, configuration: str, emit: Emit, stop: asyncio.Event) -> DnsmasqProcess:
+    async def start(
+        cls, configuration: str, emit: Emit, lost: Callable[[], None], lock: int
+    ) -> DnsmasqProcess:
         """Start it with the text of its configuration, and wait until it listens.
 
-        Raises PortBusyError, MissingProgramError or LabError.
+        `lost` is called when it ends although nobody asked it to. It holds the `lock` of this process, too:
+        while it lives its ports are taken, however this process ends. Raises PortBusyError,
+        MissingProgramError or LabError.
         """
         # --no-daemon also means no change of user: in a user namespace there is nobody else to become, and
         # the change would undo "die with parent".
@@ -42,12 +48,13 @@ class DnsmasqProcess:
                 stdout=asyncio.subprocess.DEVNULL,
                 stderr=asyncio.subprocess.PIPE,
                 env={**os.environ, "LC_ALL": "C"},
+                pass_fds=(lock,),
             )
         except FileNotFoundError:
             raise MissingProgramError(
                 "the program setpriv is not installed", hint="apt install util-linux"
             ) from None
-        self = cls(process, emit, stop)
+        self = cls(process, emit, lost)
         assert process.stdin is not None  # noqa: S101
         with contextlib.suppress(ConnectionError):
             process.stdin.write(configuration.encode("ascii"))
@@ -90,15 +97,12 @@ class DnsmasqProcess:
                 events = reader.feed(line.decode(errors="replace").rstrip("\n"))
             for event in events:
                 self._emit(event)
-        self._stop.set()
-
-    def raise_if_lost(self) -> None:
-        """Raise LabError when it ended although nobody asked it to."""
-        if self._reader is not None and self._reader.done():
-            raise LabError("dnsmasq ended in the middle of a boot", hint="journalctl -k | grep dnsmasq")
+        if not self._closing:
+            self._lost()
 
     async def close(self) -> None:
         """End it, by force after 2 s."""
+        self._closing = True
         with contextlib.suppress(ProcessLookupError):
             self._process.terminate()
         try:

@@ -9,12 +9,11 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import socket
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from aiohttp import web
 
-from bringup.netboot.catalog import IsStranger
 from bringup.netboot.listen import bind_error
 
 CONNECTIONS_MAX = 64
@@ -54,7 +53,7 @@ class _Guest:
 class Door:
     """Listens on one address for `server`. Make it inside a running loop, `open()`, later `close()`."""
 
-    def __init__(self, server: web.Server, is_stranger: IsStranger, patience: Patience) -> None:
+    def __init__(self, server: web.Server, is_stranger: Callable[[str], bool], patience: Patience) -> None:
         self._server = server
         self._is_stranger = is_stranger
         self._patience = patience

@@ -12,23 +12,23 @@ import asyncio
 import logging
 import re
 import time
+from collections import Counter
 from typing import Any, BinaryIO
 
 from aiohttp import web
 
 from bringup.base.events import Emit, Event
 from bringup.netboot.catalog import (
-    Catalog,
     ChangedFileError,
+    Held,
     HostError,
-    IsStranger,
     ProgressThrottle,
     open_served,
     shown,
 )
+from bringup.netboot.clients import Client, Clients
 from bringup.netboot.door import USUAL, Door, Patience
 from bringup.netboot.spec import ServedFile
-from bringup.netboot.upload import Receiver
 
 _CHUNK = 256 * 1024
 _TRANSFERS_MAX = 16
@@ -40,29 +40,23 @@ class HttpService:
 
     def __init__(
         self,
-        catalog: Catalog,
+        clients: Clients,
         address: str,
         port: int,
-        emit: Emit,
-        is_stranger: IsStranger = lambda _: False,
-        receiver: Receiver | None = None,
         patience: Patience = USUAL,
     ) -> None:
         # What strangers send is nothing to log: the log would grow as long as they go on.
         logging.getLogger("aiohttp").setLevel(logging.CRITICAL)
-        self._catalog = catalog
+        self._clients = clients
         self._address = address
         self._asked_port = port
-        self._emit = emit
-        self._is_stranger = is_stranger
-        self._receiver = receiver
-        self._transfers = 0
+        self._transfers: Counter[Client] = Counter()
         self._stall_s = patience.stall_s
         # lingering_time 0: the body of a refused request is nothing to wait for.
         server = web.Server(
             self._handle, keepalive_timeout=patience.next_s, lingering_time=0.0, access_log=None
         )
-        self.door = Door(server, is_stranger, patience)
+        self.door = Door(server, lambda address: clients.of(address) is None, patience)
 
     @property
     def port(self) -> int:
@@ -82,50 +76,54 @@ class HttpService:
             return await self._answer(request)
 
     async def _answer(self, request: web.BaseRequest) -> web.StreamResponse:
-        receiver = self._receiver
-        if receiver is not None and receiver.wants(request) and not self._is_stranger(request.remote or ""):
-            return await receiver.receive(request)
-        file, status = self._judge(request)
-        if file is None:
+        client = self._clients.of(request.remote or "")
+        if client is not None and client.receiver is not None and client.receiver.wants(request):
+            return await client.receiver.receive(request)
+        emit = self._clients.tell if client is None else client.emit
+        held, status = self._judge(request, client)
+        if client is None or held is None:
             path = shown(request.path)
-            self._tell("http.error", f"{path} refused ({status})", path=path, status=status)
+            _tell(emit, "http.error", f"{path} refused ({status})", path=path, status=status)
             return web.Response(status=status, headers={"Allow": "GET, HEAD"} if status == 405 else None)
+        file = held.file
         span = requested_span(request.headers.get("Range"), file.size)
         if span is None:
-            self._tell("http.error", f"{file.url_path} refused (416)", path=file.url_path, status=416)
+            _tell(emit, "http.error", f"{file.url_path} refused (416)", path=file.url_path, status=416)
             return web.Response(status=416, headers={"Content-Range": f"bytes */{file.size}"})
-        self._transfers += 1
+        self._transfers[client] += 1
         try:
-            return await self._send(request, file, span)
+            return await self._send(request, held, span, emit)
         except ChangedFileError as error:
             text = f"{file.url_path} {error}"
-            self._tell("http.error", text, path=file.url_path, status=500, code="file-changed")
+            _tell(emit, "http.error", text, path=file.url_path, status=500, code="file-changed")
             return web.Response(status=500)
-        except HostError as error:
-            self._tell("http.error", f"{file.url_path}: {error}", path=file.url_path, status=503)
-            return web.Response(status=503)
         finally:
-            self._transfers -= 1
+            self._transfers[client] -= 1
+            if not self._transfers[client]:
+                del self._transfers[client]
 
-    def _judge(self, request: web.BaseRequest) -> tuple[ServedFile | None, int]:
+    def _judge(self, request: web.BaseRequest, client: Client | None) -> tuple[Held | None, int]:
         if request.method not in ("GET", "HEAD"):
             return None, 405
-        if self._is_stranger(request.remote or ""):
+        if client is None:
             return None, 403
-        if self._transfers >= _TRANSFERS_MAX:
+        if self._transfers[client] >= _TRANSFERS_MAX:
             return None, 503
-        return self._catalog.find(request.path), 404
+        return client.catalog.find(request.path), 404
 
-    async def _send(self, request: web.BaseRequest, file: ServedFile, span: range) -> web.StreamResponse:
+    async def _send(
+        self, request: web.BaseRequest, held: Held, span: range, emit: Emit
+    ) -> web.StreamResponse:
+        file = held.file
         whole = len(span) == file.size
         response = web.StreamResponse(status=200 if whole else 206, headers=_headers(file, span, whole))
         response.content_length = len(span)
-        with open_served(file) as content:
+        with open_served(held) as content:
             await response.prepare(request)
             if request.method == "HEAD":
                 await response.write_eof()
                 return response
-            transfer = _Transfer(self, request, file)
+            transfer = _Transfer(emit, request, file)
             try:
                 content.seek(span.start)
                 for position in range(span.start, span.stop, _CHUNK):
@@ -146,8 +144,9 @@ class HttpService:
             transfer.finished(span)
         return response
 
-    def _tell(self, kind: str, text: str, **data: Any) -> None:
-        self._emit(Event("http", kind, text, data))
+
+def _tell(emit: Emit, kind: str, text: str, **data: Any) -> None:
+    emit(Event("http", kind, text, data))
 
 
 def _read(content: BinaryIO, count: int) -> bytes:
@@ -160,8 +159,8 @@ def _read(content: BinaryIO, count: int) -> bytes:
 class _Transfer:
     """The events of one response."""
 
-    def __init__(self, service: HttpService, request: web.BaseRequest, file: ServedFile) -> None:
-        self._service = service
+    def __init__(self, emit: Emit, request: web.BaseRequest, file: ServedFile) -> None:
+        self._emit = emit
         self._file = file
         self._position = 0
         self._began_s = time.monotonic()
@@ -186,7 +185,7 @@ class _Transfer:
         self._tell(kind, text, bytes=len(span), seconds=seconds)
 
     def _tell(self, kind: str, text: str, **data: Any) -> None:
-        self._service._tell(kind, text, path=self._file.url_path, role=self._file.role, **data)
+        _tell(self._emit, kind, text, path=self._file.url_path, role=self._file.role, **data)
 
 
 def _headers(file: ServedFile, span: range, whole: bool) -> dict[str, str]:

@@ -1,9 +1,10 @@
-"""The serving process: DHCP, TFTP and HTTP of one boot, from its request to its end.
+"""The serving process: DHCP, TFTP and HTTP of every boot on one interface, while there is one.
 
     python -m bringup.netboot.serve
 
-Its request (see base/child.py) is the ServeSpec and dnsmasq's configuration, both as text. Ends when stdin
-closes or on SIGTERM, and everything it started ends with it.
+Its request (see base/child.py) is a meeting point (`rendezvous.py`). It belongs to none of the boots: each
+connects to the meeting point and is served until it leaves or its connection ends, and the process ends with
+the last one. Once it listens it has no rights but those of serving.
 """
 
 from __future__ import annotations
@@ -12,117 +13,87 @@ import asyncio
 import contextlib
 import os
 import signal
-import subprocess
-import threading
-from collections.abc import Callable
+import socket
+import time
+from pathlib import Path
 from typing import Any
 
-from bringup.base.child import READY, answer_starter, when_starter_ends
+from bringup.base.child import READY, answer_starter
+from bringup.base.errors import LabError, ProfileError
 from bringup.base.events import Emit, Event
-from bringup.netboot.catalog import Catalog, stranger_check
-from bringup.netboot.dhcp import RA_ADDRESS
-from bringup.netboot.dnsmasq import DnsmasqProcess
-from bringup.netboot.http import HttpService
-from bringup.netboot.spec import HTTP_PORT, TFTP_PORT, Segment, ServeSpec
-from bringup.netboot.tftp import TftpService
-from bringup.netboot.upload import Receiver
+from bringup.base.privilege import keep_serving_rights, outlive_starter
+from bringup.netboot.hub import Hub
+from bringup.netboot.rendezvous import Rendezvous
 
-_STOP_S = 2.0
-_TFTP_RESTARTS_MAX = 5
-_COMMAND_S = 5.0
-# Long for a boot; an address left behind by a kill ends by itself.
-_RA_ADDRESS_LIFE_S = 3600
+# For the one before to end: it stops its servers, or what is left of it is killed by the kernel.
+_PLACE_S = 8.0
+_PLACE_LOOK_EVERY_S = 0.02
+_FIRST_BOOT_S = 10.0
 
 
 def main() -> int:
     """Serve; returns the exit code."""
     os.environ["PATH"] = os.environ.get("PATH", "/usr/bin:/bin") + ":/usr/sbin:/sbin"
+    os.chdir("/")
+    outlive_starter()
+    keep_serving_rights()
     return answer_starter(_answer)
 
 
 def _answer(request: dict[str, Any], emit: Emit) -> None:
-    spec = ServeSpec.from_json(str(request.get("spec")))
-    asyncio.run(_serve(spec, str(request.get("dnsmasq")), emit))
+    try:
+        point = Rendezvous(Path(request["folder"]), str(request["name"]))
+    except (KeyError, TypeError):
+        raise ProfileError("not a description of a network boot: where to meet is not said") from None
+    lock = _place(point)
+    if lock is None:
+        emit(Event("run", READY, "somebody serves already"))
+        return
+    asyncio.run(_serve(point, lock, emit))
 
 
-async def _serve(spec: ServeSpec, configuration: str, emit: Emit) -> None:
-    stop = _stop_event()
-    segment, catalog = spec.segment, Catalog(spec.files)
-    is_stranger = stranger_check(segment.macs)
-    async with contextlib.AsyncExitStack() as stack:
-        receiver = None if spec.upload is None else Receiver(spec.upload, emit)
-        http = HttpService(catalog, segment.server_ip, HTTP_PORT, emit, is_stranger, receiver)
-        await http.start()
-        stack.push_async_callback(http.stop)
-        tftp = _TftpThread(
-            lambda: TftpService(catalog, segment.server_ip, TFTP_PORT, emit, is_stranger), emit
-        )
-        stack.callback(tftp.close)
-        if segment.own_segment:
-            stack.callback(_run, _ra_address("delete", segment))
-            _run(_ra_address("replace", segment))
-        dnsmasq = await DnsmasqProcess.start(configuration, emit, stop)
-        stack.push_async_callback(dnsmasq.close)
-        emit(Event("run", READY, "serving DHCP, TFTP and HTTP", {"mode": segment.mode}))
-        await stop.wait()
-        dnsmasq.raise_if_lost()
+def _place(point: Rendezvous) -> int | None:
+    """Return the lock of who serves, None when somebody does; raises LabError when neither comes true."""
+    deadline_s = time.monotonic() + _PLACE_S
+    while time.monotonic() < deadline_s:
+        lock = point.lock()
+        if lock is not None:
+            return lock
+        other = point.connect()
+        if other is not None:
+            other.close()
+            return None
+        time.sleep(_PLACE_LOOK_EVERY_S)
+    raise LabError(
+        "the process that serves this interface ends and does not come to an end",
+        hint=f"see who has {point.folder / point.name}.lock open: fuser",
+    )
 
 
-def _stop_event() -> asyncio.Event:
+async def _serve(point: Rendezvous, lock: int, emit: Emit) -> None:
     loop = asyncio.get_running_loop()
-    stop = asyncio.Event()
+    hub = Hub(lock)
     for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
-        loop.add_signal_handler(number, stop.set)
-
-    def starter_ended() -> None:
-        with contextlib.suppress(RuntimeError):  # the loop is closed already
-            loop.call_soon_threadsafe(stop.set)
-
-    when_starter_ends(starter_ended)
-    return stop
-
-
-def _ra_address(verb: str, segment: Segment) -> list[str]:
-    command = ["ip", "-6", "address", verb, RA_ADDRESS, "dev", segment.interface]
-    if verb == "delete":
-        return command
-    # Never the source of anybody's traffic (preferred_lft 0), and usable at once (nodad).
-    return [*command, "valid_lft", str(_RA_ADDRESS_LIFE_S), "preferred_lft", "0", "nodad"]
+        loop.add_signal_handler(number, hub.ended.set)
+    listening = point.listen()
+    loop.add_reader(listening, _accept, listening, hub)
+    # Whoever starts this process and is killed before it connects leaves nothing behind.
+    loop.call_later(_FIRST_BOOT_S, hub.end_if_idle)
+    emit(Event("run", READY, "boots can meet"))
+    try:
+        await hub.ended.wait()
+    finally:
+        # Who comes now finds no meeting point, and starts another process, which waits for our lock.
+        loop.remove_reader(listening)
+        point.path.unlink(missing_ok=True)
+        listening.close()
+        await hub.close()
 
 
-def _run(command: list[str]) -> None:
-    # Without it a boot only takes longer, so a host that does not let us is no reason to stop.
-    with contextlib.suppress(OSError, subprocess.TimeoutExpired):
-        subprocess.run(command, capture_output=True, timeout=_COMMAND_S, check=False)
-
-
-class _TftpThread:
-    """Runs the TFTP server beside the event loop and starts it again if something still ends it."""
-
-    def __init__(self, make: Callable[[], TftpService], emit: Emit) -> None:
-        self._make = make
-        self._emit = emit
-        self._service = make()
-        self._closing = False
-        self._thread = threading.Thread(target=self._work, name="tftp", daemon=True)
-        self._thread.start()
-
-    def _work(self) -> None:
-        for _ in range(_TFTP_RESTARTS_MAX):
-            try:
-                self._service.serve()
-                return
-            except Exception as error:  # noqa: BLE001  the boot may still work; what happened is told
-                reason = f"the server was restarted after {type(error).__name__}"
-                self._emit(Event("tftp", "tftp.error", reason, {"path": None, "reason": reason}))
-            if self._closing:
-                return
-            self._service = self._make()
-
-    def close(self) -> None:
-        self._closing = True
-        self._service.stop()
-        self._thread.join(_STOP_S)
+def _accept(listening: socket.socket, hub: Hub) -> None:
+    with contextlib.suppress(OSError):
+        sock, _ = listening.accept()
+        hub.meet(sock)
 
 
 if __name__ == "__main__":

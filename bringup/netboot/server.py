@@ -1,62 +1,210 @@
-"""Starts the serving process of a boot and hands its events on."""
+"""A boot's side of being served: it finds the process that serves its interface, or starts it, and joins."""
 
 from __future__ import annotations
 
+import contextlib
+import os
+import select
+import socket
+import threading
+import time
 from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
 from types import TracebackType
+from typing import Any
 
-from bringup.base.child import Child
+from bringup.base.child import READY, Child
+from bringup.base.errors import BringupError, LabError
 from bringup.base.events import Emit, Event
-from bringup.netboot.dhcp import dnsmasq_config
-from bringup.netboot.spec import ServeSpec
+from bringup.base.privilege import lent, sudo_prefix
+from bringup.netboot.catalog import HostError, hold
+from bringup.netboot.rendezvous import Rendezvous, peer_of
+from bringup.netboot.spec import MakeSpec, Segment, ServeSpec
+from bringup.netboot.upload import Landing
+from bringup.netboot.wire import Lines, send_descriptors, send_line
 
 READY_TIMEOUT_S = 20.0
 _STOP_TIMEOUT_S = 6.0
+_TITLE = "the process that serves the network boot"
 
-# On its own the process also sees its stdin close; this covers what closes no files.
-_DIE_WITH_PARENT = ("setpriv", "--pdeathsig", "TERM", "--")
+
+class _GoneError(Exception):
+    """The process that serves ended in this moment: the next one has to be found."""
 
 
 class NetbootServer:
     """DHCP, TFTP and HTTP for one boot, from entering the context (or `start()`) to `close()`.
 
     `enter` is the command prefix that runs a program in the network namespace of the board, empty for the
-    host's own. Events reach `emit`, once it serves from a thread of this object. A server that ends by itself
-    is an event `run.servers_lost`.
+    host's own; `meeting` is where boots of one interface meet, for tests. Events reach `emit`, once it serves
+    from a thread of this object. Servers that end by themselves are an event `run.servers_lost`.
     """
 
-    def __init__(self, spec: ServeSpec, emit: Emit, enter: Sequence[str] = ()) -> None:
-        self._spec = spec
+    def __init__(
+        self,
+        segment: Segment,
+        make_spec: MakeSpec,
+        emit: Emit,
+        enter: Sequence[str] = (),
+        meeting: Path | None = None,
+    ) -> None:
+        self._segment = segment
+        self._make_spec = make_spec
         self._emit = emit
-        self._child = Child(
-            "bringup.netboot.serve",
-            "the process that serves the network boot",
-            enter=tuple(enter) or _DIE_WITH_PARENT,
-            emit=emit,
-            on_lost=self._lost,
-        )
-
-    @property
-    def pid(self) -> int | None:
-        """The serving process, None when there is none."""
-        return self._child.pid
+        self._enter = tuple(enter)
+        self._point = Rendezvous.of(segment.interface, enter, meeting)
+        self._socket: socket.socket | None = None
+        self._reader: threading.Thread | None = None
+        self._error: BringupError | None = None
+        self._closing = False
+        self._last = False
+        self._landing: Landing | None = None
+        self.pid: int | None = None
+        """The process that serves, None when there is none."""
 
     def start(self) -> None:
-        """Start serving; returns when DHCP, TFTP and HTTP answer.
+        """Be served; returns when DHCP, TFTP and HTTP answer.
 
-        Raises PortBusyError, MissingProgramError, ProfileError or LabError, and then nothing runs.
+        Raises PortBusyError, MissingProgramError, ProfileError or LabError, and then nothing is served.
         """
-        # dnsmasq's configuration is rendered here: the template library would cost that process 5 MiB.
-        request = {"spec": self._spec.to_json(), "dnsmasq": dnsmasq_config(self._spec)}
-        self._child.start(request, READY_TIMEOUT_S)
+        deadline_s = time.monotonic() + READY_TIMEOUT_S
+        while time.monotonic() < deadline_s:
+            sock = self._point.connect()
+            if sock is None:
+                self._launch()
+                continue
+            self._socket = sock
+            try:
+                lines = self._join(sock)
+            except _GoneError:
+                self._drop()
+                continue
+            except BaseException:
+                self._drop()
+                raise
+            sock.settimeout(None)
+            self._reader = threading.Thread(target=self._read, args=(lines,), name=_TITLE, daemon=True)
+            self._reader.start()
+            return
+        raise LabError(f"{_TITLE} was not ready within {READY_TIMEOUT_S:.0f} s")
 
-    def _lost(self, reason: str) -> None:
-        text = "the servers of the network boot ended by themselves"
-        self._emit(Event("run", "run.servers_lost", text, {"reason": reason}))
+    def _launch(self) -> None:
+        """Start the process, which then belongs to nobody; harmless when another boot does so, too."""
+        prefix = self._enter or sudo_prefix("bringup.netboot.serve")
+        child = Child("bringup.netboot.serve", _TITLE, enter=prefix)
+        with lent():
+            child.start({"folder": str(self._point.folder), "name": self._point.name}, READY_TIMEOUT_S)
+        child.release()
+
+    def _join(self, sock: socket.socket) -> Lines:
+        sock.settimeout(READY_TIMEOUT_S)
+        peer = peer_of(sock)
+        if not self._enter and not peer.is_trusted:
+            raise LabError(f"{self._segment.interface} is served by {peer}, who is none of your group")
+        lines = Lines(sock)
+        try:
+            send_line(sock, {"join": asdict(self._segment)})
+            joined = self._answer(lines, "joined")
+            self.pid = int(joined["pid"])
+            spec = self._make_spec(self._segment.at_http_port(int(joined["http_port"])))
+            self._send(sock, spec)
+            while self._take(body := self._next(lines)) != READY:
+                if self._error is not None:
+                    raise self._error
+                del body
+        except TimeoutError:
+            raise LabError(f"{_TITLE} was not ready within {READY_TIMEOUT_S:.0f} s") from None
+        except OSError:
+            raise _GoneError from None
+        return lines
+
+    def _answer(self, lines: Lines, what: str) -> dict[str, Any]:
+        body = self._next(lines)
+        self._take(body)
+        if self._error is not None:
+            raise self._error
+        answer = body.get(what)
+        if not isinstance(answer, dict):
+            raise BringupError(f"{_TITLE} said something that is no answer")
+        return answer
+
+    def _next(self, lines: Lines) -> dict[str, Any]:
+        try:
+            body = lines.next()
+        except ValueError:
+            raise BringupError(f"{_TITLE} said something that is not an event") from None
+        if body is None:
+            raise _GoneError
+        return body
+
+    def _send(self, sock: socket.socket, spec: ServeSpec) -> None:
+        try:
+            held = [hold(file) for file in spec.files]
+        except HostError as error:
+            hint = "`ulimit -n` says how many files a process may have open"
+            raise LabError(str(error), hint=hint) from None
+        numbers = [each.descriptor.number for each in held if each.descriptor is not None]
+        if spec.upload is not None:
+            self._landing = Landing(spec.upload.path)
+            numbers.append(self._landing.fileno())
+        send_descriptors(sock, numbers)
+        problems = {each.file.url_path: each.problem for each in held if each.descriptor is None}
+        send_line(sock, {"serve": spec.to_json(), "problems": problems})
+
+    def _take(self, body: dict[str, Any]) -> str | None:
+        """Take what the process said; returns the kind of an event."""
+        if "error" in body:
+            with contextlib.suppress(ValueError):
+                self._error = BringupError.from_dict(body["error"])
+            return None
+        if "left" in body:
+            self._last = bool(body["left"].get("last"))
+            return None
+        if "kind" not in body:
+            return None
+        event = Event.from_body(body)
+        if event.kind == "http.upload" and self._landing is not None:
+            self._landing.keep()
+        self._emit(event)
+        return event.kind
+
+    def _read(self, lines: Lines) -> None:
+        with contextlib.suppress(ValueError, KeyError):
+            while (body := lines.next()) is not None:
+                self._take(body)
+        if not self._closing:
+            reason = "it was ended" if self._error is None else self._error.message
+            text = "the servers of the network boot ended by themselves"
+            self._emit(Event("run", "run.servers_lost", text, {"reason": reason}))
 
     def close(self) -> None:
-        """Stop serving and wait until it has stopped; harmless when it runs no more."""
-        self._child.close(_STOP_TIMEOUT_S)
+        """Be served no more, and wait until that is so; the last boot waits for the end of the process."""
+        self._closing = True
+        sock, pid = self._socket, self.pid
+        if sock is None:
+            return
+        process = _process(pid)
+        with contextlib.suppress(OSError):
+            send_line(sock, {"leave": True})
+        if self._reader is not None and self._reader is not threading.current_thread():
+            self._reader.join(_STOP_TIMEOUT_S)
+        self._drop()
+        if process is not None:
+            with contextlib.closing(process):
+                if self._last:
+                    select.select([process], [], [], _STOP_TIMEOUT_S)
+
+    def _drop(self) -> None:
+        sock, self._socket = self._socket, None
+        self.pid = None
+        if sock is not None:
+            with contextlib.suppress(OSError):
+                sock.shutdown(socket.SHUT_RDWR)
+            sock.close()
+        if self._landing is not None:
+            self._landing.close()
+            self._landing = None
 
     def __enter__(self) -> NetbootServer:
         self.start()
@@ -66,3 +214,25 @@ class NetbootServer:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
+
+
+class _Process:
+    """A handle on a process that stays on it when its number is given away (pidfd_open(2))."""
+
+    def __init__(self, descriptor: int) -> None:
+        self._descriptor = descriptor
+
+    def fileno(self) -> int:
+        return self._descriptor
+
+    def close(self) -> None:
+        os.close(self._descriptor)
+
+
+def _process(pid: int | None) -> _Process | None:
+    if pid is None:
+        return None
+    try:
+        return _Process(os.pidfd_open(pid))
+    except OSError:
+        return None

@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import json
 import re
-from dataclasses import asdict, dataclass
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, Literal, get_args
 
 from bringup.base.errors import ProfileError
 from bringup.base.firmware import Firmware, LoaderName
-from bringup.lab.network import Network, mac_address
+from bringup.lab.network import HTTP_PORT, Network, mac_address
 
 # A boot image is one file with kernel and modules in it, and with the loader that starts them.
 Role = Literal["loader", "loader-script", "kernel", "module", "initrd", "boot-image", "other"]
@@ -23,9 +24,6 @@ Protocol = Literal["multiboot", "multiboot2", "linux"]
 Transport = Literal["http", "tftp"]
 
 BOOT_IMAGE = "/boot.efi"
-
-HTTP_PORT = 80
-TFTP_PORT = 69
 
 # DHCP's file field holds 127 characters (RFC 2131), and a URL has to fit with its server's name.
 _URL_PATH = re.compile(r"(/[A-Za-z0-9][A-Za-z0-9._+-]*){1,4}", re.ASCII)
@@ -135,12 +133,17 @@ class Segment(Network):
     @classmethod
     def of(cls, network: Network, macs: tuple[str, ...]) -> Segment:
         """Return `network` with the clients that are answered."""
-        return cls(network.interface, network.mode, network.address, network.board_address, macs)
+        return cls(**asdict(network), macs=macs)
+
+    def at_http_port(self, port: int) -> Segment:
+        """Return the segment with the port that HTTP is served on."""
+        return replace(self, http_port=port)
 
     @property
     def base_url(self) -> str:
         """Return the URL that a file's `url_path` is appended to."""
-        return f"http://{self.server_ip}"
+        port = "" if self.http_port in (None, HTTP_PORT) else f":{self.http_port}"
+        return f"http://{self.server_ip}{port}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -187,3 +190,7 @@ class ServeSpec:
             )
         except (ValueError, TypeError, KeyError, AttributeError) as error:
             raise ProfileError(f"not a description of a network boot: {type(error).__name__}") from None
+
+
+MakeSpec = Callable[[Segment], ServeSpec]
+"""Says what is served once the network and its port of HTTP are known: the loader's script names it."""

@@ -14,6 +14,7 @@ import logging
 import re
 import selectors
 import socket
+import threading
 import time
 from collections import Counter
 from typing import Any
@@ -25,16 +26,9 @@ from tftpy.TftpShared import TftpErrors, TftpException, TftpTimeoutExpectACK
 from tftpy.TftpStates import TftpState, TftpStateExpectACK
 
 from bringup.base.errors import BringupError
-from bringup.base.events import Emit, Event
-from bringup.netboot.catalog import (
-    Catalog,
-    ChangedFileError,
-    HostError,
-    IsStranger,
-    ProgressThrottle,
-    open_served,
-    shown,
-)
+from bringup.base.events import Event
+from bringup.netboot.catalog import ChangedFileError, ProgressThrottle, open_served, shown
+from bringup.netboot.clients import Client, Clients
 from bringup.netboot.listen import bind_error
 from bringup.netboot.spec import ServedFile
 
@@ -45,6 +39,8 @@ SESSIONS_PER_CLIENT_MAX = 16
 RESEND_AFTER_S = 1.0
 RESENDS_MAX = 5
 _REQUEST_MAX = 2048
+_RESTARTS_MAX = 5
+_STOP_S = 2.0
 _DIGITS = re.compile(r"[0-9]{1,9}", re.ASCII)
 
 # What this module replaces or calls in tftpy; another release may not have it, and must then not be used.
@@ -84,16 +80,12 @@ class _Changed(_Refused):
 class TftpService:
     """A TFTP server bound to one address; `serve()` runs until `stop()`, which any thread may call."""
 
-    def __init__(
-        self, catalog: Catalog, address: str, port: int, emit: Emit, is_stranger: IsStranger = lambda _: False
-    ) -> None:
+    def __init__(self, clients: Clients, address: str, port: int) -> None:
         check_tftpy()
         # tftpy's logger would format every packet; what matters becomes an event.
         logging.getLogger("tftpy").setLevel(logging.CRITICAL)
-        self.catalog = catalog
         self.address = address
-        self._emit = emit
-        self._is_stranger = is_stranger
+        self._clients = clients
         self._sessions: dict[tuple[str, int], _Session] = {}
         self._stopping = False
         self._selector = selectors.DefaultSelector()
@@ -140,10 +132,11 @@ class TftpService:
                 return  # that session sends again by itself
             # Option ROMs ask from one port for ever: a board that was reset begins anew.
             self._finish(under_way, _Refused("the board asked anew"))
-        if self._is_full(client[0]) or self._is_stranger(client[0]):
+        board = None if self._is_full(client[0]) else self._clients.of(client[0])
+        if board is None:
             return
         try:
-            session = _Session(self, client)
+            session = _Session(self.address, board, client)
         except OSError:
             return  # no socket to be had: the client asks again
         self._sessions[client] = session
@@ -189,18 +182,45 @@ class TftpService:
             self._selector.unregister(session.sock)
         session.finish(error)
 
-    def tell(self, kind: str, text: str, **data: Any) -> None:
-        """Emit an event."""
-        self._emit(Event("tftp", kind, text, data))
+
+class TftpThread:
+    """Runs the TFTP server in a thread and starts it again if something still ends it."""
+
+    def __init__(self, clients: Clients, address: str, port: int) -> None:
+        self._at = (address, port)
+        self._clients = clients
+        self._service = TftpService(clients, address, port)
+        self._closing = False
+        self._thread = threading.Thread(target=self._work, name="tftp", daemon=True)
+        self._thread.start()
+
+    def _work(self) -> None:
+        for _ in range(_RESTARTS_MAX):
+            try:
+                self._service.serve()
+                return
+            except Exception as error:  # noqa: BLE001  the boot may still work; what happened is told
+                reason = f"the server was restarted after {type(error).__name__}"
+                self._clients.tell(Event("tftp", "tftp.error", reason, {"path": None, "reason": reason}))
+            if self._closing:
+                return
+            self._service = TftpService(self._clients, *self._at)
+
+    def close(self) -> None:
+        """Stop the server."""
+        self._closing = True
+        self._service.stop()
+        self._thread.join(_STOP_S)
 
 
 class _Session(TftpContextServer):  # type: ignore[misc]
     """One transfer on a socket of its own."""
 
-    def __init__(self, service: TftpService, client: tuple[str, int]) -> None:
+    def __init__(self, address: str, board: Client, client: tuple[str, int]) -> None:
         # flock off: its advisory lock breaks on files that have no name.
         super().__init__(*client, RESEND_AFTER_S, root="", retries=RESENDS_MAX, flock=False)
-        self.service = service
+        self.server_address = address
+        self.board = board
         self.client = client
         self.closed = False
         self.served: ServedFile | None = None
@@ -213,7 +233,7 @@ class _Session(TftpContextServer):  # type: ignore[misc]
 
     def start(self, buffer: bytes) -> None:
         """Bind to the address that was asked and hear only this client; then answer its request."""
-        self.sock.bind((self.service.address, 0))
+        self.sock.bind((self.server_address, 0))
         self.sock.connect(self.client)
         self._request = buffer
         self.last_update = time.time()
@@ -242,9 +262,9 @@ class _Session(TftpContextServer):  # type: ignore[misc]
         data = {"path": file.url_path, "role": file.role, "size": file.size}
         if self._throttle is None:
             self._throttle = ProgressThrottle(file.size, now_s)
-            self.service.tell("tftp.start", file.url_path, client=self.client[0], **data)
+            self._tell("tftp.start", file.url_path, client=self.client[0], **data)
         elif self._throttle.due(self.metrics.bytes, now_s):
-            self.service.tell("tftp.progress", file.url_path, sent=self.metrics.bytes, **data)
+            self._tell("tftp.progress", file.url_path, sent=self.metrics.bytes, **data)
 
     def finish(self, error: Exception | None) -> None:
         """Close everything and tell how it went."""
@@ -258,16 +278,19 @@ class _Session(TftpContextServer):  # type: ignore[misc]
         if self.served is not None and (error is None or (self.pending_complete and self._sent_all())):
             seconds = round(time.monotonic() - self._began_s, 4)
             data = {"path": path, "bytes": self.metrics.bytes, "seconds": seconds, "role": self.served.role}
-            self.service.tell("tftp.done", f"{path} {self.metrics.bytes} bytes in {seconds:.2f} s", **data)
+            self._tell("tftp.done", f"{path} {self.metrics.bytes} bytes in {seconds:.2f} s", **data)
         elif isinstance(error, _BoardStopped):
             # Before the first data this is a question for the size; later a loader that read the start only.
             if self.metrics.bytes:
                 data = {"path": path, "bytes": self.metrics.bytes, "reason": str(error)}
-                self.service.tell("tftp.closed", f"{path}: {error}", **data)
+                self._tell("tftp.closed", f"{path}: {error}", **data)
         elif path is not None:
             reason = str(error) if isinstance(error, (_Refused, OSError)) else "a packet made no sense"
             code = {"code": "file-changed"} if isinstance(error, _Changed) else {}
-            self.service.tell("tftp.error", f"{path}: {reason}", path=path, reason=reason, **code)
+            self._tell("tftp.error", f"{path}: {reason}", path=path, reason=reason, **code)
+
+    def _tell(self, kind: str, text: str, **data: Any) -> None:
+        self.board.emit(Event("tftp", kind, text, data))
 
     def _sent_all(self) -> bool:
         return self.served is not None and self.metrics.bytes == self.served.size
@@ -298,19 +321,17 @@ class _Start(_Quiet):
 
     def _open(self, name: str) -> None:
         session: _Session = self.context
-        served = session.service.catalog.find(name)
-        if served is None:
+        held = session.board.catalog.find(name)
+        if held is None:
             self.sendError(TftpErrors.FileNotFound)
             raise _Refused("not a file of this boot")
         try:
-            session.fileobj = open_served(served)
+            session.fileobj = open_served(held)
         except ChangedFileError as error:
             self.sendError(TftpErrors.AccessViolation)
             raise _Changed(str(error)) from None
-        except HostError as error:
-            raise _Refused(str(error)) from None  # without an answer: the board asks again
-        session.served = served
-        session.file_to_transfer = served.url_path
+        session.served = held.file
+        session.file_to_transfer = held.file.url_path
 
     def _answer(self, asked: dict[str, str]) -> None:
         """Accept what is known of the options; without any, RFC 2347 wants data at once and no OACK."""

@@ -1,5 +1,8 @@
 """The one file that a board sends back: taken whole, checked, and named only when it is right.
 
+Who boots the board opens the file (`Landing`) and gives it its name; the process that speaks to the network
+is given it open, as it is given what it serves.
+
 The path is a secret of this run, and closed for good once a file has come whole. The request says the
 SHA-256 of its body in a header, so that a transfer that was cut or changed is refused and can be repeated.
 """
@@ -7,22 +10,32 @@ SHA-256 of its body in a header, so that a transfer that was cut or changed is r
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import hashlib
 import hmac
+import os
 import re
 import time
-from typing import IO
+from pathlib import Path
 
 from aiohttp import web
 
 from bringup.base.events import Emit, Event
 from bringup.base.whole_file import whole_file
+from bringup.netboot.catalog import Descriptor
 from bringup.netboot.spec import Upload
 
 SHA256_HEADER = "X-Bringup-Sha256"
 _SHA256 = re.compile(r"[0-9a-f]{64}", re.ASCII)
 _CHUNK = 64 * 1024
 SILENCE_S = 20.0
+
+
+def _write_all(number: int, data: bytes, at: int) -> None:
+    view = memoryview(data)
+    while view:
+        written = os.pwrite(number, view, at)
+        view, at = view[written:], at + written
 
 
 class _RefusedError(Exception):
@@ -34,15 +47,44 @@ class _RefusedError(Exception):
         self.why = why
 
 
+class Landing:
+    """The file that an upload becomes: beside its place without its name, until `keep` or `close`.
+
+    Making one raises OSError.
+    """
+
+    def __init__(self, target: Path) -> None:
+        self._stack = contextlib.ExitStack()
+        self._file = self._stack.enter_context(whole_file(target))
+
+    def fileno(self) -> int:
+        """Return the descriptor that is written to."""
+        return self._file.fileno()
+
+    def keep(self) -> None:
+        """Give it its name; raises OSError."""
+        self._stack.close()
+
+    def close(self) -> None:
+        """Let it vanish unless it was kept; harmless when called again."""
+        with contextlib.suppress(_NotKeptError), self._stack:
+            raise _NotKeptError
+
+
+class _NotKeptError(Exception):
+    """An upload did not come."""
+
+
 class Receiver:
-    """Takes the upload of one run. Every method runs in the loop of the HTTP server.
+    """Takes the upload of one run into an open file. Every method runs in the loop of the HTTP server.
 
     A body that pauses for `silence_s` is given up.
     """
 
-    def __init__(self, upload: Upload, emit: Emit, silence_s: float = SILENCE_S) -> None:
+    def __init__(self, upload: Upload, emit: Emit, file: Descriptor, silence_s: float = SILENCE_S) -> None:
         self._upload = upload
         self._emit = emit
+        self._file = file
         self._silence_s = silence_s
         self._busy = False
         self._done = False
@@ -85,12 +127,12 @@ class Receiver:
 
     async def _keep(self, request: web.BaseRequest, digest: str) -> int:
         try:
-            with whole_file(self._upload.path) as file:
-                return await self._copy(request, file, digest)
+            os.ftruncate(self._file.number, 0)  # what came of an attempt that was cut
+            return await self._copy(request, digest)
         except OSError as error:
             raise _RefusedError(507, f"it cannot be kept: {error.strerror}") from None
 
-    async def _copy(self, request: web.BaseRequest, file: IO[bytes], digest: str) -> int:
+    async def _copy(self, request: web.BaseRequest, digest: str) -> int:
         count, seen = 0, hashlib.sha256()
         try:
             while data := await asyncio.wait_for(request.content.read(_CHUNK), self._silence_s):
@@ -98,7 +140,7 @@ class Receiver:
                 if count > self._upload.limit:
                     raise _RefusedError(413, f"more than {self._upload.limit} bytes")
                 seen.update(data)
-                file.write(data)
+                _write_all(self._file.number, data, count - len(data))
         except TimeoutError:
             waited = f"nothing came for {self._silence_s:.0f} s"
             raise _RefusedError(408, f"{waited} after {count} bytes") from None

@@ -13,7 +13,7 @@ import time
 from pathlib import Path
 
 from bringup.base.errors import ConsoleLostError, LabError
-from bringup.twin.local_socket import connect, listen, stop_listening
+from bringup.base.local_socket import connect, listen, stop_listening
 
 _NAME = "com1"
 _CHUNK = 4096

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from bringup.base.errors import BringupError, LabError
-from bringup.twin.local_socket import connect, listen, stop_listening
+from bringup.base.local_socket import connect, listen, stop_listening
 
 _NAME = "monitor"
 _QUESTION_MAX = 4096

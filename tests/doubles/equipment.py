@@ -19,7 +19,7 @@ from bringup.base.errors import BmcTimeoutError, BringupError
 from bringup.base.events import Emit, Event
 from bringup.boot.signals import Signals
 from bringup.lab.lease import Holder
-from bringup.netboot.spec import ServeSpec
+from bringup.netboot.spec import MakeSpec, Segment
 from bringup.power.actions import Pace
 from bringup.power.base import BootOverride, Drivers, PowerState
 
@@ -160,7 +160,8 @@ class FakePlace:
         return FakeConsole(self._bench, emit, SaidElsewhere)
 
     @contextmanager
-    def serve(self, spec: ServeSpec, emit: Emit) -> Iterator[None]:
+    def serve(self, segment: Segment, make_spec: MakeSpec, emit: Emit) -> Iterator[None]:
+        make_spec(segment)
         bench = self._bench
         bench.call("serve")
         stop = threading.Event()

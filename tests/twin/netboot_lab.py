@@ -11,17 +11,18 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from bringup.base.events import Event
+from bringup.base.events import Emit, Event
 from bringup.base.firmware import Firmware
 from bringup.lab.network import Mode
 from bringup.netboot.prepare import BootImage, LoadedFile
-from bringup.netboot.spec import Segment
+from bringup.netboot.server import NetbootServer
+from bringup.netboot.spec import Segment, ServeSpec
 from bringup.twin.machine import ovmf_files
 from bringup.twin.network import DIE_WITH_PARENT, NETWORK, Keeper
 
@@ -48,6 +49,11 @@ def segment(mode: Mode = "own-segment") -> Segment:
     return Segment(NETWORK.interface, mode, SERVER, board_address, (MAC,))
 
 
+def served(spec: ServeSpec, emit: Emit, enter: Sequence[str]) -> NetbootServer:
+    """Return what serves a boot whose files are written already."""
+    return NetbootServer(spec.segment, lambda network: replace(spec, segment=network), emit, enter)
+
+
 @dataclass
 class Lab:
     """The bridge's namespace and whatever was put beside it."""
@@ -59,7 +65,7 @@ class Lab:
     def enter(self) -> tuple[str, ...]:
         return self.keeper.namespace.enter
 
-    def neighbour(self, interface: str, address: str) -> tuple[str, ...]:
+    def neighbour(self, interface: str, address: str, mac: str | None = None) -> tuple[str, ...]:
         """Add a machine on the bridge; returns the command prefix that runs a program on it."""
         keeper = subprocess.Popen(
             [*self.enter, "unshare", "--net", *DIE_WITH_PARENT, "sh", "-c", "echo up; exec sleep infinity"],
@@ -79,6 +85,7 @@ class Lab:
         self._shell(
             inside,
             "ip link set lo up",
+            *([f"ip link set {interface} address {mac}"] if mac else []),
             f"ip address add {address} dev {interface}",
             f"ip link set {interface} up",
             f"ethtool -K {interface} tx off >/dev/null 2>&1",

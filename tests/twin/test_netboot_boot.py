@@ -15,9 +15,8 @@ import pytest
 from bringup.base.firmware import Firmware
 from bringup.netboot.boot_image import UNSIGNED
 from bringup.netboot.prepare import BootImage, prepare
-from bringup.netboot.server import NetbootServer
 from bringup.netboot.spec import Transport
-from tests.twin.netboot_lab import MAC, Board, Heard, Lab, boot_image, lab, segment
+from tests.twin.netboot_lab import MAC, Board, Heard, Lab, boot_image, lab, segment, served
 
 pytestmark = pytest.mark.slow
 
@@ -70,7 +69,7 @@ def test_route_to_a_kernel(
     image = boot_image(tmp_path, MODULE_BYTES, ARGS, "first second")
     spec = prepare(image, segment(), tmp_path, firmware=firmware, loader=loader, transport=transport)
     heard = Heard()
-    with NetbootServer(spec, heard, made.enter):
+    with served(spec, heard, made.enter):
         board = Board(made, firmware, tmp_path)
         report = kernel_report(board, TIMEOUT_S[firmware])
         board.off()
@@ -121,7 +120,7 @@ def test_behind_another_dhcp_server(made: Lab, tmp_path: Path, firmware: Firmwar
     image = boot_image(tmp_path, 100_000)
     spec = prepare(image, segment("proxy"), tmp_path, firmware=firmware, loader=loader)
     heard = Heard()
-    with NetbootServer(spec, heard, made.enter):
+    with served(spec, heard, made.enter):
         board = Board(made, firmware, tmp_path)
         assert kernel_report(board, TIMEOUT_S[firmware])[2] == 100_000
         board.off()
@@ -151,7 +150,7 @@ def test_a_failing_load_is_said_and_ends(made: Lab, tmp_path: Path, loader: str,
     spec = prepare(image, segment(), tmp_path, firmware=BIOS, loader=loader)
     (tmp_path / victim).unlink()
     heard = Heard()
-    with NetbootServer(spec, heard, made.enter):
+    with served(spec, heard, made.enter):
         board = Board(made, BIOS, tmp_path)
         board.wait_for("bringup: stopped after 3 attempts", TIMEOUT_S[BIOS])
         board.off()

@@ -13,9 +13,8 @@ import pytest
 from bringup.base.firmware import Firmware
 from bringup.netboot.policy import rules
 from bringup.netboot.prepare import BootImage, LoadedFile, prepare
-from bringup.netboot.server import NetbootServer
 from bringup.netboot.spec import ServeSpec
-from tests.twin.netboot_lab import BOARD_IP, MAC, STRANGER, DhcpClient, Heard, Lab, lab, segment
+from tests.twin.netboot_lab import BOARD_IP, MAC, STRANGER, DhcpClient, Heard, Lab, lab, segment, served
 
 pytestmark = pytest.mark.slow
 
@@ -87,7 +86,7 @@ def test_dnsmasq_does_what_the_policy_says(
     network, client = made
     spec = spec_for(tmp_path, mode, firmware, loader)
     heard = Heard()
-    with NetbootServer(spec, heard, network.enter):
+    with served(spec, heard, network.enter):
         asked = list(clients())
         offers = client.ask(*(one.request for one in asked))
         later = (
@@ -136,7 +135,7 @@ def test_an_unknown_lease_is_refused_not_ignored(
 ) -> None:
     # A board that remembers an address of another network asks for it first.
     network, client = made
-    with NetbootServer(spec_for(tmp_path, "own-segment", Firmware.BIOS, "auto"), Heard(), network.enter):
+    with served(spec_for(tmp_path, "own-segment", Firmware.BIOS, "auto"), Heard(), network.enter):
         reply, silence = client.ask({"type": 3, "arch": 0}, {"type": 3, "arch": 0, "mac": STRANGER})
         assert reply is not None and reply["type"] == NAK
         assert silence is None

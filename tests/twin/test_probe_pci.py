@@ -24,7 +24,7 @@ from bringup.jobs.capture.job import CaptureRequest, plan_capture
 from bringup.jobs.capture.probes import PROBES, Probe
 from bringup.lab import captures
 from bringup.lab.inventory import load_lab
-from bringup.netboot.spec import ServeSpec
+from bringup.netboot.spec import Segment, ServeSpec
 from bringup.pci.capture.open import open_capture
 from bringup.pci.sources.lspci import text as lspci
 from bringup.pci.tree.bundle import read_archive
@@ -216,11 +216,11 @@ def test_uefi_works_too(cli: Cli) -> None:
 class DeadUpload(Probe):
     """The Linux probe, told to send to a port where nothing listens, as behind a firewall."""
 
-    def spec(self, prepared: Prepared, folder: Path) -> ServeSpec:
+    def spec(self, prepared: Prepared, folder: Path, segment: Segment) -> ServeSpec:
         path = on_board.new_upload_path()
-        words = on_board.ramdisk_words(prepared.segment, path, twin=True)
+        words = on_board.ramdisk_words(segment, path, twin=True)
         words = re.sub(r"http://[^/]+", r"\g<0>:9", words)
-        return prepared.spec(folder, words=words, upload=on_board.upload_to(folder.parent, path))
+        return prepared.spec(folder, segment, words=words, upload=on_board.upload_to(folder.parent, path))
 
 
 def test_a_dead_network_still_brings_the_capture(cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:

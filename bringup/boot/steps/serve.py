@@ -12,8 +12,8 @@ from bringup.boot.plan import PlannedStep
 from bringup.netboot.boot_image import UNSIGNED, boot_image_in_use
 from bringup.netboot.spec import Route, Segment, ServeSpec
 
-MakeSpec = Callable[[Path], ServeSpec]
-"""Writes what is served beside the image into a folder that exists, and returns all that is served."""
+MakeFiles = Callable[[Path, Segment], ServeSpec]
+"""Writes what is served beside the image into a folder that exists, and returns all that is served there."""
 
 
 class ServeImage(Step):
@@ -21,7 +21,7 @@ class ServeImage(Step):
 
     leaving = PlannedStep("stop-serving", "stop serving", 0.2, 15.0)
 
-    def __init__(self, route: Route, segment: Segment, make_spec: MakeSpec) -> None:
+    def __init__(self, route: Route, segment: Segment, make_files: MakeFiles) -> None:
         who = ", ".join(segment.macs)
         title = f"serve DHCP ({segment.mode}), TFTP and HTTP on {segment.interface} to {who} only"
         detail = {
@@ -37,16 +37,21 @@ class ServeImage(Step):
         if segment.board_address is not None:
             detail["board_address"] = segment.board_address
         self.planned = PlannedStep("serve", title, 0.7, 20.0, detail)
-        self._make_spec = make_spec
+        self._make_files = make_files
+        self._segment = segment
         self._serving = ExitStack()
 
     def enter(self, run: Run) -> None:
         """Start the servers; returns when all of them answer."""
         folder = run.folder.path / "served"
         folder.mkdir(exist_ok=True)
-        spec = self._make_spec(folder)
-        self._serving.enter_context(boot_image_in_use(spec))
-        self._serving.enter_context(run.place.serve(spec, run.take))
+
+        def make(segment: Segment) -> ServeSpec:
+            spec = self._make_files(folder, segment)
+            self._serving.enter_context(boot_image_in_use(spec))
+            return spec
+
+        self._serving.enter_context(run.place.serve(self._segment, make, run.take))
 
     def leave(self, run: Run) -> None:
         """Stop them."""

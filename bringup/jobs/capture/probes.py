@@ -15,7 +15,7 @@ from bringup.console.base import Console
 from bringup.image.folder import find_image
 from bringup.image.model import Image
 from bringup.jobs.capture.errand import FIRMWARE_REPORT, LINUX_CAPTURE
-from bringup.netboot.spec import ServeSpec
+from bringup.netboot.spec import Segment, ServeSpec
 from bringup.probe import firmware_report, on_board
 
 ProbeName = Literal["firmware", "linux"]
@@ -56,14 +56,14 @@ class Probe:
             return firmware_report.FirmwareReport(console.write, run.take)
         return on_board.ConsoleCapture(run.folder.path, run.take)
 
-    def spec(self, prepared: Prepared, folder: Path) -> ServeSpec:
-        """Return what is served, and what is taken back by HTTP."""
+    def spec(self, prepared: Prepared, folder: Path, segment: Segment) -> ServeSpec:
+        """Return what is served on `segment`, and what is taken back by HTTP."""
         if self.name == "firmware":
-            return prepared.spec(folder)
+            return prepared.spec(folder, segment)
         # A secret path: it is in no plan, event or image.
         path = on_board.new_upload_path()
-        words = on_board.ramdisk_words(prepared.segment, path, twin=prepared.board.twin)
-        return prepared.spec(folder, words=words, upload=on_board.upload_to(folder.parent, path))
+        words = on_board.ramdisk_words(segment, path, twin=prepared.board.twin)
+        return prepared.spec(folder, segment, words=words, upload=on_board.upload_to(folder.parent, path))
 
 
 PROBES: Mapping[ProbeName, Probe] = {

@@ -11,7 +11,7 @@ from bringup.base.errors import ImageError
 
 
 def test_assets_are_where_they_are_said_to_be() -> None:
-    for name in ("boards", "pxe/dnsmasq.conf.j2", "probes/firmware", "probes/standin"):
+    for name in ("boards", "pxe/grub.cfg.j2", "probes/firmware", "probes/standin"):
         assert asset(name).exists()
 
 

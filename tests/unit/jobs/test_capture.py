@@ -21,7 +21,7 @@ from bringup.jobs.capture.job import CaptureRequest, OnBoard, PlannedCapture, pl
 from bringup.jobs.capture.probes import BOTH, PROBES, Probe, ProbeName
 from bringup.lab import captures
 from bringup.lab.inventory import load_lab
-from bringup.netboot.spec import ServeSpec
+from bringup.netboot.spec import Segment, ServeSpec
 from bringup.power.base import PowerState
 from bringup.report.probe import failed_lines
 from tests.doubles.equipment import Bench, Said, Script, Seen
@@ -68,8 +68,8 @@ class SmallProbe(Probe):
     def reader(self, console: Console, run: Run) -> ConsoleReader:
         return Silent()
 
-    def spec(self, prepared: Prepared, folder: Path) -> ServeSpec:
-        return prepared.spec(folder)
+    def spec(self, prepared: Prepared, folder: Path, segment: Segment) -> ServeSpec:
+        return prepared.spec(folder, segment)
 
 
 class Silent:

@@ -1,47 +1,28 @@
-"""The table of files, progress that does not flood, and telling strangers by the ARP table."""
+"""The table of files, read through descriptors, and progress that does not flood."""
 
 from __future__ import annotations
 
 import itertools
 import os
+import subprocess
+import sys
+import time
 from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bringup.netboot.catalog import Catalog, ChangedFileError, ProgressThrottle, is_stranger, open_served
+from bringup.netboot.catalog import Catalog, ChangedFileError, Held, ProgressThrottle, hold, open_served
 from bringup.netboot.spec import ServedFile
-
-MACS = ("52:54:00:0e:30:10",)
-# proc_net_arp(5), as Linux 6.1 writes it.
-ARP = """\
-IP address       HW type     Flags       HW address            Mask     Device
-10.55.0.30       0x1         0x2         52:54:00:0E:30:10     *        br0
-10.55.0.77       0x1         0x2         52:54:00:00:00:99     *        br0
-10.55.0.78       0x1         0x0         00:00:00:00:00:00     *        br0
-"""
-
-
-@pytest.mark.parametrize(
-    ("address", "stranger"),
-    [
-        ("10.55.0.30", False),
-        ("10.55.0.77", True),
-        ("10.55.0.78", False),
-        ("127.0.0.1", False),
-        ("10.55.0.3", False),
-    ],
-)
-def test_strangers(address: str, stranger: bool) -> None:
-    assert is_stranger(ARP, address, MACS) is stranger
 
 
 def test_names() -> None:
     file = ServedFile("/kernel", Path("/srv/kernel"), "kernel", 1)
-    catalog = Catalog([file])
-    assert catalog.find("kernel") is file
-    assert catalog.find("/kernel") is file
+    held = Held(file, None)
+    catalog = Catalog([held])
+    assert catalog.find("kernel") is held
+    assert catalog.find("/kernel") is held
     assert catalog.find("//kernel") is None
     assert catalog.find("") is None
 
@@ -58,13 +39,57 @@ def test_what_is_not_the_announced_file_is_not_opened(tmp_path: Path, kind: str)
     elif kind == "unreadable-link":
         path.symlink_to(tmp_path / "nowhere")
     with pytest.raises(ChangedFileError):
-        open_served(ServedFile("/f", path, "kernel", 4))
+        open_served(hold(ServedFile("/f", path, "kernel", 4)))
 
 
 def test_the_announced_file_is_opened(tmp_path: Path) -> None:
     (tmp_path / "file").write_bytes(b"1234")
-    with open_served(ServedFile("/f", tmp_path / "file", "kernel", 4)) as content:
+    with open_served(hold(ServedFile("/f", tmp_path / "file", "kernel", 4))) as content:
         assert content.read() == b"1234"
+
+
+def test_readers_of_one_descriptor_have_places_of_their_own(tmp_path: Path) -> None:
+    (tmp_path / "file").write_bytes(bytes(range(100)) * 100)
+    held = hold(ServedFile("/f", tmp_path / "file", "kernel", 10_000))
+    with open_served(held) as one, open_served(held) as other:
+        assert other.seek(5000) == 5000
+        assert one.read(3) == b"\0\1\2"
+        assert other.read(3) == b"\0\1\2"
+        assert one.seek(-1, os.SEEK_END) == 9999
+        assert one.read() == b"\x63"
+
+
+@pytest.mark.parametrize("how", ["written", "replaced", "removed"])
+def test_what_changes_while_it_is_held_is_not_served(tmp_path: Path, how: str) -> None:
+    path = tmp_path / "file"
+    path.write_bytes(b"1234")
+    changed_ns = path.stat().st_ctime_ns
+    held = hold(ServedFile("/f", path, "kernel", 4, changed_ns=changed_ns))
+    time.sleep(0.02)  # the kernel's clock of files ticks every few milliseconds
+    if how == "written":
+        path.write_bytes(b"5678")
+    elif how == "replaced":
+        (tmp_path / "new").write_bytes(b"5678")
+        (tmp_path / "new").replace(path)
+    else:
+        path.unlink()
+    with pytest.raises(ChangedFileError):
+        open_served(held)
+
+
+def test_a_host_without_descriptors_says_nothing_about_the_file(tmp_path: Path) -> None:
+    (tmp_path / "file").write_bytes(b"1234")
+    script = (
+        "import resource, sys; from pathlib import Path\n"
+        "from bringup.netboot.catalog import HostError, hold\n"
+        "from bringup.netboot.spec import ServedFile\n"
+        "resource.setrlimit(resource.RLIMIT_NOFILE, (3, 3))\n"
+        "try: hold(ServedFile('/f', Path(sys.argv[1]), 'kernel', 4))\n"
+        "except HostError as error: print(error)\n"
+    )
+    command = [sys.executable, "-P", "-c", script, str(tmp_path / "file")]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=20, check=True)
+    assert "this host cannot read" in done.stdout
 
 
 @given(st.lists(st.tuples(st.integers(0, 50), st.floats(0.0, 0.5)), max_size=100))

@@ -38,11 +38,11 @@ EFI_TFTP = Route(Firmware.UEFI, "efi-tftp", "multiboot2", "tftp")
     ],
 )
 def test_golden_configurations(golden: str, changes: dict[str, Any]) -> None:
-    assert dnsmasq_config(make_spec(**changes)) == (GOLDEN / golden).read_text()
+    assert dnsmasq_config([make_spec(**changes)]) == (GOLDEN / golden).read_text()
 
 
 def test_a_proxy_is_never_a_server_or_a_router() -> None:
-    config = dnsmasq_config(make_spec(**PROXY))
+    config = dnsmasq_config([make_spec(**PROXY)])
     assert "dhcp-range=10.55.0.0,proxy,255.255.255.0" in config
     for word in ("static", "enable-ra", "authoritative", "ra-only", "dhcp-option"):
         assert word not in config

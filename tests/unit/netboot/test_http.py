@@ -19,9 +19,10 @@ from hypothesis import strategies as st
 
 from bringup.base.errors import PortBusyError
 from bringup.base.events import Event
-from bringup.netboot.catalog import Catalog
+from bringup.netboot.catalog import Catalog, hold
 from bringup.netboot.http import HttpService, requested_span
 from bringup.netboot.spec import ServedFile
+from tests.doubles.netboot import OnlyClient
 
 pytestmark = pytest.mark.skipif(shutil.which("curl") is None, reason="curl is not installed")
 
@@ -38,7 +39,8 @@ class Served:
         (folder / "empty").write_bytes(b"")
         self.digest = hashlib.sha256(self.content).hexdigest()
         self.catalog = Catalog(
-            [
+            hold(file)
+            for file in [
                 ServedFile("/module-1", self.big, "module", SIZE, self.digest),
                 ServedFile("/empty", folder / "empty", "other", 0),
                 ServedFile("/changed", self.big, "kernel", SIZE + 1),
@@ -54,8 +56,7 @@ class Served:
         self.port = self.service.port
 
     async def _start(self) -> HttpService:
-        is_stranger = self.strangers.__contains__
-        service = HttpService(self.catalog, "127.0.0.1", 0, self.events.append, is_stranger)
+        service = HttpService(OnlyClient(self.catalog, self.events.append, self.strangers), "127.0.0.1", 0)
         await service.start()
         return service
 
@@ -220,7 +221,8 @@ def test_progress_is_throttled(served: Served, tmp_path: Path) -> None:
 
 def test_port_that_is_taken(served: Served) -> None:
     async def start_again() -> None:
-        await HttpService(served.catalog, "127.0.0.1", served.port, served.events.append).start()
+        clients = OnlyClient(served.catalog, served.events.append)
+        await HttpService(clients, "127.0.0.1", served.port).start()
 
     with pytest.raises(PortBusyError, match=f"TCP port {served.port} of 127.0.0.1: it is taken"):
         served.run(start_again())

@@ -26,23 +26,26 @@ GROWTH_MAX_KIB = 8 * 1024
 SERVER = """
 import asyncio, json, resource, sys, threading
 from pathlib import Path
-from bringup.netboot.catalog import Catalog
+from bringup.netboot.catalog import Catalog, hold
+from bringup.netboot.clients import Client
 from bringup.netboot.door import Patience
 from bringup.netboot.http import HttpService
 from bringup.netboot.spec import ServedFile
 from bringup.netboot.tftp import TftpService
 resource.setrlimit(resource.RLIMIT_NOFILE, (256, 256))
-catalog = Catalog([ServedFile("/kernel", Path(sys.argv[1]), "kernel", int(sys.argv[2]))])
-stranger = lambda address: address != "127.0.0.1"
-events = 0
-def emit(event):
-    global events
-    events += 1
+catalog = Catalog([hold(ServedFile("/kernel", Path(sys.argv[1]), "kernel", int(sys.argv[2])))])
+board = Client((), "127.0.0.1", catalog, lambda event: None)
+class Clients:
+    def of(self, address):
+        return board if address == "127.0.0.1" else None
+    def tell(self, event):
+        pass
+clients = Clients()
 async def main():
     patience = Patience(first_s=1.0, next_s=1.0, stall_s=1.0)
-    http = HttpService(catalog, "127.0.0.1", 0, emit, stranger, patience=patience)
+    http = HttpService(clients, "127.0.0.1", 0, patience)
     await http.start()
-    tftp = TftpService(catalog, "127.0.0.1", 0, emit, stranger)
+    tftp = TftpService(clients, "127.0.0.1", 0)
     threading.Thread(target=tftp.serve, daemon=True).start()
     print(json.dumps([http.port, tftp.port]), flush=True)
     await asyncio.get_running_loop().run_in_executor(None, sys.stdin.read)

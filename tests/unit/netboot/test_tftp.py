@@ -19,9 +19,10 @@ from hypothesis import strategies as st
 from bringup.base.errors import BringupError, PortBusyError
 from bringup.base.events import Event
 from bringup.netboot import tftp
-from bringup.netboot.catalog import Catalog
+from bringup.netboot.catalog import Catalog, hold
 from bringup.netboot.spec import ServedFile
 from bringup.netboot.tftp import SESSIONS_PER_CLIENT_MAX, TftpService, accepted_options
+from tests.doubles.netboot import OnlyClient
 
 CONTENT = bytes(range(256)) * 9  # 2304 bytes: 4.5 blocks of 512
 REPLY_S = 2.0
@@ -51,9 +52,9 @@ class Served:
         )
         self.root = root
         self.events: list[Event] = []
-        self.service = TftpService(
-            Catalog(files), "127.0.0.1", 0, self.events.append, lambda address: address in strangers
-        )
+        catalog = Catalog(hold(file) for file in files)
+        clients = OnlyClient(catalog, self.events.append, strangers)
+        self.service = TftpService(clients, "127.0.0.1", 0)
         self.thread = threading.Thread(target=self.service.serve, daemon=True)
         self.thread.start()
 
@@ -344,8 +345,8 @@ def test_curl_fetches_identical_bytes(tmp_path: Path, blksize: int) -> None:
     pattern = b"".join(struct.pack("!I", number) for number in range(size // 4 + 1))
     content.write_bytes(pattern[:size])
     events: list[Event] = []
-    catalog = Catalog([ServedFile("/big", content, "module", size)])
-    service = TftpService(catalog, "127.0.0.1", 0, events.append)
+    catalog = Catalog([hold(ServedFile("/big", content, "module", size))])
+    service = TftpService(OnlyClient(catalog, events.append), "127.0.0.1", 0)
     thread = threading.Thread(target=service.serve, daemon=True)
     thread.start()
     try:
@@ -365,9 +366,8 @@ def test_block_numbers_roll_over(tmp_path: Path) -> None:
     size = 8 * 65540
     content = tmp_path / "many"
     content.write_bytes(bytes(size))
-    service = TftpService(
-        Catalog([ServedFile("/many", content, "module", size)]), "127.0.0.1", 0, lambda _: None
-    )
+    catalog = Catalog([hold(ServedFile("/many", content, "module", size))])
+    service = TftpService(OnlyClient(catalog, lambda _: None), "127.0.0.1", 0)
     thread = threading.Thread(target=service.serve, daemon=True)
     thread.start()
     try:
@@ -392,7 +392,7 @@ def test_block_numbers_roll_over(tmp_path: Path) -> None:
 
 def test_port_that_is_taken_names_the_port(served: Served) -> None:
     with pytest.raises(PortBusyError, match=f"port {served.service.port} of 127.0.0.1: it is taken"):
-        TftpService(Catalog([]), "127.0.0.1", served.service.port, lambda _: None)
+        TftpService(OnlyClient(Catalog([]), lambda _: None), "127.0.0.1", served.service.port)
 
 
 def test_another_tftpy_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:

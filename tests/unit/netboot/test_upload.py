@@ -18,10 +18,11 @@ import pytest
 
 from bringup.base.assets import asset
 from bringup.base.events import Event
-from bringup.netboot.catalog import Catalog
+from bringup.netboot.catalog import Catalog, Descriptor
 from bringup.netboot.http import HttpService
 from bringup.netboot.spec import Upload
-from bringup.netboot.upload import SHA256_HEADER, SILENCE_S, Receiver
+from bringup.netboot.upload import SHA256_HEADER, SILENCE_S, Landing, Receiver
+from tests.doubles.netboot import OnlyClient
 
 T = TypeVar("T")
 
@@ -34,10 +35,12 @@ DIGEST = hashlib.sha256(BODY).hexdigest()
 class Served:
     """A server that takes one upload, in a loop of its own thread."""
 
-    def __init__(self, folder: Path, silence_s: float = SILENCE_S) -> None:
+    def __init__(self, folder: Path, silence_s: float = SILENCE_S, file: int | None = None) -> None:
         self.silence_s = silence_s
         self.folder = folder
         self.target = folder / "capture.tar.gz"
+        self.landing = Landing(self.target)
+        self.file = Descriptor(os.dup(self.landing.fileno()) if file is None else file)
         self.events: list[Event] = []
         self.strangers: set[str] = set()
         self.loop = asyncio.new_event_loop()
@@ -47,11 +50,18 @@ class Served:
         self.port = self.service.port
 
     async def _start(self) -> HttpService:
-        receiver = Receiver(Upload(PATH, self.target, LIMIT), self.events.append, self.silence_s)
-        is_stranger = self.strangers.__contains__
-        service = HttpService(Catalog([]), "127.0.0.1", 0, self.events.append, is_stranger, receiver)
+        upload = Upload(PATH, self.target, LIMIT)
+        receiver = Receiver(upload, self._tell, self.file, self.silence_s)
+        clients = OnlyClient(Catalog([]), self._tell, self.strangers, receiver)
+        service = HttpService(clients, "127.0.0.1", 0)
         await service.start()
         return service
+
+    def _tell(self, event: Event) -> None:
+        """Do as the boot's own side does."""
+        if event.kind == "http.upload":
+            self.landing.keep()
+        self.events.append(event)
 
     def run(self, coroutine: Coroutine[Any, Any, T]) -> T:
         return asyncio.run_coroutine_threadsafe(coroutine, self.loop).result(5)
@@ -61,6 +71,7 @@ class Served:
         self.loop.call_soon_threadsafe(self.loop.stop)
         self.thread.join(3)
         self.loop.close()
+        self.landing.close()
 
     def kinds(self) -> list[str]:
         return [event.kind for event in list(self.events)]
@@ -73,6 +84,8 @@ class Served:
         return next(event for event in self.events if event.kind == kind)
 
     def left(self) -> list[str]:
+        """End the boot; return what is left of it."""
+        self.landing.close()
         return sorted(path.name for path in self.folder.iterdir())
 
 
@@ -206,7 +219,10 @@ def test_silence_frees_the_place(tmp_path: Path, body: Path) -> None:
     served.close()
 
 
-def test_a_folder_that_is_gone_is_an_answer(served: Served, body: Path) -> None:
-    served.folder.rmdir()
-    assert send(served, body) == 507
-    served.folder.mkdir()
+def test_a_file_that_cannot_be_written_is_an_answer(tmp_path: Path, body: Path) -> None:
+    full = os.open("/dev/full", os.O_RDONLY)
+    served = Served(tmp_path, file=full)
+    try:
+        assert send(served, body) == 507
+    finally:
+        served.close()

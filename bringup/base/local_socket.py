@@ -1,4 +1,4 @@
-"""Sockets in the twin's private runtime folder.
+"""Sockets of this host that lie in a folder.
 
 Paths of sockets are short (unix(7): 108 bytes) and a home may lie deep, so both ends name theirs by an open
 folder.
@@ -12,15 +12,19 @@ import socket
 from collections.abc import Iterator
 from pathlib import Path
 
-_BACKLOG = 4
+_BACKLOG = 16
 
 
 def listen(folder: Path, name: str) -> socket.socket:
-    """Return a socket that listens as `name` in `folder`."""
+    """Return a socket that listens as `name` in `folder`; raises OSError."""
     listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_CLOEXEC)
-    with _short_path(folder, name) as path:
-        listener.bind(path)
-    listener.listen(_BACKLOG)
+    try:
+        with _short_path(folder, name) as path:
+            listener.bind(path)
+        listener.listen(_BACKLOG)
+    except OSError:
+        listener.close()
+        raise
     return listener
 
 
