@@ -135,7 +135,7 @@ def test_secure_boot_refuses_with_the_words_that_the_plan_says(
 ) -> None:
     image = boot_image(tmp_path, 1000)
     spec = prepare(image, segment(), tmp_path, firmware=UEFI, loader=loader)
-    with NetbootServer(spec, Heard(), made.enter):
+    with served(spec, Heard(), made.enter):
         board = Board(made, UEFI, tmp_path, secure=True)
         board.wait_for(": Access Denied", TIMEOUT_S[UEFI])
         board.off()
