@@ -145,6 +145,12 @@ class StageReader:
         self.lines_seen += count
         self._end = (self._end + b"\n" * count)[-_END_MAX:]
 
+    def start_anew(self, at_s: float) -> None:
+        """Forget what is half read: the board is about to start, and it was another system's."""
+        self._release(at_s)
+        self._waiting.clear()
+        self._start_boot()
+
     def finish(self, at_s: float) -> list[Sighting]:
         """Return what is left when no byte comes any more; a report that is cut off says so (`whole`)."""
         return self._release(at_s)

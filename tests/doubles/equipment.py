@@ -70,7 +70,8 @@ class Bench:
 
     `answer` is what comes back when something is typed.
     `certain` is whether the override can be read back for certain. `silent` are the seconds after power-on
-    in which its BMC restarts: it says nothing, and forgets the override.
+    in which its BMC restarts: it says nothing, and forgets the override. `before` is what the system says
+    that runs before.
     """
 
     def __init__(
@@ -84,7 +85,9 @@ class Bench:
         answer: str = "",
         certain: bool = True,
         silent: tuple[float, float] = (0.0, 0.0),
+        before: str = "",
     ) -> None:
+        self.before = before
         self.answer = answer
         self.certain = certain
         self.silent = silent
@@ -261,6 +264,9 @@ class FakeConsole:
         if self._answer:
             answer, self._answer = self._answer, b""
             return answer
+        if self._bench.before and self._kind is Said:
+            before, self._bench.before = self._bench.before, ""
+            return before.encode()
         for item in self._bench.due(self._kind, self._said):
             self._said += 1
             if item.text == "GAP":

@@ -46,6 +46,7 @@ class Following:
         self._readers: Sequence[ConsoleReader] = ()
         self._stages = run.progress.reader()
         self._told_s, self._told_bytes = 0.0, 0
+        self._booting = False
         self._asked_s: float | None = None
         self._answer = b""
         self._stop = threading.Event()
@@ -91,9 +92,15 @@ class Following:
         while self._gaps_s:
             self._stages.skip(log.gap(self._gaps_s.popleft(), now_s))
         log.append(data, now_s)
-        for sighting in self._stages.feed(data, now_s):
-            run.take(as_event(sighting, port=self._port))
-        if run.standing.booting:
+        began, self._booting = self._booting, run.standing.booting
+        if self._booting and not began:
+            self._stages.start_anew(now_s)
+        sightings = self._stages.feed(data, now_s)
+        if (
+            self._booting
+        ):  # before, the console shows the system that was found, whose failures are none of ours
+            for sighting in sightings:
+                run.take(as_event(sighting, port=self._port))
             for reader in self._readers:
                 reader.feed(data)
         if self._port is None:

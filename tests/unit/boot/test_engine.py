@@ -252,6 +252,18 @@ def test_a_fatal_line_ends_the_wait_at_once(boot: Callable[..., Told]) -> None:
     assert (told.verdict["verdict"], told.verdict["code"]) == ("profile", "vtx-locked")
 
 
+@pytest.mark.parametrize("end", ["\r\n", ""])
+def test_what_the_system_before_says_is_no_failure_of_this_boot(boot: Callable[..., Told], end: str) -> None:
+    told = boot(
+        Bench(
+            WHOLE, on=True, before=f"Booting all finished, dropped to user space\r\nvt-x: feature locked{end}"
+        )
+    )
+    assert (told.verdict["verdict"], told.verdict["stage"]) == ("ok", "user-space")
+    assert told.kinds("console").count("console.failure") == 0
+    assert b"feature locked" in (told.folder / "console.log").read_bytes()
+
+
 def test_a_board_that_goes_off_is_not_a_slow_one(boot: Callable[..., Told]) -> None:
     bench = Bench(LOADED)
 

@@ -345,3 +345,20 @@ def test_every_known_text_is_found_wherever_it_stands(words: list[bytes], old: i
     found = {(pattern.text, start, end) for pattern, start, end in find_new(squeezed, old)}
     spans = ((text, *hit.span(1)) for each, text in EVERYWHERE for hit in each.finditer(squeezed))
     assert found == {(text, start, end) for text, start, end in spans if end > old}
+
+
+@pytest.mark.parametrize(
+    "half",
+    [
+        b"vt-x: feature locked",
+        b"[   12.3] Kernel panic - not syncing: x",
+        b"Caught cap fault in send phase at address 0\n",
+    ],
+)
+def test_what_is_half_read_of_the_system_before_is_nothing_of_the_boot(half: bytes) -> None:
+    reader = StageReader()
+    assert not reader.feed(half, 1.0)
+    reader.start_anew(2.0)
+    found = reader.feed(b"\r\nSeaBIOS (version 1.16.2)\r\n", 3.0) + reader.finish(4.0)
+    assert [(sighting.kind, str(sighting.stage)) for sighting in found] == [("stage", "firmware")]
+    assert found[0].line_no == (3 if half.endswith(b"\n") else 2)
