@@ -28,6 +28,7 @@ _LONGEST_NUMBER = 16
 _ANCHOR = 6
 _STRIDE = 256
 
+_BREAKS = re.compile(rb"[\r\n]+")
 _PROMPT = re.compile(rb"([A-Za-z0-9][A-Za-z0-9._-]{0,63})[ \t]+login:")
 _NOT_HOSTS = frozenset(
     (b"last", b"failed", b"invalid", b"incorrect", b"enter", b"please", b"user", b"remote")
@@ -53,6 +54,15 @@ class Pattern:
     def head(self) -> str:
         """The squeezed text up to its first number."""
         return re.split("%[dx]", self.squeezed)[0]
+
+    def has_space_after(self, count: int) -> bool:
+        """Return whether white space follows the first `count` other characters, if no number is in them."""
+        left = count
+        for position, character in enumerate(self.text):
+            if left == 0 or self.text.startswith(("%d", "%x"), position):
+                return left == 0 and character.isspace()
+            left -= not character.isspace()
+        return False
 
     def expression(self) -> str:
         """Return the regular expression of the squeezed text."""
@@ -341,7 +351,8 @@ class _Window:
             return None
         begin = self._line_begin(last) or 0
         line_no, offset = self._place(last)
-        line = bytearray(self.raw[max(begin, last + 1 - _BEFORE) : last + 1])
+        whole = self._joined(pattern, first, last) if first < begin else self.raw[begin : last + 1]
+        line = bytearray(whole[-_BEFORE:])
         item = Found(pattern, line_no, at_s, offset, line, drawn=drawn)
         if pattern.is_prompt:
             known = start >= 0 and self._line_begin(last) is not None
@@ -356,6 +367,21 @@ class _Window:
                 item.before = self.raw[max(0, begin - _LINES_BEFORE) : begin]
         item.extend(self.raw[last + 1 :])
         return item
+
+    def _joined(self, pattern: Pattern, first: int, last: int) -> bytes:
+        """Return the line up to `last` of a text that begins on an earlier one, as terminals wrap it.
+
+        A space that the break stands for is put back.
+        """
+        begin = self._line_begin(first) or 0
+        rows = [row for row in _BREAKS.split(self.raw[first : last + 1]) if row.strip(SPACE)]
+        joined = rows[0]
+        for row in rows[1:]:
+            done = len(joined.translate(None, SPACE))
+            joined = (
+                joined.rstrip(SPACE) + (b" " if pattern.has_space_after(done) else b"") + row.lstrip(SPACE)
+            )
+        return self.raw[begin:first] + joined
 
     def _begins_line(self, first: int) -> bool:
         begin = self._line_begin(first)

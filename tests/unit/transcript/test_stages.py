@@ -362,3 +362,26 @@ def test_what_is_half_read_of_the_system_before_is_nothing_of_the_boot(half: byt
     found = reader.feed(b"\r\nSeaBIOS (version 1.16.2)\r\n", 3.0) + reader.finish(4.0)
     assert [(sighting.kind, str(sighting.stage)) for sighting in found] == [("stage", "firmware")]
     assert found[0].line_no == (3 if half.endswith(b"\n") else 2)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        b"Booting all finished, dropped to us\r\ner space\r\n",
+        b"Booting all finished, dropped\r\nto user space\r\n",
+        b"Booting all finished, dropped \r\nto user space\r\n",
+        b"Booting all finished, dropped to us\x1b[05;01Her space\r\n",
+        b"Booting all\r\n\r\nfinished, dropped to user sp\n\race\r\n",
+    ],
+)
+def test_a_line_that_a_terminal_wrapped_is_quoted_whole(text: bytes) -> None:
+    reader = StageReader()
+    sightings = [*reader.feed(b"before\r\n" + text + b"after\r\n", 1.0), *reader.finish(9.0)]
+    assert [s.line_text for s in sightings] == ["Booting all finished, dropped to user space"]
+
+
+def test_a_wrapped_line_keeps_what_stands_before_the_text() -> None:
+    reader = StageReader()
+    text = b"x\r\n[0.1] Booting all finished, drop\r\nped to user space at last\r\n"
+    sightings = [*reader.feed(text, 1.0), *reader.finish(9.0)]
+    assert [s.line_text for s in sightings] == ["[0.1] Booting all finished, dropped to user space at last"]
