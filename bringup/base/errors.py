@@ -112,6 +112,10 @@ class UnclearStateError(LabError):
     """The switch or BMC answered, and what it said settles nothing; the next answer may."""
 
 
+class WrongBoardError(LabError):
+    """What answers as a board's BMC is not the one that did before."""
+
+
 class OverrideError(LabError):
     """The BMC refused a boot override, holds another one, or does not tell which it holds."""
 
@@ -152,6 +156,8 @@ CODES: Mapping[str, type[BringupError]] = {
     "not-offered": NotOfferedError,
     "unclear-state": UnclearStateError,
     "override": OverrideError,
+    "override-refused": OverrideRefusedError,
+    "wrong-board": WrongBoardError,
     "port-busy": PortBusyError,
     "namespace": NamespaceError,
     "missing-program": MissingProgramError,

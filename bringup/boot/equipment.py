@@ -11,6 +11,7 @@ from bringup.boot.place import ReachedBoard
 from bringup.boot.signals import Signals
 from bringup.lab.lease import Holder
 from bringup.power.actions import Pace
+from bringup.power.base import Person
 
 
 class Equipment(Protocol):
@@ -29,6 +30,11 @@ class Equipment(Protocol):
     @property
     def signals(self) -> Signals:
         """What a person's interrupt does."""
+        ...
+
+    @property
+    def person(self) -> Person | None:
+        """Who may be asked, None where nobody is there."""
         ...
 
     def reach(self, emit: Emit) -> ReachedBoard:

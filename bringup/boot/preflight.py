@@ -244,6 +244,7 @@ def _watch(
         prints=played.prints if played is not None else image.needs is None or image.needs.prints,
         reports=image.is_firmware_probe,
         macs=segment.macs,
+        neighbours=board.neighbours,
         limits={stage: longest_s for stage, (_, longest_s) in times.items()},
         words=board.profile.words(board.kernel_port),
         vm_names=vm_names,

@@ -24,6 +24,7 @@ class BootRequest:
     the seconds to watch on after success. `strict`: a login with a dead network controller is a failure.
     `ignore_needs` boots an image although the machine lacks what it demands. `twin` says how a twin is
     started that is not up. `override` says whether the boot override has to be read back.
+    `restart` restarts a real board that is on without asking.
     """
 
     firmware: Firmware | None = None
@@ -39,6 +40,7 @@ class BootRequest:
     ignore_needs: bool = False
     twin: TwinSetup = USUAL
     override: OverridePolicy | None = None
+    restart: bool = False
 
 
 def with_defaults(request: BootRequest, said: ImageProfile, *, twin: bool) -> BootRequest:

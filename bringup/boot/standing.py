@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from bringup.base.events import Event
+from bringup.power.base import PowerState
 
 
 class Standing:
@@ -11,6 +12,8 @@ class Standing:
     def __init__(self, board: str) -> None:
         self._board = board
         self.power: str | None = None
+        self.found: PowerState | None = None
+        """The confirmed state before anything was done, where that was asked."""
         self.override = "the boot override was not touched"
         self.ends_twin = False
         self.booting = False

@@ -192,6 +192,11 @@ class Telling:
         strangers = self._boot.strangers
         if code not in ("no-dhcp", "no-sign-of-life") or not strangers:
             return ()
+        neighbours = self._course.request.neighbours
+        known = [mac for mac in strangers if mac in neighbours][:_CAUSES_MAX]
+        if known:
+            told = " and ".join(f"{mac}, which is {neighbours[mac]} of this lab" for mac in known)
+            return ((f"{told}, asked instead", "are two cables swapped, or two boards in lab.toml?"),)
         fix = "move the cable, or add that MAC to the board in lab.toml"
         return ((f"{', '.join(strangers[:_CAUSES_MAX])} asked instead", fix),)
 

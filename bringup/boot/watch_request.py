@@ -34,7 +34,8 @@ class WatchRequest:
     `modules` counts the files besides the kernel, `vms` the VMs whose login is awaited (None: unknown, one is
     enough). `prints`: the kernel prints (False for RELEASE images). `reports`: the image is the firmware
     probe, which has no user space and reports over the console. `limits` are the seconds a stage may take
-    after the one before it; a stage without one may take for ever. `macs` are the board's, the one it boots
+    after the one before it; a stage without one may take for ever. `neighbours` are the MACs of the
+    lab's other boards, and whose. `macs` are the board's, the one it boots
     from first. `words` are what causes say of this board's settings and console, `vm_names`
     the VMs as the build names them, `errand` what a job wants beyond the boot.
     """
@@ -58,6 +59,7 @@ class WatchRequest:
     netboot: bool = True
     recorded: bool = False
     macs: tuple[str, ...] = ()
+    neighbours: Mapping[str, str] = field(default_factory=dict)
     limits: Mapping[Stage, float] = field(default_factory=dict)
     words: BoardWords = field(default_factory=BoardWords)
     vm_names: VmNames | None = None

@@ -6,7 +6,7 @@ import click
 
 from bringup import UsageError
 from bringup.base.near import did_you_mean
-from bringup.cli.complete import board_and_profile_names
+from bringup.cli.complete import board_and_profile_names, board_names
 from bringup.cli.lab import lab_of
 from bringup.cli.options import json_option
 from bringup.profile.files import profile_files
@@ -50,6 +50,7 @@ def show(ctx: click.Context, name: str, as_json: bool) -> None:
       bringup boards show supermicro-e300-9d --json
     """
     from bringup import load_profile
+    from bringup.lab.identity import known_identity
     from bringup.report.board import board_json, board_lines, profile_lines
 
     lab = lab_of(ctx)
@@ -60,7 +61,24 @@ def show(ctx: click.Context, name: str, as_json: bool) -> None:
             f"no board or profile {name}{did_you_mean(name, names)}", hint=f"there are: {', '.join(names)}"
         )
     profile = load_profile(name, lab.profile_folders) if board is None else board.profile
+    identity = None if board is None or board.twin else known_identity(board)
     if as_json:
-        emit_json(board_json(board, profile))
+        emit_json(board_json(board, identity, profile))
     else:
-        answer(*(board_lines(board) if board is not None else ()), *profile_lines(profile))
+        answer(*(board_lines(board, identity) if board is not None else ()), *profile_lines(profile))
+
+
+@command.command("forget")
+@click.argument("board", shell_complete=board_names)
+@click.pass_context
+def forget(ctx: click.Context, board: str) -> None:
+    """Forget whose BMC BOARD's was, after its hardware was changed; the next use remembers it anew.
+
+    \b
+    Example:
+      bringup boards forget e300-1
+    """
+    from bringup.lab.identity import forget_identity
+
+    known = forget_identity(lab_of(ctx).board(board))
+    answer(f"{board}: its BMC was not known" if known is None else f"{board}: forgot {known.bmc}")

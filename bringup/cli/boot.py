@@ -91,6 +91,7 @@ _STAGES = [str(stage) for stage in BOOT_STAGES]
 @memory_option("Memory of a twin that this boot starts")
 @engine_option()
 @override_option()
+@click.option("--restart", is_flag=True, help="Restart a real board that is on without asking.")
 @click.option("--steal", is_flag=True, help="Take the console even if somebody else holds it.")
 @click.option("--keep", is_flag=True, help="Leave the twin up afterwards if this boot started it.")
 @click.option("--detach", is_flag=True, help="Begin and return; `bringup runs follow` shows how it goes on.")
@@ -179,6 +180,7 @@ def _request(options: dict[str, Any]) -> BootRequest:
         keep_twin=options["keep"],
         ignore_needs=options["ignore_needs"],
         override=options["override"],
+        restart=options["restart"],
         twin=TwinSetup(options["engine"], options["memory_mib"]),
     )
 

@@ -16,7 +16,15 @@ if TYPE_CHECKING:
     from bringup import Event
     from bringup.jobs.power import PowerAction
 
-_TOLD = ("bmc.silent", "bmc.back", "power.again", "power.putting_back", "power.left")
+_TOLD = (
+    "board.unknown",
+    "board.met",
+    "bmc.silent",
+    "bmc.back",
+    "power.again",
+    "power.putting_back",
+    "power.left",
+)
 _ACTIONS = ["status", "on", "off", "soft", "cycle", "reset"]
 
 

@@ -20,6 +20,7 @@ from bringup.boot.preflight import Prepared, prepare
 from bringup.boot.request import BootRequest, with_defaults
 from bringup.boot.session import Session
 from bringup.boot.steps.console import AttachConsole, MakeReader, RecordPort
+from bringup.boot.steps.meet import KnowBoard, MayRestart
 from bringup.boot.steps.override import ArmOverride, NoOverride
 from bringup.boot.steps.power import SwitchOn
 from bringup.boot.steps.serve import MakeFiles, ServeImage
@@ -129,7 +130,8 @@ def plan_boot(
     prepared = replace(prepared, watch=replace(prepared.watch, last_test=_last_test(lab, prepared, build)))
     needs = check_needs(board, prepared.image, request, build)
     drift = _drift(board, paths, config, allow_drift)
-    steps = boot_steps(prepared, prepared.spec, overridden=has_override(board))
+    before = [] if board.twin or request.restart else [MayRestart()]
+    steps = boot_steps(prepared, prepared.spec, overridden=has_override(board), before=before)
     notes = (*needs, *unread, *drift)
     return PlannedBoot(lab, board, Job.of(prepared, steps, notes=notes), request, notes)
 
@@ -177,6 +179,7 @@ def boot_steps(
     override = _override_step(prepared) if overridden else NoOverride()
     return (
         *([twin or StartTwin(keep=request.keep_twin, setup=request.twin)] if board.twin else []),
+        *([] if board.twin else [KnowBoard(board)]),
         *before,
         AttachConsole(prepared.console_detail, steal=request.steal, readers=readers),
         *(

@@ -17,6 +17,7 @@ from bringup.lab.lease import Holder
 from bringup.power import actions
 from bringup.power.actions import Pace, PowerResult
 from bringup.power.base import Person, Power, PowerState
+from bringup.power.identity import check_board
 
 PowerAction = Literal["on", "off", "soft", "cycle", "reset"]
 
@@ -54,7 +55,8 @@ def switch_power(
     """Change a board's power and confirm it; `listener` hears what happens meanwhile.
 
     Raises BmcBusyError naming the holder when somebody else works on the board, unless `force`: then they are
-    told. Raises LabError when the power did not follow, and InterruptedRunError for a signal; both say how
+    told. Raises WrongBoardError when the board's BMC is not the one it was, LabError when the power did not
+    follow, and InterruptedRunError for a signal; both say how
     the board is left.
     """
     standing = Standing(board.name)
@@ -68,6 +70,7 @@ def switch_power(
         Session(board, f"power {action}", force=force) as session,
         closing(BoardPlace(board, person=person).drivers(hear)) as drivers,
     ):
+        check_board(board, drivers, hear)
         try:
             result = _ACTS[action](drivers.power, hear, session.pace)
         except KeyboardInterrupt:

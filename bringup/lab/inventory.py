@@ -17,8 +17,8 @@ Without a lab file there is one board, `e300`, and it is the twin.
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -38,6 +38,7 @@ if TYPE_CHECKING:
 LAB_FILE = "lab.toml"
 LAB_VARIABLE = "BRINGUP_LAB"
 _COM1 = 0x3F8
+_IPMI_PORT = 623
 
 
 @dataclass(frozen=True)
@@ -59,7 +60,7 @@ class Board:
     console reads) are None where the profile's line rate and SOL port hold. `console2` is a serial line to
     the board's other UART, None where there is none: what comes there is recorded, too. `power` is the name
     of its power driver, `power_table` what the driver alone understands. `document` is the lab file that the
-    board is from, None in the built-in lab.
+    board is from, None in the built-in lab. `neighbours` are the MACs of the lab's other boards, and whose.
     """
 
     name: str
@@ -77,6 +78,7 @@ class Board:
     power_table: Mapping[str, Any] = field(default_factory=dict, repr=False)
     document: TomlDocument | None = field(default=None, repr=False)
     profile_folders: tuple[Path, ...] = field(default=(), repr=False)
+    neighbours: Mapping[str, str] = field(default_factory=dict, repr=False)
 
     @cached_property
     def profile(self) -> Profile:
@@ -233,25 +235,40 @@ def _read_lab(path: Path) -> Lab:
     content = validate(LabFile, document.data, [document])
     folder = path.absolute().parent
     profile_folders = (folder / (content.lab.boards or "boards"),)
-    _check_macs(content, document)
+    _check_nothing_is_shared(content, document)
+    neighbours = {mac: name for name, table in content.boards.items() for mac in table.macs}
     boards = {}
     for name, table in content.boards.items():
         profile = _profile_reference(table, profile_folders, document, ("boards", name, "profile"))
-        boards[name] = _board(name, table, profile, document, profile_folders)
+        board = _board(name, table, profile, document, profile_folders)
+        others = {mac: other for mac, other in neighbours.items() if other != name}
+        boards[name] = replace(board, neighbours=others)
     runs = (folder / Path(content.lab.runs).expanduser()) if content.lab.runs else None
     return Lab(boards, path.absolute(), runs, profile_folders)
 
 
-def _check_macs(content: LabFile, document: TomlDocument) -> None:
-    owner: dict[str, str] = {}
+def _check_nothing_is_shared(content: LabFile, document: TomlDocument) -> None:
+    """Refuse what two boards have: one of them would be switched off, or given an address, for the other."""
+    owner: dict[tuple[str, str], str] = {}
     for name, table in content.boards.items():
-        for mac in table.macs:
-            if mac in owner:
-                place = document.place(("boards", name, "macs"))
+        for what, value, key in _belongings(table):
+            other = owner.setdefault((what, value.lower()), name)
+            if other != name:
+                place = document.place(("boards", name, *key))
                 raise ProfileError(
-                    f"{place}: {mac} is a MAC of {owner[mac]} already", hint="a MAC belongs to one board"
+                    f"{place}: {value} is {what} of {other} already", hint=f"{what} belongs to one board"
                 )
-            owner[mac] = name
+
+
+def _belongings(table: BoardTable) -> Iterator[tuple[str, str, KeyPath]]:
+    """Yield what one board alone may have: what it is, its value, and where it stands."""
+    for mac in table.macs:
+        yield "a MAC", mac, ("macs",)
+    if table.bmc is not None:
+        port = "" if table.bmc.port == _IPMI_PORT else f" port {table.bmc.port}"
+        yield "the BMC address", f"{table.bmc.address}{port}", ("bmc", "address")
+    if table.network is not None and table.network.board_address is not None:
+        yield "the `board_address`", table.network.board_address, ("network", "board_address")
 
 
 def _profile_reference(

@@ -82,9 +82,12 @@ Back = Callable[[], None]
 """Called when a BMC answers again that had fallen silent: it may have restarted and forgotten things."""
 
 
-def confirmed_state(power: Power, pace: Pace | None = None) -> PowerState:
-    """Return ON or OFF as two reads in succession agree; raises LabError when they never do."""
-    return _Sequence("read", power, None, pace).confirmed()
+def confirmed_state(power: Power, pace: Pace | None = None, *, found: PowerState | None = None) -> PowerState:
+    """Return ON or OFF as two reads in succession agree; raises LabError when they never do.
+
+    `found` is what was confirmed a moment ago: one read that agrees is enough.
+    """
+    return _Sequence("read", power, None, pace).confirmed(found)
 
 
 def ensure_on(
@@ -181,9 +184,9 @@ class _Sequence:
         self._before = self._after = self._last = self.confirmed() if found is None else found
         return self._before
 
-    def confirmed(self) -> PowerState:
-        """Return the steady state, whichever it is."""
-        return self._wait(None, self.pace.confirm_timeout_s)
+    def confirmed(self, found: PowerState | None = None) -> PowerState:
+        """Return the steady state, whichever it is; `found` counts as a read."""
+        return self._wait(None, self.pace.confirm_timeout_s, found=found)
 
     def switch(
         self,
@@ -248,9 +251,15 @@ class _Sequence:
     def _tell(self, kind: str, text: str, **data: Any) -> None:
         self._emit(Event("power", kind, text, data, self.pace.now()))
 
-    def _wait(self, wanted: PowerState | None, timeout_s: float, order: _Order | None = None) -> PowerState:
+    def _wait(
+        self,
+        wanted: PowerState | None,
+        timeout_s: float,
+        order: _Order | None = None,
+        found: PowerState | None = None,
+    ) -> PowerState:
         deadline, poll_s = self.pace.now() + timeout_s, self.pace.poll_s
-        seen: list[PowerState] = []
+        seen = [] if found is None else [found]
         while True:
             fault = self._read(seen)
             last = seen[-1]

@@ -115,12 +115,24 @@ class Override(Protocol):
         ...
 
 
+class Identified(Protocol):
+    """Something that can say which board it is, and says the same for ever."""
+
+    def identity(self) -> str | None:
+        """Return what it calls itself, such as `GUID 03000200-…`, None where it has no name of its own."""
+        ...
+
+
 @dataclass(frozen=True, slots=True)
 class Drivers:
-    """What a power driver gives for one board; without `override` the board's own boot order holds."""
+    """What a power driver gives for one board; without `override` the board's own boot order holds.
+
+    `identified` says whose BMC the power is asked of; a switch that knows no board has none.
+    """
 
     power: Power
     override: Override | None = None
+    identified: Identified | None = None
 
     def close(self) -> None:
         """End the connection; a later call on either opens it again."""

@@ -8,6 +8,7 @@ from typing import Any
 
 from bringup.base.size import rough_size
 from bringup.base.stage import BOOT_STAGES
+from bringup.lab.identity import Identity
 from bringup.lab.inventory import Board
 from bringup.profile.model import BiosSetting, ExpectedBar, ExpectedNic, Fact, Profile
 from bringup.report.style import emphasis, table
@@ -23,8 +24,8 @@ _GRADES = (
 _BAR_KIND = {"memory": "", "memory64": " 64-bit", "io": " I/O"}
 
 
-def board_lines(board: Board) -> Iterator[str]:
-    """Yield how this lab reaches a board."""
+def board_lines(board: Board, identity: Identity | None) -> Iterator[str]:
+    """Yield how this lab reaches a board, and whose BMC it was."""
     yield _line("board", emphasis(board.name))
     if board.twin:
         yield _line("", "virtual: `bringup boot` starts it, `bringup twin up` leaves it up")
@@ -32,6 +33,7 @@ def board_lines(board: Board) -> Iterator[str]:
         bmc = board.bmc
         login = f"{bmc.user}, password from {bmc.password_from}"
         yield _line("BMC", f"{bmc.address} port {bmc.port}, user {login}")
+        yield _line("", f"{identity.bmc}, since {identity.since}" if identity else "not met yet")
     if board.power != "ipmi":
         yield _line("power", f"driver {board.power}")
     if board.macs:
@@ -49,10 +51,11 @@ def board_lines(board: Board) -> Iterator[str]:
     yield ""
 
 
-def board_json(board: Board | None, profile: Profile) -> dict[str, Any]:
-    """Return a board, if it is one, and its profile as plain JSON data."""
+def board_json(board: Board | None, identity: Identity | None, profile: Profile) -> dict[str, Any]:
+    """Return a board, if it is one, whose BMC it was, and its profile as plain JSON data."""
+    known = None if identity is None else {"bmc": identity.bmc, "since": identity.since}
     return {
-        "board": board and board.to_dict(),
+        "board": board and {**board.to_dict(), "identity": known},
         "profile": profile.to_dict(),
         "unconfirmed": profile.unconfirmed(),
     }

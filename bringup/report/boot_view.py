@@ -242,6 +242,8 @@ _LINES: dict[str, Any] = {
     "power.left": _plain("power", "bad"),
     "power.again": _plain("power", "bad"),
     "power.putting_back": _plain("power"),
+    "board.unknown": _plain("board", "bad"),
+    "board.met": _plain("board"),
     "bmc.silent": _plain("BMC", "bad"),
     "bmc.back": _plain("BMC"),
     "console.probe": _plain("ramdisk"),

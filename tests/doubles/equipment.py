@@ -21,7 +21,7 @@ from bringup.boot.signals import Signals
 from bringup.lab.lease import Holder
 from bringup.netboot.spec import MakeSpec, Segment
 from bringup.power.actions import Pace
-from bringup.power.base import BootOverride, Drivers, PowerState
+from bringup.power.base import BootOverride, Drivers, Person, PowerState
 
 SPEED = 20.0
 
@@ -86,10 +86,13 @@ class Bench:
         certain: bool = True,
         silent: tuple[float, float] = (0.0, 0.0),
         before: str = "",
+        identity: str | BringupError | None = None,
     ) -> None:
         self.before = before
         self.answer = answer
         self.certain = certain
+        self.person: Person | None = None
+        self.identity = identity
         self.silent = silent
         self.script = script
         self.clock = FastClock()
@@ -109,14 +112,14 @@ class Bench:
         self.seen = 0
         self.passers_by: list[Holder] = []
         self.place = FakePlace(self, has_override=has_override)
-        self._fails = fails or {}
+        self.fails = fails or {}
         self._tied = tied
 
     def call(self, name: str) -> None:
         """Note a call; raise where the test wants it to fail."""
         self.calls.append(name)
-        if name in self._fails:
-            raise self._fails[name]
+        if name in self.fails:
+            raise self.fails[name]
 
     def event(self, source: Any, kind: str, text: str = "", **data: Any) -> Event:
         return Event(source, kind, text, data, self.clock.now_s())
@@ -154,7 +157,7 @@ class FakePlace:
 
     def drivers(self, emit: Emit) -> Drivers:
         override = FakeOverride(self._bench, emit) if self._has_override else None
-        return Drivers(FakePower(self._bench), override)
+        return Drivers(FakePower(self._bench), override, FakeIdentified(self._bench))
 
     def console(self, emit: Emit, *, steal: bool) -> FakeConsole:
         return FakeConsole(self._bench, emit)
@@ -218,6 +221,16 @@ class FakePower:
 
     def close(self) -> None:
         self._bench.call("close power")
+
+
+class FakeIdentified:
+    def __init__(self, bench: Bench) -> None:
+        self._bench = bench
+
+    def identity(self) -> str | None:
+        if isinstance(self._bench.identity, BringupError):
+            raise self._bench.identity
+        return self._bench.identity
 
 
 class FakeOverride:

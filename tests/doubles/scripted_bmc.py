@@ -18,7 +18,8 @@ from bringup.ipmi.client import Answer, BmcAddress, IpmiClient
 from bringup.lab.secret import Secret
 from bringup.power.actions import Pace
 
-CHASSIS, APP = 0x00, 0x06
+CHASSIS, APP, STORAGE = 0x00, 0x06, 0x0A
+DEVICE_GUID, READ_FRU = 0x08, 0x11
 STATUS, CONTROL, SET_BOOT, GET_BOOT, SYSTEM_GUID = 0x01, 0x02, 0x08, 0x09, 0x37
 GUID = bytes(range(16))
 
@@ -78,7 +79,7 @@ class ScriptedBmc(IpmiClient):
 
     The first `ignored_ons` power-ons have no effect; others take `on_s`, a power-off `off_s`. `keeps` turns
     the boot flags that were set into those that are read, which may be marked `locked`. `guid` is None where
-    it knows none.
+    it knows none, `fru` its FRU inventory.
     """
 
     def __init__(
@@ -95,6 +96,7 @@ class ScriptedBmc(IpmiClient):
         keeps: Callable[[bytes], bytes] = bytes,
         locked: bool = False,
         guid: bytes | None = GUID,
+        fru: bytes = b"",
     ) -> None:
         self.clock = MadeUpClock()
         super().__init__(
@@ -103,6 +105,7 @@ class ScriptedBmc(IpmiClient):
         self.sent: list[Sent] = []
         self.logins = 0
         self.guid = guid
+        self._fru = fru
         self.flags = bytes(5)
         self._says = list(says)
         self._answer_s = answer_s
@@ -163,8 +166,12 @@ class ScriptedBmc(IpmiClient):
         return self._obey(netfn, command, data)
 
     def _obey(self, netfn: int, command: int, data: bytes) -> Answer:
-        if (netfn, command) == (APP, SYSTEM_GUID):
+        if netfn == APP and command in (SYSTEM_GUID, DEVICE_GUID):
             return Answer(0xC1, b"") if self.guid is None else Answer(0, self.guid)
+        if (netfn, command) == (STORAGE, READ_FRU):
+            start, count = int.from_bytes(data[1:3], "little"), min(data[3], 16)
+            piece = self._fru[start : start + count]
+            return Answer(0, bytes([len(piece)]) + piece) if piece else Answer(0xC9, b"")
         if netfn != CHASSIS:
             return Answer(0xC1, b"")
         if command == STATUS:

@@ -560,6 +560,25 @@ def test_power_on_the_command_line(rack: tuple[Cli, FakeBmc]) -> None:
     assert bmc.actions() == ["power_on", "power_off"]
 
 
+def test_another_bmc_at_the_address_is_not_switched_until_it_is_forgotten(rack: tuple[Cli, FakeBmc]) -> None:
+    cli, bmc = rack
+    secret = {"RACK1_PASSWORD": bmc.password}
+    assert "remembered from now on" in cli("power", "rack1", "on", **secret).err
+    known = cli("boards", "show", "rack1", "--json").json["board"]["identity"]["bmc"]
+    assert known in cli("boards", "show", "rack1").out
+    bmc.kill()
+    with virtual_bmc(port=bmc.port, on=True) as stranger:
+        for action in ("off", "cycle", "reset", "soft"):
+            refused = cli("power", "rack1", action, **secret)
+            assert refused.code == 10
+            assert "is not that of rack1" in refused.err and "boards forget rack1" in refused.err
+        assert cli("power", "rack1", "status", **secret).code == 0
+        assert stranger.actions() == []
+        assert known in cli("boards", "forget", "rack1").out
+        assert cli("power", "rack1", "off", **secret).code == 0
+        assert stranger.actions() == ["power_off"]
+
+
 def test_refused_credentials_on_the_command_line(rack: tuple[Cli, FakeBmc]) -> None:
     cli, _ = rack
     outcome = cli("power", "rack1", RACK1_PASSWORD="not-the-password")

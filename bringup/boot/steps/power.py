@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from bringup.base.errors import LabError
 from bringup.boot.engine import Run, Step
 from bringup.boot.plan import PlannedStep, StageLimit
 from bringup.power.actions import confirmed_state, cycle, ensure_on
@@ -21,6 +22,12 @@ class SwitchOn(Step):
     def enter(self, run: Run) -> None:
         """Switch on what is off, off and on what is on."""
         power, pace = run.drivers.power, run.equipment.pace
-        found = confirmed_state(power, pace)
+        before = run.standing.found
+        found = confirmed_state(power, pace, found=before)
+        if before is PowerState.OFF and found is PowerState.ON:
+            raise LabError(
+                f"{run.plan.board} was off a moment ago and is on now: somebody else works with it",
+                hint="ask them; --restart restarts it all the same",
+            )
         act = cycle if found is PowerState.ON else ensure_on
         act(power, run.take, pace, found=found, back=lambda: self._back(run))

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
+from uuid import UUID
 
 from bringup.base.errors import (
     BmcTimeoutError,
@@ -17,8 +18,9 @@ from bringup.base.errors import (
 from bringup.base.events import Emit, Event
 from bringup.ipmi.client import IpmiClient
 from bringup.ipmi.errors import NOT_TAKEN, PERHAPS_DONE, UNKNOWN_COMMANDS, UNSETTLED
+from bringup.ipmi.fru import serial_number
 from bringup.ipmi.pacing import Kind
-from bringup.power.base import BootOverride, Drivers, Override, Person, Power, PowerState
+from bringup.power.base import BootOverride, Drivers, Identified, Override, Person, Power, PowerState
 from bringup.power.bmc_address import bmc_address
 from bringup.power.boot_flags import BootQuirks, Kept, decode, encode, kept, unmarked
 from bringup.power.settings import NoSettings, power_settings
@@ -27,7 +29,9 @@ if TYPE_CHECKING:
     from bringup.lab.inventory import Board
     from bringup.profile.model import BmcFacts
 
-_CHASSIS = 0x00
+_CHASSIS, _APP, _STORAGE = 0x00, 0x06, 0x0A
+_SYSTEM_GUID, _DEVICE_GUID, _READ_FRU = 0x37, 0x08, 0x11
+_GUID_BYTES, _FRU_PIECE_BYTES = 16, 32
 _GET_STATUS, _CONTROL, _SET_BOOT, _GET_BOOT = 0x01, 0x02, 0x08, 0x09
 _OFF, _ON, _RESET, _SOFT = 0x00, 0x01, 0x03, 0x05
 _EXPIRY_PARAMETER, _FLAGS_PARAMETER = 0x03, 0x05
@@ -44,8 +48,9 @@ def open_drivers(board: Board, emit: Emit, _person: Person | None) -> Drivers:
     """Return power and boot override by the board's BMC; nothing is sent before the first call on them."""
     power_settings(board, NoSettings)
     bmc = board.profile.bmc
-    chassis = ChassisCommands(IpmiClient(bmc_address(board), spacing_s=bmc.spacing_s))
-    return Drivers(IpmiPower(chassis), IpmiOverride(chassis, emit, _quirks(bmc)))
+    client = IpmiClient(bmc_address(board), spacing_s=bmc.spacing_s)
+    chassis = ChassisCommands(client)
+    return Drivers(IpmiPower(chassis), IpmiOverride(chassis, emit, _quirks(bmc)), IpmiIdentity(client))
 
 
 def _quirks(bmc: BmcFacts) -> BootQuirks:
@@ -102,6 +107,38 @@ class ChassisCommands:
     def close(self) -> None:
         """Log out."""
         self._client.close()
+
+
+class IpmiIdentity(Identified):
+    """What a BMC calls itself: the system's GUID, else its own, else the board's serial number."""
+
+    def __init__(self, client: IpmiClient) -> None:
+        self._client = client
+
+    def identity(self) -> str | None:
+        """Ask for it; raises BmcTimeoutError and BmcBusyError, refusals mean that there is none."""
+        for command, what in ((_SYSTEM_GUID, "system GUID"), (_DEVICE_GUID, "BMC GUID")):
+            guid = self._ask(_APP, command, b"", what)
+            if len(guid) == _GUID_BYTES and len(set(guid)) > 1:  # zeros or ones are nobody's
+                return f"GUID {UUID(bytes_le=guid)}"  # the byte order of SMBIOS, as boards answer it
+        serial = serial_number(self._inventory)
+        return None if serial is None else f"serial number {serial}"
+
+    def _ask(self, netfn: int, command: int, data: bytes, what: str) -> bytes:
+        answer = self._client.exchange(netfn, command, data, what, again=_UNSETTLED)
+        return b"" if answer.code else answer.data
+
+    def _inventory(self, start: int, size: int) -> bytes:
+        """Read a piece of FRU inventory 0 (IPMI 2.0 34.2); some BMCs answer little at a time."""
+        data = b""
+        while len(data) < size:
+            at, count = start + len(data), min(size - len(data), _FRU_PIECE_BYTES)
+            request = bytes([0, *at.to_bytes(2, "little"), count])
+            piece = self._ask(_STORAGE, _READ_FRU, request, "FRU inventory")[1:]
+            if not piece:
+                break
+            data += piece
+        return data[:size]
 
 
 class IpmiPower(Power):

@@ -12,7 +12,7 @@ from bringup.base.stage import Stage
 from bringup.boot.causes import TABLE
 from bringup.boot.facts import Fact
 from bringup.boot.verdict import Verdict
-from tests.unit.boot.test_verdict import MAC, SERVED, decide, dhcp, event, failed, on, said, tftp
+from tests.unit.boot.test_verdict import BIOS, MAC, SERVED, decide, dhcp, event, failed, on, said, tftp
 
 ON = on(1.0)
 TEXT = said(2.0, Stage.FIRMWARE, "American Megatrends", 1)
@@ -207,6 +207,29 @@ def test_stranger_that_asked_is_told_before_what_the_rom_printed() -> None:
     other = dhcp(2.5, "ignored", mac="02:00:00:00:00:01")
     code, causes = whys([ON, TEXT, other, failed(3.0, "PXE-E51:")])
     assert (code, causes[0]) == ("no-dhcp", "02:00:00:00:00:01 asked instead")
+
+
+@pytest.mark.parametrize(
+    ("asked", "told"),
+    [
+        (["02:00:00:00:00:01"], "02:00:00:00:00:01, which is b2 of this lab, asked instead"),
+        (
+            ["02:00:00:00:00:09", "02:00:00:00:00:01"],
+            "02:00:00:00:00:01, which is b2 of this lab, asked instead",
+        ),
+        (["02:00:00:00:00:09"], "02:00:00:00:00:09 asked instead"),
+        (
+            ["02:00:00:00:00:02", "02:00:00:00:00:01"],
+            "02:00:00:00:00:02, which is b3 of this lab and 02:00:00:00:00:01, which is b2 of this lab, "
+            "asked instead",
+        ),
+    ],
+)
+def test_stranger_that_is_another_board_of_the_lab_is_named(asked: list[str], told: str) -> None:
+    lab = {"02:00:00:00:00:01": "b2", "02:00:00:00:00:02": "b3"}
+    strangers = [dhcp(2.5 + number / 10, "ignored", mac=mac) for number, mac in enumerate(asked)]
+    verdict, _ = decide([ON, TEXT, *strangers], replace(BIOS, neighbours=lab))
+    assert verdict.causes[0][0] == told
 
 
 def test_every_fact_matters_to_some_cause() -> None:

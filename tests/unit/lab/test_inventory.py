@@ -18,6 +18,8 @@ ENV = '{ env = "E300_PASSWORD" }'
 MACS = 'macs = ["ac:1f:6b:0e:30:16", "AC-1F-6B-0E-30-17"]\n'
 BOARD = '[boards.e300-1]\nprofile = "supermicro-e300-9d"\n' + MACS + BMC
 NETWORK = '[boards.e300-1.network]\ninterface = "enp3s0"\nmode = "own-segment"\naddress = "192.168.77.1/24"\n'
+SECOND = BOARD.replace("e300-1", "e300-2").replace("0.17", "0.18").replace("6b:0e", "6b:0f")
+SECOND = SECOND.replace("6B-0E", "6B-0F")
 OWN = NETWORK + 'board_address = "192.168.77.30"\n'
 
 pytestmark = pytest.mark.usefixtures("home")
@@ -26,6 +28,15 @@ pytestmark = pytest.mark.usefixtures("home")
 def lab_of(folder: Path, text: str) -> Lab:
     (folder / "lab.toml").write_text(text)
     return load_lab(folder / "lab.toml")
+
+
+def test_boards_with_all_of_their_own_know_each_other_s_macs(tmp_path: Path) -> None:
+    ported = SECOND.replace('"10.0.0.18"', '"10.0.0.17", port = 624')  # several BMCs behind one forwarder
+    lab = lab_of(tmp_path, BOARD + OWN + ported)
+    assert dict(lab.board("e300-1").neighbours) == {
+        "ac:1f:6b:0f:30:16": "e300-2",
+        "ac:1f:6b:0f:30:17": "e300-2",
+    }
 
 
 def test_without_a_lab_file_the_board_is_the_twin(in_folder: Path) -> None:
@@ -173,6 +184,21 @@ PLAIN = "a password does not belong into this file; write password = "
         ),
         ("[boards.v]\ntwin = true\n" + MACS, 1, "`boards.v`: `macs` does not go with `twin = true`"),
         (BOARD + BOARD.replace("e300-1", "e300-2"), 7, "ac:1f:6b:0e:30:16 is a MAC of e300-1 already"),
+        (
+            BOARD + SECOND.replace("10.0.0.18", "10.0.0.17"),
+            8,
+            "10.0.0.17 is the BMC address of e300-1 already",
+        ),
+        (
+            BOARD.replace("10.0.0.17", "BMC-1") + SECOND.replace("10.0.0.18", "bmc-1"),
+            8,
+            "bmc-1 is the BMC address of e300-1 already",
+        ),
+        (
+            BOARD + OWN + SECOND + OWN.replace("e300-1", "e300-2").replace("enp3s0", "enp4s0"),
+            18,
+            "192.168.77.30 is the `board_address` of e300-1 already",
+        ),
         ("[boards.x]\n[boards.x]\n", 2, "not valid TOML: cannot declare"),
     ],
 )

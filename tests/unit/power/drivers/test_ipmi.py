@@ -19,8 +19,19 @@ from bringup.base.errors import (
 from bringup.base.events import Event
 from bringup.power.actions import confirmed_state, cycle, ensure_off, ensure_on, reset, soft_off
 from bringup.power.base import BootOverride, PowerState
-from bringup.power.drivers.ipmi import ChassisCommands, IpmiOverride, IpmiPower
-from tests.doubles.scripted_bmc import CHASSIS, CONTROL, GET_BOOT, SET_BOOT, STATUS, Says, ScriptedBmc
+from bringup.power.drivers.ipmi import ChassisCommands, IpmiIdentity, IpmiOverride, IpmiPower
+from tests.doubles.scripted_bmc import (
+    APP,
+    CHASSIS,
+    CONTROL,
+    GET_BOOT,
+    SET_BOOT,
+    STATUS,
+    SYSTEM_GUID,
+    Says,
+    ScriptedBmc,
+)
+from tests.unit.ipmi.test_fru import board, inventory
 
 NETWORK = BootOverride("network")
 ON, OFF = PowerState.ON, PowerState.OFF
@@ -231,6 +242,39 @@ def test_a_confirmed_state_that_was_just_read_is_not_read_again() -> None:
     reads = bmc.count(STATUS)
     ensure_on(power, Told(), pace, found=found)
     assert bmc.sent[reads].command == CONTROL
+
+
+# Who it is.
+
+GUIDS = "GUID 03020100-0504-0706-0809-0a0b0c0d0e0f"
+
+
+def identity_of(bmc: ScriptedBmc) -> str | None:
+    return IpmiIdentity(bmc).identity()
+
+
+def test_a_bmc_is_known_by_its_system_s_guid_and_asked_once() -> None:
+    bmc = ScriptedBmc()
+    assert identity_of(bmc) == GUIDS
+    assert len(bmc.sent) == 1
+
+
+@pytest.mark.parametrize("code", [0xC1, 0xD4, 0xCC, 0xFF])
+def test_a_bmc_that_knows_no_system_guid_may_have_its_own(code: int) -> None:
+    bmc = ScriptedBmc([Says(APP, SYSTEM_GUID, code)])
+    assert identity_of(bmc) == GUIDS
+
+
+def test_a_bmc_that_is_busy_is_asked_again_before_something_else_is_taken() -> None:
+    bmc = ScriptedBmc([Says(APP, SYSTEM_GUID, 0xC0, times=2)])
+    assert identity_of(bmc) == GUIDS
+    assert {sent.command for sent in bmc.sent} == {SYSTEM_GUID}
+
+
+@pytest.mark.parametrize("guid", [None, bytes(16), b"\xff" * 16, b"short"])
+def test_without_a_guid_the_serial_number_counts(guid: bytes | None) -> None:
+    assert identity_of(ScriptedBmc(guid=guid, fru=inventory(board(b"ZM18AS1")))) == "serial number ZM18AS1"
+    assert identity_of(ScriptedBmc(guid=guid)) is None
 
 
 # The boot override.
