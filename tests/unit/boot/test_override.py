@@ -28,8 +28,9 @@ class Flags:
             raise LabError("the BMC does not answer")
         return self.now
 
-    def set(self, wanted: BootOverride) -> None:
+    def set(self, wanted: BootOverride) -> bool:
         self.now = wanted
+        return True
 
 
 class Bench:
