@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from typing import Any
 
-from bringup.pci.model import Function
+from bringup.pci.model import Bdf, Function, Missing
 
 # A machine has a few hundred; what claims more than this is none.
 FUNCTION_LIMIT = 1 << 16
@@ -17,6 +17,11 @@ def lines_of(data: bytes) -> Iterator[str]:
     """Yield the lines of a text without their ends, one at a time: a hostile one has millions."""
     for line in io.TextIOWrapper(io.BytesIO(data), encoding="utf-8", errors="replace", newline="\n"):
         yield line.removesuffix("\n")
+
+
+def cut_off(name: str, bdf: Bdf) -> tuple[Missing, ...]:
+    """Return the gap of a text that ends in the middle: what its last record lacks proves nothing."""
+    return (Missing(f"the rest of {bdf.short} in {name}", "the text ends in the middle of it"),)
 
 
 def told_elsewhere(

@@ -29,6 +29,7 @@ INFERRED = "inferred"
 _BRIDGES_MAX = 1024
 _ROOT_COMPLEX = ("root port", "root complex integrated endpoint", "root complex event collector")
 _HOST_BRIDGE = 0x0600
+_EXPRESS = 0x10
 _SWITCH_OR_ROOT = ("root port", "downstream port")
 _TO_CONVENTIONAL = "pci-express to pci/pci-x bridge"
 _PARENTS = {
@@ -86,7 +87,10 @@ def _port(function: Function) -> str | None:
 
 @dataclass(frozen=True, slots=True)
 class _Kind:
-    """What counts of a function here: its port and link, and whether these are known."""
+    """What counts of a function here: its port and link, and whether these are known.
+
+    A PCI Express function whose port type its source did not tell is not known: it may be any.
+    """
 
     known: bool
     port: str | None
@@ -95,8 +99,15 @@ class _Kind:
 
 
 def _kind(function: Function) -> _Kind:
+    express = any(not c.extended and c.id == _EXPRESS for c in function.capabilities or ())
     pcie = function.capability(Pcie) or Pcie()
-    return _Kind(function.observed("capabilities"), pcie.port_type, pcie.width, pcie.speed)
+    known = function.observed("capabilities") and (pcie.port_type is not None or not express)
+    return _Kind(known, pcie.port_type, pcie.width, pcie.speed)
+
+
+def _is_any_port(function: Function) -> bool:
+    """Whether a function was seen to be PCI Express, and not which port of it."""
+    return function.observed("capabilities") and not _kind(function).known
 
 
 class _Domain:
@@ -108,6 +119,8 @@ class _Domain:
             on.setdefault(function.bdf.bus, []).append(function)
         self.buses = tuple(on)
         self.roots = {bus for bus, members in on.items() if on_root_bus(members)}
+        # What may be a root port after all may be on a root bus.
+        self.doubtful = {bus for bus, members in on.items() if any(map(_is_any_port, members))}
         self.kinds = {bus: {_kind(function) for function in members} for bus, members in on.items()}
         self.open = {
             bus: [(f.bdf, _kind(f)) for f in members if f.is_bridge and not f.observed("bridge")]
@@ -125,7 +138,7 @@ class _Domain:
         return {bridge: bus for bus, bridge in self.above.items() if bus not in known}
 
     def _settle(self, bus: int) -> bool:
-        if bus in self.above or bus in self.roots:
+        if bus in self.above or bus in self.roots or bus in self.doubtful:
             return False
         taken = set(self.above.values())
         fits = [

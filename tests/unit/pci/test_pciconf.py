@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from bringup.base.errors import BringupError, UsageError
 from bringup.pci.model import AdvancedFeatures, Bar, Bdf, Msi, MsiX, Pcie, Sriov
 from bringup.pci.sources.pciconf import text as pciconf
+from bringup.pci.topology.inferred import infer_bridges
 from tests.machines.catalogue import E300_9D, MACHINES
 from tests.machines.views import View, recordings, views
 
@@ -136,3 +137,65 @@ def test_every_listing_is_read_whole(view: View) -> None:
     data = view.data()
     assert pciconf.looks_like(data)
     assert len(pciconf.parse(data).functions) == data.count(b"@pci")
+
+
+CARD = b"ix0@pci0:4:0:0:\tclass=0x020000 rev=0x01 hdr=0x00 vendor=0x8086 device=0x1528\n"
+
+
+@pytest.mark.parametrize(
+    ("words", "port", "flr"),
+    [
+        ("endpoint MSI 1 max data 256(512) FLR RO NS", "endpoint", True),
+        ("endpoint slot max data 128(512)", "endpoint", False),
+        ("endpoint max data 256(512) FLR RO NS", "endpoint", True),
+        ("root port slot 4 max data 128(256)", "root port", None),
+        ("some new port MSI 1 max data 128(256) FLR", None, True),
+        ("some new port MSI 1 max data 128(256)", None, None),
+    ],
+)
+def test_a_port_is_understood_whatever_follows_its_name(
+    words: str, port: str | None, flr: bool | None
+) -> None:
+    text = CARD + f"    cap 10[a0] = PCI-Express 2 {words}\n                 link x8(x8)\n".encode()
+    (function,) = pciconf.parse(text).functions
+    found = function.capability(Pcie)
+    assert found is not None
+    assert (found.port_type, found.flr, found.width) == (port, flr, 8)
+
+
+def test_a_port_that_is_not_understood_is_not_put_behind_a_bridge() -> None:
+    bridge = "pcib1@pci0:0:1:0:\tclass=0x060400 rev=0x01 hdr=0x01 vendor=0x8086 device=0x0001\n"
+    bridge += "    cap 10[a0] = PCI-Express 2 root port max data 128(256)\n                 link x8(x8)\n"
+    host = "hostb0@pci0:0:0:0:\tclass=0x060000 rev=0x01 hdr=0x00 vendor=0x8086 device=0x0002\n"
+    for words, behind in (("endpoint MSI 1 max data 128", 4), ("some new port max data 128", None)):
+        card = CARD.decode() + f"    cap 10[a0] = PCI-Express 2 {words}\n                 link x8(x8)\n"
+        machine = pciconf.parse((host + bridge + card).encode())
+        port = infer_bridges(machine.functions)[1]
+        assert (port.bridge.secondary if port.bridge else None) == behind
+
+
+def test_functions_of_ari_and_padded_sizes() -> None:
+    text = (
+        CARD.replace(b":4:0:0:", b":4:0:17:")
+        + b"    bar   [10] = type I/O Port, range 32, base 0x30a8, size  8, disabled\n"
+    )
+    (function,) = pciconf.parse(text).functions
+    assert str(function.bdf) == "0000:04:02.1"
+    assert function.bars == (Bar(0, "io", 0x30A8, 8),)
+
+
+@given(st.integers(1, len(OLD)))
+def test_a_listing_cut_anywhere_tells_no_other_value(length: int) -> None:
+    whole = {function.bdf: function for function in pciconf.parse(OLD).functions}
+    try:
+        machine = pciconf.parse(OLD[:length])
+    except UsageError:
+        return
+    for function in machine.functions:
+        for field in function.provenance:
+            theirs = getattr(whole[function.bdf], field)
+            if field == "bars":
+                assert set(function.bars or ()) <= set(theirs)
+                assert function.bars == theirs or machine.missing or OLD[length - 1 : length] == b"\n"
+            else:
+                assert getattr(function, field) == theirs

@@ -55,6 +55,7 @@ _PORT_TYPES = {
     "root complex event collector": "root complex event collector",
 }
 _SAME = ("endpoint", "legacy endpoint", "root port", "upstream port", "downstream port")
+_PORT = re.compile(rf"PCI-Express \d{{1,2}} ({'|'.join((*_PORT_TYPES, *_SAME))})(?= |$)")
 _RESETTABLE = ("endpoint", "legacy endpoint", "root complex integrated endpoint")
 _WITHOUT_LINK = ("root complex integrated endpoint", "root complex event collector")
 _VF_BARS_AT = 0x24
@@ -133,10 +134,10 @@ def _place(pattern: re.Pattern[str], text: str) -> tuple[int | None, int | None]
 
 def _express(offset: int, text: str) -> Decoded:
     match = _PORT.match(text)
-    word = "" if match is None else match[1].strip()
-    port = _PORT_TYPES.get(word, word if word in _SAME else None)
+    port = None if match is None else _PORT_TYPES.get(match[1], match[1])
     first = text.partition("\n")[0]
-    flr = " FLR" in first if port in _RESETTABLE else None
+    # It is printed for endpoints only: of another port, or one that is not understood, no word is no answer.
+    flr = " FLR" in first if port in _RESETTABLE else True if port is None and " FLR" in first else None
     if port in _WITHOUT_LINK:
         return Pcie(port, flr)
     link, speed, slot = _LINK.search(text), _SPEED.search(text), _SLOT.search(text)

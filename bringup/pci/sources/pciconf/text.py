@@ -15,19 +15,19 @@ from typing import Any
 
 from bringup.base.errors import UsageError
 from bringup.pci.model import Bar, Bdf, Capability, Function, Machine, PowerManagement, SourceInfo
-from bringup.pci.sources.common import FUNCTION_LIMIT, told_elsewhere
+from bringup.pci.sources.common import FUNCTION_LIMIT, cut_off, told_elsewhere
 from bringup.pci.sources.pciconf.capability import read_capabilities, subsystem_of_bridge
 
 KIND = "pciconf"
 MAX_BYTES = 64 << 20
 _SAMPLE = 1 << 16
 _HEAD = re.compile(
-    rb"^([A-Za-z_][A-Za-z0-9_]{0,31}?)(\d{0,9})@pci(\d{1,9}):(\d{1,3}):(\d{1,2}):(\d):\s", re.MULTILINE
+    rb"^([A-Za-z_][A-Za-z0-9_]{0,31}?)(\d{0,9})@pci(\d{1,9}):(\d{1,3}):(\d{1,2}):(\d{1,3}):\s", re.MULTILINE
 )
 _PAIR = re.compile(r"\b(class|rev|hdr|vendor|device|subvendor|subdevice|card|chip)=0x([0-9a-f]{1,8})\b")
 _BAR = re.compile(
     r"^ {4}bar +\[([0-9a-f]{2})\] = type (Prefetchable Memory|Memory|I/O Port), range (\d{2}), "
-    r"base (0x[0-9a-f]{1,16}|0), size (\d{1,20}), ",
+    r"base (0x[0-9a-f]{1,16}|0), size +(\d{1,20}), ",
     re.MULTILINE,
 )
 _NAME = re.compile(r"^ {4}(vendor|device) {1,8}= '([^'\n]{1,200})'", re.MULTILINE)
@@ -47,6 +47,8 @@ def parse(data: bytes, name: str = KIND) -> Machine:
     heads = list(islice(_HEAD.finditer(data), FUNCTION_LIMIT + 1))
     if len(heads) > FUNCTION_LIMIT:
         raise UsageError(f"{name} has more than {FUNCTION_LIMIT} functions: this is no machine")
+    digest = hashlib.sha256(data).hexdigest()
+    whole, data = data.endswith(b"\n"), data[: data.rfind(b"\n") + 1]
     if not heads:
         raise UsageError(f"{name} holds no PCI function", hint="give the output of `pciconf -lvbc`")
     ends = [head.start() for head in heads[1:]] + [len(data)]
@@ -56,17 +58,22 @@ def parse(data: bytes, name: str = KIND) -> Machine:
         if function.bdf in functions:
             raise UsageError(f"{name} shows {function.bdf.short} twice", hint="give one machine's listing")
         functions[function.bdf] = function
-    told: Iterable[Function] = (functions[bdf] for bdf in sorted(functions))
+    told: Iterable[Function] = functions.values()
+    # What the end of a cut listing does not show may have stood behind it.
+    cut = [] if whole else [functions.pop(next(reversed(functions)))]
     for field in ("bars", "capabilities"):
-        told = told_elsewhere(told, field, ())
-    source = SourceInfo(name, KIND, hashlib.sha256(data).hexdigest())
-    return Machine(tuple(told), sources=(source,))
+        told = told_elsewhere([*told, *cut], field, ())[: len(functions)]
+    return Machine(
+        tuple(sorted([*told, *cut], key=lambda function: function.bdf)),
+        sources=(SourceInfo(name, KIND, digest),),
+        missing=cut_off(name, cut[-1].bdf) if cut else (),
+    )
 
 
 def _function(head: re.Match[bytes], text: str, name: str) -> Function:
     driver, _, *place = (part.decode("ascii") for part in head.groups())
     try:
-        bdf = Bdf(*map(int, place))
+        bdf = _address(*map(int, place))
     except ValueError as error:
         raise UsageError(
             f"{name}: {error}", hint="pciconf writes domain:bus:device:function in decimal"
@@ -80,6 +87,13 @@ def _function(head: re.Match[bytes], text: str, name: str) -> Function:
     function = Function(bdf, **values, provenance=dict.fromkeys(values, name))
     capabilities = read_capabilities(rest.splitlines())
     return function if capabilities is None else _with_capabilities(function, capabilities, rest, name)
+
+
+def _address(domain: int, bus: int, device: int, function: int) -> Bdf:
+    """Return an address; functions from 8 on are those of ARI, whose device is 0 (PCIe 4.0, 6.13)."""
+    if device == 0 and 8 <= function < 256:
+        device, function = function >> 3, function & 7
+    return Bdf(domain, bus, device, function)
 
 
 def _with_capabilities(
