@@ -1,4 +1,4 @@
-# Two commands do everything on a fresh Debian 12 with git, make, python3 and root or sudo:
+# Two commands do everything on a fresh Debian 12 or 13 with git, make, python3 and root or sudo:
 #   make boot    install what is missing, then boot the twin
 #   make test    install what is missing, then run all tests
 # What is done is not done again: .stamps/ holds one file per finished step.

@@ -1,5 +1,29 @@
-"""`python -m bringup` is the same as `bringup`."""
+"""Where the command begins, also as `python -m bringup`.
 
-from bringup.cli import main
+A signal that comes while it is still loading ends it at once: nothing is begun that would have to be put
+back, and an exception in the middle of an import ends in whatever that import makes of it.
+"""
 
-main()
+import os
+import signal
+
+_ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+
+
+def main() -> None:
+    """Load the command line and run it."""
+    for number in _ENDING:
+        if signal.getsignal(number) is not signal.SIG_IGN:  # nohup
+            signal.signal(number, _end)
+    from bringup.cli import main as command_line
+
+    command_line()
+
+
+def _end(_number: int, _frame: object) -> None:
+    os.write(2, b"interrupted\n")
+    os._exit(130)
+
+
+if __name__ == "__main__":
+    main()

@@ -26,12 +26,21 @@ class Signals:
     how.
     """
 
+    _ended: ClassVar[bool] = False
+
     def __init__(self, *, outlives_terminal: bool = False) -> None:
         self._outlives_terminal = outlives_terminal
         self._heard = False
         self._before: dict[int, _Handler] = {}
 
+    @property
+    def heard(self) -> bool:
+        """Whether a signal came that ends the work."""
+        return self._heard
+
     def __enter__(self) -> Signals:
+        if self.process_ends and Signals._ended:
+            raise KeyboardInterrupt  # whoever it came to (a callback, a finalizer) swallowed it
         self.heed()
         return self
 
@@ -64,6 +73,6 @@ class Signals:
 
     def _interrupt(self, _number: int, _frame: FrameType | None) -> None:
         # Once is enough: a storm of them must not break into what the first one set going.
-        self._heard = True
+        self._heard = Signals._ended = True
         self.ignore()
         raise KeyboardInterrupt

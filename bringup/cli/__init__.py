@@ -52,7 +52,8 @@ def root(lab_file: Path | None) -> None:  # `lab_of` reads it
 def main() -> None:
     """Run the command line; every failure becomes one sentence and the exit code of whose fault it is."""
     Signals.process_ends = True
-    Signals().heed()
+    signals = Signals()
+    signals.heed()
     os.umask(0o077)  # runs hold what a board printed, and twins a password: nobody else's business
     if "_BRINGUP_COMPLETE" in os.environ:
         from bringup.cli.complete import complete_for_bash
@@ -67,10 +68,10 @@ def main() -> None:
         _tell(error)
         code = error.exit_code
     except (KeyboardInterrupt, click.Abort):
-        _tell(InterruptedRunError("interrupted"))
-        code = InterruptedRunError.exit_code
+        code = _tell_interrupt()
     except Exception as error:  # noqa: BLE001  # a person gets a sentence; the rest goes to a file
-        code = _tell_bug(error)
+        # What was being imported may have made something else of an interrupt.
+        code = _tell_interrupt() if signals.heard else _tell_bug(error)
     sys.exit(code)
 
 
@@ -78,6 +79,11 @@ def _tell(error: BringupError) -> None:
     from bringup.report.output import show_error
 
     show_error(error, as_json="--json" in sys.argv[1:])
+
+
+def _tell_interrupt() -> int:
+    _tell(InterruptedRunError("interrupted"))
+    return InterruptedRunError.exit_code
 
 
 def _tell_mistake(mistake: click.ClickException) -> int:

@@ -331,7 +331,7 @@ def _check_regular(mode: int, name: str) -> None:
 
 
 def _reason(error: OSError | ValueError) -> str:
-    return (error.strerror or "unknown error") if isinstance(error, OSError) else str(error)
+    return (error.strerror or "unknown error") if isinstance(error, OSError) else "a name has no NUL in it"
 
 
 def _unpacked(data: bytes, name: str, limit: int) -> bytes:

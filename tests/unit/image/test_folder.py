@@ -164,7 +164,7 @@ def test_what_is_no_file_is_refused(tmp_path: Path) -> None:
         "loop cannot be read": [tmp_path / "loop"],
         "null is not a regular file": [Path("/dev/null")],
         "cannot be read: File name too long": [tmp_path / ("x" * 5000)],
-        "cannot be read: embedded null byte": [Path("a\0b")],
+        "cannot be read: a name has no NUL in it": [Path("a\0b")],
     }
     for words, paths in cases.items():
         with pytest.raises(ImageError) as raised:
