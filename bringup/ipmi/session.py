@@ -17,16 +17,17 @@ from pyghmi.exceptions import PyghmiException
 from pyghmi.ipmi.private import session as library
 
 from bringup.base.clock import boottime_s
-from bringup.ipmi.errors import NO_PRIVILEGE_YET
+from bringup.ipmi.errors import NO_PRIVILEGE_YET, NOT_TAKEN, UNSETTLED
 
 SOL_PAYLOAD_TYPE = 1
 _APP, _SET_PRIVILEGE = 0x06, 0x3B
 _OPERATOR, _ADMINISTRATOR = 3, 4
 _PRIVILEGE_REFUSED = (0x80, 0x81)  # Set Session Privilege Level, IPMI 2.0 22.18
-# A BMC that has just started answers anything else (busy, unspecified, even "insufficient privilege", before
-# it has read its users) and grants the privilege a moment later.
-_PRIVILEGE_PAUSES_S = (0.2, 0.5, 1.0)
+# A BMC that has just started answers a step of the login by anything else (busy, unspecified, no resources,
+# even "insufficient privilege", before it has read its users) and goes on a moment later.
+_AGAIN_PAUSES_S = (0.2, 0.5, 1.0)
 _INSUFFICIENT = 0xD4
+_NO_RESOURCES = 0x01  # in the answer to Open Session, IPMI 2.0 table 13-15
 # BMCs end a session after 60 s without a packet (IPMI 2.0 6.12.15).
 _IDLE_LIMIT_S = 25.0
 
@@ -63,8 +64,8 @@ class ClientSession(library.Session):  # type: ignore[misc]  # pyghmi carries no
         self._untried = list(suites)
         self.suite = self._untried.pop(0)
         self._silences = 0
-        self._privilege_asked = 0
-        self._privilege_due_s: float | None = None
+        self._retries = 0
+        self._due: tuple[float, Callable[[], None]] | None = None
         self.heard_s = boottime_s()
         super().__init__(**login)
 
@@ -96,10 +97,18 @@ class ClientSession(library.Session):  # type: ignore[misc]  # pyghmi carries no
         self.logontries = 0
 
     def tick(self, now_s: float) -> None:
-        """Ask for the privilege again when it is time (`now_s`: monotonic seconds)."""
-        if self._privilege_due_s is not None and now_s >= self._privilege_due_s and not self.broken:
-            self._privilege_due_s = None
-            self._req_priv_level()
+        """Go on with a login that a busy BMC held up, when it is time (`now_s`: monotonic seconds)."""
+        if self._due is not None and now_s >= self._due[0] and not self.broken:
+            (_, go_on), self._due = self._due, None
+            go_on()
+
+    def _try_again(self, step: Callable[[], None]) -> bool:
+        """Take a step of the login again after a pause; False when that was done often enough."""
+        if self._retries >= len(_AGAIN_PAUSES_S):
+            return False
+        self._due = time.monotonic() + _AGAIN_PAUSES_S[self._retries], step
+        self._retries += 1
+        return True
 
     def process_pktqueue(self) -> None:
         """Take packets apart; one that is malformed is dropped, and the rest is still looked at."""
@@ -165,12 +174,19 @@ class ClientSession(library.Session):  # type: ignore[misc]  # pyghmi carries no
         super()._initsession()
         self.attemptedhash, _ = _SUITES[self.suite]
 
+    def _got_channel_auth_cap(self, response: dict[str, Any]) -> None:
+        busy = response.get("code") in NOT_TAKEN | UNSETTLED
+        if not (busy and self._try_again(self._get_channel_auth_cap)):
+            super()._got_channel_auth_cap(response)
+
     def _got_rmcp_response(self, data: bytearray) -> None:
         if self.sessioncontext != "OPENSESSION" or data[0] != self.rmcptag:
             return
         status = data[1] or (0 if self._is_granted(data) else _NO_SUITE_MATCH)
         if not status:
             super()._got_rmcp_response(data)
+        elif status == _NO_RESOURCES and self._try_again(self._open_rmcpplus_request):
+            return
         elif self._take_next_suite():
             self._open_rmcpplus_request()
         else:
@@ -206,14 +222,15 @@ class ClientSession(library.Session):  # type: ignore[misc]  # pyghmi carries no
 
     def _got_privilege(self, response: dict[str, Any]) -> None:
         code = response.get("code")
-        if code and code not in _PRIVILEGE_REFUSED and self._privilege_asked < len(_PRIVILEGE_PAUSES_S):
-            self._privilege_due_s = time.monotonic() + _PRIVILEGE_PAUSES_S[self._privilege_asked]
-            self._privilege_asked += 1
+        if code and code not in _PRIVILEGE_REFUSED and self._try_again(self._req_priv_level):
             return
         refused = code in (*_PRIVILEGE_REFUSED, _INSUFFICIENT)
         if refused and self.privlevel == _ADMINISTRATOR:
             self.privlevel = _OPERATOR
-            self._privilege_due_s = time.monotonic()  # not from here: pyghmi still holds this answer
+            self._due = (
+                time.monotonic(),
+                self._req_priv_level,
+            )  # not from here: pyghmi still holds this answer
             return
         self.logging = False
         if code or "error" in response:

@@ -119,7 +119,7 @@ class BmcFacts(_Model):
 
     @property
     def spacing_s(self) -> float:
-        """The least time between two commands, in seconds; IPMI asks for none."""
+        """The least time between two commands to a BMC that labours, in seconds; IPMI asks for none."""
         return 0.0 if self.min_command_spacing_s is None else self.min_command_spacing_s.value
 
 

@@ -226,6 +226,7 @@ _LINES: dict[str, Any] = {
     "console.stage": BootView._stage,
     "console.failure": BootView._failure,
     "override.read": BootView._override,
+    "override.proven": _plain("override"),
     "override.unsure": _plain("override", "bad"),
     "override.left": _plain("override", "bad"),
     "override.absent": _plain("override"),

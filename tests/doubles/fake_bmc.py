@@ -128,7 +128,7 @@ class Busy:
 
 
 class Answers:
-    """Answers some commands of sessions by completion codes: "NETFN.COMMAND.CODE.TIMES" in hex, by commas."""
+    """Answers some commands by completion codes: "NETFN.COMMAND.CODE.TIMES" in hex, by commas."""
 
     def __init__(self, text: str) -> None:
         self._rules = [[int(number, 16) for number in rule.split(".")] for rule in text.split(",") if rule]
@@ -136,7 +136,7 @@ class Answers:
     def __call__(self, request: Request) -> int | None:
         for rule in self._rules:
             netfn, command, code, times = rule
-            if request.session is not None and (netfn, command) == (request.netfn, request.command) and times:
+            if (netfn, command) == (request.netfn, request.command) and times:
                 rule[3] -= 1
                 return code
         return None

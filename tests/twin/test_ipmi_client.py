@@ -144,6 +144,18 @@ def test_a_privilege_that_a_bmc_cannot_grant_just_now_is_asked_for_again(code: s
         assert client.login().privlevel == 4
 
 
+@pytest.mark.parametrize("code", ["c0", "d2", "ff", "c3"])
+def test_a_bmc_that_is_busy_before_the_login_is_asked_again(code: str) -> None:
+    with virtual_bmc(answers=f"6.38.{code}.2") as bmc:
+        assert chassis_status(address(bmc))
+
+
+def test_a_bmc_that_stays_busy_before_the_login_is_no_matter_of_the_password() -> None:
+    with virtual_bmc(answers="6.38.c0.ff") as bmc, pytest.raises(LabError) as caught:
+        chassis_status(address(bmc))
+    assert "password" not in f"{caught.value.message} {caught.value.hint}"
+
+
 def test_a_privilege_that_is_never_granted_is_no_matter_of_the_password() -> None:
     with virtual_bmc(answers="6.3b.d4.ff") as bmc, pytest.raises(AuthenticationError) as caught:
         chassis_status(address(bmc))

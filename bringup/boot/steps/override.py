@@ -78,6 +78,8 @@ class ArmOverride(Step):
         """Clear it: a once-override that no firmware took would surprise whoever boots the board next."""
         if self._armed is None:
             return
+        if self._unproven and _asked_network(run):
+            run.emit("power", "override.proven", "the board asked the network: it was taken")
         try:
             if self._unproven or self._armed.read().device != "none":
                 self._armed.clear()

@@ -157,6 +157,13 @@ def test_one_that_is_read_back_without_certainty_is_cleared_without_being_read(
     assert "read override" not in bench.calls
 
 
+def test_the_board_s_first_dhcp_packet_proves_one_that_was_not_certain(boot: Callable[..., Told]) -> None:
+    silent = [Said(0.5, "SeaBIOS (version 1.16.2-debian-1.16.2-1)\r\n")]
+    assert "override.proven" in boot(Bench(WHOLE, certain=False)).kinds("power")
+    assert "override.proven" not in boot(Bench(WHOLE)).kinds("power")
+    assert "override.proven" not in boot(Bench(silent, certain=False)).kinds("power")
+
+
 @pytest.mark.parametrize("fails", [{}, UNREADABLE, REFUSED])
 def test_none_sets_none_and_leaves_the_order_to_the_board(
     boot: Callable[..., Told], fails: dict[str, BaseException]
