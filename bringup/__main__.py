@@ -6,6 +6,7 @@ back, and an exception in the middle of an import ends in whatever that import m
 
 import os
 import signal
+import sys
 
 _ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
@@ -26,4 +27,7 @@ def _end(_number: int, _frame: object) -> None:
 
 
 if __name__ == "__main__":
+    if not sys.flags.safe_path:
+        # Python puts the current folder before its own: a tftpy.py in a build folder would be taken for ours.
+        del sys.path[0]
     main()

@@ -40,7 +40,8 @@ _PASSED_ON_PREFIXES = ("LC_", "XDG_")
 def become_person(environment: Mapping[str, str] | None = None) -> bool:
     """Under sudo become the person who typed it, before any thread is started; return whether that happened.
 
-    Root itself, and whoever is not root, stays who they are.
+    Root itself, and whoever is not root, stays who they are; so does root where this program is not readable
+    to that person.
     """
     given = os.environ if environment is None else environment
     uid = given.get("SUDO_UID", "")
@@ -50,9 +51,13 @@ def become_person(environment: Mapping[str, str] | None = None) -> bool:
         person = pwd.getpwuid(int(uid))
     except KeyError:
         return False  # nobody whose folders could be found
+    groups = os.getgroups()
+    os.initgroups(person.pw_name, person.pw_gid)
+    if not _can_run_this(person.pw_uid):
+        os.setgroups(groups)
+        return False
     kept = SERVING & permitted()
     _prctl(_PR_SET_KEEPCAPS, 1)
-    os.initgroups(person.pw_name, person.pw_gid)
     os.setresgid(person.pw_gid, person.pw_gid, person.pw_gid)
     os.setresuid(person.pw_uid, person.pw_uid, person.pw_uid)
     _capset(effective=(), permitted=kept, inheritable=kept)
@@ -61,6 +66,17 @@ def become_person(environment: Mapping[str, str] | None = None) -> bool:
     if "XDG_RUNTIME_DIR" not in os.environ and runtime.is_dir():
         os.environ["XDG_RUNTIME_DIR"] = str(runtime)
     return True
+
+
+def _can_run_this(uid: int) -> bool:
+    """Return whether a user, with the groups of this process, may read what this program is made of."""
+    os.seteuid(uid)
+    try:
+        return all(
+            os.access(path, os.R_OK, effective_ids=True) for path in (sys.executable, os.__file__, __file__)
+        )
+    finally:
+        os.seteuid(0)
 
 
 def permitted() -> frozenset[int]:

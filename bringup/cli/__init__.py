@@ -23,8 +23,12 @@ _COMMANDS = {
     "console": ("console", "Attach to a board's console."),
     "explain": ("explain", "Say what a recorded console proves."),
     "runs": ("runs", "List what was booted, or show one run."),
+    "serve-rights": ("serve_rights", "Let a person serve boards without being root."),
     "twin": ("twin", "Start, end or enter the virtual board."),
 }
+
+# What reads this machine needs root's rights to read with, and gives them up afterwards.
+_LOCAL = "--local"
 
 _EPILOG = """\b
 Example, without any hardware (the board is then the twin, a virtual SYS-E300-9D):
@@ -54,6 +58,10 @@ def main() -> None:
     Signals.process_ends = True
     signals = Signals()
     signals.heed()
+    if os.geteuid() == 0 and "SUDO_UID" in os.environ and _LOCAL not in sys.argv[1:]:
+        from bringup.base.privilege import become_person
+
+        become_person()
     os.umask(0o077)  # runs hold what a board printed, and twins a password: nobody else's business
     if "_BRINGUP_COMPLETE" in os.environ:
         from bringup.cli.complete import complete_for_bash

@@ -111,7 +111,11 @@ def _machine(lab: Lab, options: dict[str, Any]) -> Machine:
     from bringup import open_capture, open_local
 
     if options["local"]:
-        return open_local()
+        from bringup.base.privilege import become_person
+
+        machine = open_local()
+        become_person()  # reading is all that root was needed for
+        return machine
     if options["paths"]:
         return open_capture(options["paths"])
     from bringup.report.boot_view import boot_display

@@ -16,7 +16,10 @@ Without a lab file there is one board, `e300`, and it is the twin.
 
 from __future__ import annotations
 
+import grp
 import os
+import pwd
+import stat
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, field, replace
 from functools import cached_property
@@ -224,11 +227,33 @@ def _check_is_ours(path: Path) -> None:
         )
 
 
+def _check_only_ours(path: Path) -> None:
+    """Raise UsageError when others than its owner may write a lab file: they could name a command in it."""
+    found = path.stat()
+    shared = bool(found.st_mode & stat.S_IWGRP) and not _is_alone_in(found.st_gid, found.st_uid)
+    if found.st_mode & stat.S_IWOTH or shared:
+        who = "anybody" if found.st_mode & stat.S_IWOTH else f"group {found.st_gid}"
+        raise UsageError(
+            f"{shown_path(path)} can be changed by {who}, and what it says is run as you",
+            hint=f"chmod go-w {shown_path(path)}",
+        )
+
+
+def _is_alone_in(gid: int, uid: int) -> bool:
+    """Return whether a group is a user's own, which has nobody else in it."""
+    try:
+        name = pwd.getpwuid(uid).pw_name
+        return pwd.getpwuid(uid).pw_gid == gid and set(grp.getgrgid(gid).gr_mem) <= {name}
+    except KeyError:
+        return False
+
+
 def _read_lab(path: Path) -> Lab:
     from bringup.lab.file import LabFile
     from bringup.profile.check import validate
 
     try:
+        _check_only_ours(path)
         document = read_toml(path)
     except FileNotFoundError:
         raise UsageError(f"there is no lab file {shown_path(path)}") from None

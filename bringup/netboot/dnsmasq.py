@@ -10,6 +10,7 @@ from collections.abc import Callable
 from bringup.base.errors import LabError, MissingProgramError, PortBusyError
 from bringup.base.events import Emit
 from bringup.netboot.dhcp import LogReader, log_text
+from bringup.netboot.listen import MAY_NOT
 
 _READY_S = 10.0
 _STOP_S = 2.0
@@ -124,7 +125,7 @@ def start_error(text: str) -> LabError:
             "another DHCP server of this host has UDP port 67", hint="see who has it: ss -lnpu 'sport = :67'"
         )
     if "permission denied" in low or "operation not permitted" in low:
-        return LabError(f"dnsmasq may not serve DHCP as this user: {reason}", hint="run it with sudo")
+        return LabError(f"dnsmasq may not serve DHCP as this user: {reason}", hint=MAY_NOT)
     if "unknown interface" in low:
         return LabError(
             f"dnsmasq: {reason}", hint="name the interface of the board's LAN in lab.toml (ip link)"

@@ -36,10 +36,18 @@ class Namespace:
     @property
     def enter(self) -> tuple[str, ...]:
         """Return the command prefix that runs a program inside; the program dies with its parent."""
-        target = str(self.keeper_pid)
-        inside = ("nsenter", "--target", target, "--user", "--net", "--preserve-credentials", "--")
+        users = ("--user", "--preserve-credentials") if self._has_users else ()
+        inside = ("nsenter", "--target", str(self.keeper_pid), "--net", *users, "--")
         # Entering a user namespace clears the parent-death signal, so it is set after entering.
         return (*inside, *DIE_WITH_PARENT)
+
+    @property
+    def _has_users(self) -> bool:
+        """Whether it lies in a user namespace of its own."""
+        try:
+            return _link(self.keeper_pid, "user") != _link("self", "user")
+        except OSError:
+            return True  # it is gone, and cannot be entered either way
 
 
 def setup_script(taps: Sequence[str]) -> str:
@@ -71,10 +79,20 @@ class Keeper:
                     f"the program {program} is not installed", hint=f"apt install {package}"
                 )
         self._environment = {**os.environ, "PATH": _search_path(), "LC_ALL": "C"}
+        try:
+            self._make(taps, users=True)
+        except NamespaceError:
+            # Root needs no user namespace to make a network in, and containers and chroots may deny one.
+            if os.geteuid() != 0:
+                raise
+            self._make(taps, users=False)
+
+    def _make(self, taps: Sequence[str], *, users: bool) -> None:
+        """Make and furnish the namespaces; raises NamespaceError, and then there are none."""
         self._process = subprocess.Popen(
             # It ends when its stdin does, which is when this process does. A parent-death signal would be
             # lost here: writing the user map changes the credentials it is tied to.
-            ["unshare", "--user", "--net", "--", "cat"],
+            ["unshare", *(["--user"] if users else []), "--net", "--", "cat"],
             stdin=subprocess.PIPE,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.PIPE,
@@ -83,7 +101,8 @@ class Keeper:
         self.namespace = Namespace(self._process.pid)
         try:
             self._wait_unshared()
-            map_users(self._process.pid)
+            if users:
+                map_users(self._process.pid)
             self._furnish(taps)
         except BaseException:
             self.close()
@@ -146,6 +165,11 @@ def _identity(own_map: str) -> str:
     """Return the map that keeps every id of a map like /proc/self/uid_map as it is (pure)."""
     ranges = [line.split() for line in own_map.splitlines()]
     return "\n".join(f"{inside} {inside} {count}" for inside, _outside, count in ranges)
+
+
+def _link(pid: int | str, kind: str) -> str:
+    """Return which namespace a process is in."""
+    return str(Path(f"/proc/{pid}/ns/{kind}").readlink())
 
 
 def _last_line(text: bytes) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import signal
 import socket
@@ -21,10 +22,12 @@ from bringup.base.firmware import Firmware
 from bringup.netboot.rendezvous import Rendezvous
 from bringup.netboot.server import NetbootServer
 from bringup.netboot.spec import Route, Segment, ServedFile, ServeSpec
+from tests.places import CHECKOUT
 from tests.twin.netboot_lab import SERVER, SERVER_IP, STRANGER, DhcpClient, Heard, Lab, lab, need, served
 
 pytestmark = pytest.mark.slow
 
+SYSTEM_PYTHON = Path("/usr/bin/python3")
 ROUTE = Route(Firmware.BIOS, "ipxe", "multiboot", "http")
 
 
@@ -120,6 +123,7 @@ OWNER = """
 import sys
 from pathlib import Path
 from bringup.netboot.spec import ServeSpec
+from tests.places import CHECKOUT
 from tests.twin.netboot_lab import served
 spec = ServeSpec.from_json(Path(sys.argv[1]).read_text())
 server = served(spec, lambda event: print(event.kind, flush=True), sys.argv[2:])
@@ -281,6 +285,44 @@ def test_ports_are_what_the_lab_file_says(made: Lab, boards: list[Board], home: 
     with served(spec, Heard(), made.enter):
         assert one.fetch("kernel", port=":8080") == one.content
         assert one.fetch("kernel", "tftp", ":6969") == one.content
+
+
+PERSON = """
+import json, os, sys
+from pathlib import Path
+from bringup.base.privilege import become_person
+assert become_person()
+from bringup.netboot.spec import ServeSpec
+from bringup.netboot.server import NetbootServer
+spec = ServeSpec.from_json(Path(sys.argv[1]).read_text())
+with NetbootServer(spec.segment, lambda segment: spec, print, (), Path(sys.argv[2])) as server:
+    status = Path(f"/proc/{server.pid}/status").read_text()
+    fetched = os.popen("curl -sS --max-time 5 http://10.55.0.1/kernel").read()
+    print(json.dumps([os.geteuid(), status, fetched]))
+"""
+
+
+@pytest.mark.skipif(os.geteuid() != 0 or not SYSTEM_PYTHON.exists(), reason="needs root and another user")
+def test_under_sudo_a_person_serves_with_three_rights(made: Lab, tmp_path: Path) -> None:
+    one = board(made, 50, tmp_path, machine=False)
+    for path in (tmp_path, *tmp_path.parents[:2]):
+        path.chmod(0o755)
+    spec, meeting = tmp_path / "spec", tmp_path / "meeting"
+    spec.write_text(one.spec.to_json())
+    meeting.mkdir()
+    os.chown(meeting, 65534, 65534)
+    modules = ":".join([str(CHECKOUT), *(entry for entry in sys.path if entry.endswith("site-packages"))])
+    environment = {"PATH": "/usr/bin:/bin:/usr/sbin:/sbin", "SUDO_UID": "65534", "PYTHONPATH": modules}
+    network = "ip link add br0 type bridge; ip link set br0 up; ip address add 10.55.0.1/24 dev br0"
+    words = [str(SYSTEM_PYTHON), "-P", "-c", PERSON, str(spec), str(meeting)]
+    command = ["unshare", "--net", "sh", "-ec", f'ip link set lo up; {network}; exec "$@"', "sh", *words]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60, env=environment)
+    assert done.returncode == 0, done.stderr
+    uid, status, fetched = json.loads(done.stdout.splitlines()[-1])
+    rights = {row.split(":")[0]: row.split(":")[1].split() for row in status.splitlines() if ":" in row}
+    assert (uid, rights["Uid"]) == (65534, ["65534"] * 4)
+    assert int(rights["CapPrm"][0], 16) == int(rights["CapAmb"][0], 16) == 1 << 10 | 1 << 12 | 1 << 13
+    assert fetched.encode() == one.content
 
 
 @pytest.mark.parametrize("said", [b"", b"nonsense\n", b"[]\n", b'{"serve": 1}\n', b'{"join": {"macs": 1}}\n'])

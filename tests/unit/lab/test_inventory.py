@@ -284,6 +284,28 @@ def test_a_strangers_lab_file_counts_only_when_asked_for(
     assert "e300-1" in load_lab().boards
 
 
+@pytest.mark.parametrize("mode", [0o646, 0o666, 0o602])
+def test_a_lab_file_that_anybody_may_change_is_refused(tmp_path: Path, mode: int) -> None:
+    path = tmp_path / "lab.toml"
+    path.write_text(BOARD)
+    path.chmod(mode)
+    with pytest.raises(UsageError, match="can be changed by anybody") as caught:
+        load_lab(path)
+    assert caught.value.hint == f"chmod go-w {path}"
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a file to a group")
+def test_a_group_of_others_may_not_change_it(tmp_path: Path) -> None:
+    path = tmp_path / "lab.toml"
+    path.write_text(BOARD)
+    path.chmod(0o664)
+    os.chown(path, 0, 65534)
+    with pytest.raises(UsageError, match="can be changed by group 65534"):
+        load_lab(path)
+    os.chown(path, 0, 0)  # the owner's own group, where nobody else is
+    assert "e300-1" in load_lab(path).boards
+
+
 def test_a_labs_own_profiles(tmp_path: Path) -> None:
     (tmp_path / "boards").mkdir()
     (tmp_path / "boards" / "ours.toml").write_text('extends = "supermicro-e300-9d"\ntitle = "Ours"\n')
