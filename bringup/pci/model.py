@@ -184,7 +184,9 @@ class Function:
     `class_code` is base class and subclass (0x0200 Ethernet), `prog_if` the byte below. `irq` is the number
     the OS shows and `interrupt_line` the firmware's hint in config 0x3c: neither is an IOAPIC pin.
     `intx_pin` None and observed: the function has no INTx. `firmware_bars` are the BARs as the firmware left
-    them, read from a boot log's first lines or from bare metal. `problems` are sentences about broken bytes.
+    them, read from a boot log's first lines or from bare metal; `os_placed` are the BARs that an OS said it
+    placed itself. Three kinds of remark, in sentences: `problems` about broken bytes, `moves` about what the
+    OS made other than it was, `unread` about what the reader here did not understand.
     """
 
     bdf: Bdf
@@ -221,7 +223,10 @@ class Function:
     physical_function: Bdf | None = None
     net: tuple[NetInterface, ...] | None = None
     config_bytes: int | None = None
+    os_placed: tuple[Bar, ...] | None = None
     problems: tuple[str, ...] = ()
+    moves: tuple[str, ...] = ()
+    unread: tuple[str, ...] = ()
     provenance: Mapping[str, str] = field(default_factory=dict)
 
     def observed(self, name: str) -> bool:
@@ -264,7 +269,9 @@ class Function:
         )
 
 
-FUNCTION_FIELDS = frozenset(f.name for f in fields(Function)) - {"bdf", "problems", "provenance"}
+REMARKS = ("problems", "moves", "unread")
+"""The fields of a function that are remarks, not facts."""
+FUNCTION_FIELDS = frozenset(f.name for f in fields(Function)) - {"bdf", "provenance", *REMARKS}
 
 
 @dataclass(frozen=True, slots=True)
@@ -385,6 +392,15 @@ class InterruptLine:
 
 
 @dataclass(frozen=True, slots=True)
+class RoutedPin:
+    """An OS's word that a function's INTx arrives at this GSI: the firmware's routing, all IOAPICs on."""
+
+    bdf: Bdf
+    gsi: int
+    source: str
+
+
+@dataclass(frozen=True, slots=True)
 class MeasuredPin:
     """An interrupt of this unit's function that was seen to arrive: `ioapic` is the MADT index."""
 
@@ -475,6 +491,7 @@ class Machine:
     missing: tuple[Missing, ...] = ()
     conflicts: tuple[Conflict, ...] = ()
     measured: tuple[MeasuredPin, ...] = ()
+    routed: tuple[RoutedPin, ...] = ()
 
     def find(self, bdf: Bdf) -> Function | None:
         """Return the function at this address."""

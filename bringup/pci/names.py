@@ -17,6 +17,18 @@ _PLACES = (Path("/usr/share/misc/pci.ids"), Path("/usr/share/hwdata/pci.ids"))
 _SOURCE = "pci.ids"
 # Lines of a section begin with a tab, comments with a hash.
 _NEXT_SECTION = re.compile(r"\n(?![\t#])")
+# What makers call an Ethernet controller where no source told the class, and what only sounds like one.
+_ETHERNET_NAME = re.compile(
+    r"\b(?:Ethernet|Gigabit Network|Network Connection|Virtio network|10GbE|10GBASE)", re.IGNORECASE
+)
+_OTHER_NAME = re.compile(r"wireless|wi-?fi|wimax|bluetooth|bridge|usb|infiniband", re.IGNORECASE)
+_ETHERNET = 0x0200
+# Linux' drivers of Ethernet controllers that servers have (drivers/net/ethernet).
+ETHERNET_DRIVERS = frozenset(
+    ("e1000", "e1000e", "igb", "igc", "ixgbe", "i40e", "ice", "bnx2", "bnx2x", "bnxt_en", "tg3", "r8169")
+) | frozenset(
+    ("8139too", "8139cp", "atlantic", "mlx4_core", "mlx5_core", "be2net", "sfc", "cxgb4", "forcedeth", "sky2")
+)
 _BASE_CLASS = re.compile(r"\nC ([0-9a-f]{2})  [^\n]*((?:\n\t[^\n]*)*\n?)")
 
 
@@ -99,12 +111,28 @@ def with_names(machine: Machine, names: PciIds | None) -> Machine:
 
 def _with_class(function: Function, names: PciIds) -> Function:
     """Return the function with the class that a listing without numbers (lspci without -nn) tells by name."""
-    if function.class_name is None or function.class_code is not None:
+    if function.class_code is not None:
         return function
-    code = names.class_code(function.class_name)
+    if function.class_name is None:
+        code = _ETHERNET if _is_ethernet(function, names) else None
+    else:
+        code = names.class_code(function.class_name)
     if code is None:
         return function
     return replace(function, class_code=code, provenance={**function.provenance, "class_code": _SOURCE})
+
+
+def _is_ethernet(function: Function, names: PciIds) -> bool:
+    """Whether ids or driver alone tell an Ethernet controller: logs of seL4's scan, say, tell no class.
+
+    A driver is Linux's word on a function; that a name says nothing is no word that it is something else.
+    """
+    if function.driver in ETHERNET_DRIVERS:
+        return True
+    if function.vendor is None or function.device is None:
+        return False
+    name = function.device_name or names.device(function.vendor, function.device) or ""
+    return _ETHERNET_NAME.search(name) is not None and _OTHER_NAME.search(name) is None
 
 
 def _named(function: Function, names: PciIds) -> Function:

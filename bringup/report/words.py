@@ -12,6 +12,7 @@ from itertools import groupby
 
 from bringup.base.size import bar_size
 from bringup.pci.assessment import Passability, PinCandidate
+from bringup.pci.bars import bars_under_sel4, placed_by_os
 from bringup.pci.model import Bar, Bdf, Bridge, Function
 from bringup.report.style import Tint
 
@@ -97,9 +98,19 @@ def bar_text(bar: Bar) -> str:
 
 def bars_texts(function: Function) -> list[str]:
     """Return each BAR of a function, or that nobody looked."""
+    if function.firmware_bars:
+        now = {bar.index: bar.base for bar in function.bars or ()}
+        found = bars_under_sel4(function) or ()
+        return [f"{bar_text(bar)}{_moved(bar.base, now.get(bar.index))}" for bar in found]
     if not function.observed("bars"):
-        return ["BARs not observed"]
-    return [bar_text(bar) for bar in function.bars or ()]
+        return [f"{bar_text(bar)} by the OS" for bar in function.os_placed or ()] or ["BARs not observed"]
+    placed = placed_by_os(function)
+    return [bar_text(bar) + (" by the OS" if bar.index in placed else "") for bar in function.bars or ()]
+
+
+def _moved(base: int | None, now: int | None) -> str:
+    """Return where an OS put what the firmware had elsewhere, in words that follow a BAR's."""
+    return "" if now in (None, base) else f" (the OS: {now:x})"
 
 
 def intx_text(function: Function) -> str:

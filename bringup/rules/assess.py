@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from bringup.base.finding import Effect, Finding
 from bringup.pci.assessment import Assessment, Passability
+from bringup.pci.bars import bars_under_sel4
 from bringup.pci.model import Bdf, Function, Machine
 from bringup.pci.pins.beliefs import has_no_intx
 from bringup.rules.functions import bridge_words, is_chipset, is_of_no_kind
@@ -84,6 +85,8 @@ def _unknown(function: Function, inputs: Inputs) -> tuple[str, ...]:
     unknown = []
     if not function.observed("bars") and not function.observed("firmware_bars"):
         unknown.append("its BARs were not observed")
+    elif bars_under_sel4(function) is None:
+        unknown.append("where the firmware put its BARs was not observed: the OS placed them itself")
     elif any(bar.size is None for bar in memory_bars(function)):
         unknown.append("the sizes of its BARs were not observed")
     if function.bdf not in inputs.pins:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Literal
 
 from tests.machines import caps
@@ -90,6 +91,8 @@ def _bridge(made: Made) -> Iterator[str]:
     yield f"PCI bridge to [bus {made.secondary:02x}{last}]"
     for window in made.windows:
         bar = MadeBar(0, window.kind == "I/O", window.base, window.last - window.base + 1)
+        if window.kind == "Prefetchable memory":
+            bar = replace(bar, wide=True, prefetchable=True)
         yield f"  bridge window {_range(bar)}"
 
 

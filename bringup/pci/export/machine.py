@@ -15,6 +15,7 @@ from bringup.base.finding import SEVERITIES, Finding, finding_json
 from bringup.pci.assessment import Assessment, PinCandidate
 from bringup.pci.export.parts import address, bar_json, capability_json
 from bringup.pci.model import (
+    REMARKS,
     Acpi,
     Bar,
     Bdf,
@@ -154,8 +155,7 @@ def _function(function: Function, assessment: Assessment, buses: Buses) -> dict[
     if path is not None:
         body["path"] = [str(bridge) for bridge in path]
     body |= _judged(function.bdf, assessment)
-    if function.problems:
-        body["problems"] = list(function.problems)
+    body |= {kind: list(remarks) for kind in REMARKS if (remarks := getattr(function, kind))}
     told = {_KEYS[field]: source for field, source in function.provenance.items() if field in _KEYS}
     body["provenance"] = dict(sorted(told.items()))
     return body

@@ -47,7 +47,7 @@ def pin_candidates(machine: Machine, profile: Profile | None = None) -> dict[Bdf
     for bdf in found:
         function = view.functions[bdf]
         found[bdf] += [*_neighbour(function, measured, view), *_rule(function, view)]
-        found[bdf] += [*_firmware(function, view), *lines_of(function, machine)]
+        found[bdf] += [*_firmware(function, view), *_routed(function, view), *lines_of(function, machine)]
     return {bdf: _sorted(beliefs, profile) for bdf, beliefs in found.items() if beliefs}
 
 
@@ -221,6 +221,14 @@ def _firmware(function: Function, view: _View) -> Iterator[PinCandidate]:
             return
         turn = (turn + place.device) % PINS_OF_PCI
         place = bridge
+
+
+def _routed(function: Function, view: _View) -> Iterator[PinCandidate]:
+    """Take an OS's word on the GSI: it followed the firmware's routing, with every IOAPIC in use."""
+    for routed in view.machine.routed:
+        line = ioapic_line(view.machine, routed.gsi) if routed.bdf == function.bdf else None
+        if line is not None:
+            yield PinCandidate(*line, "firmware", routed.source, this_unit=True)
 
 
 def ioapic_line(machine: Machine, gsi: int) -> tuple[int, int] | None:

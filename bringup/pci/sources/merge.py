@@ -14,6 +14,7 @@ from typing import Any
 from bringup.base.errors import ProfileError
 from bringup.pci.model import (
     FUNCTION_FIELDS,
+    REMARKS,
     Acpi,
     Bar,
     Conflict,
@@ -63,6 +64,7 @@ def _merge_two(first: Machine, second: Machine) -> Machine:
         missing=_still_missing(first.missing + second.missing, acpi),
         conflicts=tuple(conflicts),
         measured=tuple(dict.fromkeys(first.measured + second.measured)),
+        routed=tuple(dict.fromkeys(first.routed + second.routed)),
     )
 
 
@@ -127,8 +129,10 @@ def _merge_function(ours: Function, theirs: Function, conflict: Callable[[Confli
             taken[name] = _fill_bars(ours.bars or (), theirs.bars or ())
         if name in _HARD and ours.observed(name) and _contradicts(name, ours, theirs):
             conflict(Conflict(ours.bdf, name, _text(getattr(ours, name)), _text(value)))
-    problems = tuple(dict.fromkeys(ours.problems + theirs.problems))
-    return replace(ours, **taken, problems=problems, provenance=provenance)
+    remarks: dict[str, Any] = {
+        kind: tuple(dict.fromkeys((*getattr(ours, kind), *getattr(theirs, kind)))) for kind in REMARKS
+    }
+    return replace(ours, **taken, **remarks, provenance=provenance)
 
 
 def _contradicts(name: str, ours: Function, theirs: Function) -> bool:

@@ -110,10 +110,10 @@ def _functions(text: str, name: str) -> tuple[Function, ...]:
         bridge = None if not secondary else Bridge(bdf.bus, secondary, _last_bus(secondary, behind))
         function = _function(bdf, head, text[head.end() : end], bridge, name)
         first = found.setdefault(bdf, function)
-        if first != function and not first.problems:
+        if first != function and not first.unread:
             # Lines of several VMs run into each other: then a BAR may be its neighbour's.
             told = "the PCI scans in the log show different BARs: the first one counts"
-            found[bdf] = replace(first, problems=(told,))
+            found[bdf] = replace(first, unread=(told,))
     return tuple(found[bdf] for bdf in sorted(found))
 
 

@@ -36,6 +36,7 @@ _SOURCE_KINDS = {
     "sel4-log": "seL4 boot log",
     "firmware-probe": "firmware probe",
 }
+_REMARKS = {"problems": "broken", "moves": "changed by the OS", "unread": "not understood here"}
 # Findings that say the profile is not this board's; other `profile-` ones are about single ports.
 _ANOTHER_BOARD = frozenset({"profile-board", "profile-functions-missing"})
 
@@ -180,8 +181,8 @@ def _details(
     judged = assessment.passability.get(function.bdf)
     for change in judged.changes if judged else ():
         yield f"needs: {clean(change, 300)}"
-    for problem in function.problems:
-        yield f"broken: {clean(problem, 300)}"
+    for kind, word in _REMARKS.items():
+        yield from (f"{word}: {clean(remark, 300)}" for remark in getattr(function, kind))
 
 
 def _table(rows: Sequence[_Row], view: View) -> Iterator[str]:

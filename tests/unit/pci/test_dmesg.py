@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import quopri
+from dataclasses import replace
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bringup.base.errors import BringupError, UsageError
-from bringup.pci.model import Bar, Bridge, Function, IoApic, Rom, SourceOverride
+from bringup.pci.bars import bars_under_sel4
+from bringup.pci.model import Bar, Bridge, Function, IoApic, NetInterface, Rom, SourceOverride, Window
+from bringup.pci.names import PciIds, with_names
+from bringup.pci.pins.beliefs import pin_candidates
 from bringup.pci.sources.dmesg import addresses as dmesg
 
 CLASSIC = """\
@@ -72,8 +76,10 @@ def test_the_first_line_of_a_bar_is_the_firmware_s(wording: object) -> None:
     )
     assert function.firmware_bars == firmware
     # The kernel moved it above 4 GiB later, and that is told.
+    assert function.bars is not None
     assert function.bars == (Bar(0, "mem", 0x38C000000000, 1 << 24, 64, True), firmware[1])
-    assert len(function.problems) == 1 and "assigned" in function.problems[0]
+    assert len(function.moves) == 1 and "assigned" in function.moves[0] and not function.problems
+    assert function.os_placed == (function.bars[0],)
     assert (function.vendor, function.device, function.class_code) == (0x8086, 0x37D2, 0x0200)
     # A ROM that seems to end at 4 GiB shows its size mask, not an address.
     assert function.rom == Rom(None, 1 << 19)
@@ -143,3 +149,84 @@ def test_damaged_logs_end_in_a_machine_or_a_sentence(data: st.DataObject) -> Non
         assert dmesg.parse(bytes(text)).functions
     except BringupError as error:
         assert error.message
+
+
+# What real logs say without anything being wrong, and what only looks like a BAR's.
+HARMLESS = """\
+pci 0000:05:00.0: [8086:1533] type 00 class 0x020000
+pci 0000:05:00.0: reg 0x10: [mem 0xf7400000-0xf747ffff]
+pci 0000:05:00.0: reg 0x30: [mem 0xfff80000-0xffffffff pref]
+pci 0000:05:00.0: BAR 6: assigned [mem 0xf7500000-0xf757ffff pref]
+pci 0000:05:00.0: BAR 7: can't assign mem pref (size 0x400000)
+pci 0000:05:00.0: BAR 10: assigned [mem 0xc4480000-0xc457ffff 64bit pref]
+pci 0000:05:00.0: ROM [mem 0xf7500000-0xf757ffff pref]: assigned
+pci 0000:05:00.0: BAR 0: assigned to efifb
+pci 0000:05:00.0: BAR 0 [mem 0xf7400000-0xf747ffff]: assigned
+"""
+
+
+def test_what_is_nothing_is_no_remark() -> None:
+    function = find(HARMLESS.encode(), "05:00.0")
+    assert (function.problems, function.moves, function.unread) == ((), (), ())
+    assert function.bars == function.firmware_bars and not function.observed("os_placed")
+
+
+def test_bars_that_only_linux_placed_are_not_the_firmware_s() -> None:
+    text = "pci 0000:b7:00.1: BAR 0: assigned [mem 0x38c001000000-0x38c001ffffff 64bit pref]\n"
+    function = find(text.encode(), "b7:00.1")
+    assert function.os_placed == (Bar(0, "mem", 0x38C001000000, 1 << 24, 64, True),)
+    assert not function.observed("bars") and not function.observed("firmware_bars")
+    listed = replace(function, bars=function.os_placed, provenance={**function.provenance, "bars": "lspci"})
+    assert bars_under_sel4(listed) is None
+    assert bars_under_sel4(replace(listed, os_placed=None)) == listed.bars
+
+
+def test_an_ancient_kernel_prints_two_bytes_of_the_class() -> None:
+    text = (
+        "pci 0000:04:00.0: [8086:1572] type 0 class 0x000200\npci 0000:00:07.0: PCI bridge to [bus 04-04]\n"
+    )
+    function = find(text.encode(), "04:00.0")
+    assert function.class_code == 0x0200 and not function.observed("prog_if")
+    assert find(text.encode(), "00:07.0").bridge == Bridge(0, 4, 4)
+
+
+def test_the_first_windows_of_a_bridge_count() -> None:
+    text = """pci 0000:00:1c.0: PCI bridge to [bus 01]
+pci 0000:00:1c.0:   bridge window [io  0xe000-0xefff]
+pci 0000:00:1c.0:   bridge window [mem 0x43000000-0x430fffff]
+pci 0000:00:1c.0: PCI bridge to [bus 01]
+pci 0000:00:1c.0:   bridge window [mem 0x6000000000-0x60ffffffff 64bit pref]
+"""
+    bridge = find(text.encode(), "00:1c.0").bridge
+    assert bridge is not None
+    assert bridge.windows == (Window("io", 0xE000, 0xEFFF), Window("mem", 0x43000000, 0x430FFFFF))
+
+
+def test_the_routing_that_old_kernels_print() -> None:
+    text = """IOAPIC[0]: apic_id 8, version 32, address 0xfec00000, GSI 0-23
+pci 0000:08:00.0: [8086:1521] type 00 class 0x020000
+igb 0000:08:00.0: PCI INT A -> GSI 16 (level, low) -> IRQ 16
+"""
+    machine = dmesg.parse(text.encode(), "log")
+    (function,) = machine.functions
+    assert (function.intx_pin, function.driver) == ("A", "igb")
+    (pin,) = pin_candidates(machine)[function.bdf]
+    assert (pin.ioapic, pin.pin, pin.grade) == (0, 16, "firmware")
+
+
+def test_functions_that_the_firmware_keeps_memory_for() -> None:
+    text = """pci 0000:04:00.1: [8086:1521] type 00 class 0x020000
+vfio-pci 0000:04:00.1: DMAR: Device is ineligible for IOMMU domain attach due to platform RMRR requirement.
+DMAR: [Firmware Bug]: Your BIOS is broken; DMAR reported at address fed90000 returns all ones!
+"""
+    whats = [gap.what for gap in dmesg.parse(text.encode(), "log").missing]
+    assert whats == ["the IOMMU at 0xfed90000", "addresses of the RMRR of 04:00.1"]
+
+
+def test_a_driver_tells_a_port_where_nothing_told_the_class() -> None:
+    text = (
+        "pci 0000:17:00.0: reg 0x10: [mem 0xc5b00000-0xc5bfffff]\nigb 0000:17:00.0 eno1: renamed from eth0\n"
+    )
+    machine = with_names(dmesg.parse(text.encode()), PciIds(""))
+    (function,) = machine.functions
+    assert function.is_ethernet and function.net == (NetInterface("eno1"),)

@@ -176,13 +176,13 @@ def test_every_wording_of_a_region(line: str, bar: Bar) -> None:
 def test_a_region_that_cannot_be_is_told_and_is_no_bar() -> None:
     function = nic_with("Region 7: Memory at f0000000 (32-bit, non-prefetchable)")
     assert not function.observed("bars")
-    assert "Region 7" in function.problems[0]
+    assert "Region 7" in function.unread[0]
 
 
 def test_a_region_told_twice_counts_once() -> None:
     function = only(NIC + "\tRegion 0: Memory at f0000000 (32-bit, non-prefetchable) [size=4K]\n")
     assert [bar.base for bar in function.bars or () if bar.index == 0] == [0xE0C00000]
-    assert "twice" in function.problems[0]
+    assert "twice" in function.unread[0]
 
 
 def test_the_boot_rom_in_ram_is_a_shadow() -> None:
@@ -227,7 +227,7 @@ def test_what_the_listing_does_not_say_about_a_capability_stays_unknown() -> Non
 def test_an_unknown_capability_is_told() -> None:
     function = nic_with("Capabilities: [50] Perpetual Motion")
     assert function.capabilities == ()
-    assert "Perpetual Motion" in function.problems[0]
+    assert "Perpetual Motion" in function.unread[0]
 
 
 def test_capabilities_hidden_from_a_user_are_unobserved() -> None:
@@ -250,7 +250,7 @@ def test_an_interrupt_line_without_a_pin_and_one_with_an_impossible_pin() -> Non
     assert (pinless.observed("intx_pin"), pinless.intx_pin, pinless.irq) == (True, None, 11)
     strange = only(BRIDGE + "\tInterrupt: pin E routed to IRQ 11\n")
     assert not strange.observed("intx_pin")
-    assert strange.problems
+    assert strange.unread
 
 
 @pytest.mark.parametrize(

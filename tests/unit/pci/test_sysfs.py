@@ -84,7 +84,7 @@ def test_what_is_no_resource_file_tells_nothing(data: bytes) -> None:
 def test_a_broken_line_is_told_and_the_others_count() -> None:
     found = resources(b"rubbish\n0x00000000c5b00000 0x00000000c5bfffff 0x40200\n")
     assert found.bars == (Bar(1, "mem", 0xC5B00000, 1 << 20),)
-    assert found.problems == ('resource line 0 is not understood: "rubbish"',)
+    assert found.unread == ('resource line 0 is not understood: "rubbish"',)
 
 
 @given(st.binary(max_size=400))
@@ -160,7 +160,7 @@ def test_register_and_kernel_that_differ_are_told() -> None:
     assert (function.bars or ())[0].base == 0x38C000000000
     # BAR 2 is in the registers alone: the kernel gave it no place.
     assert (function.bars or ())[1] == Bar(2, "io", None)
-    assert function.problems == (
+    assert function.moves == (
         "BAR 0 holds 0xc5b00000, the kernel says 0x38c000000000",
         "BAR 2 holds 0x7060, which the kernel ignores",
     )

@@ -72,7 +72,7 @@ def test_a_made_machine_is_read_whole(name: str, form: str) -> None:
     for function, one in zip(machine.functions, made, strict=True):
         assert (function.vendor, function.device) == (one.vendor, one.device)
         moved = one.moved is not None and form.startswith(("dmesg", "bundle"))
-        assert bool(function.problems) == moved
+        assert bool(function.moves) == moved and not function.problems
 
 
 # Of a recorded file: how many functions, and one function that only it has, with its BARs and capabilities.

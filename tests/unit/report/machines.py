@@ -226,7 +226,12 @@ def full() -> Assessment:
         net=(NetInterface("eth0", "02:00:00:00:00:01", link=True, speed_mbps=1000),),
         config_bytes=4096,
     )
-    broken = replace(function, problems=("capability at 0xfc leads back to 0x40",))
+    broken = replace(
+        function,
+        problems=("capability at 0xfc leads back to 0x40",),
+        moves=("BAR 0 moved",),
+        unread=("a line",),
+    )
     everything = Machine(
         (bridge("16:00.0", 0x17, 0x17), broken),
         identity=Identity(**{field.name: f"some {field.name}" for field in fields(Identity)}),

@@ -11,10 +11,23 @@ import hashlib
 import quopri
 import re
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, Literal
 
 from bringup.base.errors import UsageError
-from bringup.pci.model import Bar, Bdf, Bridge, Function, Machine, Rom, SourceInfo
+from bringup.pci.model import (
+    Bar,
+    Bdf,
+    Bridge,
+    Function,
+    Machine,
+    Missing,
+    NetInterface,
+    Rom,
+    RoutedPin,
+    SourceInfo,
+    Window,
+)
+from bringup.pci.names import ETHERNET_DRIVERS
 from bringup.pci.sources.dmesg.platform import read_platform_lines
 
 KIND = "dmesg"
@@ -23,21 +36,40 @@ MAX_BYTES = 64 << 20
 _SNIFFED_BYTES = 4 << 20
 # Prefixes are whatever a console, syslog or a mail put before: searched for, never matched.
 _LINE = re.compile(r"\bpci ([0-9a-f]{4,8}:[0-9a-f]{2}:[01][0-9a-f]\.[0-7]): ([^\r\n]{1,300})", re.IGNORECASE)
-_IDS = re.compile(r"\[([0-9a-f]{4}):([0-9a-f]{4})\] type ([0-9a-f]{2}) class (?:0x)?([0-9a-f]{6})\b")
+# What drivers print, with the name of a network port once it has one.
+_DRIVER_LINE = re.compile(
+    r"\b([a-z][a-z0-9_-]{1,31}) ([0-9a-f]{4,8}:[0-9a-f]{2}:[01][0-9a-f]\.[0-7])"
+    r"(?: ([a-z][a-z0-9._-]{0,15}))?: ([^\r\n]{1,300})",
+    re.IGNORECASE,
+)
+_IDS = re.compile(r"\[([0-9a-f]{4}):([0-9a-f]{4})\] type ([0-9a-f]{1,2}) class (?:0x)?([0-9a-f]{6})\b")
 _PLACE = re.compile(
     r"\[(mem|io) +(?:0x([0-9a-f]{1,16})-0x([0-9a-f]{1,16})|size 0x([0-9a-f]{1,16}))([ a-z0-9]{0,40})\]"
 )
 _REGISTER = re.compile(r"reg (?:0x)?([0-9a-f]{2,3}): (\[[^\]]{1,100}\])")
 _NAMED = re.compile(r"(BAR ([0-5])|ROM) (\[[^\]]{1,100}\])")
 _BRIDGE = re.compile(r"PCI bridge to \[bus ([0-9a-f]{2})(?:-([0-9a-f]{2}))?\]")
-# "BAR 0: assigned […]" and "BAR 0 […]: assigned": from 7 on it is a bridge's window or virtual functions'.
-_CHANGED = re.compile(
-    r"(?:BAR ([0-6])(?: \[[^\]]{1,100}\])?|ROM \[[^\]]{1,100}\]): "
-    r"(assigned|set to|can't assign|no space|failed to assign|releasing|can't claim|no compatible)"
+_WINDOW = re.compile(
+    r" {1,4}bridge window \[(io|mem) +0x([0-9a-f]{1,16})-0x([0-9a-f]{1,16})([ a-z0-9]{0,40})\]$"
 )
-_CLAIM = re.compile(r"can't claim BAR ([0-6]) ")
+# "BAR 0: assigned […]" and "BAR 0 […]: assigned": 6 is the ROM, from 7 on it is a bridge's window or virtual
+# functions'. That the kernel gave those a place is its own affair; so is who draws into a BAR (efifb).
+_CHANGED = re.compile(
+    r"BAR ([0-5])(?: \[[^\]]{1,100}\])?: "
+    r"(assigned (?!to )|assigned$|set to|can't assign|no space|failed to assign|releasing|can't claim"
+    r"|no compatible)"
+)
+_CLAIM = re.compile(r"can't claim BAR ([0-5]) ")
+_PLACED = re.compile(r"\bassigned\b|\bset to\b")
+# drivers/acpi/pci_irq.c before Linux 3.x told of every function.
+_ROUTED = re.compile(r"PCI INT ([A-D]) -> GSI (\d{1,4}) \(")
+# drivers/iommu/intel/iommu.c: functions that must keep their identity mapping.
+_KEPT = re.compile(
+    r"[^\r\n]{0,20}(?:Device is ineligible for IOMMU domain attach|requested this device have a 1:1)"
+)
 _ROM_REGISTERS = (0x30, 0x38)
-_PROBLEM_LIMIT = 16
+_REMARK_LIMIT = 16
+_GUESTS_OWN = frozenset({"pci", "acpi", "pcieport", "vfio-pci", "pci-stub", "pciehp", "shpchp"})
 
 
 def looks_like(data: bytes) -> bool:
@@ -68,16 +100,30 @@ def read_log(data: bytes, name: str) -> Machine:
     text = _unquoted(data[:MAX_BYTES]).decode("utf-8", "replace")
     drafts: dict[str, _Draft] = {}
     for match in _LINE.finditer(text):
-        draft = drafts.get(match[1])
-        if draft is None:
-            draft = drafts[match[1]] = _Draft(Bdf.parse(match[1]))
-        draft.read(match[2].rstrip())
+        _draft_of(drafts, match[1]).read(match[2].rstrip())
+    for match in _DRIVER_LINE.finditer(text):
+        _draft_of(drafts, match[2]).hear(match[1], match[3], match[4].rstrip())
     functions = [function for draft in drafts.values() if (function := draft.function(name)) is not None]
+    told = read_platform_lines(text)
+    ordered = sorted(drafts.values(), key=lambda draft: draft.bdf)
     return replace(
-        read_platform_lines(text),
+        told,
         functions=tuple(sorted(functions, key=lambda function: function.bdf)),
         sources=(SourceInfo(name, KIND, hashlib.sha256(data).hexdigest()),),
+        missing=(*told.missing, *(gap for draft in ordered for gap in draft.kept(name))),
+        routed=tuple(
+            RoutedPin(draft.bdf, draft.gsi, f"{name}: Linux used GSI {draft.gsi}")
+            for draft in ordered
+            if draft.gsi is not None
+        ),
     )
+
+
+def _draft_of(drafts: dict[str, _Draft], place: str) -> _Draft:
+    draft = drafts.get(place)
+    if draft is None:
+        draft = drafts[place] = _Draft(Bdf.parse(place))
+    return draft
 
 
 def _unquoted(data: bytes) -> bytes:
@@ -93,28 +139,75 @@ class _Draft:
     known: dict[str, Any] = field(default_factory=dict)
     firmware: dict[int, Bar] = field(default_factory=dict)
     now: dict[int, Bar] = field(default_factory=dict)
-    problems: list[str] = field(default_factory=list)
+    placed: dict[int, Bar] = field(default_factory=dict)
+    windows: list[Window] | None = None
+    in_bridge: bool = False
+    moves: list[str] = field(default_factory=list)
+    gsi: int | None = None
+    has_reserved_memory: bool = False
 
     def read(self, rest: str) -> None:
-        """Read a line without its prefix."""
+        """Read a line of the PCI core without its prefix."""
+        if (window := _WINDOW.match(rest)) and self.in_bridge:
+            self._window(window)
+            return
+        self.in_bridge = False
         if match := _IDS.match(rest):
-            code = int(match[4], 16)
-            self.known.setdefault("vendor", int(match[1], 16))
-            self.known.setdefault("device", int(match[2], 16))
-            self.known.setdefault("header_type", int(match[3], 16))
-            self.known.setdefault("class_code", code >> 8)
-            self.known.setdefault("prog_if", code & 0xFF)
+            self._identity(match)
         elif match := _REGISTER.fullmatch(rest):
             self._register(int(match[1], 16), match[2])
         elif match := _NAMED.fullmatch(rest):
             self._first(0x30 if match[2] is None else 0x10 + 4 * int(match[2]), match[3])
         elif match := _BRIDGE.match(rest):
             secondary = int(match[1], 16)
-            bridge = Bridge(self.bdf.bus, secondary, int(match[2] or match[1], 16))
-            # The last word counts: the kernel renumbers what the firmware left wrong.
-            self.known["bridge"] = bridge
+            # The last word counts: the kernel renumbers what the firmware left wrong. Of the windows the
+            # first does: they are read from the registers before the kernel opens more.
+            self.known["bridge"] = Bridge(self.bdf.bus, secondary, int(match[2] or match[1], 16))
+            self.in_bridge = self.windows is None
         elif (match := _CHANGED.match(rest)) or (match := _CLAIM.match(rest)):
-            self._changed(match[1], rest)
+            self._changed(int(match[1]), rest)
+        elif match := _ROUTED.match(rest):
+            self._routed(match)
+
+    def hear(self, driver: str, port: str | None, rest: str) -> None:
+        """Read a line of a driver about its function."""
+        if _KEPT.match(rest):
+            self.has_reserved_memory = True
+        elif match := _ROUTED.match(rest):
+            self._routed(match)
+        if driver.lower() in _GUESTS_OWN:
+            return
+        if port is not None or driver in ETHERNET_DRIVERS:
+            self.known.setdefault("driver", driver)
+        if port is not None and driver in ETHERNET_DRIVERS:
+            self.known["net"] = (NetInterface(port),)
+
+    def _identity(self, match: re.Match[str]) -> None:
+        code = int(match[4], 16)
+        self.known.setdefault("vendor", int(match[1], 16))
+        self.known.setdefault("device", int(match[2], 16))
+        self.known.setdefault("header_type", int(match[3], 16))
+        if len(match[3]) == 1:
+            # Before Linux 3.5 the class was printed without its last byte (drivers/pci/probe.c).
+            self.known.setdefault("class_code", code & 0xFFFF)
+            return
+        self.known.setdefault("class_code", code >> 8)
+        self.known.setdefault("prog_if", code & 0xFF)
+
+    def _routed(self, match: re.Match[str]) -> None:
+        self.known["intx_pin"] = match[1]
+        self.gsi = int(match[2])
+
+    def _window(self, match: re.Match[str]) -> None:
+        base, limit = int(match[2], 16), int(match[3], 16)
+        kind: Literal["io", "mem", "prefetchable"] = "mem"
+        if match[1] == "io":
+            kind = "io"
+        elif "pref" in match[4].split():
+            kind = "prefetchable"
+        self.windows = self.windows or []
+        if base <= limit and len(self.windows) < _REMARK_LIMIT:
+            self.windows.append(Window(kind, base, limit))
 
     def _register(self, offset: int, text: str) -> None:
         # From 0x100 on these are the SR-IOV capability's, of virtual functions.
@@ -134,29 +227,41 @@ class _Draft:
             self.firmware.setdefault(index, bar)
             self.now.setdefault(index, bar)
 
-    def _changed(self, index: str | None, rest: str) -> None:
-        if len(self.problems) < _PROBLEM_LIMIT:
-            self.problems.append(f'boot log: "{rest[:160]}"')
-        assigned = re.search(r"\bassigned\b|\bset to\b", rest)
-        if index is None or index == "6" or not assigned:
+    def _changed(self, index: int, rest: str) -> None:
+        bar = _bar(index, rest) if _PLACED.search(rest) else None
+        if bar is not None and self.now.get(index, bar).base == bar.base and index in self.now:
+            # It was given what it had.
             return
-        bar = _bar(int(index), rest)
+        if len(self.moves) < _REMARK_LIMIT:
+            self.moves.append(f'boot log: "{rest[:160]}"')
         if bar is not None:
-            self.now[bar.index] = bar
+            self.placed[index] = bar
+            self.now[index] = bar
+
+    def kept(self, name: str) -> tuple[Missing, ...]:
+        """Return that the firmware keeps memory for the function, where a log says so."""
+        if not self.has_reserved_memory:
+            return ()
+        what = f"addresses of the RMRR of {self.bdf.short}"
+        return (Missing(what, f"{name} names the device only: capture the ACPI tables"),)
 
     def function(self, name: str) -> Function | None:
         """Return the function; None where the log has only lines of no account about it."""
-        if not self.known and not self.firmware and not self.problems:
+        if not self.known and not self.firmware and not self.moves:
             return None
         values = dict(self.known)
+        if self.windows is not None and "bridge" in values:
+            values["bridge"] = replace(values["bridge"], windows=tuple(self.windows))
         if "vendor" in values or self.firmware:
             values["firmware_bars"] = tuple(self.firmware[index] for index in sorted(self.firmware))
         if values.get("header_type", 0) == 0 and "firmware_bars" in values:
             values.setdefault("rom", None)
         if "firmware_bars" in values:
             values["bars"] = tuple(self.now[index] for index in sorted(self.now))
-        problems = tuple(dict.fromkeys(self.problems))
-        return Function(self.bdf, **values, problems=problems, provenance=dict.fromkeys(values, name))
+        if self.placed:
+            values["os_placed"] = tuple(self.placed[index] for index in sorted(self.placed))
+        moves = tuple(dict.fromkeys(self.moves))
+        return Function(self.bdf, **values, moves=moves, provenance=dict.fromkeys(values, name))
 
 
 def _bar(index: int, text: str) -> Bar | None:

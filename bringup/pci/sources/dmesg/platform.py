@@ -34,6 +34,8 @@ _VTX_OFF = re.compile(
     r"\bVMX \((?:in|out)side TXT\) disabled by BIOS|\bkvm(?:_intel)?: .{0,40}disabled by bios"
 )
 _REMAPPING = "Intel(R) Virtualization Technology for Directed I/O"
+# drivers/iommu/intel/dmar.c, warn_invalid_dmar.
+_UNIT_OFF = re.compile(r"DMAR reported at address 0?x?([0-9a-f]{1,16}) returns all ones")
 # MPS INTI flags (ACPI 6.4, table 5.38).
 _POLARITY = {"dfl": 0, "high": 1, "low": 3}
 _TRIGGER = {"dfl": 0, "edge": 1, "level": 3}
@@ -59,7 +61,7 @@ def read_platform_lines(text: str) -> Machine:
             firmware=("uefi" if re.search(r"\befi: EFI v", text) else "bios") if begins else None,
         ),
         acpi=Acpi(madt=_madt(text)),
-        missing=_regions(text),
+        missing=(*_regions(text), *_units_off(text)),
     )
 
 
@@ -90,4 +92,15 @@ def _regions(text: str) -> tuple[Missing, ...]:
     return tuple(
         Missing(f"devices of the RMRR {base:#x} to {limit:#x}", "a boot log names only the addresses")
         for base, limit in list(found)[:_LIMIT]
+    )
+
+
+def _units_off(text: str) -> tuple[Missing, ...]:
+    """Return the remapping units that did not answer: Linux uses none of them then."""
+    found = dict.fromkeys(int(m[1], 16) for m in _UNIT_OFF.finditer(text))
+    return tuple(
+        Missing(
+            f"the IOMMU at {base:#x}", "it reads as ones: the firmware reports a unit that is off or broken"
+        )
+        for base in list(found)[:_LIMIT]
     )

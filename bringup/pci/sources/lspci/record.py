@@ -28,7 +28,7 @@ _FLAGS_IRQ = re.compile(r", IRQ (\d{1,9})\b")
 _SIGN = re.compile(r"([\w/]+)([+-])")
 _DECIMAL = re.compile(r"-?\d{1,9}")
 # More sentences about one function help nobody, and a hostile text could make millions.
-_MAX_PROBLEMS = 32
+_MAX_REMARKS = 32
 # Bits 0 to 10 of the command register (PCI 3.0, 6.2.2), in lspci's words.
 _COMMAND = (
     "I/O",
@@ -70,6 +70,7 @@ class _Draft:
     detail: bool = False
     has_list: bool | None = None
     problems: list[str] = field(default_factory=list)
+    unread: list[str] = field(default_factory=list)
 
 
 def read_header(line: str) -> Paragraph | None:
@@ -93,7 +94,8 @@ def read_record(record: Paragraph, source: str) -> Function:
     known = draft.known
     return Function(
         bdf=record.bdf,
-        problems=tuple(draft.problems[:_MAX_PROBLEMS]),
+        problems=tuple(draft.problems[:_MAX_REMARKS]),
+        unread=tuple(draft.unread[:_MAX_REMARKS]),
         provenance=dict.fromkeys(known, source),
         **known,
     )
@@ -141,7 +143,7 @@ def _read_line(line: str, lines: Sequence[str], index: int, draft: _Draft) -> No
     elif line.startswith("Region "):
         bar = read_region(line)
         if bar is None or any(known.index == bar.index for known in draft.bars):
-            draft.problems.append(f'lspci region not understood or told twice: "{line[:80]}"')
+            draft.unread.append(f'lspci region not understood or told twice: "{line[:80]}"')
         else:
             draft.bars.append(bar)
     elif line.startswith("!!!"):
@@ -189,7 +191,7 @@ def _read_plain(line: str, draft: _Draft) -> None:
 def _read_interrupt(line: str, draft: _Draft) -> None:
     match = _INTERRUPT.match(line)
     if match is None or (match[1] not in INTX_PINS and match[1] != "?"):
-        draft.problems.append(f'lspci interrupt not understood: "{line[:80]}"')
+        draft.unread.append(f'lspci interrupt not understood: "{line[:80]}"')
         # The line is there, so the pin register is not 0: what it is stays unknown.
         draft.known["intx_pin"] = ...
         return
@@ -209,7 +211,7 @@ def _read_capability(line: str, lines: Sequence[str], index: int, draft: _Draft)
         end += 1
     found = read_capability(line, [detail.strip() for detail in lines[index + 1 : end]])
     if found is None:
-        draft.problems.append(f'lspci capability not understood: "{line[:80]}"')
+        draft.unread.append(f'lspci capability not understood: "{line[:80]}"')
     else:
         draft.capabilities.append(found)
 

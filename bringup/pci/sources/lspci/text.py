@@ -10,10 +10,11 @@ import hashlib
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 from bringup.base.errors import UsageError
 from bringup.pci.config.space import decode_config
-from bringup.pci.model import Bdf, Capability, Function, Machine, Missing, SourceInfo
+from bringup.pci.model import REMARKS, Bdf, Capability, Function, Machine, Missing, SourceInfo
 from bringup.pci.sources.common import lines_of, told_elsewhere
 from bringup.pci.sources.lspci.record import Paragraph, read_header, read_record
 
@@ -145,11 +146,12 @@ def _overlay(config: Function, text: Function) -> Function:
     """Return what both tell, the config space first except for what the OS knows better."""
     better = _TEXT_FIRST | ({"vendor", "device"} if config.vendor == _NO_ID else frozenset())
     chosen = {field: text for field in text.provenance if field in better or not config.observed(field)}
-    changes = {field: getattr(side, field) for field, side in chosen.items()}
+    changes: dict[str, Any] = {field: getattr(side, field) for field, side in chosen.items()}
     provenance = {**config.provenance, **{field: text.provenance[field] for field in chosen}}
     if "capabilities" not in chosen and config.observed("capabilities"):
         changes["capabilities"] = (*(config.capabilities or ()), *_beyond(config, text))
-    return replace(config, **changes, problems=(*config.problems, *text.problems), provenance=provenance)
+    remarks: dict[str, Any] = {kind: (*getattr(config, kind), *getattr(text, kind)) for kind in REMARKS}
+    return replace(config, **changes, **remarks, provenance=provenance)
 
 
 def _beyond(config: Function, text: Function) -> tuple[Capability, ...]:

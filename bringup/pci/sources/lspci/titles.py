@@ -17,6 +17,7 @@ _ORDINARY = (
     ("PCI-X", 0x07),
     ("HyperTransport", 0x08),
     ("Vendor Specific Information", 0x09),
+    ("VirtIO", 0x09),
     ("Debug port", 0x0A),
     ("CompactPCI central resource control", 0x0B),
     ("Hot-plug capable", 0x0C),

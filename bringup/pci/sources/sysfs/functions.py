@@ -161,9 +161,9 @@ class _Reader:
         told = read_resource(data) if isinstance(data, bytes) else None
         if told is None:
             return function
-        bars, problems = _merge_bars(function.bars or (), told.bars)
+        bars, moves = _merge_bars(function.bars or (), told.bars)
         values: dict[str, Any] = {"bars": bars, "rom": _merge_rom(function.rom, told.rom)}
-        function = replace(function, problems=(*function.problems, *told.problems, *problems))
+        function = replace(function, unread=(*function.unread, *told.unread), moves=(*function.moves, *moves))
         return _with(_with_vf_bars(function, told), f"{self.name}:resource", **values)
 
     def _number(self, file: str, pattern: re.Pattern[bytes]) -> int | None:
@@ -186,16 +186,16 @@ class _Reader:
 def _merge_bars(registers: Iterable[Bar], kernel: Iterable[Bar]) -> tuple[tuple[Bar, ...], list[str]]:
     """Return the kernel's BARs, and sentences where the registers hold something else."""
     merged = {bar.index: bar for bar in kernel}
-    problems = []
+    moves = []
     for bar in registers:
         ours = merged.get(bar.index)
         if ours is None:
             merged[bar.index] = replace(bar, base=None)
             if bar.base is not None:
-                problems.append(f"BAR {bar.index} holds {bar.base:#x}, which the kernel ignores")
+                moves.append(f"BAR {bar.index} holds {bar.base:#x}, which the kernel ignores")
         elif None not in (bar.base, ours.base) and bar.base != ours.base:
-            problems.append(f"BAR {bar.index} holds {bar.base:#x}, the kernel says {ours.base:#x}")
-    return tuple(merged[index] for index in sorted(merged)), problems
+            moves.append(f"BAR {bar.index} holds {bar.base:#x}, the kernel says {ours.base:#x}")
+    return tuple(merged[index] for index in sorted(merged)), moves
 
 
 def _merge_rom(register: Rom | None, kernel: Rom | None) -> Rom | None:

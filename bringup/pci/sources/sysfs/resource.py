@@ -28,13 +28,13 @@ _NOTHING = "0x0000000000000000 0x0000000000000000 0x0000000000000000"
 class Resources:
     """What the lines tell; `vf_bars` are each of all virtual functions together, None without their lines.
 
-    `problems` are sentences about lines that are no resource.
+    `unread` are sentences about lines that are no resource.
     """
 
     bars: tuple[Bar, ...]
     rom: Rom | None
     vf_bars: tuple[Bar, ...] | None
-    problems: tuple[str, ...] = ()
+    unread: tuple[str, ...] = ()
 
 
 def read_resource(data: bytes) -> Resources | None:
@@ -42,7 +42,7 @@ def read_resource(data: bytes) -> Resources | None:
     lines = data.decode("ascii", "replace").split("\n", _MAX_LINES)[:_MAX_LINES]
     while lines and not lines[-1]:
         lines.pop()
-    problems: list[str] = []
+    unread: list[str] = []
     found: dict[int, tuple[int, int, int]] = {}
     for index, line in enumerate(lines):
         if line == _NOTHING:
@@ -50,11 +50,11 @@ def read_resource(data: bytes) -> Resources | None:
         try:
             start, end, flags = (int(word, 16) for word in line.split())
         except ValueError:
-            problems.append(f'resource line {index} is not understood: "{line[:80]}"')
+            unread.append(f'resource line {index} is not understood: "{line[:80]}"')
             continue
         if flags:
             found[index] = (start, end, flags)
-    if len(problems) == len(lines):
+    if len(unread) == len(lines):
         return None
     bars = [_bar(index, *found[index]) for index in range(_BARS) if index in found]
     rom = _rom(*found[_ROM_LINE]) if _ROM_LINE in found else None
@@ -65,7 +65,7 @@ def read_resource(data: bytes) -> Resources | None:
         bars=tuple(bar for bar in bars if bar is not None),
         rom=rom,
         vf_bars=tuple(bar for bar in virtual if bar is not None) if has_iov else None,
-        problems=tuple(problems),
+        unread=tuple(unread),
     )
 
 
