@@ -188,7 +188,7 @@ def _bridge(made: Made) -> Iterator[str]:
 @singledispatch
 def words(cap: caps.Capability, made: Made) -> list[str]:
     """Return the lines about a capability, the first one after its head."""
-    raise NotImplementedError(type(cap))
+    raise TypeError(f"no text for {type(cap).__name__}")
 
 
 @words.register
