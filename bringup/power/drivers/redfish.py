@@ -1,0 +1,263 @@
+"""Power and boot override by Redfish (DSP0268, ComputerSystem), beside IPMI or instead of it.
+
+    bmc = { address = "10.0.0.17", user = "ADMIN", password = { file = "~/.config/bringup/e300-1" } }
+    power = "redfish"    # or { driver = "redfish", port = 443, certificate = "SHA-256 in hex", system = "1" }
+
+The console stays what `serial` says. Without `certificate`, whatever certificate the BMC shows is taken.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated, Any
+
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+
+from bringup.base.errors import LabError, NotOfferedError, OverrideError, OverrideRefusedError, ProfileError
+from bringup.base.events import Emit, Event
+from bringup.power.base import BootOverride, Device, Drivers, Identified, Override, Person, Power, PowerState
+from bringup.power.redfish import ROOT, RedfishService
+from bringup.power.settings import power_settings
+
+if TYPE_CHECKING:
+    from bringup.lab.inventory import Board
+
+# DSP0268 Resource.PowerState; PoweringOn, PoweringOff and Paused are neither.
+_STATES = {"On": PowerState.ON, "Off": PowerState.OFF}
+# DSP0268 Resource.ResetType: the first that the system allows.
+_RESETS = {
+    "power on": ("On", "ForceOn"),
+    "power off": ("ForceOff",),
+    "power reset": ("ForceRestart",),
+    "soft power off": ("GracefulShutdown", "PushPowerButton"),
+}
+# DSP0268 ComputerSystem.BootSource.
+_TARGETS: dict[Device, str] = {
+    "none": "None",
+    "network": "Pxe",
+    "disk": "Hdd",
+    "cdrom": "Cd",
+    "floppy": "Floppy",
+    "setup": "BiosSetup",
+    "diagnostic": "Diags",
+}
+
+
+class RedfishSettings(BaseModel):
+    """`[boards.NAME.power]` of this driver; `system` is needed where the service has several."""
+
+    model_config = ConfigDict(strict=True, extra="forbid", frozen=True)
+
+    port: Annotated[int, Field(ge=1, le=65535)] = 443
+    system: Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9._~:-]{1,128}$")] | None = None
+    certificate: Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")] | None = None
+
+
+def open_drivers(board: Board, emit: Emit, _person: Person | None) -> Drivers:
+    """Return power and boot override by Redfish; nothing is sent before the first call on them."""
+    settings = power_settings(board, RedfishSettings)
+    if board.bmc is None:
+        raise ProfileError(
+            f"{board.power_place}: power by Redfish needs to know where the BMC is",
+            hint=f"give [boards.{board.name}] `bmc = {{ address, user, password }}`",
+        )
+    service = RedfishService(
+        board.bmc.address,
+        settings.port,
+        board.bmc.user,
+        board.bmc.password,
+        certificate=settings.certificate,
+    )
+    system = ComputerSystem(service, settings.system)
+    return Drivers(RedfishPower(system), RedfishOverride(system, emit), RedfishIdentity(system))
+
+
+class ComputerSystem:
+    """The one system behind a service, or the one that is named; where it is is asked once."""
+
+    def __init__(self, service: RedfishService, name: str | None = None) -> None:
+        self._service = service
+        self._name = name
+        self._path: str | None = None
+
+    def __str__(self) -> str:
+        return str(self._service)
+
+    def read(self, what: str) -> dict[str, Any]:
+        """Return the system as it is now."""
+        return self._service.get(self._where(), what)
+
+    def set_boot(self, boot: dict[str, str], what: str) -> None:
+        """Change its boot override."""
+        etag = self.read(what).get("@odata.etag")
+        told = etag if isinstance(etag, str) else None
+        self._service.patch(self._where(), {"Boot": boot}, what, etag=told)
+
+    def reset(self, what: str) -> None:
+        """Start one of `_RESETS`; raises NotOfferedError where the system allows none of its types."""
+        action = _member(_member(self.read(what), "Actions"), "#ComputerSystem.Reset")
+        target = action.get("target")
+        if not isinstance(target, str):
+            raise NotOfferedError(f"{self} offers no reset action ({what})")
+        allowed = action.get("ResetType@Redfish.AllowableValues")
+        kinds = _RESETS[what]
+        kind = next((kind for kind in kinds if not isinstance(allowed, list) or kind in allowed), None)
+        if kind is None:
+            raise NotOfferedError(f"{self} does not offer {what}, only {', '.join(map(str, allowed or []))}")
+        self._service.post(target, {"ResetType": kind}, what)
+
+    def _where(self) -> str:
+        if self._path is None:
+            self._path = self._found()
+        return self._path
+
+    def _found(self) -> str:
+        root = self._service.get(ROOT, "the service's root")
+        systems = _member(root, "Systems").get("@odata.id", f"{ROOT}Systems")
+        if self._name is not None:
+            return f"{str(systems).rstrip('/')}/{self._name}"
+        listed = self._service.get(str(systems), "the list of systems").get("Members")
+        paths = [str(_dict(each).get("@odata.id")) for each in listed] if isinstance(listed, list) else []
+        if len(paths) != 1:
+            names = ", ".join(path.rstrip("/").rpartition("/")[2] for path in paths) or "none"
+            raise ProfileError(
+                f"{self} has {len(paths)} systems, and one has to be meant: {names}",
+                hint='power = { driver = "redfish", system = "NAME" }',
+            )
+        return paths[0]
+
+
+class RedfishPower(Power):
+    """The power of one system."""
+
+    def __init__(self, system: ComputerSystem) -> None:
+        self._system = system
+
+    def describe(self) -> str:
+        """Return who switches."""
+        return str(self._system)
+
+    def state(self) -> PowerState:
+        """Read the power state once; on the way from one to the other it is UNKNOWN."""
+        told = self._system.read("power state").get("PowerState")
+        return _STATES.get(str(told), PowerState.UNKNOWN)
+
+    def on(self) -> None:
+        """Ask for power on."""
+        self._system.reset("power on")
+
+    def off(self) -> None:
+        """Ask for power off."""
+        self._system.reset("power off")
+
+    def reset(self) -> None:
+        """Ask for a hard reset."""
+        self._system.reset("power reset")
+
+    def soft(self) -> None:
+        """Ask the operating system to shut down."""
+        self._system.reset("soft power off")
+
+
+class RedfishOverride(Override):
+    """The boot override of one system; emits what is set and read of it."""
+
+    def __init__(self, system: ComputerSystem, emit: Emit) -> None:
+        self._system = system
+        self._emit = emit
+
+    def describe(self) -> str:
+        """Return who keeps it."""
+        return str(self._system)
+
+    def set(self, override: BootOverride) -> bool:
+        """Set it and read it back; return whether all that matters could be read.
+
+        Raises OverrideRefusedError, and OverrideError where something else is held.
+        """
+        wanted = encoded(override)
+        try:
+            self._system.set_boot(wanted, "boot override")
+        except NotOfferedError as error:
+            raise OverrideRefusedError(error.message, hint=error.hint) from None
+        except LabError as error:
+            if type(error) is LabError:
+                raise OverrideRefusedError(error.message, hint=error.hint) from None
+            raise
+        data = {"device": override.device, "persistent": override.persistent, "uefi": override.uefi}
+        self._emit(Event("power", "override.set", f"{override}", {**data, "expires": False}))
+        boot = _member(self._system.read("boot override"), "Boot")
+        held = decoded(boot)
+        if held is None or held != override:
+            if held is not None and not boot.get("BootSourceOverrideMode") and _same_but_mode(held, override):
+                text = f"{override}, read back without its mode: the board's first DHCP packet will tell"
+                self._emit(Event("power", "override.unsure", text, data))
+                return False
+            holds = "something unknown" if held is None else str(held)
+            raise OverrideError(
+                f"{self.describe()} did not keep the boot override: asked for {override}, it holds {holds}"
+            )
+        self._emit(Event("power", "override.read", f"{override}, read back", data))
+        return True
+
+    def clear(self) -> None:
+        """Leave the board its own order."""
+        self.set(BootOverride("none"))
+
+    def read(self) -> BootOverride:
+        """Return what boots next; raises OverrideError for what has no name here."""
+        held = decoded(_member(self._system.read("boot override"), "Boot"))
+        if held is None:
+            raise OverrideError(f"{self.describe()} holds a boot override that is not known here")
+        return held
+
+
+class RedfishIdentity(Identified):
+    """What a system calls itself: its UUID, which is that of SMBIOS and of IPMI's system GUID."""
+
+    def __init__(self, system: ComputerSystem) -> None:
+        self._system = system
+
+    def identity(self) -> str | None:
+        """Ask for it; one of zeros or ones is nobody's."""
+        told = self._system.read("UUID").get("UUID")
+        name = told.lower() if isinstance(told, str) else ""
+        return f"GUID {name}" if len(set(name.replace("-", ""))) > 1 else None
+
+
+def encoded(override: BootOverride) -> dict[str, str]:
+    """Return an override as the member `Boot`; raises OverrideRefusedError for a device without a word."""
+    target = _TARGETS.get(override.device)
+    if target is None:
+        raise OverrideRefusedError(f"Redfish has no word for booting from {override.device}")
+    if override.device == "none":
+        return {"BootSourceOverrideEnabled": "Disabled", "BootSourceOverrideTarget": target}
+    return {
+        # Always whole: BMCs forget the one that is not sent.
+        "BootSourceOverrideEnabled": "Continuous" if override.persistent else "Once",
+        "BootSourceOverrideTarget": target,
+        "BootSourceOverrideMode": "UEFI" if override.uefi else "Legacy",
+    }
+
+
+def decoded(boot: dict[str, Any]) -> BootOverride | None:
+    """Return the override that the member `Boot` holds, None for one that has no name here."""
+    enabled, target = boot.get("BootSourceOverrideEnabled"), boot.get("BootSourceOverrideTarget")
+    if enabled in (None, "Disabled") or target in (None, "None"):
+        return BootOverride("none")
+    device = next((device for device, word in _TARGETS.items() if word == target), None)
+    if device is None or enabled not in ("Once", "Continuous"):
+        return None
+    uefi = boot.get("BootSourceOverrideMode") == "UEFI"
+    return BootOverride(device, persistent=enabled == "Continuous", uefi=uefi)
+
+
+def _same_but_mode(one: BootOverride, other: BootOverride) -> bool:
+    return (one.device, one.persistent) == (other.device, other.persistent)
+
+
+def _member(body: dict[str, Any], name: str) -> dict[str, Any]:
+    return _dict(body.get(name))
+
+
+def _dict(value: object) -> dict[str, Any]:
+    return value if isinstance(value, dict) else {}

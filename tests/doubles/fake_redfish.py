@@ -1,0 +1,154 @@
+"""A Redfish service over TLS with one system, whose moods a test sets; every request is kept."""
+
+from __future__ import annotations
+
+import base64
+import datetime
+import hashlib
+import ipaddress
+import json
+import ssl
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import NameOID
+
+SYSTEM = "/redfish/v1/Systems/1"
+RESET = f"{SYSTEM}/Actions/ComputerSystem.Reset"
+USER, PASSWORD = "ADMIN", "secret-of-redfish"
+
+
+@dataclass
+class FakeRedfish:
+    """The state of the service; `refuse` is a status and a message for the next requests of a method."""
+
+    system: dict[str, Any] = field(
+        default_factory=lambda: {
+            "@odata.id": SYSTEM,
+            "@odata.etag": 'W/"1"',
+            "UUID": "27946B59-9E44-4FA7-8E91-F3527A1EF094",
+            "PowerState": "Off",
+            "Boot": {"BootSourceOverrideEnabled": "Disabled", "BootSourceOverrideTarget": "None"},
+            "Actions": {
+                "#ComputerSystem.Reset": {
+                    "target": RESET,
+                    "ResetType@Redfish.AllowableValues": [
+                        "On",
+                        "ForceOff",
+                        "ForceRestart",
+                        "GracefulShutdown",
+                    ],
+                }
+            },
+        }
+    )
+    members: tuple[str, ...] = (SYSTEM,)
+    refuse: dict[str, list[tuple[int, str]]] = field(default_factory=dict)
+    forgets: set[str] = field(default_factory=set)
+    """Members of `Boot` that it takes and does not keep."""
+    asked: list[tuple[str, str, Any]] = field(default_factory=list)
+    port: int = 0
+    certificate: str = ""
+
+    def answer(self, method: str, path: str, body: Any, etag: str | None) -> tuple[int, Any]:
+        self.asked.append((method, path, body))
+        if self.refuse.get(method):
+            status, message = self.refuse[method].pop(0)
+            return status, {"error": {"message": "General", "@Message.ExtendedInfo": [{"Message": message}]}}
+        if method == "GET":
+            found = {
+                "/redfish/v1/": {"Systems": {"@odata.id": "/redfish/v1/Systems"}},
+                "/redfish/v1/Systems": {"Members": [{"@odata.id": each} for each in self.members]},
+                SYSTEM: self.system,
+            }.get(path)
+            return (404, {"error": {"message": "no such resource"}}) if found is None else (200, found)
+        if method == "PATCH" and path == SYSTEM:
+            if etag != self.system["@odata.etag"]:
+                return 412, {"error": {"message": "precondition failed"}}
+            boot = {key: value for key, value in body["Boot"].items() if key not in self.forgets}
+            self.system["Boot"] = {**self.system["Boot"], **boot}
+            return 204, None
+        if method == "POST" and path == RESET:
+            self.system["PowerState"] = (
+                "Off" if body["ResetType"] in ("ForceOff", "GracefulShutdown") else "On"
+            )
+            return 204, None
+        return 404, None
+
+
+@contextmanager
+def serving(fake: FakeRedfish, folder: Path) -> Iterator[FakeRedfish]:
+    """Serve `fake` on a port of this host, with a certificate made for it."""
+
+    class Handler(BaseHTTPRequestHandler):
+        def _do(self) -> None:
+            length = int(self.headers.get("Content-Length") or 0)
+            body = json.loads(self.rfile.read(length)) if length else None
+            login = "Basic " + base64.b64encode(f"{USER}:{PASSWORD}".encode()).decode()
+            status, answer = (
+                fake.answer(self.command, self.path, body, self.headers.get("If-Match"))
+                if self.headers.get("Authorization") == login
+                else (401, {"error": {"message": "who are you?"}})
+            )
+            data = b"" if answer is None else json.dumps(answer).encode()
+            self.send_response(status)
+            self.send_header("Content-Length", str(len(data)))
+            self.end_headers()
+            self.wfile.write(data)
+
+        do_GET = do_PATCH = do_POST = _do  # noqa: N815
+
+        def log_message(self, *_words: object) -> None:
+            return
+
+    key, certificate, fake.certificate = make_certificate(folder)
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(certificate, key)
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    server.socket = context.wrap_socket(server.socket, server_side=True)
+    fake.port = server.server_address[1]
+    thread = threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True)
+    thread.start()
+    try:
+        yield fake
+    finally:
+        server.shutdown()
+        server.server_close()
+        thread.join(5)
+
+
+def make_certificate(folder: Path) -> tuple[Path, Path, str]:
+    """Return key and certificate of 127.0.0.1 as files, and the certificate's SHA-256."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "127.0.0.1")])
+    now = datetime.datetime.now(datetime.UTC)
+    made = (
+        x509.CertificateBuilder()
+        .subject_name(name)
+        .issuer_name(name)
+        .public_key(key.public_key())
+        .serial_number(x509.random_serial_number())
+        .not_valid_before(now - datetime.timedelta(days=1))
+        .not_valid_after(now + datetime.timedelta(days=1))
+        .add_extension(
+            x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address("127.0.0.1"))]), critical=False
+        )
+        .sign(key, hashes.SHA256())
+    )
+    key_file, certificate_file = folder / "key.pem", folder / "certificate.pem"
+    key_file.write_bytes(
+        key.private_bytes(
+            serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+        )
+    )
+    certificate_file.write_bytes(made.public_bytes(serialization.Encoding.PEM))
+    digest = hashlib.sha256(made.public_bytes(serialization.Encoding.DER)).hexdigest()
+    return key_file, certificate_file, digest
