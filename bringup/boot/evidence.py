@@ -221,6 +221,8 @@ class Witness:
     ) -> None:
         self.boot = BootEvidence()
         self.console_lost_s: float | None = None
+        self.bmc_silent = False
+        self.bmc_back_s: float | None = None
         self.override_read = self.override_unsure = self.override_absent = False
         self.override_until_s: float | None = None
         """When the BMC drops the override that was set, None where it keeps it."""
@@ -306,6 +308,12 @@ class Witness:
         loaded_s = self._loaded_s
         if loaded_s is not None and text >= _TEXT_MIN and last_s > loaded_s + _HAND_OVER_S:
             self.boot.other_port = self.boot.other_port or (last_s, port, f"{port}: {text} characters")
+
+    def _bmc_silent(self, _event: Event) -> None:
+        self.bmc_silent = True
+
+    def _bmc_back(self, event: Event) -> None:
+        self.bmc_silent, self.bmc_back_s = False, event.at_s
 
     def _console_lost(self, event: Event) -> None:
         self.console_lost_s = event.at_s
@@ -537,6 +545,8 @@ _HANDLERS: dict[str, Callable[[Witness, Event], None]] = {
     "console.attached": Witness._console_back,
     "console.gap": Witness._console_back,
     "console.lost": Witness._console_lost,
+    "bmc.silent": Witness._bmc_silent,
+    "bmc.back": Witness._bmc_back,
     "console.answered": Witness._console_answered,
     "console.activity": Witness._console_activity,
     "console.stage": Witness._console_stage,

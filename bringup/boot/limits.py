@@ -51,6 +51,8 @@ class Limits:
     def deadline_s(self) -> float | None:
         """Return when what is missing is overdue."""
         missing = self._course.awaited
+        if self._is_out_of_sight(missing):
+            return None  # whoever watches the power says when the BMC is gone for good
         if missing is None:
             if self._course.done_s() is not None:
                 return None
@@ -61,6 +63,12 @@ class Limits:
         due_s = self.waiting_since_s() + allowed_s
         # While it prints, it may get further; but what prints for ever must not be watched for ever.
         return min(due_s, self._advanced_s() + allowed_s * _PRINTING_MAX)
+
+    def _is_out_of_sight(self, missing: Stage | None) -> bool:
+        """Return whether only the console can tell, and it is away with a BMC that restarts."""
+        witness = self._course.witness
+        told_by_console = missing is None or missing >= Stage.KERNEL
+        return told_by_console and witness.bmc_silent and witness.console_lost_s is not None
 
     def _advanced_s(self) -> float:
         return self._course.origin_s if self._boot.advanced_s is None else self._boot.advanced_s
@@ -79,6 +87,7 @@ class Limits:
         if missing is None or (missing >= Stage.KERNEL and self._course.all_loaded()):
             # What a boot image holds is still to be put in its place when it has been fetched.
             since_s = max(since_s, self._silent_since_s(), boot.loader_said_s or 0.0)
+            since_s = max(since_s, self._course.witness.bmc_back_s or 0.0)
         return since_s
 
     def _allowed_s(self, missing: Stage) -> float | None:

@@ -62,7 +62,7 @@ class PowerResult:
 class Pace:
     """How long to wait, in seconds, and on which clock."""
 
-    confirm_timeout_s: float = 30.0
+    confirm_timeout_s: float = 60.0
     change_timeout_s: float = 60.0
     soft_timeout_s: float = 180.0
     poll_s: float = 0.2
@@ -76,6 +76,11 @@ class Pace:
     silence_timeout_s: float = 240.0
     now: Callable[[], float] = time.monotonic
     sleep: Callable[[float], None] = time.sleep
+
+    def within(self, timeout_s: float) -> Pace:
+        """Return a pace that uses all the time a step has, where that is longer."""
+        confirm_s, change_s = max(self.confirm_timeout_s, timeout_s), max(self.change_timeout_s, timeout_s)
+        return replace(self, confirm_timeout_s=confirm_s, change_timeout_s=change_s)
 
 
 Back = Callable[[], None]

@@ -21,7 +21,8 @@ class SwitchOn(Step):
 
     def enter(self, run: Run) -> None:
         """Switch on what is off, off and on what is on."""
-        power, pace = run.drivers.power, run.equipment.pace
+        power = run.drivers.power
+        pace = run.equipment.pace.within(self.planned.timeout_s)
         before = run.standing.found
         found = confirmed_state(power, pace, found=before)
         if before is PowerState.OFF and found is PowerState.ON:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from itertools import pairwise
 from typing import Any
 
 import pytest
@@ -360,3 +361,33 @@ def test_clearing_needs_no_word_from_a_bmc_that_tells_nothing() -> None:
     assert bmc.flags == bytes(5)
     with pytest.raises(OverrideError, match="did not keep"):
         override_of(ScriptedBmc(keeps=lambda _flags: bytes([0x80, 4, 0, 0, 0]))).clear()
+
+
+# What a boot asks until the board is switched on.
+
+
+def boot_until_on(bmc: ScriptedBmc) -> float:
+    """Ask all that a boot of a real board asks; return when it was told to switch on."""
+    told, pace = Told(), bmc.clock.pace()
+    identity_of(bmc)
+    power = power_of(bmc)
+    found = confirmed_state(power, pace)
+    override_of(bmc, told).set(NETWORK)
+    found = confirmed_state(power, pace, found=found)
+    ensure_on(power, told, pace, found=found)
+    return next(sent.at_s for sent in bmc.sent if (sent.command, sent.data) == (CONTROL, bytes([1])))
+
+
+@pytest.mark.parametrize("answer_s", [0.005, 0.05, 0.2])
+def test_a_bmc_that_answers_at_once_has_the_board_on_within_seconds(answer_s: float) -> None:
+    bmc = ScriptedBmc(spacing_s=5.0, answer_s=answer_s)
+    assert boot_until_on(bmc) < 4.0
+    assert bmc.logins == 1
+
+
+@pytest.mark.parametrize("answer_s", [0.5, 1.0, 3.0])
+def test_a_bmc_that_labours_is_asked_seven_things_at_its_own_pace(answer_s: float) -> None:
+    bmc = ScriptedBmc(spacing_s=5.0, answer_s=answer_s)
+    assert boot_until_on(bmc) == pytest.approx(7 * 5.0)
+    times = [sent.at_s for sent in bmc.sent]
+    assert all(after - before >= 5.0 - 1e-6 for before, after in pairwise(times))
