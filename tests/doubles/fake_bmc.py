@@ -2,7 +2,8 @@
 
 Prints `{"port": N}` when it listens, then one JSON line for each thing done to the board: `{"chassis":
 "power_on"}`, `{"post": {"device": "network", ...}}`. Ends when stdin closes. Lines on stdin: `freeze`,
-`thaw`, `burst N` (the board sends N bytes on its serial port), `say TEXT`.
+`thaw`, `burst N` (the board sends N bytes on its serial port), `stream N RATE` (as many, RATE a second, then
+`{"streamed": N}`), `say TEXT`, `drop` (the BMC ends the console).
 
 The board's UART is a loop-back plug: it echoes whatever the power; a line `burst N` sends N bytes back.
 The password is taken from FAKE_BMC_PASSWORD.
@@ -15,6 +16,7 @@ import json
 import os
 import sys
 import threading
+import time
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +25,7 @@ from bringup.twin.bmc.request import Code, Request
 from bringup.twin.bmc.server import VirtualBmc
 
 CYCLE_PAUSE_S = 0.3
+STREAM_PIECE = 72
 BURST_LINE = b"0123456789abcdefghijklmnopqrstuvwxyz-ABCDEFGHIJKLMNOPQRSTUVWXY"
 
 
@@ -89,6 +92,14 @@ class FakeChassis:
         assert self.bmc is not None
         for start in range(0, len(data), 4096):
             self.bmc.serial_output(data[start : start + 4096])
+
+    def stream(self, size: int, rate: int) -> None:
+        """Send numbered lines at the pace of a UART; what it could not send in time it sends at once."""
+        data, began_s = burst(size), time.monotonic()
+        for start in range(0, size, STREAM_PIECE):
+            time.sleep(max(0.0, began_s + start / rate - time.monotonic()))
+            self.say(data[start : start + STREAM_PIECE])
+        report({"streamed": size})
 
     def _switch(self, on: bool) -> None:
         assert self.bmc is not None
@@ -164,6 +175,11 @@ def obey(bmc: VirtualBmc, chassis: FakeChassis, stop: threading.Event) -> None:
             bmc.frozen = word == "freeze"
         elif word == "burst":
             chassis.say(burst(int(rest)))
+        elif word == "stream":
+            size, rate = map(int, rest.split())
+            threading.Thread(target=chassis.stream, args=(size, rate), daemon=True).start()
+        elif word == "drop":
+            bmc._sol.deactivate()
         elif word == "say":
             chassis.say(rest.encode() + b"\r\n")
     stop.set()

@@ -46,7 +46,8 @@ class SolConsole:
         self._steal = steal
         self._probe_after_s = probe_after_s
         self._line: Line | None = None
-        self._own_id: int | None = None
+        # A BMC may have taken an activation whose answer was lost: that session is ours, too.
+        self._own_ids: set[int] = set()
         self._pokes = True
         self._alive_s = time.monotonic()
 
@@ -75,7 +76,7 @@ class SolConsole:
             raise
         self._detach()
         self._client.close()
-        self._client, self._line, self._own_id, self._steal = client, line, line.session_id, False
+        self._client, self._line, self._steal = client, line, False
         return False
 
     def read(self, timeout_s: float) -> bytes:
@@ -124,6 +125,7 @@ class SolConsole:
     def _attach(self, client: IpmiClient, deadline_s: float) -> Line:
         line = Line(client.login(), probe_after_s=self._probe_after_s, pokes=self._may_poke())
         pump().submit(line.begin)
+        self._own_ids.add(line.session_id)
         commands = SolCommands(client)
         try:
             activation = self._activate(commands, deadline_s)
@@ -154,7 +156,7 @@ class SolConsole:
 
     def _make_free(self, commands: SolCommands, deadline_s: float) -> None:
         owner = commands.owner(deadline_s)
-        if not self._steal and (owner is None or owner not in (NOBODY, self._own_id)):
+        if not self._steal and (owner is None or owner not in {NOBODY, *self._own_ids}):
             kind = BmcBusyError if owner is None else ConsoleHeldError
             raise kind(
                 f"{self.describe()} is held by another session",
