@@ -70,7 +70,7 @@ class Application:
 
     `missing_includes` are files that cpp or `import` could not find and that were passed over on request;
     while there are any, `attributes` and `instances` are not complete. `connections` are the names of the
-    assemblies' connections, which can be given settings too.
+    assemblies' connections, which can be given settings too. `octal` are the numbers that begin with a 0.
     """
 
     root: str
@@ -80,6 +80,7 @@ class Application:
     files: tuple[str, ...] = ()
     missing_includes: tuple[str, ...] = ()
     connections: tuple[str, ...] = ()
+    octal: tuple[tuple[str, Place], ...] = ()
 
     def get(self, instance: str, attribute: str) -> Setting | None:
         """Return the applied setting of an attribute, the first one where it is set twice."""

@@ -26,7 +26,11 @@ C43 = Rule("C43", "an attribute is set once", "camkes-tool: duplicate setting fo
 C44 = Rule(
     "C44", "a guest with a PCI device starts with pci=nomsi", "libsel4vmmplatsupport hides MSI and MSI-X"
 )
-F3 = Rule("F3", "no setting has the spelling from before 2019", "camkes-vm-examples 99f77f9")
+F3 = Rule(
+    "F3",
+    "no setting or number has the spelling from before 2019",
+    "camkes-vm-examples 99f77f9; camkes-tool camkes/parser/stage3.py (int(text, 0))",
+)
 F4 = Rule("F4", "every setting is inside an assembly", "camkes-tool camkes/parser/stage6.py")
 F5 = Rule(
     "F5",
@@ -175,6 +179,23 @@ def old_spelling(inputs: Inputs) -> Found:
         )
 
 
+def octal_numbers(inputs: Inputs) -> Found:
+    """F3: numbers that begin with 0, told once per file; what they are is another in each camkes-tool."""
+    told: dict[str, list[tuple[str, Place]]] = {}
+    for text, place in inputs.written.octal:
+        told.setdefault(place.file, []).append((text, place))
+    for numbers in told.values():
+        text, place = numbers[0]
+        more = f" (and {len(numbers) - 1} more here)" if len(numbers) > 1 else ""
+        yield F3.warning(
+            "octal-number",
+            (None, place),
+            f"{text}{more} is octal for the camkes-tool of Python 2, {int(text, 8)}, and refused by that of "
+            "Python 3",
+            f"write {int(text, 8)}" + (f", or {int(text)} if that is meant" if len(text) > 2 else ""),
+        )
+
+
 def in_an_assembly(inputs: Inputs) -> Found:
     """F4."""
     places: dict[str, list[Setting]] = {}
@@ -239,6 +260,7 @@ CHECKS = (
     (C43, set_once),
     (C44, msi_off),
     (F3, old_spelling),
+    (F3, octal_numbers),
     (F4, in_an_assembly),
     (F5, console_sane),
 )

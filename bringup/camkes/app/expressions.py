@@ -41,18 +41,29 @@ class ExpressionError(ValueError):
 
 
 def read_number(text: str) -> Number:
-    """Return the value of a literal; `010` is an error, as in camkes-tool."""
+    """Return the value of a literal; one that begins with 0 is octal, as in C and in the old camkes-tool.
+
+    camkes-tool reads it by Python's `int(text, 0)` (camkes/parser/stage3.py): octal under Python 2, refused
+    under Python 3, except for zero itself (`octal_like`).
+    """
     if len(text) > _MAX_DIGITS:
         raise ExpressionError(f"a number of {len(text)} digits is too long")
     if text.startswith("0x"):
         return int(text, 16)
     if "." in text:
         return float(text)
-    if text[0] == "0" and text.strip("0"):
+    if octal_like(text):
+        if not text.strip("01234567"):
+            return int(text, 8)
         raise ExpressionError(
-            f"a number cannot start with 0: {text} is written {text.lstrip('0')}, or in hex 0x…"
+            f"{text} is neither octal nor decimal: it is written {text.lstrip('0')}, or in hex 0x…"
         )
     return int(text)
+
+
+def octal_like(text: str) -> bool:
+    """Whether a literal begins with a 0 that makes it octal in C; camkes-tool of today refuses it."""
+    return text[0] == "0" and text.isdigit() and bool(text.strip("0"))
 
 
 def evaluate(parts: Sequence[Number | str]) -> Number:

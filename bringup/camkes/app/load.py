@@ -17,12 +17,13 @@ from pathlib import Path
 from bringup.base.errors import UsageError
 from bringup.camkes.app.adl.declarations import Declaration, ImportDecl
 from bringup.camkes.app.adl.parse import parse
+from bringup.camkes.app.expressions import octal_like
 from bringup.camkes.app.merge import Unit, merge
 from bringup.camkes.app.origin import Origin, Sources
 from bringup.camkes.app.preprocess import Preprocessor
-from bringup.camkes.model import Application
+from bringup.camkes.model import Application, Place
 from bringup.camkes.text.file import read_file, within_bounds
-from bringup.camkes.text.tokens import DIRECTIVE, HASH, STRING, WORD, TextError, Token, tokenize
+from bringup.camkes.text.tokens import DIRECTIVE, HASH, NUMBER, STRING, WORD, TextError, Token, tokenize
 from bringup.profile.toml_lines import shown_path
 
 _FILES_MAX = 500
@@ -61,6 +62,7 @@ def load_application(
         files=tuple(shown_path(file) for file in loader.read),
         missing_includes=tuple(loader.missing),
         connections=merged.connections,
+        octal=tuple(loader.octal),
     )
 
 
@@ -72,6 +74,7 @@ class _Loader:
     # Dicts as sets that keep their order.
     read: dict[Path, None] = field(default_factory=dict)
     missing: dict[str, None] = field(default_factory=dict)
+    octal: list[tuple[str, Place]] = field(default_factory=list)
     sources: Sources = field(default_factory=Sources)
 
     def load(self, root: Path, text: str) -> None:
@@ -119,6 +122,8 @@ class _Loader:
         unit = Unit(text, origin.place, origin.error)
         try:
             tokens = tokens or tokenize(text, preprocessed=True)
+            numbers = (token for token in tokens if token.kind == NUMBER and octal_like(token.text))
+            self.octal += [(token.text, origin.place(token.start)) for token in numbers]
             return [(unit, path, part) for part in parse(tokens, macros=macros)]
         except TextError as error:
             raise origin.error(error.offset, str(error)) from None

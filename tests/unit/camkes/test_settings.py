@@ -211,6 +211,57 @@ def test_missing_names_cannot_leave_the_folder_of_stand_ins(application, tmp_pat
     assert sorted(tmp_path.parent.iterdir()) == before
 
 
+def test_a_macro_may_stand_wherever_the_grammar_has_a_value(application) -> None:
+    text = """
+#include <no-such.h>
+schedule two { 1, 2; part { a } }
+component A { control; dataport Buf(SIZE * 2) d; maybe dataport Buf(4096) e; }
+connector X { from Procedure with N threads; to Dataport template "a" with 3 threads; }
+assembly {
+    composition {
+        component A vm0;
+        component KIND(1) NAME(1);
+        connection X CAT(a, _b)(from vm0.d, to vm0.e);
+        connection X c(to init.init, topology(ENDS));
+        connection X d(topology(ENDS) to init.init);
+        connection X e(from END(1), to vm0.e);
+    }
+    configuration { vm0.x = FOO vm0.y = 3; vm0.z = [1, 2]; }
+}
+"""
+    found = application(text, allow_missing=True)
+    assert {s.attribute: s.value for s in found.settings} == {
+        "x": Unevaluated("macro", "FOO"),
+        "y": 3,
+        "z": (1, 2),
+    }
+    assert found.connections == ("CAT(a, _b)", "c", "d", "e")
+    with pytest.raises(UsageError, match=r"no-such\.h> is not found|no-such\.h is not found"):
+        application(text)
+
+
+@pytest.mark.parametrize("value", ["1024", '"text"', "[1, 2]", '[{"a": 1}]', "(1 + 2)", "true"])
+@pytest.mark.parametrize("before", ["", "#include <no-such.h>\n"])
+def test_a_missing_semicolon_is_told_at_its_line(application, value: str, before: str) -> None:
+    text = before + in_assembly(f"vm0.a = {value}\nvm0.b = NAME;")
+    with pytest.raises(UsageError, match=f"app.camkes:{2 + bool(before)}:.*a ; is missing behind"):
+        application(text, allow_missing=True)
+
+
+def test_no_semicolon_is_missed_within_a_value(application) -> None:
+    with pytest.raises(UsageError) as raised:
+        application(in_assembly('vm0.a = [{"a": 1 b: 2}];'))
+    assert "; is missing" not in str(raised.value)
+
+
+def test_a_number_that_begins_with_zero_is_octal_and_told(application) -> None:
+    found = application(in_assembly("vm0.a = [06, 00, 010, 0x08];"))
+    assert found.settings[0].value == (6, 0, 8, 8)
+    assert [(text, place.line) for text, place in found.octal] == [("06", 2), ("010", 2)]
+    with pytest.raises(UsageError, match="08 is neither octal nor decimal"):
+        application(in_assembly("vm0.a = 08;"))
+
+
 def test_the_users_includes_and_macros_count(application, tmp_path: Path) -> None:
     folder = tmp_path / "headers with space"
     folder.mkdir()
@@ -317,7 +368,7 @@ def test_arithmetic(application, expression: str, value: float) -> None:
 
 NO_VALUE = (
     "1 << -1;1 << 99999999999;2 ** 4097;(-8) ** 0.5;1.5 << 1;1 / 0;1 % 0;0 ** -1;(1;1 +;* 2;1 2;~1.5 | 1"
-    ";9.9 ** 999.9;+;0x;1.;.5;0b1;1e3;07"
+    ";9.9 ** 999.9;+;0x;1.;.5;0b1;1e3;09"
 )
 
 

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from bringup.camkes.model import Place
 from bringup.pci.acpi.tables import TABLES
 from bringup.pci.model import Bar, Bdf, Capability, Drhd, IoApic, Madt, Missing, Platform, Rom, Sriov
 from bringup.profile.load import load_profile
@@ -548,6 +549,7 @@ CASES = (
     ),
     Case("F2", "shorthand", "error", vm0(vm_irqs=[16, 11])),
     Case("F3", "old-spelling", "error", lambda w: w.others.update({"vm0_config.ioports": []})),
+    Case("F3", "octal-number", "warning", lambda w: setattr(w, "octal", (("010", Place("app.camkes", 7)),))),
     Case("F4", "not-applied", "error", lambda w: w.more.append(setting("vm0.priority", 1, applied=False))),
     Case(
         "F5",

@@ -104,6 +104,7 @@ class World:
     captured: bool = True
     built: bool = True
     missing: tuple[str, ...] = ()
+    octal: tuple[tuple[str, Place], ...] = ()
 
     def change(self, bdf: str, **fields: Any) -> None:
         """Change what was observed of a function."""
@@ -126,6 +127,7 @@ class World:
             (*instances, Instance("fserv", "FileServer", Place("app.camkes", 5))),
             missing_includes=self.missing,
             connections=("topology_conn",),
+            octal=self.octal,
         )
 
     def assessment(self) -> Assessment | None:

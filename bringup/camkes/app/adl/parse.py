@@ -27,7 +27,7 @@ from bringup.camkes.app.adl.declarations import (
     Reference,
     SettingDecl,
 )
-from bringup.camkes.app.adl.tokens import MACRO, SHOWN, TERMINALS, TokenLexer, telling
+from bringup.camkes.app.adl.tokens import MACRO, SHOWN, TERMINALS, TokenLexer, telling, without_schedules
 from bringup.camkes.app.adl.unexpanded import leftover_macros
 from bringup.camkes.app.expressions import ExpressionError, Number, choose, evaluate, read_number
 from bringup.camkes.model import Unevaluated, Value
@@ -38,6 +38,7 @@ Kind = TypeVar("Kind")
 _GRAMMAR = Path(__file__).with_name("grammar.lark")
 # A longer list of what could stand there helps nobody.
 _EXPECTED_SHOWN = 4
+_SETTINGS = tuple([WORD, ".", WORD, sign] for sign in ("=", "<-"))
 
 
 def parse(tokens: Sequence[Token], *, macros: bool = False) -> list[Declaration]:
@@ -47,7 +48,7 @@ def parse(tokens: Sequence[Token], *, macros: bool = False) -> list[Declaration]
     """
     words: list[Token] = []
     try:
-        words = telling(tokens)
+        words = without_schedules(telling(tokens))
         if macros:
             words = leftover_macros(words)
         result = _parser().parse(words)
@@ -73,12 +74,34 @@ def _unexpected(error: UnexpectedToken, words: Sequence[Token]) -> TextError:
     last = words[index - 1] if index else None
     if error.token.type == "ID" and last is not None and last.kind == NUMBER and last.end == here:
         return TextError(f"{last.text}{error.token} is no number: those are 16, 0x10 and 1.5", last.start)
-    if error.token.type == "ID" and "NUMBER" in error.expected:
+    sets = [word.kind for word in words[index : index + 4]] in _SETTINGS
+    if error.token.type == "ID" and "NUMBER" in error.expected and not sets:
         return _no_value(str(error.token), here)
+    if last is not None and "_SEMICOLON" in error.expected and _ends_statement(words, index):
+        return TextError(f"a ; is missing behind {shown_line(last.text)}", last.end - 1)
     if wanted == ["'('"] and last is not None and last.kind == WORD:
         return _no_value(last.text, last.start)
     found = shown_line(str(error.token).replace("\n", " "))
     return TextError(f"'{found}' cannot stand here{expected}", here)
+
+
+def _ends_statement(words: Sequence[Token], index: int) -> bool:
+    """Whether a statement could end before the word at `index`: another begins there, and no list is open."""
+    if index < len(words) and words[index].kind not in (WORD, "}"):
+        return False
+    depth = 0
+    for position in range(index - 1, -1, -1):
+        kind = words[position].kind
+        if kind in ("}", "]", ")"):
+            depth += 1
+        elif kind in ("{", "[", "("):
+            depth -= 1
+            if depth < 0:
+                # Values are opened behind one of these, blocks behind a word.
+                return kind == "{" and words[position - 1].kind not in ("=", ",", ":", "[", "(")
+        elif kind == ";" and depth == 0:
+            return True
+    return True
 
 
 def _no_value(name: str, offset: int) -> TextError:
@@ -172,6 +195,8 @@ class _Declarations(Transformer[Word, object]):
 
     def instance(self, children: list[object]) -> InstanceDecl:
         component, name = children
+        if isinstance(component, Word):
+            component = Reference(str(component), _offset(component))
         return InstanceDecl(str(name), component, _offset(name))  # type: ignore[arg-type]  # by the grammar
 
     def connection(self, children: list[object]) -> ConnectionDecl:

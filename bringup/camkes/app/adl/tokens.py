@@ -107,3 +107,34 @@ def telling(tokens: Sequence[Token]) -> list[Token]:
         if len(kept) > MAX_WORDS:
             raise TextError(f"more than {MAX_WORDS} words and signs are no CAmkES application", token.start)
     return kept
+
+
+def without_schedules(words: Sequence[Token]) -> list[Token]:
+    """Return the words without the blocks `schedule NAME { ... }` of forks with domains: they set nothing."""
+    if not any(word.text == "schedule" for word in words):
+        return list(words)
+    kept: list[Token] = []
+    position = 0
+    while position < len(words):
+        begins = not kept or kept[-1].kind in (";", "{", "}")
+        if begins and words[position].text == "schedule" and (end := _behind_block(words, position + 1)):
+            position = end
+        else:
+            kept.append(words[position])
+            position += 1
+    return kept
+
+
+def _behind_block(words: Sequence[Token], position: int) -> int:
+    """Return the index behind a block, with or without a name, that starts there; 0 where none does."""
+    if position < len(words) and words[position].kind == WORD:
+        position += 1
+    if position >= len(words) or words[position].kind != "{":
+        return 0
+    depth = 0
+    while position < len(words):
+        depth += (words[position].kind == "{") - (words[position].kind == "}")
+        position += 1
+        if depth == 0:
+            return position
+    return 0

@@ -1,7 +1,8 @@
 """Macros that are left in a preprocessed text because the headers that define them were passed over.
 
 camkes-tool would refuse such a text. Here one MACRO word takes the place of each, so that the rest of the
-application can still be read: of a call used as a statement, and of a value that only the macro would tell.
+application can still be read: of a call used as a statement, and of what only the macro would tell: a value,
+the size of a dataport, a number of threads, a name or the ends of a connection.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from bringup.camkes.app.adl.tokens import KEYWORDS, MACRO
-from bringup.camkes.text.tokens import WORD, Token
+from bringup.camkes.text.tokens import NUMBER, STRING, WORD, TextError, Token
 
 _PAIRS = {"(": ")", "[": "]", "{": "}"}
 _VALUE_ENDS = frozenset((",", ";", ":", "]", "}", ")"))
@@ -20,10 +21,15 @@ _BLOCKS = frozenset(
 # Where a name alone can only be a macro; in a procedure or struct it is a type.
 _BARE = frozenset(("", "assembly", "component", "composition", "configuration", "group"))
 _FIRST_IN_VALUE = frozenset(("[", "{", "(", ",", ":"))
+_SET = frozenset(("=", "<-"))
+_LITERALS = frozenset((NUMBER, STRING, "]", "}"))
 
 
 def leftover_macros(tokens: Sequence[Token]) -> list[Token]:
-    """Return the tokens (trivia taken out) with every leftover macro as one MACRO word."""
+    """Return the tokens (trivia taken out) with every leftover macro as one MACRO word.
+
+    Raises TextError where a value runs into the next setting, because its `;` is missing.
+    """
     reader = _Reader(tokens)
     reader.run()
     return reader.kept
@@ -44,6 +50,8 @@ class _Reader:
             token = self.tokens[self.index]
             if not head and token.kind == WORD and self._statement_macro():
                 continue
+            if head in ("component", "connection") and token.kind == WORD and self._name_macro(head):
+                continue
             self._keep(1)
             if token.kind == "{":
                 self.blocks.append(self._block(head))
@@ -54,6 +62,12 @@ class _Reader:
                 head = ""
             elif token.kind == "=":
                 self._value()
+            elif token.kind == "(" and head == "connection":
+                self._ends()
+            elif token.kind == "(" and head in ("dataport", "maybe"):
+                self._expression(self._behind(self.index - 1) - 1)
+            elif token.text == "with" and head in ("from", "to"):
+                self._expression(self._before(("thread", "threads")))
             else:
                 head = head or token.text
 
@@ -111,6 +125,56 @@ class _Reader:
                 break
         return index
 
+    def _name_macro(self, head: str) -> bool:
+        """Take the call that names an instance, its type, or a connection, whose ends are behind it."""
+        if self._kind(self.index + 1) != "(":
+            return False
+        if head == "connection" and self._kind(self._behind(self.index + 1)) != "(":
+            return False
+        self._macro(self._behind(self.index + 1))
+        return True
+
+    def _ends(self) -> None:
+        """Take the ends of a connection up to the `)`; a macro may be one, several, or a name."""
+        while self._kind(self.index) not in (")", ";", ""):
+            if self._kind(self.index) != WORD:
+                self._keep(1)
+                continue
+            if self.tokens[self.index].text in ("from", "to"):
+                self._keep(1)
+            end = self.index
+            while self._kind(end) in (WORD, ".") and self._kind(end + 1) in (WORD, "."):
+                end += 1
+            if self._kind(end + 1) == "(":
+                self._macro(self._behind(end + 1))
+            elif self.kept[-1].text in ("from", "to"):
+                self._keep(end + 1 - self.index)
+            else:
+                self._macro(end + 1)
+            if self._kind(self.index) == WORD:
+                self._comma()  # the macro brings its own
+
+    def _before(self, words: tuple[str, ...]) -> int:
+        """Return the index of the next of `words` in this statement, or where the statement ends."""
+        index = self.index
+        while self._kind(index) not in (";", "{", "}", "") and self.tokens[index].text not in words:
+            index += 1
+        return index
+
+    def _expression(self, end: int) -> None:
+        """Take an expression up to `end`, as a macro where it has a name in it."""
+        if end > self.index and self._has_names(end):
+            self._macro(end)
+        else:
+            self._keep(max(end - self.index, 0))
+
+    def _has_names(self, end: int) -> bool:
+        words = (token for token in self.tokens[self.index : end] if token.kind == WORD)
+        return not all(KEYWORDS.get(word.text) == "BOOLEAN" for word in words)
+
+    def _comma(self) -> None:
+        self.kept.append(Token(",", self.kept[-1].end, self.kept[-1].end, ","))
+
     def _value(self) -> None:
         """Take everything up to the `;` that ends a value."""
         depth, first = 0, True
@@ -131,14 +195,26 @@ class _Reader:
         if whole and self._is_query():
             self._keep(1)  # its brackets are read like a value's
             return
-        words = (token for token in self.tokens[self.index : end] if token.kind == WORD)
-        if all(KEYWORDS.get(word.text) == "BOOLEAN" for word in words):
+        if whole and (next_setting := self._next_setting(end)):
+            self._expression(next_setting)
+            self.kept.append(Token(";", self.kept[-1].end, self.kept[-1].end, ";"))
+            return
+        if not self._has_names(end):
             self._keep(end - self.index)
             return
         self._macro(end)
         if self._kind(end) not in _VALUE_ENDS:
-            # The macro brings its own comma.
-            self.kept.append(Token(",", self.kept[-1].end, self.kept[-1].end, ","))
+            self._comma()  # the macro brings its own
+
+    def _next_setting(self, end: int) -> int | None:
+        """Return where the next setting begins before `end`: a macro may bring the `;` of its value along."""
+        index = next((i for i in range(self.index, end) if self._kind(i) in _SET), None)
+        if index is None or index - 3 <= self.index:
+            return None
+        last = self.tokens[index - 4]
+        if last.kind in _LITERALS or not self._has_names(index - 3):
+            raise TextError(f"a ; is missing behind {last.text}", last.end - 1)
+        return index - 3
 
     def _is_query(self) -> bool:
         first, second, third = (self._kind(self.index + step) for step in range(3))
