@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 from typing import TYPE_CHECKING
 
 from bringup.base.events import Emit, Event
+from bringup.base.paths import runtime_dir
 from bringup.console.base import Console
 from bringup.console.reconnect import ReconnectingConsole
 from bringup.console.shared.console import Role, SharedConsole, Way
@@ -27,26 +29,35 @@ def open_console(
     share it, by their `role`. `steal` takes SOL from another session, once.
     """
     tell = emit or _ignore
-    console, name, word = _own_console(board, steal=steal)
-    way = Way(console, name, role, _who(board), tell)
+    who = _who(board)
+    console, name, word = _own_console(board, who, tell, steal=steal)
+    way = Way(console, name, role, who, tell)
     return SharedConsole(way, lambda own, told: ReconnectingConsole(own, told, name=word), tell)
 
 
-def _own_console(board: Board, *, steal: bool) -> tuple[Console, str, str]:
+def _own_console(board: Board, who: Holder, emit: Emit, *, steal: bool) -> tuple[Console, str, str]:
     """Return the console itself, what tells it from all others of this host, and what people call it."""
     if board.serial != "sol":
         from bringup.console.serial import SerialConsole
 
         return SerialConsole(board.serial, baud=board.line_rate), board.serial, _LINE
     from bringup.console.sol.console import SolConsole
+    from bringup.console.sol.own import OwnSessions
     from bringup.ipmi.client import IpmiClient
     from bringup.power.bmc_address import bmc_address
 
-    # The BMC's own limit on how often it may be asked holds for the question whether it lives, too.
-    spacing_s = board.profile.bmc.spacing_s
     bmc = bmc_address(board)
-    sol = SolConsole(IpmiClient(bmc), steal=steal, probe_after_s=max(_LEAST_PROBE_INTERVAL_S, spacing_s))
-    return sol, f"{bmc.address}:{bmc.port}", "SOL"
+    name = f"{bmc.address}:{bmc.port}"
+    memory = runtime_dir() / f"sol-{hashlib.sha256(name.encode()).hexdigest()[:16]}.json"
+    sol = SolConsole(
+        IpmiClient(bmc),
+        steal=steal,
+        # The BMC's own limit on how often it may be asked holds for the question whether it lives, too.
+        probe_after_s=max(_LEAST_PROBE_INTERVAL_S, board.profile.bmc.spacing_s),
+        own=lambda: OwnSessions(memory, who),
+        emit=emit,
+    )
+    return sol, name, "SOL"
 
 
 def _who(board: Board) -> Holder:

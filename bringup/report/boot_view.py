@@ -221,6 +221,8 @@ _LINES: dict[str, Any] = {
     "console.attached": _plain("console"),
     "console.lost": _plain("console", "bad"),
     "console.gap": _plain("console", "bad"),
+    "console.retaken": _plain("console"),
+    "console.writer": _plain("careful", "bad"),
     "console.prompted": _plain("console"),
     "console.answered": lambda _view, event: ("ok", "console", f'answered "{event.text}"'),
     "console.stage": BootView._stage,

@@ -652,6 +652,21 @@ def test_a_console_that_does_not_come_back_ends_with_the_labs_exit_code(rack: tu
     assert "SOL did not come back" in err and "Traceback" not in err
 
 
+def test_a_session_that_a_killed_process_left_is_told_and_taken_back(rack: tuple[Cli, FakeBmc]) -> None:
+    cli, bmc = rack
+    process = cli.popen("console", "rack1", "--listen", RACK1_PASSWORD=bmc.password)
+    assert process.stderr is not None
+    assert "SOL of the BMC" in process.stderr.readline()
+    process.kill()
+    process.wait(5)
+    after = cli("console", "rack1", "--listen", "--for", "1", RACK1_PASSWORD=bmc.password)
+    assert after.code == 0, after.err
+    assert re.search(rf"took the console back from .*\(process {process.pid}, console", after.err)
+    with sol_of(bmc):  # somebody else's is not
+        held = cli("console", "rack1", "--for", "1", RACK1_PASSWORD=bmc.password)
+        assert held.code == 10 and "is held by another session" in held.err
+
+
 def test_sigterm_leaves_the_console_to_the_next(rack: tuple[Cli, FakeBmc]) -> None:
     cli, bmc = rack
     process = cli.popen("console", "rack1", "--listen", RACK1_PASSWORD=bmc.password)

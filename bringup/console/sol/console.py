@@ -16,8 +16,10 @@ from functools import partial
 from typing import TypeVar
 
 from bringup.base.errors import BmcBusyError, ConsoleHeldError, ConsoleLostError, LabError
+from bringup.base.events import Emit, Event
 from bringup.console.sol.commands import ACTIVE_ELSEWHERE, NOBODY, SolCommands
 from bringup.console.sol.line import Line
+from bringup.console.sol.own import OwnSessions
 from bringup.ipmi.client import IpmiClient, pump
 
 _ACTIVATE_TRIES = 4
@@ -39,15 +41,25 @@ class SolConsole:
     silence, at most 5, the BMC is asked for a sign of life; without any for 4 s more, `read` says that the
     console is lost. The session is kept all the same: deactivating it would empty the BMC's buffer, and
     `open` goes on with it as soon as it is heard again.
+
+    `own` is where it remembers its sessions: one that a killed process left is taken back, and `emit` told.
     """
 
-    def __init__(self, client: IpmiClient, *, steal: bool = False, probe_after_s: float = 5.0) -> None:
+    def __init__(
+        self,
+        client: IpmiClient,
+        *,
+        steal: bool = False,
+        probe_after_s: float = 5.0,
+        own: Callable[[], OwnSessions] = OwnSessions,
+        emit: Emit = lambda _event: None,
+    ) -> None:
         self._client = client
         self._steal = steal
         self._probe_after_s = probe_after_s
         self._line: Line | None = None
-        # A BMC may have taken an activation whose answer was lost: that session is ours, too.
-        self._own_ids: set[int] = set()
+        self._remember, self._own = own, OwnSessions()
+        self._emit = emit
         self._pokes = True
         self._alive_s = time.monotonic()
 
@@ -67,6 +79,9 @@ class SolConsole:
         """
         deadline_s = time.monotonic() + timeout_s
         client = self._client.another()
+        if self._line is None:
+            self._own.close()
+            self._own = self._remember()
         try:
             if self._goes_on(client, timeout_s):
                 return True
@@ -103,6 +118,7 @@ class SolConsole:
             with contextlib.suppress(LabError):
                 SolCommands(self._client).deactivate(_CLOSE_TIMEOUT_S)
         self._client.close()
+        self._own.close()
 
     def _goes_on(self, client: IpmiClient, timeout_s: float) -> bool:
         """Log `client` in, and return whether the line from before was heard again meanwhile."""
@@ -125,7 +141,7 @@ class SolConsole:
     def _attach(self, client: IpmiClient, deadline_s: float) -> Line:
         line = Line(client.login(), probe_after_s=self._probe_after_s, pokes=self._may_poke())
         pump().submit(line.begin)
-        self._own_ids.add(line.session_id)
+        self._own.add(line.session_id)
         commands = SolCommands(client)
         try:
             activation = self._activate(commands, deadline_s)
@@ -155,11 +171,17 @@ class SolConsole:
         )
 
     def _make_free(self, commands: SolCommands, deadline_s: float) -> None:
-        owner = commands.owner(deadline_s)
-        if not self._steal and (owner is None or owner not in {NOBODY, *self._own_ids}):
+        owner, own = commands.owner(deadline_s), self._own
+        if owner in own.left and own.left_by is not None:
+            text = f"took the console back from {own.left_by}, which was killed and left its session"
+            self._emit(Event("console", "console.retaken", text, {"who": own.left_by.who}))
+        elif not self._steal and (owner is None or (owner != NOBODY and owner not in own)):
             kind = BmcBusyError if owner is None else ConsoleHeldError
+            who = "another session"
+            if owner is None and own.left_by is not None:
+                who = f"another session, perhaps the one that {own.left_by} left when it was killed"
             raise kind(
-                f"{self.describe()} is held by another session",
+                f"{self.describe()} is held by {who}",
                 hint="--steal takes it, and ends the console of whoever has it",
             )
         commands.free(deadline_s)
