@@ -320,6 +320,8 @@ class Witness:
 
     def _console_back(self, event: Event) -> None:
         self.console_lost_s = None
+        if self.bmc_silent:  # it answers on the console before it is asked for the power
+            self._bmc_back(event)
         seconds = event.data.get("seconds")
         if seconds is not None:
             self.boot.gaps.append(Gap(event.at_s - float(seconds), event.at_s))

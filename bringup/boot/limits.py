@@ -14,6 +14,8 @@ UNENDING_S = 60.0
 
 _PRINTING_MAX = 20
 _SERVED_GRACE_S = 1.0
+# A BMC hands over what it kept when its console is back, and what is typed then may be answered.
+_GAP_GRACE_S = 8.0
 _TRANSFER_STAGES = (Stage.LOADER, Stage.KERNEL_IMAGE, Stage.MODULES)
 
 
@@ -61,6 +63,8 @@ class Limits:
         if allowed_s is None:
             return None
         due_s = self.waiting_since_s() + allowed_s
+        if missing >= Stage.KERNEL and self._boot.gaps:
+            due_s = max(due_s, self._boot.gaps[-1].until_s + _GAP_GRACE_S)
         # While it prints, it may get further; but what prints for ever must not be watched for ever.
         return min(due_s, self._advanced_s() + allowed_s * _PRINTING_MAX)
 

@@ -32,6 +32,20 @@ def test_what_comes_after_it_is_back_counts(away_s: float) -> None:
     assert verdict.kind == "ok"
 
 
+def test_a_console_that_is_back_shows_that_the_bmc_is() -> None:
+    gap = event(80.0, "console", "console.gap", "SOL lost", seconds=71.0)
+    late = said(80.2, Stage.USER_SPACE, "Booting all finished, dropped to user space", 9)
+    assert progress([*AWAY, gap]).decide(80.0) is None
+    assert decide([*AWAY, gap, late])[0].kind == "ok"
+    assert decide([*AWAY, gap])[0].code == "console-gap"
+
+
+def test_what_a_bmc_kept_is_waited_for_when_the_console_is_back_after_the_limit() -> None:
+    gap = event(60.0, "console", "console.gap", "SOL lost", seconds=51.0)
+    assert progress([*SERVED, KERNEL, LOST, gap]).decide(60.0) is None
+    assert decide([*SERVED, KERNEL, LOST, gap])[0].code == "console-gap"
+
+
 @pytest.mark.parametrize("away_s", [20.0, 60.0])
 def test_what_does_not_come_then_may_have_come_in_the_gap(away_s: float) -> None:
     verdict, now_s = decide([*AWAY, *back(16 + away_s)])
