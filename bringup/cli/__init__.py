@@ -20,6 +20,7 @@ _COMMANDS = {
     "pci": ("pci", "Compare two captures of PCI functions."),
     "boards": ("boards", "List boards and profiles, or explain one."),
     "power": ("power", "Ask for or change a board's power, confirmed."),
+    "media": ("media", "Show, insert or eject a board's virtual media."),
     "console": ("console", "Attach to a board's console."),
     "explain": ("explain", "Say what a recorded console proves."),
     "runs": ("runs", "List what was booted, or show one run."),

@@ -115,6 +115,31 @@ class Override(Protocol):
         ...
 
 
+@dataclass(frozen=True, slots=True)
+class MediaSlot:
+    """A drive that a BMC shows to its board; `kinds` are Redfish's (CD, DVD, USBStick), `image` is in it."""
+
+    name: str
+    kinds: tuple[str, ...]
+    image: str | None
+
+
+class Media(Protocol):
+    """Virtual media: images that the BMC fetches and shows to the board as a drive."""
+
+    def slots(self) -> tuple[MediaSlot, ...]:
+        """Return the drives there are; none where the BMC offers none."""
+        ...
+
+    def insert(self, url: str) -> MediaSlot:
+        """Put the image at `url` into a free drive for discs and return that; raises LabError."""
+        ...
+
+    def eject(self) -> tuple[MediaSlot, ...]:
+        """Take out whatever is in and return the drives that held it."""
+        ...
+
+
 class Identified(Protocol):
     """Something that can say which board it is, and says the same for ever."""
 
@@ -127,12 +152,13 @@ class Identified(Protocol):
 class Drivers:
     """What a power driver gives for one board; without `override` the board's own boot order holds.
 
-    `identified` says whose BMC the power is asked of; a switch that knows no board has none.
+    `identified` says whose BMC the power is asked of; a switch that knows no board has none, and no `media`.
     """
 
     power: Power
     override: Override | None = None
     identified: Identified | None = None
+    media: Media | None = None
 
     def close(self) -> None:
         """End the connection; a later call on either opens it again."""

@@ -107,7 +107,7 @@ class BmcFacts(_Model):
     """How the baseboard management controller wants to be treated; what is absent is as IPMI 2.0 has it.
 
     `boot_override` "unverified" is for one that takes a boot override and does not tell what it holds, "none"
-    for one whose override does nothing.
+    for one whose override does nothing. `media_boot_target` is Redfish's boot target for a virtual disc.
     """
 
     cipher_order: Fact[Annotated[Many[Literal[3, 17]], Field(min_length=1)]] | None = None
@@ -115,6 +115,7 @@ class BmcFacts(_Model):
     stop_boot_flag_expiry: Fact[Annotated[Many[Byte], Field(min_length=4, max_length=4)]] | None = None
     uefi_disk_selector: Fact[Byte] | None = None
     boot_override: Fact[Literal["verified", "unverified", "none"]] | None = None
+    media_boot_target: Fact[Literal["Cd", "UsbCd"]] | None = None
     boot_flags: BootFlagBytes = BootFlagBytes()
 
     @property

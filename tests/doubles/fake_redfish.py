@@ -22,6 +22,9 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
 SYSTEM = "/redfish/v1/Systems/1"
+MANAGER = "/redfish/v1/Managers/1"
+MEDIA = f"{MANAGER}/VirtualMedia"
+DISC = f"{MEDIA}/CD1"
 RESET = f"{SYSTEM}/Actions/ComputerSystem.Reset"
 USER, PASSWORD = "ADMIN", "secret-of-redfish"
 
@@ -36,6 +39,7 @@ class FakeRedfish:
             "@odata.etag": 'W/"1"',
             "UUID": "27946B59-9E44-4FA7-8E91-F3527A1EF094",
             "PowerState": "Off",
+            "Links": {"ManagedBy": [{"@odata.id": MANAGER}]},
             "Boot": {"BootSourceOverrideEnabled": "Disabled", "BootSourceOverrideTarget": "None"},
             "Actions": {
                 "#ComputerSystem.Reset": {
@@ -54,6 +58,9 @@ class FakeRedfish:
     refuse: dict[str, list[tuple[int, str]]] = field(default_factory=dict)
     forgets: set[str] = field(default_factory=set)
     """Members of `Boot` that it takes and does not keep."""
+    image: str | None = None
+    unreachable: bool = False
+    """Whether what it is told to fetch does not come, which it does not say."""
     asked: list[tuple[str, str, Any]] = field(default_factory=list)
     port: int = 0
     certificate: str = ""
@@ -68,6 +75,10 @@ class FakeRedfish:
                 "/redfish/v1/": {"Systems": {"@odata.id": "/redfish/v1/Systems"}},
                 "/redfish/v1/Systems": {"Members": [{"@odata.id": each} for each in self.members]},
                 SYSTEM: self.system,
+                MANAGER: {"VirtualMedia": {"@odata.id": MEDIA}},
+                MEDIA: {"Members": [{"@odata.id": f"{MEDIA}/Floppy1"}, {"@odata.id": DISC}]},
+                f"{MEDIA}/Floppy1": {"Id": "Floppy1", "MediaTypes": ["Floppy"], "Image": None},
+                DISC: self._disc(),
             }.get(path)
             return (404, {"error": {"message": "no such resource"}}) if found is None else (200, found)
         if method == "PATCH" and path == SYSTEM:
@@ -81,7 +92,25 @@ class FakeRedfish:
                 "Off" if body["ResetType"] in ("ForceOff", "GracefulShutdown") else "On"
             )
             return 204, None
+        if method == "POST" and path == f"{DISC}/Actions/VirtualMedia.InsertMedia":
+            if set(body) != {"Image"}:
+                return 400, {"error": {"message": "ActionParameterUnknown"}}
+            self.image = None if self.unreachable else body["Image"]
+            return 204, None
+        if method == "POST" and path == f"{DISC}/Actions/VirtualMedia.EjectMedia":
+            self.image = None
+            return 204, None
         return 404, None
+
+    def _disc(self) -> dict[str, Any]:
+        kinds = ["CD", "DVD"]
+        return {
+            "@odata.id": DISC,
+            "Id": "CD1",
+            "MediaTypes": kinds,
+            "Image": self.image,
+            "Inserted": bool(self.image),
+        }
 
 
 @contextmanager

@@ -7,7 +7,10 @@ import os
 import socket
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
@@ -24,7 +27,6 @@ pytestmark = pytest.mark.slow
 
 UUID = "27946b59-9e44-4fa7-8e91-f3527a1ef094"
 PASSWORD = "secret-of-the-emulator"
-# What `openssl passwd` would make of it; the emulator reads a htpasswd file with bcrypt.
 PACE = Pace(poll_s=0.2, off_pause_s=0.1, change_timeout_s=30.0)
 LAB = """\
 [boards.e300-1]
@@ -117,6 +119,25 @@ def test_an_override_is_read_back_and_one_that_is_kept_for_ever_is_not_once(boar
         override.set(BootOverride("network", uefi=True))
     override.clear()
     assert override.read() == BootOverride("none")
+
+
+def test_a_disc_is_fetched_shown_and_taken_out(board: Board, tmp_path: Path, cli: Cli) -> None:
+    (tmp_path / "web").mkdir()
+    (tmp_path / "web" / "rescue.iso").write_bytes(b"CD001" * 1000)
+    handler = partial(SimpleHTTPRequestHandler, directory=str(tmp_path / "web"))
+    server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    try:
+        url = f"http://127.0.0.1:{server.server_address[1]}/rescue.iso"
+        words = ("--lab", str(tmp_path / "lab.toml"), "media", "e300-1")
+        inserted = cli(*words, "insert", url, "--json")
+        assert (inserted.code, inserted.json["drives"][0]["image"]) == (0, url), inserted.err
+        assert url in cli(*words).out
+        assert cli(*words, "eject").code == 0
+        assert url not in cli(*words).out
+    finally:
+        server.shutdown()
+        server.server_close()
 
 
 def test_the_command_line_switches_it(board: Board, tmp_path: Path, cli: Cli) -> None:

@@ -8,13 +8,25 @@ The console stays what `serial` says. Without `certificate`, whatever certificat
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
 from bringup.base.errors import LabError, NotOfferedError, OverrideError, OverrideRefusedError, ProfileError
 from bringup.base.events import Emit, Event
-from bringup.power.base import BootOverride, Device, Drivers, Identified, Override, Person, Power, PowerState
+from bringup.power.base import (
+    BootOverride,
+    Device,
+    Drivers,
+    Identified,
+    Media,
+    MediaSlot,
+    Override,
+    Person,
+    Power,
+    PowerState,
+)
 from bringup.power.redfish import ROOT, RedfishService
 from bringup.power.settings import power_settings
 
@@ -40,6 +52,8 @@ _TARGETS: dict[Device, str] = {
     "setup": "BiosSetup",
     "diagnostic": "Diags",
 }
+# DSP0268 VirtualMedia.MediaType.
+_DISCS = {"CD", "DVD"}
 
 
 class RedfishSettings(BaseModel):
@@ -68,7 +82,10 @@ def open_drivers(board: Board, emit: Emit, _person: Person | None) -> Drivers:
         certificate=settings.certificate,
     )
     system = ComputerSystem(service, settings.system)
-    return Drivers(RedfishPower(system), RedfishOverride(system, emit), RedfishIdentity(system))
+    told = board.profile.bmc.media_boot_target
+    targets = _TARGETS if told is None else {**_TARGETS, "cdrom": told.value}
+    override = RedfishOverride(system, emit, targets)
+    return Drivers(RedfishPower(system), override, RedfishIdentity(system), RedfishMedia(service, system))
 
 
 class ComputerSystem:
@@ -159,11 +176,12 @@ class RedfishPower(Power):
 
 
 class RedfishOverride(Override):
-    """The boot override of one system; emits what is set and read of it."""
+    """The boot override of one system; emits what is set and read. `targets` are its words for devices."""
 
-    def __init__(self, system: ComputerSystem, emit: Emit) -> None:
+    def __init__(self, system: ComputerSystem, emit: Emit, targets: Mapping[Device, str] = _TARGETS) -> None:
         self._system = system
         self._emit = emit
+        self._targets = targets
 
     def describe(self) -> str:
         """Return who keeps it."""
@@ -174,7 +192,7 @@ class RedfishOverride(Override):
 
         Raises OverrideRefusedError, and OverrideError where something else is held.
         """
-        wanted = encoded(override)
+        wanted = encoded(override, self._targets)
         try:
             self._system.set_boot(wanted, "boot override")
         except NotOfferedError as error:
@@ -186,7 +204,7 @@ class RedfishOverride(Override):
         data = {"device": override.device, "persistent": override.persistent, "uefi": override.uefi}
         self._emit(Event("power", "override.set", f"{override}", {**data, "expires": False}))
         boot = _member(self._system.read("boot override"), "Boot")
-        held = decoded(boot)
+        held = decoded(boot, self._targets)
         if held is None or held != override:
             if held is not None and not boot.get("BootSourceOverrideMode") and _same_but_mode(held, override):
                 text = f"{override}, read back without its mode: the board's first DHCP packet will tell"
@@ -205,7 +223,7 @@ class RedfishOverride(Override):
 
     def read(self) -> BootOverride:
         """Return what boots next; raises OverrideError for what has no name here."""
-        held = decoded(_member(self._system.read("boot override"), "Boot"))
+        held = decoded(_member(self._system.read("boot override"), "Boot"), self._targets)
         if held is None:
             raise OverrideError(f"{self.describe()} holds a boot override that is not known here")
         return held
@@ -224,9 +242,76 @@ class RedfishIdentity(Identified):
         return f"GUID {name}" if len(set(name.replace("-", ""))) > 1 else None
 
 
-def encoded(override: BootOverride) -> dict[str, str]:
+class RedfishMedia(Media):
+    """The virtual media of one system: its own, else those of the managers that manage it."""
+
+    def __init__(self, service: RedfishService, system: ComputerSystem) -> None:
+        self._service = service
+        self._system = system
+
+    def slots(self) -> tuple[MediaSlot, ...]:
+        """Return the drives there are."""
+        return tuple(_slot(body) for body in self._drives())
+
+    def insert(self, url: str) -> MediaSlot:
+        """Put an image into the first free drive for discs, and read back that it is there."""
+        free = [body for body in self._drives() if _DISCS & set(_slot(body).kinds)]
+        if not free:
+            raise NotOfferedError(f"{self._system} has no virtual drive for discs")
+        drive = next((body for body in free if _slot(body).image is None), None)
+        if drive is None:
+            holds = _slot(free[0]).image
+            raise LabError(
+                f"the virtual drives of {self._system} are taken: {holds}", hint="bringup media BOARD eject"
+            )
+        # Nothing but the image: some BMCs refuse the rest, whose defaults (inserted, read only) are right.
+        self._service.post(_action(drive, "InsertMedia"), {"Image": url}, "insert media")
+        slot = _slot(self._service.get(str(drive["@odata.id"]), "virtual media"))
+        if slot.image is None:
+            raise LabError(
+                f"{self._system} took {url} and shows nothing in {slot.name}",
+                hint="can the BMC reach that address? it fetches by itself, with HEAD and ranges",
+            )
+        return slot
+
+    def eject(self) -> tuple[MediaSlot, ...]:
+        """Take out whatever is in."""
+        taken = [body for body in self._drives() if _slot(body).image is not None]
+        for body in taken:
+            self._service.post(_action(body, "EjectMedia"), {}, "eject media")
+        return tuple(map(_slot, taken))
+
+    def _drives(self) -> list[dict[str, Any]]:
+        what = "virtual media"
+        system = self._system.read(what)
+        path = _media_of(system)
+        for manager in _paths(_list(_member(system, "Links").get("ManagedBy"))):
+            path = path or _media_of(self._service.get(manager, what))
+        if path is None:
+            return []
+        listed = self._service.get(path, what).get("Members")
+        return [self._service.get(each, what) for each in _paths(_list(listed))]
+
+
+def _media_of(holder: dict[str, Any]) -> str | None:
+    path = _member(holder, "VirtualMedia").get("@odata.id")
+    return path if isinstance(path, str) else None
+
+
+def _slot(body: dict[str, Any]) -> MediaSlot:
+    kinds = tuple(str(kind) for kind in _list(body.get("MediaTypes")))
+    image = body.get("Image")
+    return MediaSlot(str(body.get("Id") or body.get("Name")), kinds, str(image) if image else None)
+
+
+def _action(body: dict[str, Any], name: str) -> str:
+    target = _member(_member(body, "Actions"), f"#VirtualMedia.{name}").get("target")
+    return str(target) if target else f"{body['@odata.id']}/Actions/VirtualMedia.{name}"
+
+
+def encoded(override: BootOverride, targets: Mapping[Device, str] = _TARGETS) -> dict[str, str]:
     """Return an override as the member `Boot`; raises OverrideRefusedError for a device without a word."""
-    target = _TARGETS.get(override.device)
+    target = targets.get(override.device)
     if target is None:
         raise OverrideRefusedError(f"Redfish has no word for booting from {override.device}")
     if override.device == "none":
@@ -239,12 +324,12 @@ def encoded(override: BootOverride) -> dict[str, str]:
     }
 
 
-def decoded(boot: dict[str, Any]) -> BootOverride | None:
+def decoded(boot: Mapping[str, Any], targets: Mapping[Device, str] = _TARGETS) -> BootOverride | None:
     """Return the override that the member `Boot` holds, None for one that has no name here."""
     enabled, target = boot.get("BootSourceOverrideEnabled"), boot.get("BootSourceOverrideTarget")
     if enabled in (None, "Disabled") or target in (None, "None"):
         return BootOverride("none")
-    device = next((device for device, word in _TARGETS.items() if word == target), None)
+    device = next((device for device, word in targets.items() if word == target), None)
     if device is None or enabled not in ("Once", "Continuous"):
         return None
     uefi = boot.get("BootSourceOverrideMode") == "UEFI"
@@ -257,6 +342,15 @@ def _same_but_mode(one: BootOverride, other: BootOverride) -> bool:
 
 def _member(body: dict[str, Any], name: str) -> dict[str, Any]:
     return _dict(body.get(name))
+
+
+def _list(value: object) -> list[Any]:
+    return value if isinstance(value, list) else []
+
+
+def _paths(links: list[Any]) -> list[str]:
+    """Return where links lead; what is none leads nowhere."""
+    return [path for link in links if isinstance(path := _dict(link).get("@odata.id"), str)]
 
 
 def _dict(value: object) -> dict[str, Any]:

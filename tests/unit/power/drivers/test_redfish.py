@@ -23,6 +23,8 @@ from bringup.base.errors import (
     ProfileError,
 )
 from bringup.base.events import Event
+from bringup.base.firmware import Firmware
+from bringup.jobs.media import eject_media, insert_media, media_slots
 from bringup.lab.inventory import Board
 from bringup.lab.secret import Secret
 from bringup.power.actions import Pace, confirmed_state, cycle, ensure_on
@@ -176,6 +178,39 @@ def test_several_systems_have_to_be_told_apart(tmp_path: Path, fake: FakeRedfish
     with pytest.raises(ProfileError, match="has 2 systems, and one has to be meant: 1, 2"):
         open_drivers(board_of(tmp_path, fake)).power.state()
     assert open_drivers(board_of(tmp_path, fake, ', system = "1"')).power.state() is OFF
+
+
+def test_a_disc_is_shown_chosen_and_taken_out(tmp_path: Path, fake: FakeRedfish) -> None:
+    board = board_of(tmp_path, fake)
+    url = "http://10.0.0.1/rescue.iso"
+    assert [(slot.name, slot.image) for slot in media_slots(board)] == [("Floppy1", None), ("CD1", None)]
+    slot, override = insert_media(board, url, boot=Firmware.UEFI)
+    assert (slot.name, slot.image) == ("CD1", url)
+    assert override == BootOverride("cdrom", uefi=True)
+    # A virtual disc is a USB one to this board's BMC, as its profile says.
+    assert fake.system["Boot"]["BootSourceOverrideTarget"] == "UsbCd"
+    with pytest.raises(LabError, match=r"are taken: http://10\.0\.0\.1/rescue\.iso"):
+        insert_media(board, url)
+    assert [slot.name for slot in eject_media(board)] == ["CD1"]
+    assert eject_media(board) == ()
+
+
+def test_a_disc_that_the_bmc_cannot_fetch_is_told(tmp_path: Path, fake: FakeRedfish) -> None:
+    fake.unreachable = True
+    with pytest.raises(LabError, match="shows nothing in CD1"):
+        insert_media(board_of(tmp_path, fake), "http://10.0.0.1/rescue.iso")
+
+
+def test_without_virtual_media_that_is_said(tmp_path: Path, fake: FakeRedfish) -> None:
+    fake.system["Links"] = {}
+    board = board_of(tmp_path, fake)
+    assert media_slots(board) == ()
+    with pytest.raises(NotOfferedError, match="no virtual drive for discs"):
+        insert_media(board, "http://10.0.0.1/rescue.iso")
+    with pytest.raises(NotOfferedError, match="has no virtual media"):
+        media_slots(
+            lab_of(tmp_path, BOARD.replace(BMC, 'serial = "/dev/x"\n') + 'power = "manual"\n').board("e300-1")
+        )
 
 
 def test_whose_system_it_is_is_told(drivers: Drivers, fake: FakeRedfish) -> None:
