@@ -23,8 +23,10 @@ from bringup.netboot.clients import Client, UnderBoot
 from bringup.netboot.dhcp import dnsmasq_config
 from bringup.netboot.dnsmasq import DnsmasqProcess
 from bringup.netboot.http import HttpService
+from bringup.netboot.policy import ARCHITECTURES
 from bringup.netboot.rendezvous import Peer, peer_of
 from bringup.netboot.router import Router
+from bringup.netboot.scout import Scout, Watched
 from bringup.netboot.spec import Segment, ServeSpec
 from bringup.netboot.tftp import TftpThread
 from bringup.netboot.upload import Receiver
@@ -33,7 +35,7 @@ from bringup.netboot.wire import Wire
 BOOTS_MAX = 64
 _TOLD_MAX = 200
 # What anybody on the network can make happen as often as they like.
-_BOUNDED = ("dhcp.ignored", "http.error", "tftp.error")
+_BOUNDED = ("dhcp.ignored", "dhcp.rival", "http.error", "tftp.error")
 
 
 class Hub:
@@ -47,6 +49,7 @@ class Hub:
         self._sites: dict[tuple[str, int | None, int], _Site] = {}
         self._dnsmasq: DnsmasqProcess | None = None
         self._router: Router | None = None
+        self._scout: Scout | None = None
         self._changing = asyncio.Lock()
         self._tasks: set[asyncio.Task[None]] = set()
 
@@ -66,8 +69,9 @@ class Hub:
     async def close(self) -> None:
         """Stop everything; what boots are left are told by the end of their connections."""
         async with self._changing:
-            if self._router is not None:
-                self._router.close()
+            for helper in (self._router, self._scout):
+                if helper is not None:
+                    helper.close()
             for site in self._sites.values():
                 await site.close()
             if self._dnsmasq is not None:
@@ -111,6 +115,28 @@ class Hub:
                 raise
             if segment.own_segment and self._router is None:
                 self._router = Router(segment.interface, self._is_under_boot)
+            self._look(boot, segment, spec)
+
+    def _look(self, boot: Boot, segment: Segment, spec: ServeSpec) -> None:
+        """Watch the segment for this boot, too."""
+        if self._scout is None:
+            self._scout = Scout(segment.interface, self._watched, self._scouted)
+        if self._scout.carrier is not None:
+            boot.tell(self._scout.link_event(self._scout.carrier))
+        self._scout.search(ARCHITECTURES[spec.route.firmware][0])
+
+    def _watched(self) -> Watched:
+        segments = [boot.segment for boot in self._boots if boot.segment is not None]
+        own_segment = any(segment.own_segment for segment in segments)
+        return Watched(own_segment, frozenset(segment.server_ip for segment in segments))
+
+    def _scouted(self, event: Event, mac: str | None) -> None:
+        """Tell what was seen on the segment: of a board its boot, of everybody all, of strangers nobody."""
+        client = None if mac is None else self.under_boot.with_mac(mac)
+        if client is not None:
+            client.emit(event)
+        elif mac is None:
+            self.under_boot.tell(event)
 
     def leave(self, boot: Boot) -> bool:
         """Forget a boot; returns whether it was the last."""
@@ -157,7 +183,10 @@ class Hub:
 
     def _heard(self, event: Event) -> None:
         """Tell what DHCP saw: of a board under boot its boot alone, of strangers all."""
-        client = self.under_boot.with_mac(str(event.data.get("mac", "")).lower())
+        mac = str(event.data.get("mac", "")).lower()
+        if self._scout is not None and mac == self._scout.mac:
+            return  # our own search for other servers
+        client = self.under_boot.with_mac(mac)
         (self.under_boot.tell if client is None else client.emit)(event)
 
     def _dnsmasq_lost(self) -> None:

@@ -111,7 +111,7 @@ def test_two_boots_share_one_process(made: Lab, boards: list[Board], client: Dhc
             None,
         ]
     for ears, mine in ((heard, one), (heard_too, other)):
-        macs = {event.data["mac"] for event in ears.events if event.kind.startswith("dhcp.")}
+        macs = {event.data["mac"] for event in ears.events if "mac" in event.data}
         assert macs - {STRANGER} <= {mine.spec.segment.macs[0], other.spec.segment.macs[0]}
         done = [event for event in ears.events if event.kind.endswith(".done")]
         assert done and all(event.data["bytes"] == 1000 for event in done)
@@ -295,7 +295,7 @@ assert become_person()
 from bringup.netboot.spec import ServeSpec
 from bringup.netboot.server import NetbootServer
 spec = ServeSpec.from_json(Path(sys.argv[1]).read_text())
-with NetbootServer(spec.segment, lambda segment: spec, print, (), Path(sys.argv[2])) as server:
+with NetbootServer(spec.segment, lambda _: spec, lambda _: None, (), Path(sys.argv[2])) as server:
     status = Path(f"/proc/{server.pid}/status").read_text()
     fetched = os.popen("curl -sS --max-time 5 http://10.55.0.1/kernel").read()
     print(json.dumps([os.geteuid(), status, fetched]))
@@ -323,6 +323,34 @@ def test_under_sudo_a_person_serves_with_three_rights(made: Lab, tmp_path: Path)
     assert (uid, rights["Uid"]) == (65534, ["65534"] * 4)
     assert int(rights["CapPrm"][0], 16) == int(rights["CapAmb"][0], 16) == 1 << 10 | 1 << 12 | 1 << 13
     assert fetched.encode() == one.content
+
+
+def test_another_dhcp_server_is_seen_before_any_board_asks(
+    made: Lab, boards: list[Board], client: DhcpClient, home: Path
+) -> None:
+    with served(boards[0].spec, Heard(), made.enter), served(boards[1].spec, heard := Heard(), made.enter):
+        assert heard.wait("dhcp.searched", 5).data["servers"] == []
+        assert heard.wait("link.carrier").data == {"interface": "br0", "carrier": True}
+        # Our own search is no stranger's question.
+        assert heard.of("dhcp.ignored") == heard.of("dhcp.rival") == []
+    other = made.neighbour("dhcp1", "10.55.0.2/24")
+    options = ["--no-daemon", "--conf-file=/dev/null", "--port=0", "--interface=dhcp1", "--bind-interfaces"]
+    options += ["--dhcp-range=10.55.0.40,10.55.0.50,255.255.255.0", "--leasefile-ro", "--pid-file="]
+    rival = made.start([*other, "dnsmasq", *options, "--no-ping"], stderr=subprocess.DEVNULL)
+    try:
+        with served(boards[0].spec, heard := Heard(), made.enter):
+            assert heard.wait("dhcp.rival", 5).data["server"] == "10.55.0.2"
+            assert heard.wait("dhcp.searched", 5).data["servers"] == ["10.55.0.2"]
+            # What the rival offers this board is told, too, though the board took ours.
+            client.ask(discover(boards[0]))
+            deadline_s = time.monotonic() + 3
+            mine = boards[0].spec.segment.macs[0]
+            while mine not in [event.data["mac"] for event in heard.of("dhcp.rival")]:
+                assert time.monotonic() < deadline_s
+                time.sleep(0.05)
+    finally:
+        rival.kill()
+        rival.wait()
 
 
 @pytest.mark.parametrize("said", [b"", b"nonsense\n", b"[]\n", b'{"serve": 1}\n', b'{"join": {"macs": 1}}\n'])
@@ -356,3 +384,18 @@ def test_it_has_the_rights_of_serving_only(made: Lab, boards: list[Board], home:
                 assert Path(f"/proc/{pid}/cwd").readlink() == Path("/")
     finally:
         del os.environ["CANARY_PASSWORD"]
+
+
+def test_a_link_that_goes_is_told(made: Lab, boards: list[Board], home: Path) -> None:
+    # The last one: the bridge learns anew afterwards.
+    spec = boards[0].spec
+    with served(spec, heard := Heard(), made.enter):
+        heard.wait("link.carrier")
+        subprocess.run([*made.enter, "ip", "link", "set", "br0", "down"], check=True, timeout=5)
+        try:
+            deadline_s = time.monotonic() + 3
+            while [event.data["carrier"] for event in heard.of("link.carrier")][-1]:
+                assert time.monotonic() < deadline_s
+                time.sleep(0.05)
+        finally:
+            subprocess.run([*made.enter, "ip", "link", "set", "br0", "up"], check=True, timeout=5)
