@@ -25,6 +25,12 @@ from bringup.transcript.texts import TextWatch, WantedTexts, compile_text
         "a.*b",
         r"x\{y",
         "(?i)Ready",
+        "(?i:Ready)|(?P<other>done)?x",
+        "login: ?$",
+        r"(\d{1,3}\.){3}\d{1,3}.*up",
+        "(?:[0-9a-f]{2}:){5}[0-9a-f]{2}",
+        "panic|oops|fault|failed|ASSERT|dead|stuck|lost",
+        "a.*?b.*?c.*?d",
     ],
 )
 def test_ordinary_expressions_are_taken(expression: str) -> None:
@@ -39,7 +45,15 @@ def test_ordinary_expressions_are_taken(expression: str) -> None:
         ("(?:a*b?)*c", "repeat"),
         ("(a{1,50}){1,50}", "repeat"),
         (r"(a)\1", "refers back"),
-        ("a*b*c*d*e", "three"),
+        ("a*b*c*d*e*f", "too many"),
+        ("a?" * 40 + "b", "too many"),
+        ("(a|a)" * 30 + "b", "too many"),
+        ("(a?){30}b", "choice"),
+        ("(a*){5}b", "too many"),
+        ("((a?b?){4}){4}c", "too many"),
+        ("", "every line"),
+        ("a*", "every line"),
+        ("^", "every line"),
         ("(", "regular expression"),
         ("a{99999999999}", "expression"),
         ("[", "regular expression"),
@@ -50,15 +64,25 @@ def test_what_could_take_for_ever_is_refused(expression: str, reason: str) -> No
         compile_text(expression)
 
 
+@pytest.mark.parametrize(
+    "expression", ["a*a*a*b", "a+a+$b", "(?=a*a*b)c", "a{0,65535}a{0,65535}b", "a*?a*?b"]
+)
+def test_repeats_that_follow_each_other_are_searched_in_less_of_a_line(expression: str) -> None:
+    watch = TextWatch(WantedTexts.of((expression,), ()))
+    began = time.process_time()
+    assert list(watch.feed(b"a" * 600 + b"\n")) == []
+    assert time.process_time() - began < 2.0
+
+
 @settings(max_examples=200, deadline=None)
 @given(st.text(alphabet="ab()|*+?{},.12\\[]^$", max_size=14))
 def test_what_is_taken_is_quick(expression: str) -> None:
     try:
-        pattern = compile_text(expression)
+        watch = TextWatch(WantedTexts.of((expression,), ()))
     except UsageError:
         return
     began = time.process_time()
-    pattern.search("a" * 512)
+    list(watch.feed(b"a" * 512))
     assert time.process_time() - began < 5.0
 
 
