@@ -8,8 +8,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from bringup.base.stage import BOOT_STAGES, Stage
-from bringup.boot.evidence import BootEvidence, SeenFailure, StageReached, Witness
+from bringup.boot.evidence import BootEvidence, SeenFailure, StageReached
 from bringup.boot.watch_request import WatchRequest
+from bringup.boot.witness import Witness
 from bringup.transcript.failures.loader import GARBAGE
 
 SETTLE_S = 0.5

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 from enum import StrEnum
 
-from bringup.boot.evidence import BootEvidence, Witness
+from bringup.boot.evidence import BootEvidence
+from bringup.boot.witness import Witness
 
 # IANA "Processor Architecture Types": x86, x64 and ARM UEFI that boot from HTTP.
 _HTTP_ARCHITECTURES = frozenset({"15", "16", "18", "19"})
