@@ -79,5 +79,5 @@ def override_option() -> Callable[[Function], Function]:
     return click.option(
         "--override",
         type=click.Choice(["verified", "unverified", "none"]),
-        help="Boot override: read back, not needfully so, or none at all (default: the profile's, verified).",
+        help="Boot override: read back; set, readable or not; none (default: the profile's).",
     )

@@ -45,8 +45,9 @@ class Holder:
     since: float
 
     def __str__(self) -> str:
-        minutes = max(0.0, time.time() - self.since) / 60
-        return f"{self.who} (process {self.pid}, {self.purpose}, for {minutes:.0f} min)"
+        seconds = max(0.0, time.time() - self.since)
+        held = f"{seconds / 60:.0f} min" if seconds >= 60 else f"{seconds:.0f} s"
+        return f"{self.who} (process {self.pid}, {self.purpose}, for {held})"
 
 
 class Lease:

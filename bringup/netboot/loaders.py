@@ -146,7 +146,7 @@ def _asked(forced: str, boot: BootSet, against_ipxe: str | None, against_one_fil
     if loader == "ipxe" and against_ipxe:
         raise UsageError(f"iPXE cannot start this image: {against_ipxe}", hint=_OTHER_LOADER)
     if loader in ("efi", "efi-tftp") and against_one_file:
-        raise UsageError(f"no boot image for this boot: {against_one_file}", hint=_OTHER_LOADER)
+        raise UsageError(f"--loader {loader} cannot boot this: {against_one_file}", hint=_OTHER_LOADER)
     if loader != "ipxe":
         _refuse_unsafe(boot, "grub")
     return loader
@@ -154,12 +154,12 @@ def _asked(forced: str, boot: BootSet, against_ipxe: str | None, against_one_fil
 
 def _refuse_unsafe(boot: BootSet, starter: Starter) -> None:
     if unsafe := _unsafe(boot, starter):
-        raise UsageError(unsafe, hint="change the command line")
+        raise UsageError(unsafe, hint="change --append, or `append` in the image's bringup.toml")
 
 
 def _against_boot_image(firmware: Firmware, boot: BootSet, target: Target) -> str | None:
     if firmware is not Firmware.UEFI:
-        return "it is an EFI program, and this boot is one by BIOS"
+        return "it makes an EFI program, and this boot is under BIOS"
     memory = target.memory_bytes or ASSUMED_MEMORY_BYTES
     limit = min(memory // _BOOT_IMAGE_SHARE, _BOOT_IMAGE_MAX_BYTES)
     if boot.size <= limit:
@@ -246,7 +246,7 @@ def _server(route: Route, base_url: str) -> str:
 def unsafe_args(args: str, loader: Starter) -> str | None:
     """Return why `loader` would change this command line or take part of it as commands, else None."""
     if not _PRINTABLE.fullmatch(args):
-        return f"a command line may hold printable ASCII only, not {args!r}"
+        return f"the image's command line may hold printable ASCII only, not {args!r}"
     if loader == "grub":
         bad = next((char for char in args if char in "\"'\\"), None)
         return f"GRUB rewrites quotes and backslashes, and {args!r} has {bad}" if bad else None

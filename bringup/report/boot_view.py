@@ -38,6 +38,7 @@ class BootView:
         self._since_s = self._origin_s
         self._told_stages: set[str] = set()
         self._told_failure = False
+        self._failed_line: tuple[str, int] | None = None
         self._refreshed_s = 0.0
 
     def __enter__(self) -> BootView:
@@ -151,8 +152,13 @@ class BootView:
         # What only says that something went wrong before adds nothing to a line that says what.
         if self._told_failure and event.data.get("generic"):
             return None
-        self._told_failure = True
-        return "bad", event.data.get("port", "board"), event.text.strip()
+        port = event.data.get("port", "board")
+        line = (port, event.data.get("line", 0))
+        # One line may say several things, the particular one first.
+        if line[1] and line == self._failed_line:
+            return None
+        self._told_failure, self._failed_line = True, line
+        return "bad", port, event.text.strip()
 
     def _override(self, event: Event) -> tuple[Mark, str, str] | None:
         return ("ok", "override", event.text) if event.data.get("device") != "none" else None

@@ -66,7 +66,8 @@ def verdict_lines(verdict: Mapping[str, Any], *, usual_s: float | None = None) -
     if verdict["missing"]:
         yield f"reached   {reached:<20}missing   {verdict['missing']}"
     else:
-        yield f"reached   {reached}, then failed"
+        failed = "" if verdict["verdict"] in ("undecided", "interrupted") else ", then failed"
+        yield f"reached   {reached}{failed}"
     if verdict.get("seen"):
         yield f"seen      {verdict['seen']}"
     yield from (f"          | {line.strip()}" for line in verdict.get("lines", ())[:_LINES_SHOWN])
@@ -96,9 +97,8 @@ def advice_lines(verdict: Mapping[str, Any]) -> Iterator[str]:
 
 def plan_lines(plan: Mapping[str, Any]) -> Iterator[str]:
     """Yield a plan as text: what would happen, in order, with how long each step takes and may take."""
-    until = plan["until"] if plan["vms"] is None else f"{plan['until']} of {plan['vms']} VMs"
     firmware = str(plan["firmware"]).upper()
-    yield f"plan      boot {plan['board']} ({plan['profile']}) under {firmware} until {until}"
+    yield f"plan      boot {plan['board']} ({plan['profile']}) under {firmware} until {_aim(plan)}"
     yield f"image     {image_line(plan['image'])}"
     if (needs := needs_line(plan["image"])) is not None:
         yield f"needs     {needs}"
@@ -119,6 +119,11 @@ def plan_lines(plan: Mapping[str, Any]) -> Iterator[str]:
     yield "nothing was touched"
 
 
+def _aim(plan: Mapping[str, Any]) -> str:
+    """Return what a boot waits for; plans of older runs tell the stage only."""
+    return str(plan.get("aim") or plan["until"])
+
+
 def run_report(run: RunFolder) -> str:
     """Return one run as a page of text; a run that was killed says so."""
     plan = run.read_json("plan.json") or {}
@@ -126,7 +131,7 @@ def run_report(run: RunFolder) -> str:
     lines = [f"run       {run.run_id}     {run.path}"]
     if plan:
         firmware = str(plan["firmware"]).upper()
-        how = f"{firmware}, loader {plan['loader']}, until {plan['until']}"
+        how = f"{firmware}, loader {plan['loader']}, until {_aim(plan)}"
         lines.append(f"board     {plan['board']} ({plan['profile']}), {how}")
         lines.append(f"image     {image_line(plan['image'])}")
     if verdict is None:

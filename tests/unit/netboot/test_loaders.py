@@ -102,7 +102,7 @@ def test_a_boot_image_goes_by_memory_and_segment(
             assert choose_route(UEFI, boot, asked, target=target).loader == asked
             continue
         with pytest.raises(
-            UsageError, match="no boot image for this boot: kernel and modules take"
+            UsageError, match=f"--loader {asked} cannot boot this: kernel and modules take"
         ) as caught:
             choose_route(UEFI, boot, asked, target=target)
         assert "--loader grub" in (caught.value.hint or "")
@@ -134,8 +134,8 @@ def test_a_boot_image_has_one_way(loader: str, transport: Transport) -> None:
         (UEFI, multiboot(args="it's"), "auto", UsageError, "rewrites quotes"),
         (BIOS, multiboot(args="a\nboot"), "auto", UsageError, "printable ASCII"),
         (BIOS, SEL4, "lilo", UsageError, "no such loader"),
-        (BIOS, SEL4, "efi", UsageError, "it is an EFI program, and this boot is one by BIOS"),
-        (BIOS, SEL4, "efi-tftp", UsageError, "it is an EFI program"),
+        (BIOS, SEL4, "efi", UsageError, "it makes an EFI program, and this boot is under BIOS"),
+        (BIOS, SEL4, "efi-tftp", UsageError, "it makes an EFI program"),
         (UEFI, multiboot(args="it's"), "efi", UsageError, "rewrites quotes"),
         (UEFI, multiboot(two=False), "efi", ImageError, "no ACPI tables"),
     ],

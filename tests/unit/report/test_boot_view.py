@@ -77,6 +77,15 @@ def test_a_line_that_only_says_something_went_wrong_adds_nothing() -> None:
     assert "halting" in shown(generic)
 
 
+def test_a_line_that_says_two_things_is_told_once() -> None:
+    def failure(line: int, port: str) -> Event:
+        return Event("console", "console.failure", "PCIDs not supported", {"line": line, "port": port})
+
+    assert shown(failure(1, "COM1"), failure(1, "COM1")).count("PCIDs") == 1
+    assert shown(failure(1, "COM1"), failure(2, "COM1")).count("PCIDs") == 2
+    assert shown(failure(1, "COM1"), failure(1, "COM2")).count("PCIDs") == 2
+
+
 def test_served_files_carry_size_and_rate() -> None:
     data = {"path": "/m", "bytes": 64 << 20, "seconds": 2.0, "role": "module"}
     text = shown(Event("http", "http.done", "", data))

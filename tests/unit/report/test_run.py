@@ -41,3 +41,11 @@ def test_a_success_says_what_it_rests_on_and_when_it_came(
     assert list(verdict_lines({**OK, **changed}, usual_s=usual_s)) == [
         f"ok  e300 {told}     run 2026-11-28-0001"
     ]
+
+
+@pytest.mark.parametrize(
+    ("verdict", "told"),
+    [("image", "reached   user-space, then failed"), ("interrupted", "reached   user-space")],
+)
+def test_a_boot_that_somebody_ended_did_not_fail(verdict: str, told: str) -> None:
+    assert told in list(verdict_lines({**OK, "verdict": verdict, "missing": None}))
