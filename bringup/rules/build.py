@@ -32,6 +32,9 @@ _QUEUE = re.compile(r"ether_(\d{1,4})_(send|recv)_shmem_size", re.ASCII)
 _BLOCK = 128
 _QUEUE_LENGTH = 256
 _FULL_FRAME = 1514
+# A second setting of the attribute would be refused (C43).
+_CHANGE = "change the value where it is set ({})"
+_RINGS, _RING_ENTRY = 8, 26  # bytes that the two rings take of the same memory (virtqueue_common.c)
 
 
 def xapic(inputs: Inputs) -> Found:
@@ -139,7 +142,7 @@ def _queue_small(vm: str, setting: Setting, size: int, length: int, place: Place
         (vm, setting.place),
         f"{setting.instance}.{setting.attribute} is {size}, and {length} blocks of {_BLOCK} bytes need "
         f"{length * _BLOCK}",
-        f"{setting.instance}.{setting.attribute} = {length * _BLOCK};",
+        f"{_CHANGE.format(setting.place)}: {length * _BLOCK}",
         f"queue_length {length}" + (f" at {place}" if place else " (default)"),
     )
 
@@ -147,13 +150,20 @@ def _queue_small(vm: str, setting: Setting, size: int, length: int, place: Place
 def _stock(queues: dict[tuple[str, str, str], Setting], length: int) -> Found:
     stock = [setting for setting in queues.values() if setting.value == _QUEUE_LENGTH * _BLOCK]
     if stock and length <= _QUEUE_LENGTH:
-        held = _QUEUE_LENGTH * _BLOCK // (-(-_FULL_FRAME // _BLOCK) * _BLOCK)
+        held = (_QUEUE_LENGTH * _BLOCK - rings(_QUEUE_LENGTH)) // (-(-_FULL_FRAME // _BLOCK) * _BLOCK)
         yield F7.note(
             "queue-stock",
             (None, stock[0].place),
             f"the queues between VMs hold {held} full frames; more are dropped with an error",
-            "for throughput: 32 times the shared memory (1048576) and a queue_length of 8192",
+            f"for throughput {_CHANGE.format(stock[0].place)}: 32 times as much (1048576), at both ends, "
+            "and a queue_length of 8192",
+            f"{_QUEUE_LENGTH * _BLOCK} bytes, of which the rings take {rings(_QUEUE_LENGTH)}",
         )
+
+
+def rings(length: int) -> int:
+    """Return the bytes that the rings of a queue with so many entries take of its shared memory."""
+    return _RINGS + _RING_ENTRY * length
 
 
 def _int(value: object) -> str:

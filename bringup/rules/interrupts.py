@@ -13,6 +13,7 @@ from bringup.camkes.vms.vmm import (
     PIC_LINES,
     USABLE_IRQS,
     native_vectors,
+    perhaps_taken_irqs,
     taken_irqs,
     uses_events,
 )
@@ -111,20 +112,21 @@ def dest_free_in_vmm(inputs: Inputs) -> Found:
     """C7."""
     free = _FreeDests(inputs)
     for vm, irq in irqs_of(inputs):
-        taken = taken_irqs(vm)
+        taken, perhaps = taken_irqs(vm), perhaps_taken_irqs(vm)
         if irq.dest is not None and irq.dest in taken:
             yield C7.error(
                 "irq-dest-taken",
                 (vm.name, irq.place),
-                f'dest {irq.dest} of "{irq.name}" is taken in every guest: {taken[irq.dest]}',
+                f'dest {irq.dest} of "{irq.name}" is taken in {vm.name}: {taken[irq.dest]}',
                 free.fix(irq),
                 f"dest {irq.dest}",
             )
-        elif irq.dest == EVENTS_IRQ:
+        elif irq.dest is not None and irq.dest in perhaps:
             yield C7.warning(
-                "irq-dest-events",
+                "irq-dest-events" if irq.dest == EVENTS_IRQ else "irq-dest-virtio",
                 (vm.name, irq.place),
-                f'dest 12 of "{irq.name}" is that of cross-VM events, should the application have any',
+                f'dest {irq.dest} of "{irq.name}" is that of {perhaps[irq.dest]}, should the application '
+                "have any",
                 free.fix(irq),
             )
 
@@ -204,11 +206,14 @@ def irq_named(inputs: Inputs) -> Found:
         wanted = {device.irq for device in vm.devices}
         for irq in vm.irqs:
             if irq.name not in wanted:
+                # ISA devices have no entry in pci_devices to name their interrupt.
+                isa = irq.source is not None and not irq.ioapic and 0 <= irq.source < PIC_LINES
                 yield C9.note(
                     "irq-unused",
                     (vm.name, irq.place),
-                    f'no device of {vm.name} names the irq "{irq.name}"',
-                    "leave it out",
+                    f'no device of {vm.name} names the irq "{irq.name}"'
+                    + (f"; pin {irq.source} is an ISA interrupt, not a PCI one" if isa else ""),
+                    "leave it out" + (", unless the guest drives that ISA device itself" if isa else ""),
                 )
 
 

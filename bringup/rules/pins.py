@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from bringup.base.finding import Finding, Found, Rule
 from bringup.camkes.vms.model import Device, Irq, Vm
-from bringup.camkes.vms.vmm import COM_IRQS, native_pins
+from bringup.camkes.vms.vmm import COM_IRQS, STOCK_CONSOLE, native_pins
 from bringup.pci.assessment import PinCandidate
 from bringup.pci.model import Bdf, Function
 from bringup.pci.pins.beliefs import has_no_intx
@@ -81,7 +81,8 @@ def ioapic_recorded(inputs: Inputs) -> Found:
                 "ioapic-unproven",
                 (vm.name, irq.place),
                 f"{name}: nobody has been seen to get an interrupt from any but the first",
-                "PCI interrupts reach IOAPIC 0, pins 16 to 23, too, while the others are masked",
+                "PCI interrupts reach IOAPIC 0 (on Intel's chipsets pins 16 to 23), too, while the others "
+                "are masked",
             )
 
 
@@ -137,9 +138,10 @@ def _pins(inputs: Inputs, ioapic: int) -> int | None:
 def owned_once(inputs: Inputs) -> Found:
     """C4 as written; native components have pins, too."""
     owners: dict[tuple[int, int], str] = {(0, 2): "the native PIT"}
-    console = inputs.console
+    console = STOCK_CONSOLE if inputs.build is None else inputs.console
     if console in COM_IRQS:
-        owners[(0, COM_IRQS[console])] = f"the native serial port {console}"
+        told = "" if inputs.build else " of a stock build"
+        owners[(0, COM_IRQS[console])] = f"the native serial port {console}{told} (an ISA interrupt)"
     for pin, setting in native_pins(inputs.written):
         owners.setdefault(pin, f"{setting.instance} ({setting.place})")
     for vm, irq in irqs_of(inputs):
@@ -219,11 +221,21 @@ def source_is_the_pin(inputs: Inputs) -> Found:
         if candidates:
             yield from _against(inputs, vm, device, irq, candidates)
         else:
-            yield from _by_looks(vm, device, irq, inputs.function(device))
+            if not _low_pins(inputs):
+                yield from _by_looks(vm, device, irq, inputs.function(device))
             yield F1.gap(
                 f"{vm.name}: whether {device.at} raises pin {irq.source}",
                 CAPTURE if inputs.machine is None else "a board profile or /proc/interrupts",
             )
+
+
+def _low_pins(inputs: Inputs) -> bool:
+    """Whether interrupts of PCI functions were seen at pins below 16, as on QEMU's i440FX (10 and 11)."""
+    best = (beliefs[0] for beliefs in inputs.pins.values() if beliefs)
+    return any(
+        each.grade in ("measured", "known") and not each.ioapic and each.pin < _PCI_PINS.start
+        for each in best
+    )
 
 
 def _candidates(inputs: Inputs, device: Device) -> tuple[PinCandidate, ...]:
@@ -247,7 +259,8 @@ def _against(
         return
     other = next((c for c in candidates if (c.ioapic, c.pin) == _pin(irq)), None)
     copied = other is None and _copied_from(function, irq.source)
-    legacy = other is None and _pin(irq)[0] == 0 and irq.source is not None and irq.source < _PCI_PINS.start
+    looks = other is None and _pin(irq)[0] == 0 and not _low_pins(inputs)
+    legacy = looks and irq.source is not None and irq.source < _PCI_PINS.start
     certain = best.grade in ("measured", "known") and (other is None or other.grade != "known")
     # On QEMU, which has no profile, the PIC's numbers reach the IOAPIC, too (camkes-vm-examples#90).
     wrong = copied or certain or (legacy and inputs.profile is not None)
@@ -309,8 +322,8 @@ def _by_looks(vm: Vm, device: Device, irq: Irq, function: Function | None) -> It
     yield tell(
         "source-copied",
         (vm.name, irq.place),
-        f"{device.at}: source {irq.source} {f'is {copied}' if copied else 'looks like a PIC number'}; PCI "
-        "interrupts arrive at pins 16 to 23 of IOAPIC 0",
+        f"{device.at}: source {irq.source} {f'is {copied}' if copied else 'looks like a PIC number'}; with "
+        "ACPI, PCI interrupts commonly arrive at pins 16 to 23, on QEMU's older machine at 10 and 11",
         "take the pin from a capture: bringup probe-pci",
         f"source {irq.source}",
     )

@@ -208,7 +208,7 @@ def not_emulated(inputs: Inputs) -> Found:
                 change=f"I/O BAR {numbers} must leave the VMM's own ports {start:#x} to {end - 1:#x}",
             )
     for vm, ports in _written(inputs):
-        if (own := emulated_at(ports.start, ports.end)) is not None:
+        if (own := emulated_at(ports.start, ports.end, vm)) is not None:
             start, end, what = own
             yield C30.error(
                 "emulated-port",

@@ -85,7 +85,9 @@ def pools_hold_guest(inputs: Inputs) -> Found:
         if pools >= wanted:
             continue
         hopeless = pools < ram * MIB
-        yield C37.warning(
+        # A page for a page: what the pools do not have, no guest can be given.
+        tell = C37.error if hopeless else C37.warning
+        yield tell(
             "pools-small",
             (vm.name, vm.pools[0].place if vm.pools else vm.place_of("guest_ram_mb")),
             f"the pools of {vm.name} have {size_text(pools)}, {pools / (ram * MIB):.2f} times its {ram} MiB "

@@ -26,6 +26,11 @@ SHAPE = Rule(
     "camkes-vm components/Init/templates (read unchecked)",
 )
 
+# make_virtio_net_vswitch_driver_dummy registers the callback of one more peer, and makes no device
+# (camkes-vm components/Init/src/virtio_net_vswitch.c). What the macro stands for: connections.h.
+_DUMMY = "_dummy"
+_VSWITCH_MACRO, _VSWITCH_HANDLER = "VM_CONNECTION_INIT_HANDLER", "make_virtio_net_vswitch"
+
 _NUMBERS = ("guest_ram_mb", "heap_size", "cnode_size_bits", "iospace_domain", "pci_devices_iospace")
 _TEXTS = ("kernel_cmdline", "kernel_image", "kernel_relocs", "initrd_image")
 
@@ -73,6 +78,8 @@ class _Reader:
     def vm(self, place: Place) -> Vm:
         numbers = {name: value for name in _NUMBERS if (value := self._plain_number(name)) is not None}
         texts = {name: text for name in _TEXTS if (text := self._plain_text(name)) is not None}
+        handlers = tuple(self._handlers())
+        makers = tuple(handler for handler in handlers if not handler.endswith(_DUMMY))
         made = Vm(
             self.name,
             place,
@@ -82,7 +89,8 @@ class _Reader:
             ports=tuple(self._ports()),
             excluded=tuple(self._excluded()),
             pools=tuple(self._pools()),
-            handlers=tuple(self._handlers()),
+            handlers=makers,
+            dummies=len(handlers) - len(makers),
             numbers=numbers,
             texts=texts,
         )
@@ -141,7 +149,24 @@ class _Reader:
             found = self._keys(element, keys, (), place, "pci_devices memory")
             paddr, size, bits = (whole(found.get(key)) for key in ("paddr", "size", "page_bits"))
             if paddr is not None and size is not None:
-                yield Range(paddr, size, place, bits)
+                yield Range(paddr, self._size(paddr, size, place), place, bits)
+
+    def _size(self, base: int, size: int, place: Place) -> int:
+        """Return the size that is meant where an end address is written; a BAR is never above its base.
+
+        It lies on a multiple of its own size (PCI 3.0 6.2.5.1).
+        """
+        for meant in (size + 1 - base, size - base):
+            if 0 < base <= size and meant >= 16 and not meant & (meant - 1) and not base % meant:
+                self._wrong(
+                    "size-is-end",
+                    place,
+                    f"{self.name}.pci_devices memory {base:#x}: the size {size:#x} is an address, where the "
+                    f"BAR ends, and not a number of bytes",
+                    f'write "size":{meant:#x}',
+                )
+                return meant
+        return size
 
     def _entries(self, attribute: str) -> Iterator[tuple[Mapping[str | int, Value], Place]]:
         setting = self._list(attribute)
@@ -321,7 +346,9 @@ class _Reader:
         setting = self._list("init_cons")
         for element, place in self._elements(setting) if setting else ():
             init = element.get("init") if isinstance(element, Mapping) else element
-            if isinstance(init, Unevaluated):
+            if isinstance(init, Unevaluated) and re.split(r"[ (]", init.text)[0] == _VSWITCH_MACRO:
+                yield _VSWITCH_HANDLER
+            elif isinstance(init, Unevaluated):
                 self._computed("init_cons", init)
             elif isinstance(element, Mapping) and isinstance(init, str):
                 yield init

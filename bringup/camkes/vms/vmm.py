@@ -5,7 +5,7 @@ Whoever writes settings and whoever checks them read the same facts here.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 
 from bringup.camkes.model import Application, Setting
 from bringup.camkes.vms.model import Vm
@@ -34,9 +34,15 @@ EMULATED_PORTS = (
 """First port, first after it, and what the VMM has there (camkes-vm Init/src/main.c; C30)."""
 
 
-def emulated_at(start: int, end: int) -> tuple[int, int, str] | None:
-    """Return the VMM's own ports that `start` to before `end` meets: first, first after, what is there."""
-    return next((own for own in EMULATED_PORTS if start < own[1] and own[0] < end), None)
+def emulated_at(start: int, end: int, vm: Vm | None = None) -> tuple[int, int, str] | None:
+    """Return the VMM's own ports that `start` to before `end` meets: first, first after, what is there.
+
+    A `vm` all of whose handlers are dummies, which only register a callback, has no virtio device.
+    """
+    own_ports: Sequence[tuple[int, int, str]] = EMULATED_PORTS
+    if vm is not None and vm.dummies and not vm.virtual_devices and "init_cons" not in vm.unread:
+        own_ports = own_ports[:-1]
+    return next((own for own in own_ports if start < own[1] and own[0] < end), None)
 
 
 PCI_MAX_DEVICES = 128
@@ -53,6 +59,8 @@ SLOT_BYTES = 32  # seL4 x86_64: seL4_SlotBits 5
 
 # util_libs libplatsupport plat/pc99/serial.h: the interrupt of each console device.
 COM_IRQS = {"com1": 4, "com2": 3, "com3": 4, "com4": 3}
+STOCK_CONSOLE = "com1"
+"""util_libs libplatsupport: LibPlatSupportX86ConsoleDevice where nobody chooses."""
 
 # Guest IRQs.
 
@@ -65,29 +73,37 @@ USABLE_IRQS = (10, 11, 5, 14, 15, 1)
 vsock (C7); 3 is left out because the console may be on COM2."""
 
 _VSOCK_IRQ = 10
-_VMM_IRQS = {
-    0: "the PIT",
-    2: "the PIC's cascade",
-    4: "ttyS0",
-    6: "virtio-net",
-    7: "virtio-blk",
-    8: "the RTC",
-    9: "virtio-con",
-    13: "the FPU",
-}
+_VMM_IRQS = {0: "the PIT", 2: "the PIC's cascade", 4: "ttyS0", 8: "the RTC"}
+_VIRTIO_IRQS = {6: ("virtio-net", "net"), 7: ("virtio-blk", "blk"), 9: ("virtio-con", "con")}
+"""Guest IRQ, device, and the word in the name of the handler that makes it (make_virtio_net_vswitch)."""
 
 
 def taken_irqs(vm: Vm) -> Mapping[int, str]:
-    """Return the guest IRQs behind which a VM's own VMM puts a device, used or not (C7).
+    """Return the guest IRQs behind which a VM's own VMM puts a device (C7).
 
-    Sources: camkes-vm components/Init/src (virtio_irq.h, i8254.c, main.c).
+    Some are there in every VM, the others where the application has that device. Sources: camkes-vm
+    components/Init/src (virtio_irq.h, i8254.c, main.c, virtio_*.c). Nothing of the VMM is at 13.
     """
     taken = dict(_VMM_IRQS)
+    for irq, (device, word) in _VIRTIO_IRQS.items():
+        if any("virtio" in handler and f"_{word}" in handler for handler in vm.handlers):
+            taken[irq] = device
+    if vm.settings.get("serial_layout") and vm.settings["serial_layout"].value:
+        taken[9] = "virtio-con"
     if uses_vsock(vm):
         taken[_VSOCK_IRQ] = "virtio-vsock"
     if uses_events(vm):
         taken[EVENTS_IRQ] = "cross-VM events"
     return taken
+
+
+def perhaps_taken_irqs(vm: Vm) -> Mapping[int, str]:
+    """Return the guest IRQs of devices that the VM may have: its handlers, or events, are not all known."""
+    perhaps = {EVENTS_IRQ: "cross-VM events"}
+    if "init_cons" in vm.unread:
+        perhaps |= {irq: device for irq, (device, _) in _VIRTIO_IRQS.items()}
+    taken = taken_irqs(vm)
+    return {irq: device for irq, device in perhaps.items() if irq not in taken}
 
 
 def uses_vsock(vm: Vm) -> bool:

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from bringup.camkes.model import Place
+from bringup.camkes.model import Place, Unevaluated
 from bringup.pci.acpi.tables import TABLES
 from bringup.pci.model import Bar, Bdf, Capability, Drhd, IoApic, Madt, Missing, Platform, Rom, Sriov
 from bringup.profile.load import load_profile
@@ -139,6 +139,10 @@ def without_dmar(w: World) -> None:
     w.dmar, w.missing_inputs = None, (Missing(f"{TABLES}/DMAR", "absent"),)
 
 
+def unbuilt(w: World) -> None:
+    w.built = False
+
+
 def without_profile(w: World) -> None:
     w.profile = None
 
@@ -178,6 +182,7 @@ CASES = (
     Case("C3", "pin-absent", "error", irq0(source=-1), irq0(source=0)),
     Case("C4", "pin-twice", "error", two(swap_pin), two()),
     Case("C4", "pin-twice", "error", irq0(source=3), irq0(source=4)),
+    Case("C4", "pin-twice", "error", all_of(unbuilt, irq0(source=4)), all_of(unbuilt, irq0(source=3))),
     Case(
         "C4",
         "pin-shared",
@@ -197,10 +202,35 @@ CASES = (
         all_of(irq0(dest=3), option("LibPlatSupportX86ConsoleDevice", "com1")),
     ),
     *(
-        Case("C7", "irq-dest-taken", "error", irq0(dest=dest), irq0(dest=dest + 1))
-        for dest in (0, 2, 4, 9, 13)
+        Case("C7", "irq-dest-taken", "error", irq0(dest=dest), irq0(dest=other))
+        for dest, other in ((0, 1), (2, 3), (4, 5), (8, 13))
     ),
-    *(Case("C7", "irq-dest-taken", "error", irq0(dest=dest), irq0(dest=5)) for dest in (6, 7, 8)),
+    *(
+        Case(
+            "C7",
+            "irq-dest-taken",
+            "error",
+            all_of(irq0(dest=dest), vm0(init_cons=[{"init": f"make_virtio_{word}"}])),
+            all_of(irq0(dest=dest), vm0(init_cons=[{"init": "make_virtio_net_vswitch_driver_dummy"}])),
+        )
+        for dest, word in ((6, "net_vswitch"), (7, "blk"), (9, "con"))
+    ),
+    Case(
+        "C7",
+        "irq-dest-taken",
+        "error",
+        all_of(irq0(dest=9), vm0(serial_layout=[{"send_id": 1}])),
+        irq0(dest=9),
+    ),
+    Case(
+        "C7",
+        "irq-dest-virtio",
+        "warning",
+        all_of(irq0(dest=9), vm0(init_cons=[Unevaluated("macro", "CONS(1)")])),
+        all_of(
+            irq0(dest=9), vm0(init_cons=[Unevaluated("macro", "VM_CONNECTION_INIT_HANDLER(0, topology_def)")])
+        ),
+    ),
     Case(
         "C7", "irq-dest-taken", "error", all_of(irq0(dest=10), vm0(socket_layout=[{"cid": 3}])), irq0(dest=10)
     ),
@@ -253,7 +283,9 @@ CASES = (
     ),
     Case("C18", "page-bits", "error", memory0(0, page_bits=21), memory0(0, page_bits=12)),
     Case("C19", "memory-unaligned", "error", memory0(0, paddr=0xC5B00800), memory0(0, paddr=0xC5B00000)),
-    Case("C19", "memory-unaligned", "error", memory0(0, size=0x800), memory0(0, size=0x1000)),
+    Case(
+        "C19", "memory-unaligned", "error", memory0(1, paddr=0xC5E0C100, size=0x100), memory0(1, size=0x100)
+    ),
     Case("C19", "memory-empty", "error", memory0(0, size=0)),
     Case(
         "C20",
@@ -351,6 +383,15 @@ CASES = (
     ),
     Case("C30", "emulated-port", "error", port0(start=0x9000, end=0x9020), port0(start=0x8FE0, end=0x9000)),
     Case("C30", "io-range-emulated", "error", bars(BAR0, replace(IO, base=0x9C00), BAR3)),
+    Case(
+        "C30",
+        "emulated-port",
+        "error",
+        all_of(vm0(init_cons=[{"init": "make_virtio_net_vswitch"}]), port0(start=0x9000, end=0x9020)),
+        all_of(
+            vm0(init_cons=[{"init": "make_virtio_net_vswitch_driver_dummy"}]), port0(start=0x9000, end=0x9020)
+        ),
+    ),
     Case("C31", "io-range-beyond", "error", bars(BAR0, replace(IO, base=0x10000), BAR3)),
     Case("C29", "io-range-overlap", "error", two(bars(BAR0, replace(IO, base=0x7040), BAR3)), two()),
     Case("C28", "bar-unassigned", "warning", bars(BAR0, replace(IO, base=None), BAR3), bars(BAR0, IO, BAR3)),
@@ -443,6 +484,8 @@ CASES = (
     ),
     Case("C37", "pools-small", "warning", vm0(simple_untyped26_pool=19, simple_untyped25_pool=1)),
     Case("C37", "pools-small", "warning", vm0(guest_ram_mb=1025), vm0(guest_ram_mb=1024)),
+    Case("C37", "pools-small", "error", vm0(simple_untyped26_pool=15), vm0(simple_untyped26_pool=20)),
+    Case("C37", "pools-small", "warning", vm0(simple_untyped26_pool=16)),
     Case("C38", "pool-size", "error", vm0(simple_untyped3_pool=1), vm0(simple_untyped4_pool=1)),
     Case("C38", "pool-size", "error", vm0(simple_untyped48_pool=1), vm0(simple_untyped47_pool=0)),
     Case(
@@ -547,6 +590,20 @@ CASES = (
         all_of(irq0(source=17), lambda w: w.pins.update({"17:00.0": (16, "inferred")})),
         lambda w: w.pins.update({"17:00.0": (16, "inferred")}),
     ),
+    Case(
+        "F1",
+        "source-copied",
+        "warning",
+        all_of(without_profile, lambda w: w.pins.pop("17:00.0"), irq0(source=5)),
+        all_of(
+            without_profile,
+            lambda w: w.pins.pop("17:00.0"),
+            lambda w: w.pins.update({"b5:00.0": (11, "measured")}),
+            irq0(source=5),
+        ),
+    ),
+    Case("F2", "size-is-end", "error", memory0(0, size=0xC5BFFFFF), memory0(0, size=0x100000)),
+    Case("F2", "size-is-end", "error", memory0(1, size=0xC5E10000), memory0(1, size=0x4000)),
     Case("F2", "shorthand", "error", vm0(vm_irqs=[16, 11])),
     Case("F3", "old-spelling", "error", lambda w: w.others.update({"vm0_config.ioports": []})),
     Case("F3", "octal-number", "warning", lambda w: setattr(w, "octal", (("010", Place("app.camkes", 7)),))),
