@@ -104,6 +104,10 @@ class ConsoleLostError(LabError):
     """A console that was operational stopped being so."""
 
 
+class ConsoleTakenError(ConsoleLostError):
+    """A console that was ours is somebody else's now."""
+
+
 class NotOfferedError(LabError):
     """This way of switching the board has no such command."""
 
@@ -153,6 +157,7 @@ CODES: Mapping[str, type[BringupError]] = {
     "bmc-busy": BmcBusyError,
     "console-held": ConsoleHeldError,
     "console-lost": ConsoleLostError,
+    "console-taken": ConsoleTakenError,
     "not-offered": NotOfferedError,
     "unclear-state": UnclearStateError,
     "override": OverrideError,

@@ -299,6 +299,15 @@ TABLE: Mapping[str, Row] = {
             ),
         ),
     ),
+    "console-held": Row(
+        "undecided",
+        "everything was loaded, and somebody else has the console: {awaited} is not seen here",
+        (
+            Cause(
+                "it is read elsewhere", "look there; --steal takes it, and ends the console of whoever has it"
+            ),
+        ),
+    ),
     "console-lost": Row(
         "lab",
         "the console was lost and did not come back",

@@ -73,7 +73,7 @@ def _before_address(course: Course) -> str:
 def _after_loading(course: Course, missing: Stage) -> str:
     boot, request = course.boot, course.request
     if course.witness.console_lost_s is not None:
-        return "console-lost"
+        return "console-held" if course.witness.console_held else "console-lost"
     if missing is Stage.KERNEL and boot.other_port is not None:
         return "other-port"
     if missing in (Stage.KERNEL, Stage.USER_SPACE) and not request.prints:

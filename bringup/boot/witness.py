@@ -61,6 +61,7 @@ class Witness:
     ) -> None:
         self.boot = BootEvidence()
         self.console_lost_s: float | None = None
+        self.console_held = False
         self.bmc_silent = False
         self.bmc_back_s: float | None = None
         self.override_read = self.override_unsure = self.override_absent = False
@@ -158,8 +159,11 @@ class Witness:
     def _console_lost(self, event: Event) -> None:
         self.console_lost_s = event.at_s
 
+    def _console_held(self, event: Event) -> None:
+        self.console_lost_s, self.console_held = event.at_s, True
+
     def _console_back(self, event: Event) -> None:
-        self.console_lost_s = None
+        self.console_lost_s, self.console_held = None, False
         if self.bmc_silent:  # it answers on the console before it is asked for the power
             self._bmc_back(event)
         seconds = event.data.get("seconds")
@@ -288,7 +292,7 @@ class Witness:
             begun = furthest is not None and furthest >= Stage.MODULES
             if begun and _is_boot_client(event):
                 boot.restart(event, event.text or "a network boot is asked for again")
-            elif begun and self._guests and (not self._prints or boot.gaps):
+            elif begun and self._guests and (not self._prints or boot.gaps or self.console_held):
                 boot.guest_asked = True
                 boot.reach(Stage.GUEST, event, event.text or f"a guest asks by DHCP: {mac}")
             boot.reach(Stage.FIRMWARE, event, event.text or "a network boot was asked for")
@@ -387,6 +391,7 @@ _HANDLERS: dict[str, Callable[[Witness, Event], None]] = {
     "console.attached": Witness._console_back,
     "console.gap": Witness._console_back,
     "console.lost": Witness._console_lost,
+    "console.held": Witness._console_held,
     "bmc.silent": Witness._bmc_silent,
     "bmc.back": Witness._bmc_back,
     "console.answered": Witness._console_answered,

@@ -19,6 +19,7 @@ from bringup.base.errors import (
     CipherError,
     ConsoleHeldError,
     ConsoleLostError,
+    ConsoleTakenError,
     LabError,
 )
 from bringup.base.events import Emit, Event
@@ -68,8 +69,9 @@ class ReconnectingConsole:
         return self._console.describe()
 
     def open(self, timeout_s: float) -> None:
-        """Attach for the first time; nothing is tried again here."""
+        """Attach for the first time, or once more after it was given up; nothing is tried again here."""
         self._console.open(timeout_s)
+        self._back = None
 
     def read(self, timeout_s: float) -> bytes:
         """Return what came in; emits the events of a loss and of the way back, in order with the bytes."""
@@ -121,9 +123,8 @@ class ReconnectingConsole:
         except FutureTimeoutError:
             return
         except LabError as error:
-            raise ConsoleLostError(
-                f"{self._name} did not come back: {error.message}", hint=error.hint
-            ) from None
+            kind = ConsoleTakenError if isinstance(error, ConsoleHeldError) else ConsoleLostError
+            raise kind(f"{self._name} did not come back: {error.message}", hint=error.hint) from None
         self._back = None
         if not goes_on:
             self._tell_gap(boottime_s() - self._lost_s, "", certain=True)

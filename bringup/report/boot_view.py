@@ -227,6 +227,7 @@ _LINES: dict[str, Any] = {
     "console.attached": _plain("console"),
     "console.lost": _plain("console", "bad"),
     "console.gap": _plain("console", "bad"),
+    "console.held": _plain("console", "bad"),
     "console.retaken": _plain("console"),
     "console.writer": _plain("careful", "bad"),
     "console.prompted": _plain("console"),

@@ -121,6 +121,10 @@ class Bench:
         if name in self.fails:
             raise self.fails[name]
 
+    def heal(self, name: str) -> None:
+        """Let a call fail no more."""
+        del self.fails[name]
+
     def event(self, source: Any, kind: str, text: str = "", **data: Any) -> Event:
         return Event(source, kind, text, data, self.clock.now_s())
 

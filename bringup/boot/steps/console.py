@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
+from bringup.base.errors import BmcBusyError
 from bringup.base.events import Event
 from bringup.boot.engine import Run, Step
 from bringup.boot.plan import PlannedStep
@@ -19,7 +20,8 @@ MakeReader = Callable[[Console, Run], ConsoleReader]
 class AttachConsole(Step):
     """Attaches, and reads in a thread of its own until it is left.
 
-    `readers` are made once the console is open, and fed from power-on.
+    `readers` are made once the console is open, and fed from power-on. Where there are none, a console that
+    somebody else has is asked for again while the boot goes on: who reads it elsewhere is no failure.
     """
 
     leaving = PlannedStep("detach", "detach the console", 0.1, 5.0)
@@ -43,7 +45,13 @@ class AttachConsole(Step):
 
         console = run.place.console(told, steal=self._steal)
         self._following = Following(run, console, gaps_s)
-        console.open(self.planned.timeout_s)
+        try:
+            console.open(self.planned.timeout_s)
+        except BmcBusyError as held:
+            if self._make_readers:
+                raise
+            self._following.start(held=held)
+            return
         run.emit("console", "console.attached", console.describe())
         self._following.start([make(console, run) for make in self._make_readers])
 

@@ -8,7 +8,14 @@ from collections.abc import Sequence
 from contextlib import suppress
 from typing import Protocol
 
-from bringup.base.errors import BringupError, ConsoleLostError
+from bringup.base.errors import (
+    BmcBusyError,
+    BmcTimeoutError,
+    BringupError,
+    ConsoleLostError,
+    ConsoleTakenError,
+    LabError,
+)
 from bringup.boot.engine import Run
 from bringup.console.base import Console
 from bringup.console.log import CONSOLE, PORT_LOGS, ConsoleLog
@@ -20,6 +27,8 @@ _ACTIVITY_EVERY_S = 1.0
 _STOP_S = 3.0
 _ANSWER_S = 3.0
 _ANSWER_MAX = 200
+_ASK_AGAIN_S = 15.0
+_ATTACH_S = 10.0
 _LOGS: dict[str | None, str] = {None: CONSOLE, **{port: name for name, port in PORT_LOGS.items()}}
 
 
@@ -49,12 +58,14 @@ class Following:
         self._booting = False
         self._asked_s: float | None = None
         self._answer = b""
+        self._held: LabError | None = None
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._guarded, name=port or CONSOLE, daemon=True)
 
-    def start(self, readers: Sequence[ConsoleReader] = ()) -> None:
-        """Begin to read a console that is open."""
+    def start(self, readers: Sequence[ConsoleReader] = (), *, held: LabError | None = None) -> None:
+        """Begin to read a console that is open, or to ask for one that is `held` by somebody else."""
         self._readers = readers
+        self._held = held
         self._thread.start()
 
     def close(self) -> None:
@@ -69,7 +80,13 @@ class Following:
         log = ConsoleLog(self._run.folder.path, self._run.origin_s, _LOGS[self._port])
         try:
             while not self._stop.is_set():
-                self._take(self._console.read(_POLL_S), log)
+                try:
+                    if self._held is not None:
+                        self._wait_for_console(self._held)
+                        self._held = None
+                    self._take(self._console.read(_POLL_S), log)
+                except ConsoleTakenError as error:
+                    self._held = error
         except ConsoleLostError as error:
             self._tell_lost(error)
         except BringupError as error:
@@ -79,6 +96,24 @@ class Following:
             self._run.abort(BringupError(told))
         finally:
             log.close()
+
+    def _wait_for_console(self, held: LabError) -> None:
+        """Ask for the console until it is ours; whoever has it is left alone."""
+        clock, began_s = self._run.clock, self._run.clock.now_s()
+        text = f"{held.message}; the boot goes on without it"
+        self._run.emit("console", "console.held", text, hint=held.hint)
+        while not self._stop.is_set():
+            clock.wait(self._stop.wait, _ASK_AGAIN_S)
+            with suppress(BmcBusyError, BmcTimeoutError):
+                self._console.open(_ATTACH_S)
+                break
+        else:
+            return
+        seconds = clock.now_s() - began_s
+        self._gaps_s.append(seconds)
+        text = f"{self._console.describe()}: it was another's for {seconds:.1f} s, whose text is missing"
+        data = {"seconds": round(seconds + 0.05, 1), "certain": True, "reason": held.message}
+        self._run.emit("console", "console.gap", text, **data)
 
     def _tell_lost(self, error: ConsoleLostError) -> None:
         if self._port is None:

@@ -13,6 +13,7 @@ import pytest
 
 from bringup.base.errors import (
     BringupError,
+    ConsoleHeldError,
     LabError,
     OverrideError,
     OverrideRefusedError,
@@ -337,6 +338,19 @@ def test_after_a_gap_enter_is_typed_and_what_answers_is_proof(boot: Callable[...
     told = boot(bench)
     assert told.verdict["verdict"] == "ok", told.verdict
     assert told.kinds("console").count("console.prompted") == 1
+
+
+def test_who_reads_the_console_elsewhere_makes_no_failed_boot(boot: Callable[..., Told]) -> None:
+    bench = Bench(LOADED, fails={"open console": ConsoleHeldError("held by another session", hint="--steal")})
+    told = boot(bench)
+    assert (told.verdict["verdict"], told.verdict["exit_code"]) == ("undecided", 3)
+    assert told.verdict["code"] == "console-held"
+    assert "console.held" in told.kinds("console") and "console.attached" not in told.kinds("console")
+    bench = Bench(LOADED, fails={"open console": ConsoleHeldError("held by another session")})
+    threading.Timer(0.2, bench.heal, ["open console"]).start()
+    told = boot(bench)
+    assert "console.gap" in told.kinds("console")
+    assert b"-- SOL lost" in (told.folder / "console.log").read_bytes()
 
 
 def test_a_console_that_is_lost_for_good_is_told_and_the_servers_go_on(boot: Callable[..., Told]) -> None:

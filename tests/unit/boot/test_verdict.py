@@ -313,6 +313,8 @@ STALLS: list[tuple[str, list[Event], WatchRequest, str, str, Stage | None, float
      "profile", Stage.KERNEL, 18.0),
     ("console lost", [*SERVED, event(6.1, "console", "console.lost", reason="x")], BIOS, "console-lost",
      "lab", Stage.KERNEL, 18.0),
+    ("console held", [event(0.1, "console", "console.held"), *SERVED], BIOS, "console-held", "undecided",
+     Stage.KERNEL, 18.0),
     ("unknown text", [*SERVED, heard(8.0, 200)], BIOS, "unknown-text", "undecided", Stage.KERNEL, 20.0),
     ("unknown text goes on", [*SERVED, heard(8.0, 200), heard(17.0, 400)], BIOS, "unknown-text", "undecided",
      Stage.KERNEL, 29.0),
