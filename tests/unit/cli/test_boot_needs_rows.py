@@ -136,6 +136,7 @@ def lab(in_folder: Path) -> None:
             LAB.replace("e300-1", name)
             .replace("supermicro-e300-9d", name)
             .replace("0e:30:17", f"0e:30:{len(name)}0")
+            .replace("10.0.0.17", f"10.0.0.{len(name)}0")
         )
     (in_folder / "lab.toml").write_text(boards)
     (in_folder / "boards").mkdir()
