@@ -115,10 +115,10 @@ class Hub:
                 raise
             if segment.own_segment and self._router is None:
                 self._router = Router(segment.interface, self._is_under_boot)
-            self._look(boot, segment, spec)
 
-    def _look(self, boot: Boot, segment: Segment, spec: ServeSpec) -> None:
-        """Watch the segment for this boot, too."""
+    def look(self, boot: Boot, spec: ServeSpec) -> None:
+        """Watch the segment for a boot that is served, too."""
+        segment = spec.segment
         if self._scout is None:
             self._scout = Scout(segment.interface, self._watched, self._scouted)
         if self._scout.carrier is not None:
@@ -260,6 +260,7 @@ class Boot:
                 await self._hub.serve(self, spec, _held(spec, body.get("problems"), files), receiver)
                 text = "serving DHCP, TFTP and HTTP"
                 self.tell(Event("run", READY, text, {"mode": spec.segment.mode}))
+                self._hub.look(self, spec)
             else:
                 raise ProfileError("not a description of a network boot")
         except BringupError as error:

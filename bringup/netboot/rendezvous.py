@@ -60,7 +60,7 @@ class Rendezvous:
 
     def lock(self) -> int | None:
         """Return the lock that the serving process holds, None while another holds it; raises LabError."""
-        path = self.folder / f"{self.name}.lock"
+        path = self._lock_path
         try:
             descriptor = open_lock(path, 0o666)
         except OSError as error:
@@ -73,9 +73,17 @@ class Rendezvous:
         except BlockingIOError:
             os.close(descriptor)
             return None
+        if not _is_at(path, descriptor):
+            os.close(descriptor)  # its holder took the file away in this moment: the next one is another
+            return None
         with contextlib.suppress(PermissionError):  # made by another user, and open to us already
             os.fchmod(descriptor, 0o666)
         return descriptor
+
+    def forget(self) -> None:
+        """Take the file of the lock away; only for who holds it, as the last act."""
+        with contextlib.suppress(OSError):  # made by another user, whose it stays
+            self._lock_path.unlink()
 
     def listen(self) -> socket.socket:
         """Return the socket to meet at; only for who holds the lock. Raises LabError."""
@@ -88,6 +96,10 @@ class Rendezvous:
             raise LabError(f"boots cannot meet at {self.path}: {error.strerror}") from None
         sock.setblocking(False)
         return sock
+
+    @property
+    def _lock_path(self) -> Path:
+        return self.folder / f"{self.name}.lock"
 
     @property
     def path(self) -> Path:
@@ -137,6 +149,14 @@ def _user_name(uid: int) -> str:
 
 
 _NAME = re.compile(r"bringup-serve-[0-9a-f]{16}", re.ASCII)
+
+
+def _is_at(path: Path, descriptor: int) -> bool:
+    """Return whether an open file still has this name."""
+    try:
+        return os.path.samestat(path.lstat(), os.fstat(descriptor))
+    except OSError:
+        return False
 
 
 def _outer_uid() -> int:

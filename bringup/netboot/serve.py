@@ -49,7 +49,10 @@ def _answer(request: dict[str, Any], emit: Emit) -> None:
     if lock is None:
         emit(Event("run", READY, "somebody serves already"))
         return
-    asyncio.run(_serve(point, lock, emit))
+    try:
+        asyncio.run(_serve(point, lock, emit))
+    finally:
+        point.forget()
 
 
 def _place(point: Rendezvous) -> int | None:
