@@ -70,8 +70,9 @@ def show(ctx: click.Context, name: str, as_json: bool) -> None:
 
 @command.command("forget")
 @click.argument("board", shell_complete=board_names)
+@json_option()
 @click.pass_context
-def forget(ctx: click.Context, board: str) -> None:
+def forget(ctx: click.Context, board: str, as_json: bool) -> None:
     """Forget whose BMC BOARD's was, after its hardware was changed; the next use remembers it anew.
 
     \b
@@ -81,4 +82,7 @@ def forget(ctx: click.Context, board: str) -> None:
     from bringup.lab.identity import forget_identity
 
     known = forget_identity(lab_of(ctx).board(board))
+    if as_json:
+        emit_json({"board": board, "forgot": known and known.bmc})
+        return
     answer(f"{board}: its BMC was not known" if known is None else f"{board}: forgot {known.bmc}")
