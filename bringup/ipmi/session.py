@@ -36,6 +36,8 @@ _IDLE_LIMIT_S = 25.0
 _SUITES = {17: (256, (3, 4, 1)), 3: (1, (1, 1, 1))}
 _GRANTED_AT = (16, 24, 32)  # in the answer to Open Session, IPMI 2.0 table 13-10
 _NO_SUITE_MATCH = 0x11
+# How long the first repetition of a command waits after an answer that was not quick.
+_QUICK_S, _PATIENCE_MAX_S = 0.4, 3.0
 # Packets of a login with one suite that may go unanswered before the next suite is tried.
 _SILENCES_MAX = 2
 
@@ -65,6 +67,7 @@ class ClientSession(library.Session):  # type: ignore[misc]  # pyghmi carries no
         self.suite = self._untried.pop(0)
         self._silences = 0
         self._retries = 0
+        self._patience_s: float | None = None
         self._due: tuple[float, Callable[[], None]] | None = None
         self.heard_s = boottime_s()
         super().__init__(**login)
@@ -122,14 +125,19 @@ class ClientSession(library.Session):  # type: ignore[misc]  # pyghmi carries no
         Must not be called while `busy`.
         """
 
+        asked_s = time.monotonic()
+
         def finish(response: dict[str, Any]) -> None:
+            took_s = time.monotonic() - asked_s
+            self._patience_s = min(2 * took_s, _PATIENCE_MAX_S) if took_s > _QUICK_S else None
             self.incommand = False
             while self.evq:
                 self.evq.popleft().set()
             self._send_held_back()
             answered(response)
 
-        self.raw_command(netfn, command, data=data, callback=finish)
+        # pyghmi sends a command again after half a second: twice the work for a BMC that labours.
+        self.raw_command(netfn, command, data=data, timeout=self._patience_s, callback=finish)
 
     def ask(self, netfn: int, command: int, data: bytes, answered: Answered) -> None:
         """Send a command once. `answered` is called when its answer comes; until then, or `withdraw`, `busy`.
