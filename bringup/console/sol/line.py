@@ -27,6 +27,8 @@ _POKE_EVERY_S = 10.0
 _POKES_TO_JUDGE = 2
 # The text that a BMC had under way comes within its next try; what comes later stands behind the hole.
 _DOUBT_S = 0.6
+# What a BMC lost may be older than its silence: it collects text before it sends it.
+_COLLECTED_S = 0.2
 
 
 class Line:
@@ -171,22 +173,25 @@ class Line:
 
     def _deliver(self, data: bytes) -> None:
         """Take text; its acknowledgement, which lets the BMC go on, goes out when this returns."""
+        doubt = self._vigil.settle()
+        if doubt is not None and doubt.before:
+            self._tell(doubt)
         self._text_s = boottime_s()
         self._incoming.put(data)
-        # The first packet after a doubt was under way before it, so that the hole, if any, is behind it.
-        self._tell(self._vigil.settle())
+        if doubt is not None and doubt.behind:
+            self._tell(doubt)
 
     def _missed(self) -> None:
         doubt = self._vigil.settle()
         since_s = self._text_s if doubt is None else min(doubt.since_s, self._text_s)
         self._put_gap(since_s, "the BMC dropped text", certain=True)
 
-    def _tell(self, doubt: Doubt | None) -> None:
-        if doubt is not None:
-            self._put_gap(doubt.since_s, doubt.reason, certain=False)
+    def _tell(self, doubt: Doubt) -> None:
+        self._put_gap(doubt.since_s, doubt.reason, certain=False)
 
     def _put_gap(self, since_s: float, reason: str, *, certain: bool) -> None:
-        self._incoming.put(ConsoleGapError(boottime_s() - since_s, reason, certain=certain))
+        seconds = boottime_s() - since_s + _COLLECTED_S
+        self._incoming.put(ConsoleGapError(seconds, reason, certain=certain))
 
     # What time brings.
 
@@ -204,7 +209,8 @@ class Line:
         self.protocol.tick(now)
         doubt = self._vigil.doubt
         if doubt is not None and not self._vigil.asks and boot_s - doubt.at_s > _DOUBT_S:
-            self._tell(self._vigil.settle())
+            self._vigil.settle()
+            self._tell(doubt)
         self._act(self._vigil.tick(boot_s))
         if self.pokes and boot_s - max(self._text_s, self._poked_s) > _POKE_EVERY_S:
             self._poke()

@@ -22,7 +22,7 @@ EXPIRED_S = 65.0
 _ANSWER_S = 1.5
 # So seldom that a BMC that is back after a minute still takes our numbers, 15 ahead at most
 # (IPMI 2.0 6.12.13).
-_PAUSES_S = (1.0, 1.0, 1.5, 2.0, 2.5, 4.0, 5.0)
+_PAUSES_S = (0.6, 0.8, 1.0, 1.2, 1.5, 2.0, 3.0, 5.0)
 
 
 class Act(Enum):
@@ -36,11 +36,17 @@ class Act(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Doubt:
-    """Text from after `since_s` may be missing; noticed at `at_s`."""
+    """Text from after `since_s` may be missing; noticed at `at_s`.
+
+    The hole is `before` the text that comes next: the BMC gave up what it got no acknowledgement of; or it is
+    `behind` it, because that text lay here already while this process stood still.
+    """
 
     since_s: float
     at_s: float
     reason: str
+    before: bool = False
+    behind: bool = False
 
 
 class Vigil:
@@ -65,14 +71,15 @@ class Vigil:
         self._turn_s = now
         if stood_s < STALL_S:
             return
-        self._doubt(before_s, now, f"this process stood still for {stood_s:.1f} s")
+        reason = f"this process stood still for {stood_s:.1f} s"
+        self._add(Doubt(before_s, now, reason, behind=True))
         self._judged_from_s = now
         self._probes.clear()
 
     def heard(self, now: float) -> None:
         """Note a packet of the BMC of any kind."""
         if self._probes and now - self._probes[0] > _ANSWER_S:
-            self._doubt(self.heard_s, now, "the BMC did not answer")
+            self._add(Doubt(self.heard_s, now, "the BMC did not answer", before=True))
         self.heard_s = self._judged_from_s = now
         self.silent = False
         self._probes.clear()
@@ -98,8 +105,10 @@ class Vigil:
         # The third and every second one after it goes another way: a BMC may be slow at commands only.
         return Act.POKE if count >= 2 and count % 2 == 0 else Act.ASK
 
-    def _doubt(self, since_s: float, now: float, reason: str) -> None:
-        if self.doubt is None:
-            self.doubt = Doubt(since_s, now, reason)
+    def _add(self, more: Doubt) -> None:
+        old = self.doubt
+        if old is None:
+            self.doubt = more
         else:
-            self.doubt = Doubt(min(since_s, self.doubt.since_s), now, self.doubt.reason)
+            since_s, before, behind = min(old.since_s, more.since_s), old.before, old.behind
+            self.doubt = Doubt(since_s, more.at_s, old.reason, before or more.before, behind or more.behind)

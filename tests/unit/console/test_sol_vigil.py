@@ -78,6 +78,7 @@ def test_a_late_answer_leaves_a_doubt_as_long_as_the_silence() -> None:
     doubt = watched.vigil.settle()
     assert doubt is not None
     assert doubt.at_s - doubt.since_s == pytest.approx(8.0, abs=0.2)
+    assert (doubt.before, doubt.behind) == (True, False)
     assert watched.vigil.settle() is None
 
 
@@ -101,6 +102,7 @@ def test_a_stall_of_this_process_is_a_doubt_and_no_silence_of_the_bmc() -> None:
     assert doubt is not None
     assert doubt.at_s - doubt.since_s >= 20.0
     assert "stood still for 20.0 s" in doubt.reason
+    assert (doubt.before, doubt.behind) == (False, True)
 
 
 def test_a_session_that_slept_longer_than_it_lives_is_given_up() -> None:
