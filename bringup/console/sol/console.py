@@ -27,7 +27,7 @@ _ACTIVATE_PAUSE_S = 0.3
 _WRITE_PIECE = 1024  # which a line of 9600 baud takes within a tenth of the time-out
 _CLOSE_TIMEOUT_S = 2.0
 # What a session that was silent is given to answer once another one shows that the BMC can be reached.
-_LAST_CALL_S = 1.5
+_LAST_CALL_S = 0.8
 _LOOK_S = 0.05
 
 T = TypeVar("T")
