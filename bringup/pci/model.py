@@ -22,8 +22,8 @@ class Bar:
     """One base address register (PCI 3.0 6.2.5.1): its slot 0 to 5, kind, and what the registers say.
 
     `base` None: no address assigned. `size` None: not observed (a config space alone has no sizes).
-    `width` is 32 or 64 for memory, 20 for the reserved below-1M type; an I/O BAR
-    counts as 32.
+    `numbered` False: the source (lspci -v) has no numbers, and `index` is only the order.
+    `width` is 32 or 64 for memory, 20 for the reserved below-1M type; an I/O BAR counts as 32.
     """
 
     index: int
@@ -32,6 +32,14 @@ class Bar:
     size: int | None = None
     width: int = 32
     prefetchable: bool = False
+    numbered: bool = True
+
+    @property
+    def name(self) -> str:
+        """What people call it: `BAR 3`; by its address where its number was not observed."""
+        if self.numbered:
+            return f"BAR {self.index}"
+        return "a BAR without an address" if self.base is None else f"the BAR at {self.base:#x}"
 
     @property
     def end(self) -> int | None:

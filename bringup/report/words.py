@@ -93,7 +93,8 @@ def bar_text(bar: Bar) -> str:
     kind = "io " if bar.kind == "io" else ""
     base = "no address" if bar.base is None else f"{bar.base:x}"
     size = "" if bar.size is None else f" {bar_size(bar.size)}"
-    return f"{bar.index} {kind}{base}{size}"
+    number = f"{bar.index} " if bar.numbered else ""
+    return f"{number}{kind}{base}{size}"
 
 
 def bars_texts(function: Function) -> list[str]:

@@ -77,10 +77,10 @@ def aligned(inputs: Inputs) -> Found:
                 yield C19.error(
                     "bar-not-aligned",
                     function.bdf,
-                    f"BAR {bar.index} does not lie on a multiple of its size",
+                    f"{bar.name} does not lie on a multiple of its size",
                     "check the capture: no PCI function can decode such an address",
                     place(bar),
-                    change=f"BAR {bar.index} must lie on a multiple of its size",
+                    change=f"{bar.name} must lie on a multiple of its size",
                 )
     for vm, device, memory in memory_entries(inputs):
         base, size = memory.base, memory.size
@@ -111,10 +111,10 @@ def power_of_two(inputs: Inputs) -> Found:
                 yield C20.error(
                     "bar-not-power-of-two",
                     function.bdf,
-                    f"BAR {bar.index} has {bar.size} bytes, which is no power of two",
+                    f"{bar.name} has {bar.size} bytes, which is no power of two",
                     "check the capture: no PCI function can have such a BAR",
                     place(bar),
-                    refuse=f"BAR {bar.index} has no size that a BAR can have",
+                    refuse=f"{bar.name} has no size that a BAR can have",
                 )
     for vm, device, memory in memory_entries(inputs):
         seen = inputs.function(device)
@@ -140,19 +140,19 @@ def below_4g(inputs: Inputs) -> Found:
                 yield C21.error(
                     "bar-unassigned",
                     function.bdf,
-                    f"BAR {bar.index} has no address",
+                    f"{bar.name} has no address",
                     "have the firmware assign it: look at its settings of PCI resources",
                     place(bar),
-                    change=f"BAR {bar.index} needs an address from the firmware",
+                    change=f"{bar.name} needs an address from the firmware",
                 )
             elif bar.base + (bar.size or 1) > limit:
                 yield C21.error(
                     "bar-above-4g",
                     function.bdf,
-                    f"BAR {bar.index} lies above {shown}, which kills the VMM",
+                    f"{bar.name} lies above {shown}, which kills the VMM",
                     f"{say('sr-iov')}; if that is not enough, {say('above-4g')}",
                     place(bar),
-                    change=f"BAR {bar.index} must come below {shown}: SR-IOV or decoding above 4 GiB off",
+                    change=f"{bar.name} must come below {shown}: SR-IOV or decoding above 4 GiB off",
                 )
     for vm, device, memory in memory_entries(inputs):
         if memory.base and memory.end <= limit:
@@ -176,7 +176,7 @@ def small_bars(inputs: Inputs) -> Found:
         for bar in memory_bars(function):
             if not bar.base or not bar.size or bar.size >= PAGE or bar.size & (bar.size - 1):
                 continue
-            message = f"BAR {bar.index} has {bar.size} bytes, less than a page"
+            message = f"{bar.name} has {bar.size} bytes, less than a page"
             if bar.base % PAGE:
                 yield C23.error(
                     "bar-below-page",
@@ -184,7 +184,7 @@ def small_bars(inputs: Inputs) -> Found:
                     f"{message}, and does not begin on one: the guest looks for it at the page's start",
                     "have the firmware place it on a page of its own",
                     place(bar),
-                    change=f"BAR {bar.index} must begin on a page",
+                    change=f"{bar.name} must begin on a page",
                 )
             elif not inputs.configured:
                 yield C23.note(
@@ -253,6 +253,9 @@ def no_gap_before(inputs: Inputs) -> Found:
     yield from inputs.without_capture(C26, "gaps between the BARs")
     for vm, device, function in inputs.captured():
         bars = [bar for bar in bars_under_sel4(function) or () if bar.base]
+        if not all(bar.numbered for bar in bars):
+            yield C26.gap(f"gaps between the BARs of {device.at}", inputs.capture_with("their numbers"))
+            continue
         moved = [(bar.index, number) for number, bar in enumerate(sorted(bars, key=lambda b: b.index))]
         moved = [(index, number) for index, number in moved if index != number]
         if not moved or (moved[0][0] != 0 and _needs_only_bar0(function) and bars[0].index == 0):

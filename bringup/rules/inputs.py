@@ -243,4 +243,6 @@ def named(bdfs: tuple[Bdf, ...], most: int = 6) -> str:
 def place(bar: Bar) -> str:
     """Return `BAR 0 at 0xc5b00000, 1048576 bytes`."""
     base = "without an address" if bar.base is None else f"at {bar.base:#x}"
-    return f"BAR {bar.index} {base}" + ("" if bar.size is None else f", {bar.size} bytes")
+    if not bar.numbered:
+        return bar.name + ("" if bar.size is None else f", {bar.size} bytes")
+    return f"{bar.name} {base}" + ("" if bar.size is None else f", {bar.size} bytes")

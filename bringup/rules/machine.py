@@ -132,7 +132,7 @@ def _port(function: Function, nic: ExpectedNic) -> Iterator[Finding]:
             "take addresses from this capture; a pin measured elsewhere counts as inferred here",
             f"matched by ids {nic.id.value} and function number",
         )
-    if nic.bars is not None and function.observed("bars"):
+    if nic.bars is not None and function.observed("bars") and all(b.numbered for b in function.bars or ()):
         wanted = {bar.index: (bar.kind, bar.size_bytes) for bar in nic.bars.value}
         shown = {bar.index: (_kind(bar), bar.size) for bar in function.bars or ()}
         differing = sorted(

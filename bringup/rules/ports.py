@@ -198,7 +198,7 @@ def not_emulated(inputs: Inputs) -> Found:
             if bar.base and (own := emulated_at(bar.base, bar.base + (bar.size or 1))) is not None:
                 met.setdefault(own, []).append(bar)
         for (start, end, what), bars in met.items():
-            numbers = ", ".join(str(bar.index) for bar in bars)
+            numbers = ", ".join(str(bar.index) if bar.numbered else f"at {bar.base:#x}" for bar in bars)
             yield C30.error(
                 "io-range-emulated",
                 function.bdf,

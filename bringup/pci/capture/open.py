@@ -7,7 +7,6 @@ together.
 
 from __future__ import annotations
 
-import codecs
 import hashlib
 import stat
 import sys
@@ -24,8 +23,9 @@ from bringup.pci.names import load_names, with_names
 from bringup.pci.sources import formats
 from bringup.pci.sources import linux as linux_tree
 from bringup.pci.sources.merge import merge
+from bringup.pci.sources.pasted import unwrapped
 from bringup.pci.topology.inferred import infer_bridges
-from bringup.pci.tree.bundle import UNPACKED_LIMIT, is_archive, read_archive
+from bringup.pci.tree.bundle import UNPACKED_LIMIT, is_archive, read_archive, unpacked_text
 from bringup.pci.tree.files import Files
 from bringup.pci.tree.find import Hashed, open_folder, open_tree
 
@@ -117,13 +117,13 @@ def read_bytes(data: bytes, name: str) -> Machine:
     """Return the machine in a file's bytes, whatever kind they are of; raises UsageError."""
     if not data:
         raise UsageError(f"{name} is empty", hint=_HINT)
-    if is_archive(data):
+    plain = unpacked_text(data, name)
+    text = plain if is_archive(plain) else unwrapped(plain)
+    reader = None if is_archive(plain) else formats.reader_of(text)
+    if reader is None and is_archive(data):
         files = open_tree(read_archive(data, name), name)
         digest = hashlib.sha256(data).hexdigest()
         return _read_tree(files, name, lambda: digest)
-    # What editors of other systems put before a text that is UTF-8.
-    text = data.removeprefix(codecs.BOM_UTF8)
-    reader = formats.reader_of(text)
     if reader is None:
         raise UsageError(f"{name} is {_kind_of(data)}: no view of a machine that is known here", hint=_HINT)
     return reader.parse(text, name)

@@ -58,7 +58,11 @@ def capability_json(capability: Capability) -> dict[str, Any]:
 
 def bar_json(bar: Bar) -> dict[str, Any]:
     """Return a BAR; without `size` when no source told it, `base` null when no address is assigned."""
-    body: dict[str, Any] = {"index": bar.index, "kind": bar.kind, "base": address(bar.base)}
+    body: dict[str, Any] = {
+        "index": bar.index if bar.numbered else None,
+        "kind": bar.kind,
+        "base": address(bar.base),
+    }
     if bar.size is not None:
         body["size"] = bar.size
     return {**body, "width": bar.width, "prefetchable": bar.prefetchable}

@@ -126,7 +126,11 @@ def _merge_function(ours: Function, theirs: Function, conflict: Callable[[Confli
         if not ours.observed(name):
             taken[name], provenance[name] = value, theirs.provenance[name]
         elif name == "bars":
-            taken[name] = _fill_bars(ours.bars or (), theirs.bars or ())
+            first, second = ours.bars or (), theirs.bars or ()
+            if not _are_numbered(first) and _are_numbered(second):
+                # Numbers are worth more than the better source's order.
+                first, second, provenance[name] = second, first, theirs.provenance[name]
+            taken[name] = _fill_bars(first, second)
         if name in _HARD and ours.observed(name) and _contradicts(name, ours, theirs):
             conflict(Conflict(ours.bdf, name, _text(getattr(ours, name)), _text(value)))
     remarks: dict[str, Any] = {
@@ -145,17 +149,31 @@ def _contradicts(name: str, ours: Function, theirs: Function) -> bool:
     return _differs(getattr(ours, name), getattr(theirs, name))
 
 
+def _are_numbered(bars: Iterable[Bar]) -> bool:
+    return all(bar.numbered for bar in bars)
+
+
 def _fill_bars(ours: Iterable[Bar], theirs: Iterable[Bar]) -> tuple[Bar, ...]:
     """Return our BARs with the sizes that only the other source knows."""
-    sizes = {(bar.index, bar.kind): bar.size for bar in theirs}
-    return tuple(
-        bar if bar.size is not None else replace(bar, size=sizes.get((bar.index, bar.kind))) for bar in ours
+    sizes: dict[object, int | None] = {}
+    for bar in theirs:
+        sizes[bar.kind, "at", bar.base] = bar.size
+    sizes |= {(bar.index, bar.kind): bar.size for bar in theirs if bar.numbered}
+    return tuple(bar if bar.size is not None else replace(bar, size=_size_of(bar, sizes)) for bar in ours)
+
+
+def _size_of(bar: Bar, sizes: Mapping[object, int | None]) -> int | None:
+    """Return the size of the same BAR: the one of its number, else the one at its address."""
+    return (sizes.get((bar.index, bar.kind)) if bar.numbered else None) or sizes.get(
+        (bar.kind, "at", bar.base)
     )
 
 
 def _differs(ours: Any, theirs: Any) -> bool:
     if not isinstance(ours, tuple) or not all(isinstance(bar, Bar) for bar in (*ours, *(theirs or ()))):
         return bool(ours != theirs)
+    if not _are_numbered((*ours, *(theirs or ()))):
+        return False
     # A size or an address that one source does not tell is no disagreement.
     mine: Mapping[int, Bar] = {bar.index: bar for bar in ours}
     return any(

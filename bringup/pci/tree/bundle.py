@@ -47,6 +47,18 @@ def is_archive(data: bytes) -> bool:
     return data.startswith((_GZIP, _BZIP2, _XZ)) or data[257:262] == b"ustar"
 
 
+def unpacked_text(data: bytes, name: str) -> bytes:
+    """Return what is in a compressed file that holds no tar, such as `dmesg.gz`; anything else as it is.
+
+    Raises UsageError for one that is damaged or unpacks to too much.
+    """
+    if not data.startswith((_GZIP, _BZIP2, _XZ)):
+        return data
+    # A tar's first header tells it, and then the whole is unpacked elsewhere, once.
+    start = _decompress(data, name, limit=512)
+    return data if b"\0" in start or len(start) < 2 else _decompress(data, name)
+
+
 def read_archive(data: bytes, name: str) -> Tree:
     """Return what is in a tar (plain, gzip, bzip2 or xz); raises UsageError that calls it `name`."""
     plain = _decompress(data, name)
@@ -75,8 +87,9 @@ def _damaged(name: str) -> UsageError:
     )
 
 
-def _decompress(data: bytes, name: str) -> bytes:
-    limit = UNPACKED_LIMIT + 1
+def _decompress(data: bytes, name: str, limit: int | None = None) -> bytes:
+    """Return the first `limit` bytes of what is compressed; without one all, and then too much is refused."""
+    whole, limit = limit is None, limit or UNPACKED_LIMIT + 1
     try:
         if data.startswith(_GZIP):
             plain = gzip.GzipFile(fileobj=io.BytesIO(data)).read(limit)
@@ -88,7 +101,7 @@ def _decompress(data: bytes, name: str) -> bytes:
             plain = data
     except _DAMAGE as error:
         raise _damaged(name) from error
-    if len(plain) >= limit:
+    if whole and len(plain) >= limit:
         raise too_large(name)
     return plain
 

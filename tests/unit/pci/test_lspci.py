@@ -85,7 +85,8 @@ BRIDGE = """\
 
 
 def only(text: str) -> Function:
-    (function,) = lspci.parse(text.encode()).functions
+    # lspci ends every function with an empty line.
+    (function,) = lspci.parse(f"{text}\n".encode()).functions
     return function
 
 
@@ -272,7 +273,7 @@ def test_bridge_windows(lines: str, windows: tuple[Window, ...] | None) -> None:
 
 
 def test_where_one_driver_is_named_no_name_is_no_driver() -> None:
-    machine = lspci.parse((NIC + "\n" + BRIDGE).encode())
+    machine = lspci.parse((NIC + "\n" + BRIDGE + "\n").encode())
     bridge = machine.find(Bdf.parse("00:1c.4"))
     assert bridge is not None
     assert bridge.observed("driver")
@@ -286,7 +287,7 @@ def test_windows_line_ends_and_single_v_listings() -> None:
         "Flags: bus master, fast devsel, latency 0, IRQ 16\n\tMemory at f0000000 (32-bit) [size=4K]"
     )
     assert short.irq == 16
-    assert not short.observed("bars")
+    assert short.bars == (Bar(0, "mem", 0xF0000000, 4096, numbered=False),)
     assert not short.observed("intx_pin")
 
 

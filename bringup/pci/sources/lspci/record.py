@@ -47,14 +47,70 @@ _TEXTS = {"Physical Slot:": "slot", "DeviceName:": "label", "Kernel driver in us
 _NUMBERS = {"NUMA node:": "numa_node", "IOMMU group:": "iommu_group"}
 
 
+# How lines right below a header begin, in the order in which lspci writes them: what is behind one that is
+# there would have been written before it (pciutils lspci.c, show_verbose).
+_ORDER = (
+    ("DeviceName:", "Subsystem:", "Physical Slot:", "DT node:", "Device tree node:", "!!! "),
+    ("Control:", "Flags:", "Status:", "Latency:", "BIST"),
+    ("Interrupt:",),
+    ("NUMA node:", "IOMMU group:"),
+    ("Region ", "Memory at ", "I/O ports at ", "[virtual] ", "[enhanced] "),
+    (
+        *("Bus:", "I/O behind", "Memory behind", "Prefetchable memory behind", "Secondary status:"),
+        *("Memory window", "I/O window", "16-bit legacy", "Expansion ROM at ", "BridgeCtl:"),
+    ),
+    ("Capabilities:",),
+    ("Kernel driver in use:", "Kernel modules:"),
+)
+_INTERRUPT_PLACE, _REGION_PLACE, _ROM_PLACE, _LIST_PLACE, _KERNEL_PLACE = 2, 4, 5, 6, 7
+_BEHIND_LISTS = ("Capabilities:", *_ORDER[_KERNEL_PLACE])
+_KNOWN_STARTS = tuple(start for starts in _ORDER for start in starts)
+
+
 @dataclass(slots=True)
 class Paragraph:
-    """The lines of one function: its header's rest, those below it with their tabs, its config bytes."""
+    """The lines of one function: its header's rest, those below it with their tabs, its config bytes.
+
+    `closed`: the empty line that lspci writes after a function was seen, so that nothing is missing at its
+    end. `damaged`: something stands among its lines that is not lspci's.
+    """
 
     bdf: Bdf
     title: str
     lines: list[str] = field(default_factory=list)
     config: bytearray = field(default_factory=bytearray)
+    closed: bool = False
+    damaged: bool = False
+    past_lists: bool = False
+    iommu_group: int | None = None
+
+    def add(self, line: str) -> bool:
+        """Take a line below the header; False where it is none of this function's.
+
+        Tabs tell how deep it is. Where they were lost, in a page or a mail, the words do: all before the
+        first capability stands right below the header, behind it only capabilities and drivers do.
+        """
+        if self.closed and not (line.startswith("\t\t") or line.lstrip().startswith(_KNOWN_STARTS)):
+            return False
+        if not line.startswith("\t"):
+            text = line.lstrip()
+            in_list = any(each.startswith("\tCapabilities:") for each in self.lines)
+            if in_list and text.startswith(_BEHIND_LISTS):
+                line = f"\t{text}"
+            elif in_list:
+                line = f"\t\t{text}"
+            elif text.startswith(_KNOWN_STARTS):
+                line = f"\t{text}"
+            elif text is not line:
+                line = f"\t\t{text}"
+            else:
+                return False
+        self.lines.append(line)
+        return True
+
+    def end(self, line: str) -> None:
+        """Take the line in which the text breaks off: what it says is not known, where it stands is."""
+        self.past_lists = line.lstrip().startswith(_ORDER[_KERNEL_PLACE])
 
 
 @dataclass(slots=True)
@@ -71,6 +127,8 @@ class _Draft:
     has_list: bool | None = None
     problems: list[str] = field(default_factory=list)
     unread: list[str] = field(default_factory=list)
+    reached: int = 0
+    damaged: bool = False
 
 
 def read_header(line: str) -> Paragraph | None:
@@ -83,13 +141,17 @@ def read_header(line: str) -> Paragraph | None:
 
 def read_record(record: Paragraph, source: str) -> Function:
     """Return the function that the text of a record tells, each field's provenance being `source`."""
-    draft = _Draft()
+    draft = _Draft(damaged=record.damaged)
     _read_title(record.title, draft)
+    if record.iommu_group is not None:
+        draft.known["iommu_group"] = record.iommu_group
     lines = record.lines
     for index, line in enumerate(lines):
         # Two tabs are inside a capability: a `Region` there is that of a virtual function.
         if line.startswith("\t") and not line.startswith("\t\t"):
             _read_line(line[1:], lines, index, draft)
+    if record.closed or record.past_lists:
+        draft.reached = len(_ORDER)
     _finish(draft)
     known = draft.known
     return Function(
@@ -138,14 +200,17 @@ def _keep(draft: _Draft, name: str, text: str) -> None:
 
 
 def _read_line(line: str, lines: Sequence[str], index: int, draft: _Draft) -> None:
+    place = next((place for place, starts in enumerate(_ORDER) if line.startswith(starts)), None)
+    if place is None:
+        # Half a line, or another program's: what should stand here may be lost.
+        draft.damaged = True
+        draft.unread.append(f'no line of lspci: "{line[:80]}"')
+        return
+    draft.reached = max(draft.reached, place)
     if line.startswith("Capabilities:"):
         _read_capability(line, lines, index, draft)
-    elif line.startswith("Region "):
-        bar = read_region(line)
-        if bar is None or any(known.index == bar.index for known in draft.bars):
-            draft.unread.append(f'lspci region not understood or told twice: "{line[:80]}"')
-        else:
-            draft.bars.append(bar)
+    elif line.startswith(_ORDER[_REGION_PLACE]) and "Expansion ROM" not in line:
+        _read_region(line, draft)
     elif line.startswith("!!!"):
         draft.problems.append(f"lspci says: {line[3:80].strip()}")
     elif " behind bridge: " in line:
@@ -161,13 +226,26 @@ def _read_line(line: str, lines: Sequence[str], index: int, draft: _Draft) -> No
         _read_plain(line, draft)
 
 
+def _read_region(line: str, draft: _Draft) -> None:
+    bar = read_region(line)
+    if bar is not None and not bar.numbered:
+        bar = replace(bar, index=len(draft.bars))
+    if bar is None or any(known.index == bar.index for known in draft.bars):
+        draft.damaged = True
+        draft.unread.append(f'lspci region not understood or told twice: "{line[:80]}"')
+    else:
+        draft.bars.append(bar)
+
+
 def _read_plain(line: str, draft: _Draft) -> None:
     """Read the lines that are a key and its value."""
     key, _, value = line.partition(":")
     key, value, known = key + ":", value.strip(), draft.known
     if key == "Control:":
         signs = dict(_SIGN.findall(value))
-        known["command"] = sum(1 << bit for bit, name in enumerate(_COMMAND) if signs.get(name) == "+")
+        # Old versions have no DisINTx; a line without the others is not whole.
+        if all(name in signs for name in _COMMAND[:-1]):
+            known["command"] = sum(1 << bit for bit, name in enumerate(_COMMAND) if signs.get(name) == "+")
         draft.detail = True
     elif key == "Status:":
         draft.has_list = True if "Cap+" in value else False if "Cap-" in value else None
@@ -217,23 +295,31 @@ def _read_capability(line: str, lines: Sequence[str], index: int, draft: _Draft)
 
 
 def _finish(draft: _Draft) -> None:
-    """Add what several lines tell together, and what a detailed listing tells by leaving it out."""
+    """Add what several lines tell together, and what a detailed listing tells by leaving it out.
+
+    Nothing follows from what is not there where a line was damaged, or where the text may end before it.
+    """
     known = draft.known
+    seen_to = 0 if draft.damaged else draft.reached
     if draft.bridge is not None:
-        windows = None if draft.windows is None else tuple(draft.windows)
-        known["bridge"] = replace(draft.bridge, windows=windows)
+        whole = draft.windows is not None and seen_to > _ROM_PLACE
+        known["bridge"] = replace(draft.bridge, windows=tuple(draft.windows or ()) if whole else None)
         if draft.windows is not None:
             known["header_type"] = 1
-    if draft.detail:
+    if draft.detail and not draft.damaged:
         known.setdefault("revision", 0)
         known.setdefault("prog_if", 0)
+    if draft.detail:
         # Old lspci never printed this line for bridges, whatever their pin register held.
-        if draft.bridge is None:
+        if draft.bridge is None and seen_to > _INTERRUPT_PLACE:
             known.setdefault("intx_pin", None)
-        known.setdefault("rom", None)
+        if seen_to > _ROM_PLACE:
+            known.setdefault("rom", None)
     if known.get("intx_pin") is ...:
         del known["intx_pin"]
-    if draft.detail or draft.bars:
+    if draft.bars or (draft.detail and seen_to > _REGION_PLACE):
         known["bars"] = tuple(sorted(draft.bars, key=lambda bar: bar.index))
-    if not draft.hidden and (draft.capabilities is not None or draft.has_list is False):
+    if draft.hidden or seen_to <= _LIST_PLACE:
+        return
+    if draft.capabilities is not None or draft.has_list is False:
         known["capabilities"] = tuple(draft.capabilities or ())

@@ -17,9 +17,11 @@ SHADOW_ROM = 0xC0000
 _MAX_BARS = 6
 _SCALE = {"": 1, "K": 1 << 10, "M": 1 << 20, "G": 1 << 30, "T": 1 << 40, "P": 1 << 50}
 _SIZE = re.compile(r"\[size=(\d{1,6})([KMGTP]?)\]")
+# Memory has its traits in brackets in every version: a line without them is not whole.
 _REGION = re.compile(
-    r"Region ([0-9]): (?:\[(?:virtual|enhanced)\] ){0,2}"
-    r"(Memory|I/O ports) at ([0-9a-f]{1,16}|<[^>]*>)(?: \[virtual\])?(?: \(([^)]*)\))?"
+    r"(?:Region ([0-9]): )?(?:\[(?:virtual|enhanced)\] ){0,2}(?:"
+    r"(Memory) at ([0-9a-f]{1,16}|<[^>]*>)(?: \[virtual\])? \(([^)]*)\)"
+    r"|(I/O ports) at ([0-9a-f]{1,16}|<[^>]*>))((?: \[[^\]]*\])*)$"
 )
 _ROM = re.compile(r"Expansion ROM at ([0-9a-f]{1,16}|<[^>]*>)")
 _BUS = re.compile(r"Bus: primary=([0-9a-f]{2}), secondary=([0-9a-f]{2}), subordinate=([0-9a-f]{2})")
@@ -32,15 +34,19 @@ _WINDOW_KINDS: dict[str, Literal["io", "mem", "prefetchable"]] = {
 
 
 def read_region(line: str) -> Bar | None:
-    """Return the BAR of a `Region N:` line, also of one inside SR-IOV; None: the line is no such line."""
+    """Return the BAR of a `Region N:` line, also of one inside SR-IOV; None: the line is no such line.
+
+    `lspci -v` writes no numbers: `numbered` is False then, and `index` for the caller to count.
+    """
     match = _REGION.match(line)
-    if match is None or int(match[1]) >= _MAX_BARS:
+    if match is None or int(match[1] or 0) >= _MAX_BARS:
         return None
     traits = match[4] or ""
-    base = _address(match[3])
+    base = _address(match[3] or match[6])
     return Bar(
-        index=int(match[1]),
-        kind="mem" if match[2] == "Memory" else "io",
+        index=int(match[1] or 0),
+        numbered=match[1] is not None,
+        kind="mem" if match[2] else "io",
         base=base,
         size=_size(line),
         width=_width(traits, base),

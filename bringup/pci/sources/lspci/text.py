@@ -15,7 +15,7 @@ from typing import Any
 from bringup.base.errors import UsageError
 from bringup.pci.config.space import decode_config
 from bringup.pci.model import REMARKS, Bdf, Capability, Function, Machine, Missing, SourceInfo
-from bringup.pci.sources.common import lines_of, told_elsewhere
+from bringup.pci.sources.common import cut_off, lines_of, told_elsewhere
 from bringup.pci.sources.lspci.record import Paragraph, read_header, read_record
 
 KIND = "lspci"
@@ -28,11 +28,21 @@ _MAX_LINE = 4096
 _MAX_LINES = 1 << 14
 _MAX_STRAYS = 1 << 20
 _ROW_BYTES = 16
-_CONFIG_BYTES = 4096
+_HEADER_BYTES = 64
 _CONVENTIONAL_BYTES = 256
+_CONFIG_BYTES = 4096
+_WHOLE_CONFIGS = (0, _HEADER_BYTES, _CONVENTIONAL_BYTES, _CONFIG_BYTES)
 _ROW = re.compile(r"([0-9a-f]{2,3}): ?(.*)")
-# What lspci says on stderr, and comments in pciutils' own test files.
-_CHATTER = ("lspci:", "pcilib:", "#")
+# What lspci says on stderr, and the kernel on a console: it may begin in the middle of a line, which goes on
+# behind it. Comments are in pciutils' own test files, `--` is what grep -A puts between its finds.
+_CHATTER = re.compile(r"(?:pcilib|lspci): |\[ {0,8}\d{1,7}\.\d{6}\] ")
+_BETWEEN = ("#", "--")
+# `IOMMU Group 7:` above its functions, or before each; a word that such scripts put before a function.
+_GROUP = re.compile(r"(?:(?:IOMMU )?Group:?|IOMMU group) {1,4}(\d{1,5}):?[ \t]*")
+_CLOSING = re.compile(r"\[[0-9a-f]{4}:[0-9a-f]{4}\]|\(rev [0-9a-f]{2}\)$")
+_IDS = re.compile(r"\[[0-9a-f]{4}:[0-9a-f]{4}\]")
+_HEADER_STARTS = frozenset("0123456789abcdefIG[")
+_MARK = re.compile(r"\[(?:RESET|R|NORESET)\][ \t]*")
 # The OS corrects these or knows more: sizes, and addresses behind host bridges that translate.
 _TEXT_FIRST = frozenset({"bars", "rom"})
 # What the ids of a virtual function read as (PCIe 4.0, 9.3.4.1.1): the OS knows them from its physical one.
@@ -40,10 +50,34 @@ _NO_ID = 0xFFFF
 
 
 def looks_like(data: bytes) -> bool:
-    """Whether this is lspci's human text: a function's header is among its first lines."""
-    lines = data[:_SNIFFED_BYTES].decode("utf-8", "replace").splitlines()
-    first = [line.rstrip() for line in lines if line.strip()][:_SNIFFED_LINES]
-    return any(read_header(line[:_MAX_LINE]) is not None for line in first)
+    """Whether this is lspci's human text: a function's header is among its first lines.
+
+    Further down, behind what a person wrote, a header counts that ends as one does or has lines below it.
+    """
+    lines = [line[:_MAX_LINE].rstrip() for _, line, _ in _without_chatter(data[:_SNIFFED_BYTES])]
+    lines = [line for line in lines if line]
+    for number, line in enumerate(lines):
+        header = _header(line)
+        if header is None:
+            continue
+        below = lines[number + 1] if number + 1 < len(lines) else ""
+        if number < _SNIFFED_LINES or _CLOSING.search(header.title) or below.startswith(("\t", "   ")):
+            return True
+    return False
+
+
+def _header(line: str) -> Paragraph | None:
+    """Return a new record when the line starts a function, also in a listing of IOMMU groups."""
+    text = line.lstrip(" \t")
+    if text[:1] not in _HEADER_STARTS:
+        return None
+    group = _GROUP.match(text)
+    if group is not None:
+        text = text[group.end() :]
+    record = read_header(_MARK.sub("", text, count=1) if text.startswith("[") else text)
+    if record is not None and group is not None:
+        record.iommu_group = int(group[1])
+    return record
 
 
 def parse(data: bytes, name: str = KIND) -> Machine:
@@ -55,20 +89,44 @@ def parse(data: bytes, name: str = KIND) -> Machine:
     if len(data) > MAX_BYTES:
         raise UsageError(f"{name}: {len(data)} bytes are too many for the text of one machine")
     strays = _Strays()
-    functions = [_function(record, name) for record in _unique(_records(data, name, strays), name)]
+    records = list(_unique(_records(data, name, strays), name))
+    functions = [_function(record, name) for record in records]
+    surely = [f for f, record in zip(functions, records, strict=True) if _is_whole(record, records[-1])]
     if not functions:
         raise UsageError(f"{name}: no PCI function in this text", hint="write it with: lspci -nn -vvv -xxxx")
     return Machine(
-        functions=tuple(sorted(told_elsewhere(functions, "driver"), key=lambda function: function.bdf)),
+        functions=_sorted([*told_elsewhere(surely, "driver"), *(f for f in functions if f not in surely)]),
         sources=(SourceInfo(name, KIND, hashlib.sha256(data).hexdigest()),),
-        missing=(*_without_ids(functions, name), *strays.told(name)),
+        missing=(
+            *_without_ids(functions, name),
+            *_without_numbers(functions, name),
+            *strays.told(name),
+            *_broken_off(records, name),
+        ),
     )
+
+
+def _is_whole(record: Paragraph, last: Paragraph) -> bool:
+    """Whether a function's driver would be there if it had one: the last may be cut, or its lines."""
+    return record.closed or not (record.lines or record is last)
+
+
+def _broken_off(records: Sequence[Paragraph], name: str) -> tuple[Missing, ...]:
+    """Return the gap of a listing that ends within its last function; headers alone have no such end."""
+    last = records[-1]
+    return () if last.closed or not (last.lines or last.config) else cut_off(name, last.bdf)
 
 
 def _without_ids(functions: Sequence[Function], name: str) -> tuple[Missing, ...]:
     count = sum(not function.observed("device") for function in functions)
     what = f"ids of {count} function{'s' if count > 1 else ''} in {name}"
     return (Missing(what, "the listing has names only: it was made without -nn"),) if count else ()
+
+
+def _without_numbers(functions: Sequence[Function], name: str) -> tuple[Missing, ...]:
+    if all(bar.numbered for function in functions for bar in function.bars or ()):
+        return ()
+    return (Missing(f"the numbers of the BARs in {name}", "`lspci -v` tells addresses only: take -vv"),)
 
 
 @dataclass(slots=True)
@@ -78,9 +136,11 @@ class _Strays:
     count: int = 0
     first: int = 0
 
-    def add(self, number: int) -> None:
+    def add(self, number: int, name: str) -> None:
         self.count += 1
         self.first = self.first or number
+        if self.count > _MAX_STRAYS:
+            raise UsageError(f"{name} has more than {_MAX_STRAYS} lines that are not lspci's")
 
     def told(self, name: str) -> tuple[Missing, ...]:
         if not self.count:
@@ -88,32 +148,73 @@ class _Strays:
         return (Missing(f"{self.count} lines of {name}", f"not lspci's, the first is line {self.first}"),)
 
 
+def _as_far_as_whole(title: str) -> str:
+    """Return what is certain of a header in which the text breaks off: up to its ids, else its class."""
+    ids = _IDS.search(title)
+    return title.partition(": ")[0] + ": " if ids is None else title[: ids.end()]
+
+
 def _records(data: bytes, name: str, strays: _Strays) -> Iterator[Paragraph]:
     """Cut the text into functions; lines that belong to none go to `strays`."""
     record: Paragraph | None = None
-    for number, raw in enumerate(lines_of(data), 1):
+    group: int | None = None
+    for number, raw, whole in _without_chatter(data):
         if len(raw) > _MAX_LINE:
             raise UsageError(f"{name}, line {number}: {len(raw)} characters are no line of lspci")
         line = raw.rstrip()
-        started = read_header(line)
-        if started is not None or not line:
+        started = _header(line)
+        if started is not None:
             if record is not None:
                 yield record
             record = started
-        elif record is not None and line.startswith("\t"):
-            if len(record.lines) == _MAX_LINES:
+            record.iommu_group = group if record.iommu_group is None else record.iommu_group
+            if not whole:
+                record.title = _as_far_as_whole(record.title)
+        elif (alone := _GROUP.fullmatch(line.strip())) is not None:
+            group = int(alone[1])
+        elif not line and not whole:
+            continue
+        elif not line:
+            if record is not None:
+                record.closed = True
+        elif record is not None and (row := _ROW.fullmatch(line)):
+            record.closed = False
+            if whole or len(row[2]) == 3 * _ROW_BYTES - 1:
+                _add_row(record, row, f"{name}, line {number}")
+        elif line.startswith(_BETWEEN):
+            continue
+        elif record is not None and not whole:
+            record.closed = False
+            record.end(line)
+        elif record is not None and record.add(line):
+            record.closed = False
+            if len(record.lines) > _MAX_LINES:
                 raise UsageError(
                     f"{name}, line {number}: {record.bdf.short} has more lines than lspci writes"
                 )
-            record.lines.append(line)
-        elif record is not None and (row := _ROW.fullmatch(line)):
-            _add_row(record, row, f"{name}, line {number}")
-        elif not line.startswith(_CHATTER):
-            strays.add(number)
-            if strays.count > _MAX_STRAYS:
-                raise UsageError(f"{name} has more than {_MAX_STRAYS} lines that are not lspci's")
+        else:
+            if record is not None and not record.closed:
+                record.damaged = True
+            strays.add(number, name)
     if record is not None:
         yield record
+
+
+def _without_chatter(data: bytes) -> Iterator[tuple[int, str, bool]]:
+    """Yield the lines, what other programs said in between cut out and the line joined.
+
+    With each come its number and whether it has an end: the text may break off in the last one.
+    """
+    begun, count = "", data.count(b"\n")
+    for number, line in enumerate(lines_of(data), 1):
+        chatter = _CHATTER.search(line)
+        if chatter is None:
+            yield number, begun + line, number <= count
+            begun = ""
+        elif len(begun) < _MAX_LINE:
+            begun += line[: chatter.start()]
+    if begun:
+        yield count, begun, False
 
 
 def _add_row(record: Paragraph, row: re.Match[str], where: str) -> None:
@@ -137,9 +238,14 @@ def _add_row(record: Paragraph, row: re.Match[str], where: str) -> None:
 
 def _function(record: Paragraph, name: str) -> Function:
     text = read_record(record, f"{name}:text")
-    if not record.config:
+    config = bytes(record.config)
+    if record.closed or len(config) in _WHOLE_CONFIGS:
+        return _overlay(decode_config(record.bdf, config, f"{name}:hex"), text) if config else text
+    # The text ends among the rows: what is behind the last one is not known to be nothing.
+    if len(config) < _HEADER_BYTES:
         return text
-    return _overlay(decode_config(record.bdf, bytes(record.config), f"{name}:hex"), text)
+    header = decode_config(record.bdf, config[:_HEADER_BYTES], f"{name}:hex")
+    return _overlay(header, text)
 
 
 def _overlay(config: Function, text: Function) -> Function:
@@ -159,6 +265,10 @@ def _beyond(config: Function, text: Function) -> tuple[Capability, ...]:
     if (config.config_bytes or 0) > _CONVENTIONAL_BYTES:
         return ()
     return tuple(capability for capability in text.capabilities or () if capability.extended)
+
+
+def _sorted(functions: Iterable[Function]) -> tuple[Function, ...]:
+    return tuple(sorted(functions, key=lambda function: function.bdf))
 
 
 def _unique(records: Iterable[Paragraph], name: str) -> Iterator[Paragraph]:
