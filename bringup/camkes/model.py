@@ -62,6 +62,16 @@ class Attribute:
     name: str
     type: str
     array: bool = False
+    default: Value | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ComponentType:
+    """A component type that is declared: the names of its interfaces, and what macros are left over in it."""
+
+    name: str
+    interfaces: tuple[str, ...] = ()
+    macros: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +80,9 @@ class Application:
 
     `missing_includes` are files that cpp or `import` could not find and that were passed over on request;
     while there are any, `attributes` and `instances` are not complete. `connections` are the names of the
-    assemblies' connections, which can be given settings too. `octal` are the numbers that begin with a 0.
+    assemblies' connections, which can be given settings too. `components` are the types that are declared
+    (None: not known), `macros` what is left over in the assemblies, `stock` the instances that such macros
+    declare in camkes-vm, `assembled` whether there is an assembly. `octal` are the numbers that begin with 0.
     """
 
     root: str
@@ -81,6 +93,10 @@ class Application:
     missing_includes: tuple[str, ...] = ()
     connections: tuple[str, ...] = ()
     octal: tuple[tuple[str, Place], ...] = ()
+    components: tuple[ComponentType, ...] | None = None
+    stock: tuple[Instance, ...] = ()
+    macros: tuple[str, ...] = ()
+    assembled: bool = True
 
     def get(self, instance: str, attribute: str) -> Setting | None:
         """Return the applied setting of an attribute, the first one where it is set twice."""

@@ -216,6 +216,23 @@ def page_owned_once(inputs: Inputs) -> Found:
             farthest[id(device)] = (vm, device, memory)
 
 
+def page_of_native(inputs: Inputs) -> Found:
+    """C24: by a VM, and by a component that drives hardware itself."""
+    held = sorted(inputs.native.memory, key=lambda entry: entry[:2])
+    for vm, device, memory in memory_entries(inputs) if held else ():
+        first, last = memory.base // PAGE * PAGE, _page_end(memory)
+        other = next(((start, owner) for start, end, owner in held if first < end and start < last), None)
+        if other is not None:
+            start, owner = other
+            yield C24.error(
+                "page-twice",
+                (vm.name, memory.place),
+                f"page {max(first, start // PAGE * PAGE):#x} is granted to {vm.name} for {device.at} and to "
+                f"the native component {owner}",
+                "give the device to one of them",
+            )
+
+
 def _page_end(memory: Range) -> int:
     return memory.end + -memory.end % PAGE
 
@@ -225,4 +242,5 @@ CHECKS = (
     (C18, page_bits_small),
     (C22, no_rom),
     (C24, page_owned_once),
+    (C24, page_of_native),
 )

@@ -140,7 +140,7 @@ def is_of_no_kind(function: Function) -> bool:
 
 def owned_once(inputs: Inputs) -> Found:
     """C12."""
-    owners: dict[Bdf, str] = {}
+    owners: dict[Bdf, str] = {bdf: f"the native component {owner}" for bdf, owner in inputs.native.functions}
     for vm, device in inputs.devices():
         bdf = device.bdf
         if bdf is None:

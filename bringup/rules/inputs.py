@@ -18,6 +18,7 @@ from bringup.camkes.app.build import Build
 from bringup.camkes.claims.facts import Claims
 from bringup.camkes.model import Application, Place
 from bringup.camkes.vms.model import Device, Pool, Vm
+from bringup.camkes.vms.native import Native, native_hardware
 from bringup.camkes.vms.vmm import BAR_LIMIT, PCI_MAX_DEVICES
 from bringup.pci.assessment import PinCandidate
 from bringup.pci.bars import bars_under_sel4
@@ -101,6 +102,11 @@ class Inputs:
             if device.bdf is not None:
                 found.setdefault(device.bdf, (vm.name, device.place))
         return found
+
+    @cached_property
+    def native(self) -> Native:
+        """What the components own that are no VMs."""
+        return native_hardware(self.written)
 
     @property
     def console(self) -> str | None:

@@ -12,7 +12,6 @@ from bringup.camkes.vms.vmm import (
     EVENTS_IRQ,
     PIC_LINES,
     USABLE_IRQS,
-    native_vectors,
     perhaps_taken_irqs,
     taken_irqs,
     uses_events,
@@ -89,8 +88,8 @@ def dest_unique(inputs: Inputs) -> Found:
     owners: dict[int, str] = {}
     if console in COM_IRQS:
         owners[COM_IRQS[console]] = f"the native serial port {console}"
-    for vector, setting in native_vectors(inputs.written):
-        owners.setdefault(vector, f"{setting.instance} ({setting.place})")
+    for vector, owner in inputs.native.vectors:
+        owners.setdefault(vector, str(owner))
     for vm, irq in irqs_of(inputs):
         if irq.dest is None:
             continue
@@ -137,7 +136,7 @@ class _FreeDests:
     def __init__(self, inputs: Inputs) -> None:
         native = {
             COM_IRQS.get(inputs.console or "com2"),
-            *(v for v, _ in native_vectors(inputs.written)),
+            *(vector for vector, _ in inputs.native.vectors),
         }
         taken = {dest for vm in inputs.vms for dest in taken_irqs(vm)} | native
         keeps: set[int | None] = set()

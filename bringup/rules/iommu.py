@@ -103,6 +103,7 @@ def domain_valid(inputs: Inputs) -> Found:
     kept = _contexts(dmar) if dmar else 0
     first = max(1, kept)
     owners: dict[int, Vm] = {}
+    natives = dict(inputs.native.domains)
     for vm in inputs.vms:
         domain = vm.numbers.get("iospace_domain")
         if domain is None:
@@ -122,6 +123,14 @@ def domain_valid(inputs: Inputs) -> Found:
                 f"iospace_domain {domain:#x} of {vm.name} is not one of {first:#x} to {_DOMAIN_MAX:#x}",
                 f"{vm.name}.iospace_domain = {max(first, 0x0F):#x};",
                 f"the firmware's RMRRs take the first {kept} domains" if kept else "0 means none",
+            )
+        elif domain in natives:
+            yield C33.error(
+                "domain-twice",
+                (vm.name, place),
+                f"{vm.name} and the native component {natives[domain]} share iospace_domain {domain:#x}: a "
+                "device of one reaches the other's memory",
+                "give each its own, as in 0x0f, 0x10, 0x11",
             )
         elif domain in owners:
             other = owners[domain]

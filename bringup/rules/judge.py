@@ -13,6 +13,7 @@ from dataclasses import replace
 from bringup.base.finding import Finding, Gap, Rule
 from bringup.camkes.vms.read import SHAPE
 from bringup.rules import (
+    absence,
     bars,
     build,
     console,
@@ -46,6 +47,7 @@ _TOPICS = (
     build,
     needs,
     drift,
+    absence,
 )
 
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from bringup.base.finding import Finding, Found, Rule
 from bringup.camkes.vms.model import Device, Irq, Vm
-from bringup.camkes.vms.vmm import COM_IRQS, STOCK_CONSOLE, native_pins
+from bringup.camkes.vms.vmm import COM_IRQS, STOCK_CONSOLE
 from bringup.pci.assessment import PinCandidate
 from bringup.pci.model import Bdf, Function
 from bringup.pci.pins.beliefs import has_no_intx
@@ -142,8 +142,8 @@ def owned_once(inputs: Inputs) -> Found:
     if console in COM_IRQS:
         told = "" if inputs.build else " of a stock build"
         owners[(0, COM_IRQS[console])] = f"the native serial port {console}{told} (an ISA interrupt)"
-    for pin, setting in native_pins(inputs.written):
-        owners.setdefault(pin, f"{setting.instance} ({setting.place})")
+    for native, owner in inputs.native.pins:
+        owners.setdefault(native, str(owner))
     for vm, irq in irqs_of(inputs):
         if irq.source is None:
             continue

@@ -129,10 +129,9 @@ def _by_profile(inputs: Inputs) -> Found:
 
 
 def owned_once(inputs: Inputs) -> Found:
-    """C29: over the entries of all VMs, and over the BARs of the machine."""
+    """C29: over the entries of all VMs, native components' ports, and the BARs of the machine."""
     widest: tuple[Ports, Vm] | None = None
-    entries = ((ports, vm) for vm in inputs.vms for ports in vm.ports)
-    for ports, vm in sorted(entries, key=lambda pair: (pair[0].start, pair[0].end)):
+    for ports, vm in sorted(entries_of(inputs), key=lambda pair: (pair[0].start, pair[0].end)):
         if widest is not None and ports.start < widest[0].end and ports.start < ports.end:
             other, owner = widest
             yield C29.error(
@@ -144,7 +143,23 @@ def owned_once(inputs: Inputs) -> Found:
             )
         if widest is None or ports.end > widest[0].end:
             widest = (ports, vm)
+    for ports, vm in entries_of(inputs):
+        held = (each for each in inputs.native.ports if each[0] < ports.end and ports.start < each[1])
+        if (native := next(held, None)) is not None:
+            start, end, component = native
+            yield C29.error(
+                "ports-twice",
+                (vm.name, ports.place),
+                f'the ports "{ports.name}" of {vm.name} ({ports.start:#x} to {ports.end:#x}) overlap those '
+                f"of the native component {component} ({start:#x} to {end:#x})",
+                "give the device to one of them",
+            )
     yield from _neighbours(inputs)
+
+
+def entries_of(inputs: Inputs) -> Iterator[tuple[Ports, Vm]]:
+    """Yield every entry of `vm_ioports` with its VM."""
+    return ((ports, vm) for vm in inputs.vms for ports in vm.ports)
 
 
 def _neighbours(inputs: Inputs) -> Iterator[Finding]:

@@ -85,8 +85,8 @@ def pools_hold_guest(inputs: Inputs) -> Found:
         if pools >= wanted:
             continue
         hopeless = pools < ram * MIB
-        # A page for a page: what the pools do not have, no guest can be given.
-        tell = C37.error if hopeless else C37.warning
+        # A page for a page: what pools do not have, no guest can be given. One without any is not finished.
+        tell = C37.error if hopeless and vm.pools else C37.warning
         yield tell(
             "pools-small",
             (vm.name, vm.pools[0].place if vm.pools else vm.place_of("guest_ram_mb")),

@@ -63,7 +63,7 @@ def attributes_known(inputs: Inputs) -> Found:
             and (component, setting.attribute) not in declared
             and not _is_read(inputs, setting)
         ):
-            yield _unknown_attribute(inputs, setting)
+            yield _unknown_attribute(inputs, setting, _interface(inputs, setting, component))
     for instance, settings in strange.items():
         yield from _unknown_instance(inputs, instance, settings, names)
 
@@ -106,8 +106,22 @@ def _meant(inputs: Inputs, instance: str, near: str | None) -> str:
     return f"{have}a VM is declared in the composition (VM_PER_VM_COMP_DEF)"
 
 
-def _unknown_attribute(inputs: Inputs, setting: Setting) -> Finding:
+def _interface(inputs: Inputs, setting: Setting, component: str | None) -> str | None:
+    """Return the interface of the VM's type that an attribute is named after, whose connector may read it."""
+    types = inputs.written.components or ()
+    names = next((each.interfaces for each in types if each.name == component), ())
+    return next((name for name in names if setting.attribute.startswith(f"{name}_")), None)
+
+
+def _unknown_attribute(inputs: Inputs, setting: Setting, interface: str | None) -> Finding:
     name = setting.attribute
+    if interface is not None:
+        return C42.warning(
+            "interface-attribute",
+            (setting.instance, setting.place),
+            f"{setting.instance}.{name}: of the attributes of the interface {interface}, this one is unknown",
+            "nothing, if the template of its connector reads it",
+        )
     near = _near(name, _NAMES)
     pool = _POOL_LIKE.fullmatch(name)
     if pool is not None:

@@ -63,6 +63,10 @@ def load_application(
         missing_includes=tuple(loader.missing),
         connections=merged.connections,
         octal=tuple(loader.octal),
+        components=merged.components,
+        stock=merged.stock,
+        macros=merged.macros,
+        assembled=merged.assembled,
     )
 
 

@@ -19,7 +19,8 @@ from bringup.camkes.app.adl.declarations import (
     InstanceDecl,
     Reference,
 )
-from bringup.camkes.model import Attribute, Instance, Place, Setting, Unevaluated
+from bringup.camkes.app.stock import stock_instances
+from bringup.camkes.model import Attribute, ComponentType, Instance, Place, Setting, Unevaluated
 
 Kind = TypeVar("Kind", CompositionDecl, ConfigurationDecl)
 
@@ -44,6 +45,10 @@ class Merged:
     instances: tuple[Instance, ...]
     connections: tuple[str, ...]
     attributes: tuple[Attribute, ...]
+    components: tuple[ComponentType, ...]
+    stock: tuple[Instance, ...]
+    macros: tuple[str, ...]
+    assembled: bool
 
 
 def merge(declared: Iterable[tuple[Unit, Declaration]], *, complete: bool) -> Merged:
@@ -60,6 +65,10 @@ def merge(declared: Iterable[tuple[Unit, Declaration]], *, complete: bool) -> Me
         tuple(merger.instances),
         tuple(merger.connections),
         tuple(merger.attributes),
+        tuple(merger.components),
+        tuple(merger.stock),
+        tuple(merger.macros),
+        merger.assembled,
     )
 
 
@@ -71,6 +80,10 @@ class _Merger:
     instances: list[Instance] = field(default_factory=list)
     connections: list[str] = field(default_factory=list)
     attributes: list[Attribute] = field(default_factory=list)
+    components: list[ComponentType] = field(default_factory=list)
+    stock: list[Instance] = field(default_factory=list)
+    macros: list[str] = field(default_factory=list)
+    assembled: bool = False
     _components: dict[str, tuple[Unit, ComponentDecl]] = field(default_factory=dict)
     _compositions: dict[str, tuple[Unit, CompositionDecl]] = field(default_factory=dict)
     _configurations: dict[str, tuple[Unit, ConfigurationDecl]] = field(default_factory=dict)
@@ -82,6 +95,7 @@ class _Merger:
             self._note(unit, part)
         for unit, part in self.declared:
             if isinstance(part, ComponentDecl) and part.is_assembly:
+                self.assembled = True
                 self._take(unit, part, prefix="", depth=0)
         for unit, part in self.declared:
             if isinstance(part, ConfigurationDecl) and id(part) not in self._applied:
@@ -93,9 +107,11 @@ class _Merger:
                 return
             self._components.setdefault(part.name, (unit, part))
             self.attributes += [
-                Attribute(part.name, attribute.name, attribute.type, attribute.array)
+                Attribute(part.name, attribute.name, attribute.type, attribute.array, attribute.default)
                 for attribute in part.attributes
             ]
+            macros = tuple(macro.name for macro in part.macros)
+            self.components.append(ComponentType(part.name, part.interfaces, macros))
         elif isinstance(part, CompositionDecl) and part.name is not None:
             self._compositions.setdefault(part.name, (unit, part))
         elif isinstance(part, ConfigurationDecl) and part.name is not None:
@@ -108,6 +124,9 @@ class _Merger:
         if composition is not None:
             where, found = composition
             inside = [(where, instance) for instance in found.instances]
+            stock = stock_instances(found.macros)
+            self.stock += [self._instance(where, instance, prefix) for instance in stock]
+            self.macros += [macro.name for macro in found.macros]
             self.connections += [prefix + connection.name for connection in found.connections]
         for where, instance in inside:
             self.instances.append(self._instance(where, instance, prefix))
@@ -117,6 +136,7 @@ class _Merger:
         if configuration is not None:
             where, settings = configuration
             self._applied.add(id(settings))
+            self.macros += [macro.name for macro in settings.macros]
             self.settings += self._settings(where, settings, prefix=prefix, applied=True)
         for where, instance in inside:
             component = self._component(where, instance)

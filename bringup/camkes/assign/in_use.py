@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
-from bringup.camkes.model import Application, Setting
+from bringup.camkes.model import Application
 from bringup.camkes.vms.model import Vm
+from bringup.camkes.vms.native import native_hardware
 from bringup.camkes.vms.read import read_vms
-from bringup.camkes.vms.vmm import native_pins, native_vectors
 from bringup.pci.model import Bdf
 
 
@@ -37,12 +37,13 @@ class Occupied:
 
 def occupied(application: Application, but: Collection[str]) -> Occupied:
     """Return what is held by everybody but the VMs in `but`, whose settings are about to be made."""
-    irqs = {vector: _who(setting) for vector, setting in native_vectors(application)}
-    pins = {pin: _who(setting) for pin, setting in native_pins(application)}
-    devices: dict[Bdf, str] = {}
-    ports: list[tuple[int, int, str]] = []
-    frames: list[tuple[int, int, str]] = []
-    domains: dict[int, str] = {}
+    native = native_hardware(application)
+    irqs = {vector: str(owner) for vector, owner in native.vectors}
+    pins = {pin: str(owner) for pin, owner in native.pins}
+    devices = {bdf: str(owner) for bdf, owner in native.functions}
+    ports = [(start, end, str(owner)) for start, end, owner in native.ports]
+    frames = [(start, end, str(owner)) for start, end, owner in native.memory]
+    domains = {domain: str(owner) for domain, owner in native.domains}
     for name, vm in vms_of(application).items():
         if name in but:
             continue
@@ -60,7 +61,3 @@ def occupied(application: Application, but: Collection[str]) -> Occupied:
         if (domain := vm.numbers.get("iospace_domain")) is not None:
             domains.setdefault(domain, name)
     return Occupied(irqs, pins, devices, tuple(ports), tuple(frames), domains)
-
-
-def _who(setting: Setting) -> str:
-    return f"{setting.instance} ({setting.place})"

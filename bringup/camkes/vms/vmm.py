@@ -5,9 +5,8 @@ Whoever writes settings and whoever checks them read the same facts here.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 
-from bringup.camkes.model import Application, Setting
 from bringup.camkes.vms.model import Vm
 
 PAGE = 4096
@@ -120,22 +119,3 @@ def uses_events(vm: Vm) -> bool:
     return any(
         name.endswith("_id") and f"{name.removesuffix('_id')}_size" in vm.settings for name in vm.settings
     )
-
-
-def native_vectors(application: Application) -> Iterator[tuple[int, Setting]]:
-    """Yield the interrupt vectors of native components (camkes-tool seL4HardwareInterrupt); `dest` is one."""
-    for setting in application.settings:
-        if setting.applied and setting.attribute.endswith("irq_vector") and isinstance(setting.value, int):
-            yield setting.value, setting
-
-
-def native_pins(application: Application) -> Iterator[tuple[tuple[int, int], Setting]]:
-    """Yield IOAPIC and pin of native components (camkes-tool seL4HardwareInterrupt)."""
-    for setting in application.settings:
-        if (
-            setting.applied
-            and setting.attribute.endswith("irq_ioapic_pin")
-            and isinstance(setting.value, int)
-        ):
-            ioapic = application.value(setting.instance, setting.attribute.removesuffix("_pin"))
-            yield (ioapic if isinstance(ioapic, int) else 0, setting.value), setting

@@ -37,6 +37,9 @@ assembly {
         vm0.heap_size = 0x2000000;
         vm0.guest_ram_mb = 1024;
         vm0.kernel_cmdline = "console=ttyS0,115200 root=/dev/mem pci=nomsi";
+        vm0.kernel_image = "bzimage";
+        vm0.kernel_relocs = "bzimage";
+        vm0.initrd_image = "rootfs.cpio";
         vm0.iospace_domain = 0x0f;
         vm0.pci_devices_iospace = 1;
     }

@@ -638,6 +638,13 @@ CASES = (
         option("SIMULATION", "ON"),
         all_of(on_the_twin, option("SIMULATION", "ON")),
     ),
+    Case(
+        "F13",
+        "no-assembly",
+        "error",
+        lambda w: setattr(w, "assembled", False),
+        all_of(lambda w: setattr(w, "assembled", False), lambda w: setattr(w, "missing", ("other.camkes",))),
+    ),
     Case("F12", "iommu-kept-off", "warning", option("KernelIOMMU", "OFF"), option("KernelIOMMU", "ON")),
     Case("F7", "queue-ends-differ", "error", queues(vm1__ether_0_recv_shmem_size=32768), queues()),
     Case("F7", "queue-small", "warning", queues(topology_conn__queue_length=513), queues()),

@@ -105,6 +105,7 @@ class World:
     built: bool = True
     missing: tuple[str, ...] = ()
     octal: tuple[tuple[str, Place], ...] = ()
+    assembled: bool = True
 
     def change(self, bdf: str, **fields: Any) -> None:
         """Change what was observed of a function."""
@@ -128,6 +129,7 @@ class World:
             missing_includes=self.missing,
             connections=("topology_conn",),
             octal=self.octal,
+            assembled=self.assembled,
         )
 
     def assessment(self) -> Assessment | None:

@@ -33,6 +33,7 @@ class ConfigurationDecl:
 
     name: str | None
     settings: tuple[SettingDecl, ...]
+    macros: tuple[Reference, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +60,7 @@ class CompositionDecl:
     name: str | None
     instances: tuple[InstanceDecl, ...]
     connections: tuple[ConnectionDecl, ...]
+    macros: tuple[Reference, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,17 +70,23 @@ class AttributeDecl:
     name: str
     type: str
     array: bool
+    default: Value | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class ComponentDecl:
-    """A component type, or an assembly: both hold a composition and a configuration."""
+    """A component type, or an assembly: both hold a composition and a configuration.
+
+    `interfaces` are the names of what it uses, provides, emits, consumes and shares; `macros` were left over.
+    """
 
     name: str | None
     attributes: tuple[AttributeDecl, ...] = ()
     composition: CompositionDecl | Reference | None = None
     configuration: ConfigurationDecl | Reference | None = None
     is_assembly: bool = False
+    interfaces: tuple[str, ...] = ()
+    macros: tuple[Reference, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

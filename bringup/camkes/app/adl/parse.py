@@ -136,6 +136,10 @@ class _Type(NamedTuple):
     name: str
 
 
+class _Interface(NamedTuple):
+    name: str
+
+
 def _all(kind: type[Kind], children: Sequence[object]) -> tuple[Kind, ...]:
     return tuple(child for child in children if isinstance(child, kind))
 
@@ -144,6 +148,12 @@ def _name(children: Sequence[object]) -> str | None:
     """Return the name that follows a keyword, if there is one."""
     first = children[0] if children else None
     return str(first) if isinstance(first, Word) and first.type != MACRO else None
+
+
+def _macros(children: Sequence[object]) -> tuple[Reference, ...]:
+    """Return the macros that are left over among what a block holds."""
+    words = (child for child in children if isinstance(child, Word) and child.type == MACRO)
+    return tuple(Reference(str(word), _offset(word)) for word in words)
 
 
 def _fail(error: ExpressionError, offset: int) -> NoReturn:
@@ -173,7 +183,17 @@ class _Declarations(Transformer[Word, object]):
                 parts["composition" if isinstance(child, CompositionDecl) else "configuration"] = child
             elif isinstance(child, _PartReference):
                 parts[child.part] = child.reference
-        return ComponentDecl(None, _all(AttributeDecl, children), **parts)  # type: ignore[arg-type]
+        interfaces = tuple(interface.name for interface in _all(_Interface, children))
+        return ComponentDecl(
+            None,
+            _all(AttributeDecl, children),
+            interfaces=interfaces,
+            macros=_macros(children),
+            **parts,  # type: ignore[arg-type]
+        )
+
+    def interface(self, children: list[object]) -> _Interface:
+        return _Interface(str(children[-1]))
 
     def composition_reference(self, children: list[Reference]) -> _PartReference:
         return _PartReference("composition", children[0])
@@ -188,7 +208,8 @@ class _Declarations(Transformer[Word, object]):
                 instances.append(child)
             elif isinstance(child, _Group):
                 instances += child.instances
-        return CompositionDecl(_name(children), tuple(instances), _all(ConnectionDecl, children))
+        connections = _all(ConnectionDecl, children)
+        return CompositionDecl(_name(children), tuple(instances), connections, _macros(children))
 
     def group(self, children: list[object]) -> _Group:
         return _Group(_all(InstanceDecl, children))
@@ -203,7 +224,7 @@ class _Declarations(Transformer[Word, object]):
         return ConnectionDecl(str(children[1]), _offset(children[1]))
 
     def configuration(self, children: list[object]) -> ConfigurationDecl:
-        return ConfigurationDecl(_name(children), _all(SettingDecl, children))
+        return ConfigurationDecl(_name(children), _all(SettingDecl, children), _macros(children))
 
     def setting(self, children: list[object]) -> SettingDecl:
         instance, _, attribute, _, item, end = children
@@ -219,7 +240,8 @@ class _Declarations(Transformer[Word, object]):
 
     def attribute(self, children: list[object]) -> AttributeDecl:
         kind = _all(_Type, children)[0].name
-        return AttributeDecl(str(children[1]), kind, bool(_all(_Array, children)))
+        default = next((item.value for item in _all(_Item, children)), None)
+        return AttributeDecl(str(children[1]), kind, bool(_all(_Array, children)), default)
 
     def array(self, children: list[object]) -> _Array:
         return _Array()
