@@ -14,6 +14,7 @@ from __future__ import annotations
 import fcntl
 import json
 import os
+import stat
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
@@ -31,6 +32,9 @@ if TYPE_CHECKING:
 
 EVENTS = "events.ndjson"
 _MAX_RUNS_A_DAY = 9999
+_FILE_MAX_BYTES = 256 << 20
+_TEXTS = ("board", "verdict", "cause", "run", "until", "firmware", "stage", "missing", "seen", "aim")
+_LISTS = ("stages", "steps", "causes", "limits")
 
 
 def runs_folder(lab: Lab) -> Path:
@@ -76,18 +80,18 @@ class RunFolder:
             raise _disk_error(self.path) from None
 
     def read_json(self, name: str) -> dict[str, Any] | None:
-        """Return a JSON file of the run, None if the run did not come that far."""
+        """Return a JSON file of the run, None if the run did not come that far or the file is damaged."""
         try:
-            body = json.loads((self.path / name).read_text(encoding="utf-8"))
-        except (OSError, ValueError):
+            body = json.loads(_read_file(self.path / name))
+        except (OSError, ValueError, RecursionError):
             return None
-        return body if isinstance(body, dict) else None
+        return body if isinstance(body, dict) and _is_ours(body) else None
 
     @property
     def goes_on(self) -> bool:
         """Whether a process works on this run now."""
         try:
-            descriptor = os.open(self.path / EVENTS, os.O_RDONLY | os.O_CLOEXEC)
+            descriptor = os.open(self.path / EVENTS, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
         except OSError:
             return False
         try:
@@ -103,13 +107,13 @@ class RunFolder:
     def events(self) -> Iterator[Event]:
         """Yield the recorded events, their times counted from the start of the run."""
         try:
-            lines = (self.path / EVENTS).read_text(encoding="utf-8", errors="replace").splitlines()
-        except OSError:
+            lines = _read_file(self.path / EVENTS).splitlines()
+        except (OSError, ValueError):
             return
         for line in lines:
             try:
                 yield Event.from_json(line)
-            except (ValueError, KeyError):
+            except (ValueError, KeyError, TypeError, RecursionError):
                 continue  # torn by a kill
 
 
@@ -152,6 +156,26 @@ class EventLog:
         os.close(self._descriptor)
 
 
+def _read_file(path: Path) -> bytes:
+    """Return a file of a run; raises OSError, and ValueError for a pipe, a device, gigabytes."""
+    with open(path, "rb", opener=lambda name, flags: os.open(name, flags | os.O_NONBLOCK)) as file:
+        status = os.fstat(file.fileno())
+        if not stat.S_ISREG(status.st_mode) or status.st_size > _FILE_MAX_BYTES:
+            raise ValueError(f"{path} is no record of a run")
+        return file.read(_FILE_MAX_BYTES)
+
+
+def _is_ours(body: Mapping[str, Any]) -> bool:
+    """Whether the words that every reader of runs relies on are of their kinds, where they stand."""
+    texts = [body.get(key) for key in _TEXTS]
+    lists = [body.get(key) or [] for key in _LISTS]
+    return (
+        all(text is None or isinstance(text, str) for text in texts)
+        and isinstance(body.get("at_s", 0.0), int | float | None)
+        and all(isinstance(items, list) and all(isinstance(item, dict) for item in items) for items in lists)
+    )
+
+
 def _disk_error(folder: Path) -> LabError:
     return LabError(f"cannot write into the run folder {folder}", hint="is its disk full? `df -h` tells")
 
@@ -179,7 +203,7 @@ def last_test_of(parent: Path, image_key: str) -> int | None:
     for run in reversed(list_runs(parent)[-50:]):
         verdict = run.read_json("verdict.json")
         suite = verdict and verdict.get("image_key") == image_key and verdict.get("suite")
-        if suite and suite.get("passed") and isinstance(suite.get("test"), int):
+        if isinstance(suite, dict) and suite.get("passed") and isinstance(suite.get("test"), int):
             return int(suite["test"])
     return None
 
@@ -199,7 +223,7 @@ def usual_duration_s(
         if (verdict.get("image_key"), verdict.get("firmware")) != (image_key, firmware):
             continue
         if aim == stage:
-            at = next((s["at_s"] for s in verdict.get("stages", []) if s["name"] == stage), None)
+            at = next((s.get("at_s") for s in verdict.get("stages") or [] if s.get("name") == stage), None)
         else:
             at = verdict.get("at_s") if verdict.get("aim") == aim else None
         if isinstance(at, int | float):

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from bringup.base.errors import LabError
 from bringup.base.size import rough_size
 from bringup.boot.folders import RunFolder
 from bringup.console.log import CONSOLE, PORT_LOGS, read_log
@@ -125,7 +126,17 @@ def _aim(plan: Mapping[str, Any]) -> str:
 
 
 def run_report(run: RunFolder) -> str:
-    """Return one run as a page of text; a run that was killed says so."""
+    """Return one run as a page of text; a run that was killed says so; raises LabError for a damaged one."""
+    try:
+        return _run_report(run)
+    except (KeyError, TypeError, ValueError):
+        raise LabError(
+            f"the records of run {run.run_id} are damaged: {run.path}",
+            hint="runs show --json prints what is there",
+        ) from None
+
+
+def _run_report(run: RunFolder) -> str:
     plan = run.read_json("plan.json") or {}
     verdict = run.read_json("verdict.json")
     lines = [f"run       {run.run_id}     {run.path}"]

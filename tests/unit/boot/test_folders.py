@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import subprocess
 import sys
@@ -122,3 +123,37 @@ def test_the_last_test_is_that_of_the_last_run_whose_suite_came_to_its_end(tmp_p
     ran(8, passed=False)
     RunFolder.create(tmp_path).write_json("verdict.json", {"image_key": "k", "suite": None})
     assert last_test_of(tmp_path, "k") == 123
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "[" * 100_000,
+        "[]",
+        '{"verdict": 5}',
+        '{"verdict": "ok", "stages": 7}',
+        '{"verdict": "ok", "stages": [1]}',
+        '{"verdict": "ok", "at_s": "soon"}',
+        '{"verdict": "ok", "board": []}',
+        None,
+    ],
+)
+def test_a_damaged_record_hinders_neither_lists_nor_boots(tmp_path: Path, text: str | None) -> None:
+    run = RunFolder.create(tmp_path)
+    if text is None:
+        os.mkfifo(run.path / "verdict.json")
+    else:
+        (run.path / "verdict.json").write_text(text)
+    assert run.read_json("verdict.json") is None
+    assert usual_duration_s(tmp_path, "e300", "login", "key", "bios", "login") is None
+    assert last_test_of(tmp_path, "key") is None
+
+
+def test_events_of_wrong_kinds_are_passed_over(tmp_path: Path) -> None:
+    run = RunFolder.create(tmp_path)
+    deep, no_time = "[" * 100_000, '{"v": 1, "source": "x", "kind": "y", "text": "", "data": {}, "t": "soon"}'
+    (run.path / "events.ndjson").write_text(f"{deep}\n{no_time}\n")
+    assert list(run.events()) == []
+    (run.path / "events.ndjson").unlink()
+    os.mkfifo(run.path / "events.ndjson")
+    assert list(run.events()) == [] and not run.goes_on

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
-from bringup.report.run import verdict_lines
+from bringup.base.errors import LabError
+from bringup.boot.folders import RunFolder
+from bringup.report.run import run_report, verdict_lines
 
 OK = {
     "board": "e300",
@@ -49,3 +53,10 @@ def test_a_success_says_what_it_rests_on_and_when_it_came(
 )
 def test_a_boot_that_somebody_ended_did_not_fail(verdict: str, told: str) -> None:
     assert told in list(verdict_lines({**OK, "verdict": verdict, "missing": None}))
+
+
+def test_a_run_whose_plan_lacks_what_a_page_needs_is_told_as_damaged(tmp_path: Path) -> None:
+    run = RunFolder.create(tmp_path)
+    run.write_json("plan.json", {"board": "e300"})
+    with pytest.raises(LabError, match="are damaged"):
+        run_report(run)
