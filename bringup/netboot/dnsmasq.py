@@ -8,12 +8,13 @@ import os
 from collections.abc import Callable
 
 from bringup.base.errors import LabError, MissingProgramError, PortBusyError
-from bringup.base.events import Emit
+from bringup.base.events import Emit, Event
 from bringup.netboot.dhcp import LogReader, log_text
 from bringup.netboot.listen import MAY_NOT
 
 _READY_S = 10.0
 _STOP_S = 2.0
+_CHUNK = 16 * 1024
 # dnsmasq writes all lines of one packet in one go.
 _HELD_EVENT_S = 0.05
 
@@ -83,23 +84,28 @@ class DnsmasqProcess:
 
     async def _read(self) -> None:
         assert self._process.stderr is not None  # noqa: S101
-        reader = LogReader()
+        reader, rest = LogReader(), b""
         while True:
             try:
                 held_s = _HELD_EVENT_S if reader.holds_event else None
-                line = await asyncio.wait_for(self._process.stderr.readline(), held_s)
+                data = await asyncio.wait_for(self._process.stderr.read(_CHUNK), held_s)
             except TimeoutError:
-                events = reader.flush()
-            except ValueError:
-                continue  # a line longer than any that dnsmasq writes: it is dropped
-            else:
-                if not line:
-                    break
-                events = reader.feed(line.decode(errors="replace").rstrip("\n"))
-            for event in events:
-                self._emit(event)
+                self._tell(reader.flush())
+                continue
+            if not data:
+                break
+            *lines, rest = (rest + data).split(b"\n")
+            rest = rest[:_CHUNK]
+            for line in lines:
+                self._tell(reader.feed(line.decode(errors="replace")))
+            # A flood of requests must not keep the rest of this process waiting.
+            await asyncio.sleep(0)
         if not self._closing:
             self._lost()
+
+    def _tell(self, events: list[Event]) -> None:
+        for event in events:
+            self._emit(event)
 
     async def close(self) -> None:
         """End it, by force after 2 s."""

@@ -9,12 +9,13 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import socket
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
 from aiohttp import web
 
 from bringup.netboot.listen import bind_error
+from bringup.netboot.packet_filter import attach, from_boards
 
 CONNECTIONS_MAX = 64
 PER_CLIENT_MAX = 24
@@ -84,6 +85,11 @@ class Door:
             raise bind_error("HTTP", "TCP", address, port, error) from None
         self._socket = sock
         self._tasks = [self._loop.create_task(self._accept(sock)), self._loop.create_task(self._look())]
+
+    def let_in(self, macs: Iterable[str]) -> None:
+        """Let only these MACs, and this host, connect; others hear nothing."""
+        assert self._socket is not None  # noqa: S101
+        attach(self._socket, from_boards(macs))
 
     async def close(self) -> None:
         """Stop listening and drop what is under way."""

@@ -121,6 +121,7 @@ class Hub:
         segment = spec.segment
         if self._scout is None:
             self._scout = Scout(segment.interface, self._watched, self._scouted)
+            self._scout.let_in([mac for client in self.under_boot.clients for mac in client.macs])
         if self._scout.carrier is not None:
             boot.tell(self._scout.link_event(self._scout.carrier))
         self._scout.search(ARCHITECTURES[spec.route.firmware][0])
@@ -171,6 +172,11 @@ class Hub:
     async def _serve_dhcp(self) -> None:
         """Give DHCP the boots there are: the new server answers before the old one stops."""
         specs = [boot.spec for boot in self._boots if boot.spec is not None]
+        macs = [mac for spec in specs for mac in spec.segment.macs]
+        for site in self._sites.values():
+            site.let_in(macs)
+        if self._scout is not None:
+            self._scout.let_in(macs)
         before = self._dnsmasq
         if not specs:
             self._dnsmasq = None
@@ -293,6 +299,11 @@ class _Site:
         except BringupError:
             await http.stop()
             raise
+
+    def let_in(self, macs: Sequence[str]) -> None:
+        """Hear only these MACs, and this host."""
+        self._tftp.let_in(macs)
+        self.http.door.let_in(macs)
 
     async def close(self) -> None:
         """Stop both."""

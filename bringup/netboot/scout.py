@@ -8,16 +8,16 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import ctypes
 import fcntl
 import random
 import socket
 import struct
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 from bringup.base.events import Event
 from bringup.netboot.dhcp_packet import DhcpPacket, Message, read_frame, search
+from bringup.netboot.packet_filter import attach, dhcp_of_interest
 
 # DHCP servers answer at once, or after a ping of a second.
 SEARCH_S = 2.0
@@ -25,26 +25,12 @@ _SEARCH_AGAIN_S = 0.6
 _CARRIER_EVERY_S = 0.5
 _ETH_P_IP = 0x0800
 _PACKET_MAX = 2048
-_PACKETS_AT_ONCE = 32
+# More answers of DHCP servers a second than any network has; the rest waits, or is lost.
+_PACKETS_AT_ONCE, _PAUSE_S = 16, 0.05
 _KNOWN_MAX = 64
 _BROADCAST_MAC = b"\xff" * 6
 _SIOCGIFFLAGS, _SIOCGIFHWADDR = 0x8913, 0x8927  # linux/sockios.h
 _IFF_UP, _IFF_RUNNING = 0x1, 0x40  # linux/if.h
-_SO_ATTACH_FILTER = 26  # asm-generic/socket.h
-
-# IPv4, UDP, no later fragment, to port 67 or 68 (linux/filter.h; the packet begins with its IP header).
-_FILTER = (
-    (0x30, 0, 0, 9),
-    (0x15, 0, 7, 17),
-    (0x28, 0, 0, 6),
-    (0x45, 5, 0, 0x1FFF),
-    (0xB1, 0, 0, 0),
-    (0x48, 0, 0, 2),
-    (0x15, 1, 0, 67),
-    (0x15, 0, 1, 68),
-    (0x06, 0, 0, 0xFFFF),
-    (0x06, 0, 0, 0),
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +58,7 @@ class Scout:
         self._socket: socket.socket | None = None
         self._searching: int | None = None
         self._wanted: int | None = None
+        self._pause: asyncio.TimerHandle | None = None
         self._found: set[str] = set()
         self._known: set[tuple[str, Message, str | None]] = set()
         self.carrier = has_carrier(interface)
@@ -87,9 +74,16 @@ class Scout:
         """Look no more."""
         for task in self._tasks:
             task.cancel()
+        if self._pause is not None:
+            self._pause.cancel()
         if self._socket is not None:
             self._loop.remove_reader(self._socket)
             self._socket.close()
+
+    def let_in(self, macs: Iterable[str]) -> None:
+        """See what these boards ask, and of others nothing."""
+        if self._socket is not None:
+            attach(self._socket, dhcp_of_interest(macs))
 
     def search(self, arch: int) -> None:
         """Ask for other servers as a client of `arch` would; what is found is told, and that it was asked.
@@ -129,6 +123,8 @@ class Scout:
                 return
             if packet is not None:
                 self._take(packet)
+        self._loop.remove_reader(self._socket)
+        self._pause = self._loop.call_later(_PAUSE_S, self._loop.add_reader, self._socket, self._read)
 
     def _take(self, packet: DhcpPacket) -> None:
         watched = self._watched()
@@ -204,10 +200,7 @@ def _listening(interface: str) -> socket.socket:
     sock = socket.socket(socket.AF_PACKET, socket.SOCK_DGRAM, 0)
     try:
         sock.setblocking(False)
-        code = b"".join(struct.pack("HBBI", *line) for line in _FILTER)
-        buffer = ctypes.create_string_buffer(code, len(code))
-        program = struct.pack("HP", len(_FILTER), ctypes.addressof(buffer))
-        sock.setsockopt(socket.SOL_SOCKET, _SO_ATTACH_FILTER, program)
+        attach(sock, dhcp_of_interest(()))
         # Bound last: before the filter is there, everything would come.
         sock.bind((interface, _ETH_P_IP))
     except OSError:

@@ -17,6 +17,7 @@ import socket
 import threading
 import time
 from collections import Counter
+from collections.abc import Iterable
 from typing import Any
 
 import tftpy
@@ -30,6 +31,7 @@ from bringup.base.events import Event
 from bringup.netboot.catalog import ChangedFileError, ProgressThrottle, open_served, shown
 from bringup.netboot.clients import Client, Clients
 from bringup.netboot.listen import bind_error
+from bringup.netboot.packet_filter import attach, from_boards
 from bringup.netboot.spec import ServedFile
 
 BLKSIZE_MIN, BLKSIZE_MAX = 8, 65464  # RFC 2348
@@ -94,6 +96,10 @@ class TftpService:
         self.port: int = self._socket.getsockname()[1]
         for sock in (self._socket, self._woken):
             self._selector.register(sock, selectors.EVENT_READ)
+
+    def let_in(self, macs: Iterable[str]) -> None:
+        """Hear only these MACs, and this host."""
+        attach(self._socket, from_boards(macs))
 
     def stop(self) -> None:
         """End `serve()` at once; transfers under way are dropped."""
@@ -190,6 +196,7 @@ class TftpThread:
         self._at = (address, port)
         self._clients = clients
         self._service = TftpService(clients, address, port)
+        self._macs: tuple[str, ...] = ()
         self._closing = False
         self._thread = threading.Thread(target=self._work, name="tftp", daemon=True)
         self._thread.start()
@@ -205,6 +212,12 @@ class TftpThread:
             if self._closing:
                 return
             self._service = TftpService(self._clients, *self._at)
+            self._service.let_in(self._macs)
+
+    def let_in(self, macs: Iterable[str]) -> None:
+        """Hear only these MACs, and this host."""
+        self._macs = tuple(macs)
+        self._service.let_in(self._macs)
 
     def close(self) -> None:
         """Stop the server."""

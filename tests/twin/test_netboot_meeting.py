@@ -211,11 +211,53 @@ def test_ten_boards_and_a_flood_beside_them(
             peak_kib = next(int(line.split()[1]) for line in status.splitlines() if line.startswith("VmHWM"))
             assert peak_kib < 60 * 1024
             assert all(len(ears.events) < 1000 for ears in heard)
+        assert flood.poll() is None, "it was to go on all the time"
     finally:
         flood.kill()
         flood.wait()
     assert serving_processes(made, home) == 0
 
+
+@pytest.mark.parametrize("port", [67, 4011])
+def test_mutated_dhcp_packets(
+    made: Lab, boards: list[Board], client: DhcpClient, home: Path, port: int
+) -> None:
+    one = boards[0]
+    with served(one.spec, heard := Heard(), made.enter) as server:
+        status = Path(f"/proc/{server.pid}/status")
+
+        def kib() -> int:
+            rows = status.read_text().splitlines()
+            return next(int(row.split()[1]) for row in rows if row.startswith("VmRSS"))
+
+        words = [*boards[2].enter, sys.executable, "-c", MUTATED_DHCP, SERVER_IP, "n2", str(port)]
+        for number in ("500", "10000"):
+            before_kib = kib()
+            subprocess.run([*words, number], check=True, timeout=60, cwd=CHECKOUT)
+        assert kib() - before_kib < 8 * 1024
+        assert len(heard.events) < 1000
+        assert "run.servers_lost" not in heard.kinds()
+        offer = client.ask(discover(one))[0]
+        assert offer is not None and offer["yiaddr"] == "10.55.0.100"
+        assert one.is_served()
+
+
+# As a stranger, and in the board's name.
+MUTATED_DHCP = """
+import random, socket, sys
+from tests.twin.dhcp_client import packet
+from tests.unit.netboot.test_strangers import mutated
+server, port, count = sys.argv[1], int(sys.argv[3]), int(sys.argv[4])
+rng = random.Random(20_261_128)
+sock = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+sock.setsockopt(socket.SOL_SOCKET, socket.SO_BROADCAST, 1)
+sock.setsockopt(socket.SOL_SOCKET, socket.SO_BINDTODEVICE, sys.argv[2].encode())
+vendor = "PXEClient:Arch:00000:UNDI:003000"
+for number in range(count):
+    mac = rng.choice(("52:54:00:0e:40:00", "52:54:00:0e:40:02", "52:54:00:00:00:99"))
+    one = packet({"mac": mac, "type": rng.choice((1, 3)), "arch": 0, "vendor_class": vendor}, number)
+    sock.sendto(mutated(rng, one), (server if port == 4011 else "255.255.255.255", port))
+"""
 
 # A machine that is none of the boards under boot asks for everything, as fast as it can.
 FLOOD = """
@@ -223,6 +265,7 @@ import itertools, os, socket, sys
 server = sys.argv[1]
 udp = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
 udp.setsockopt(socket.SOL_SOCKET, socket.SO_BROADCAST, 1)
+udp.setsockopt(socket.SOL_SOCKET, socket.SO_BINDTODEVICE, b"n0")
 held = []
 print("flooding", flush=True)
 for number in itertools.count():
@@ -259,7 +302,8 @@ def test_what_does_not_go_together(
 
 
 def test_another_web_server_is_worked_round(made: Lab, boards: list[Board], home: Path) -> None:
-    listens = "s = socket.socket(); s.bind(('10.55.0.1', 80)); s.listen()"
+    again = "s.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)"
+    listens = f"s = socket.socket(); {again}; s.bind(('10.55.0.1', 80)); s.listen()"
     script = f"import socket, time; {listens}; print(); time.sleep(60)"
     holder = made.start([*made.enter, sys.executable, "-uc", script], stdout=subprocess.PIPE)
     assert holder.stdout is not None and holder.stdout.readline()

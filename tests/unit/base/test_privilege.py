@@ -89,6 +89,22 @@ def test_no_secret_is_passed_on(monkeypatch: pytest.MonkeyPatch) -> None:
     assert passed["PATH"] == os.environ["PATH"]
 
 
+@as_root
+@pytest.mark.parametrize(("answer", "granted"), [(0, True), (1, False)])
+def test_sudo_is_used_where_it_was_set_up(tmp_path: Path, answer: int, granted: bool) -> None:
+    tmp_path.chmod(0o755)
+    for folder in tmp_path.parents[:2]:
+        folder.chmod(0o755)
+    stub = tmp_path / "sudo"
+    stub.write_text(f"#!/bin/sh\nexit {answer}\n")
+    stub.chmod(0o755)
+    become = "os.setresuid(65534, 65534, 65534)\nfrom bringup.base.privilege import sudo_prefix\n"
+    script = f"{become}print(*sudo_prefix('some.module'))"
+    (prefix,) = run(script, PATH=f"{tmp_path}:/usr/bin:/bin")
+    assert prefix.startswith("sudo -n /usr/bin/setpriv --reuid 65534 ") is granted
+    assert granted or prefix == ""
+
+
 def test_the_line_for_sudoers_names_one_command() -> None:
     rule = serving_rule("bringup.netboot.serve")
     assert "NOPASSWD: " in rule and "\n" not in rule
