@@ -378,6 +378,18 @@ class PrtEntry:
 
 
 @dataclass(frozen=True, slots=True)
+class LostPrt:
+    """A `_PRT` that is there and tells nothing: nobody behind it may be routed by the bus above.
+
+    It is of `bus`, or with `behind` of a bus behind one of the bridges on it; None: of any.
+    """
+
+    bus: int | None
+    behind: bool = False
+    domain: int = 0
+
+
+@dataclass(frozen=True, slots=True)
 class Acpi:
     """Tables that were read; None for one that was not observed."""
 
@@ -385,6 +397,7 @@ class Acpi:
     dmar: Dmar | None = None
     mcfg: tuple[Mcfg, ...] | None = None
     prt: tuple[PrtEntry, ...] | None = None
+    lost_prt: tuple[LostPrt, ...] | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,7 +1,8 @@
 """`_PRT`: where the firmware says INTx pins arrive, evaluated from captured tables (ACPI 6.4, 6.2.13).
 
 ACPICA interprets, we ask. `\\_PIC(1)` is evaluated first, else the table of the 8259 comes back. Which bus a
-`_PRT` is for follows from `_BBN` (host bridges) and from `_ADR`, walked through the bridges that were seen.
+`_PRT` is for the OS tells (`places.py`), else it follows from `_BBN` (host bridges) and from `_ADR`, walked
+through the bridges that were seen.
 Every evaluation is made twice, with operation regions filled differently: what differs rests on registers of
 the live machine, which a capture has not, and counts as not resolved. A routing that could not be had is
 `Missing`, never an empty table.
@@ -20,8 +21,9 @@ from bringup.pci.acpi import aml as acpiexec
 from bringup.pci.acpi import output as acpiexec_text
 from bringup.pci.acpi.aml import AcpiexecError, LoadError
 from bringup.pci.acpi.output import PrtRow
+from bringup.pci.acpi.places import Places, read_places
 from bringup.pci.acpi.tables import TABLES, table_body
-from bringup.pci.model import INTX_PINS, Bdf, Function, Missing, PrtEntry
+from bringup.pci.model import INTX_PINS, Bdf, Function, LostPrt, Missing, PrtEntry
 from bringup.pci.tree.files import Files
 
 SECONDS = 20.0
@@ -36,34 +38,45 @@ _PRESENT = 1
 
 def read_prt(
     files: Files, functions: Iterable[Function], seconds: float = SECONDS
-) -> tuple[tuple[PrtEntry, ...] | None, tuple[Missing, ...]]:
-    """Return the rows of every `_PRT` whose bus is known, sorted, and what could not be had and why.
+) -> tuple[tuple[PrtEntry, ...] | None, tuple[LostPrt, ...], tuple[Missing, ...]]:
+    """Return the rows of every `_PRT` whose bus is known, sorted; those that were lost; what is missing.
 
     None: no routing was observed. Takes at most `seconds` (monotonic).
     """
     tables, missing = _definition_blocks(files)
+    functions = tuple(functions)
     if tables is None:
-        return None, tuple(missing)
+        return None, (), tuple(missing)
     try:
         with tempfile.TemporaryDirectory(prefix="bringup-prt-") as folder:
-            entries, problems = _routing_of(Path(folder), tables, {f.bdf: f for f in functions}, seconds)
+            machine = _Machine({f.bdf: f for f in functions}, read_places(files, functions))
+            entries, lost, problems = _routing_of(Path(folder), tables, machine, seconds)
     except AcpiexecError as error:
-        return None, (*missing, Missing(WHAT, str(error)))
-    return entries or None, (*missing, *(Missing(WHAT, problem) for problem in problems))
+        return None, (), (*missing, Missing(WHAT, str(error)))
+    return entries or None, lost, (*missing, *(Missing(WHAT, problem) for problem in problems))
 
 
-def _routing_of(
-    folder: Path, tables: list[bytes], functions: Mapping[Bdf, Function], seconds: float
-) -> tuple[tuple[PrtEntry, ...], list[str]]:
+@dataclass(frozen=True, slots=True)
+class _Machine:
+    """What was seen of the machine: its functions, and where the OS says that ACPI devices are."""
+
+    functions: Mapping[Bdf, Function]
+    places: Places
+
+
+_Routing = tuple[tuple[PrtEntry, ...], tuple[LostPrt, ...], list[str]]
+
+
+def _routing_of(folder: Path, tables: list[bytes], machine: _Machine, seconds: float) -> _Routing:
     deadline = time.monotonic() + seconds
     try:
-        return _routing(_Session(folder, tables, deadline), functions)
+        return _routing(_Session(folder, tables, deadline), machine)
     except LoadError as error:
         if len(tables) == 1:
             raise
         # The DSDT has nearly every _PRT; an SSDT that needs the live machine must not hide them.
-        entries, problems = _routing(_Session(folder, tables[:1], deadline), functions)
-        return entries, [f"{error}; the DSDT was evaluated alone", *problems]
+        entries, lost, problems = _routing(_Session(folder, tables[:1], deadline), machine)
+        return entries, lost, [f"{error}; the DSDT was evaluated alone", *problems]
 
 
 def _definition_blocks(files: Files) -> tuple[list[bytes] | None, list[Missing]]:
@@ -140,7 +153,7 @@ class _Row:
     link: str | None
 
 
-def _routing(session: _Session, functions: Mapping[Bdf, Function]) -> tuple[tuple[PrtEntry, ...], list[str]]:
+def _routing(session: _Session, machine: _Machine) -> _Routing:
     texts = _find(session)
     names = {name: set(acpiexec_text.named_objects(text)) for name, text in texts.items()}
     constants = {
@@ -148,9 +161,9 @@ def _routing(session: _Session, functions: Mapping[Bdf, Function]) -> tuple[tupl
     }
     owners = sorted(owner for path in names["_PRT"] if _up(owner := path.rpartition(".")[0]))
     if not owners:
-        return (), ["the tables have no _PRT"]
+        return (), (), ["the tables have no _PRT"]
     if len(owners) > _PRT_MAX:
-        return (), [f"the tables have {len(owners)} _PRTs, more than {_PRT_MAX}"]
+        return (), (), [f"the tables have {len(owners)} _PRTs, more than {_PRT_MAX}"]
     family = sorted({ancestor for owner in owners for ancestor in _up(owner)})
     methods = [
         path
@@ -167,13 +180,35 @@ def _routing(session: _Session, functions: Mapping[Bdf, Function]) -> tuple[tupl
     rows = _agreed(_prts(first, owners), _prts(second, owners), problems)
     gsis = _links(session, {row.link for table in rows.values() for row in table if row.link})
     entries: dict[tuple[int, int, int, int], PrtEntry] = {}
-    for owner, table in rows.items():
-        place = _bus(owner, devices, functions, problems)
-        if place is not None:
-            _add(entries, place, table, gsis, problems)
+    lost: list[LostPrt] = []
+    for owner in owners:
+        place = _bus(owner, devices, machine, problems)
+        if place is not None and owner in rows:
+            _add(entries, place, rows[owner], gsis, problems)
+        elif place is not None:
+            lost.append(LostPrt(place[1], False, place[0]))
+        elif devices[owner].is_present:
+            lost += _lost(owner, devices, machine)
     if not entries and not problems:
         problems.append("no _PRT of the tables gave a row")
-    return tuple(entries[key] for key in sorted(entries)), list(dict.fromkeys(problems))
+    ordered = tuple(entries[key] for key in sorted(entries))
+    return ordered, tuple(dict.fromkeys(lost)), list(dict.fromkeys(problems))
+
+
+def _lost(owner: str, devices: Mapping[str, _Device], machine: _Machine) -> list[LostPrt]:
+    """Return where a `_PRT` is whose bus is not known: behind the bus above it, if that is known.
+
+    Nowhere, if its device has an `_ADR` at which nothing that leads to a bus was seen.
+    """
+    device, parent = devices[owner], owner.rpartition(".")[0]
+    if parent not in devices:
+        return [LostPrt(None)]
+    above = _bus(parent, devices, machine, [])
+    if above is None:
+        return [LostPrt(None)] if devices[parent].is_present else []
+    if device.adr is not None:
+        return []
+    return [LostPrt(above[1], True, above[0])]
 
 
 def _find(session: _Session) -> dict[str, str]:
@@ -269,9 +304,12 @@ def _links(session: _Session, links: set[str]) -> dict[str, tuple[int, ...]]:
 
 
 def _bus(
-    path: str, devices: Mapping[str, _Device], functions: Mapping[Bdf, Function], problems: list[str]
+    path: str, devices: Mapping[str, _Device], machine: _Machine, problems: list[str]
 ) -> tuple[int, int] | None:
     """Return (domain, bus) below a device; None when it is absent or its bus cannot be known."""
+    told = machine.places.bus_of(path)
+    if told is not None:
+        return told
     device = devices[path]
     if device.placeless or not device.is_present:
         return None
@@ -285,10 +323,10 @@ def _bus(
             problems.append(f"{path} has no _BBN, so its bus is not known")
             return None
         return device.segment or 0, 0
-    place = _bus(parent, devices, functions, problems)
+    place = _bus(parent, devices, machine, problems)
     if place is None or device.adr is None or (device.adr >> 16) > 31 or (device.adr & 0xFFFF) > 7:
         return None
-    function = functions.get(Bdf(*place, device.adr >> 16, device.adr & 7))
+    function = machine.functions.get(Bdf(*place, device.adr >> 16, device.adr & 7))
     if function is None or not function.is_bridge:
         return None
     if function.bridge is None:

@@ -146,8 +146,8 @@ def _with_routing(machine: Machine, files: Files) -> Machine:
     # Imported late: a tree without ACPI tables, and every text, is opened without programs.
     from bringup.pci.acpi.prt import read_prt
 
-    prt, missing = read_prt(files, machine.functions)
-    acpi = replace(machine.acpi, prt=prt)
+    prt, lost, missing = read_prt(files, machine.functions)
+    acpi = replace(machine.acpi, prt=prt, lost_prt=lost)
     return replace(machine, acpi=acpi, missing=(*machine.missing, *missing))
 
 

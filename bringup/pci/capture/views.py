@@ -75,6 +75,7 @@ def _acpi(seen: Acpi, other: Acpi) -> Acpi:
         dmar=seen.dmar or other.dmar,
         mcfg=seen.mcfg or other.mcfg,
         prt=seen.prt or other.prt,
+        lost_prt=seen.lost_prt if seen.prt else other.lost_prt,
     )
 
 

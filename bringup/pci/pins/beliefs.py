@@ -217,10 +217,19 @@ def _firmware(function: Function, view: _View) -> Iterator[PinCandidate]:
                 source = f"_PRT of bus {place.bus:02x}: INT{INTX_PINS[turn]} is GSI {entry.gsi}{link}"
                 yield PinCandidate(*line, "firmware", source, this_unit=True)
             return
-        if bridge is None:
+        if bridge is None or _has_own_routing(place, bridge, view):
             return
         turn = (turn + place.device) % PINS_OF_PCI
         place = bridge
+
+
+def _has_own_routing(place: Bdf, bridge: Bdf, view: _View) -> bool:
+    """Whether a function's bus may have a `_PRT` of its own that could not be had."""
+    return any(
+        lost.domain == place.domain
+        and (lost.bus is None or lost.bus == (bridge.bus if lost.behind else place.bus))
+        for lost in view.machine.acpi.lost_prt or ()
+    )
 
 
 def _routed(function: Function, view: _View) -> Iterator[PinCandidate]:

@@ -123,7 +123,7 @@ def captured(dsdt: bytes, **more: bytes) -> MemoryFiles:
 
 @NO_TOOLS
 def test_the_apic_mode_table_with_links_bridges_and_a_second_root(compiled: Callable[[str], bytes]) -> None:
-    entries, missing = read_prt(captured(compiled(HOST)), [PORT])
+    entries, _, missing = read_prt(captured(compiled(HOST)), [PORT])
     assert missing == ()
     assert entries == (
         PrtEntry(0, 0x1C, "A", 16),
@@ -144,7 +144,7 @@ def test_an_ssdt_may_add_a_prt(compiled: Callable[..., bytes]) -> None:
             Name (_PRT, Package () { Package () { 0x0005FFFF, 2, 0, 40 } }) } }""",
         "SSDT",
     )
-    entries, missing = read_prt(captured(compiled(HOST), SSDT1=ssdt), [PORT])
+    entries, _, missing = read_prt(captured(compiled(HOST), SSDT1=ssdt), [PORT])
     assert entries is not None and missing == ()
     assert entries[-1] == PrtEntry(0xB2, 5, "C", 40, None, 1)
 
@@ -173,7 +173,7 @@ def test_an_ssdt_may_add_a_prt(compiled: Callable[..., bytes]) -> None:
     ],
 )
 def test_what_cannot_be_had_is_told(body: str, why: str, compiled: Callable[[str], bytes]) -> None:
-    entries, missing = read_prt(captured(compiled(body)), [PORT])
+    entries, _, missing = read_prt(captured(compiled(body)), [PORT])
     assert any(gap.what == "routing" and why in gap.why for gap in missing), missing
     if entries is not None:
         assert all(entry.device != 0x1C or "PC01" in why for entry in entries)
@@ -185,7 +185,7 @@ def test_a_root_whose_place_rests_on_registers_is_not_put_on_bus_0(
     name: str, compiled: Callable[[str], bytes]
 ) -> None:
     body = HOST.replace("Method (_PRT)", f"Method ({name}) {{ Return (REG0) }} Method (_PRT)", 1)
-    entries, missing = read_prt(captured(compiled(body)), [PORT])
+    entries, _, missing = read_prt(captured(compiled(body)), [PORT])
     assert entries is not None and {entry.bus for entry in entries} == {0x16}
     expected = Missing("routing", f"\\_SB.PCI0.{name} depends on registers that a capture has not")
     assert missing == (expected,)
@@ -194,7 +194,7 @@ def test_a_root_whose_place_rests_on_registers_is_not_put_on_bus_0(
 @NO_TOOLS
 def test_a_bridge_without_bus_numbers_is_told(compiled: Callable[[str], bytes]) -> None:
     blind = Function(PORT.bdf, header_type=1, provenance={"header_type": "test"})
-    entries, missing = read_prt(captured(compiled(HOST)), [blind])
+    entries, _, missing = read_prt(captured(compiled(HOST)), [blind])
     assert entries is not None and all(entry.bus != 2 for entry in entries)
     assert missing == (Missing("routing", "the bus behind 00:1c.0 (\\_SB.PCI0.RP01) was not observed"),)
 
@@ -206,7 +206,7 @@ def test_two_tables_that_disagree_resolve_nothing(compiled: Callable[[str], byte
         "Return (1) }\n            Name (_PRT, Package () { Package () { 0xFFFF, 0, LNKB",
     )
     assert twice.count("LNKB, 0") == HOST.count("LNKB, 0") + 1
-    entries, missing = read_prt(captured(compiled(twice)), [PORT])
+    entries, _, missing = read_prt(captured(compiled(twice)), [PORT])
     assert entries is not None
     assert [entry.gsi for entry in entries if entry.bus == 0x16] == [None]
     assert "disagree" in missing[0].why
@@ -214,14 +214,14 @@ def test_two_tables_that_disagree_resolve_nothing(compiled: Callable[[str], byte
 
 def test_no_dsdt_is_told() -> None:
     files = MemoryFiles({}, missing={f"{TABLES}/DSDT": "permission denied"})
-    assert read_prt(files, []) == (None, (Missing(f"{TABLES}/DSDT", "permission denied"),))
+    assert read_prt(files, []) == (None, (), (Missing(f"{TABLES}/DSDT", "permission denied"),))
 
 
 @NO_TOOLS
 def test_a_damaged_dsdt_is_told(compiled: Callable[[str], bytes]) -> None:
     data = compiled(HOST)
     for damaged, why in ((data[:-1], "the file has"), (data[:50] + b"\0" + data[51:], "checksum")):
-        entries, missing = read_prt(captured(damaged), [PORT])
+        entries, _, missing = read_prt(captured(damaged), [PORT])
         assert entries is None and why in missing[0].why
 
 
@@ -235,7 +235,7 @@ def test_aml_with_flipped_bytes_ends_in_a_word(data: st.DataObject, compiled: Ca
         table[data.draw(st.integers(36, len(table) - 1))] = data.draw(st.integers(0, 255))
     table[9] = 0
     table[9] = -sum(table) & 0xFF
-    entries, missing = read_prt(captured(bytes(table)), [PORT], seconds=5)
+    entries, _, missing = read_prt(captured(bytes(table)), [PORT], seconds=5)
     assert entries or missing
 
 
@@ -252,7 +252,7 @@ def test_without_the_program_the_package_is_named(
     files = captured(compiled(HOST))
     monkeypatch.setenv("PATH", str(tmp_path))
     expected = Missing("routing", "acpiexec is not installed: apt install acpica-tools")
-    assert read_prt(files, [PORT]) == (None, (expected,))
+    assert read_prt(files, [PORT]) == (None, (), (expected,))
 
 
 @NO_TOOLS
@@ -272,7 +272,7 @@ def test_a_program_that_misbehaves_is_ended_with_its_children(
     stand_in(tmp_path, script.replace("PIDFILE", str(tmp_path / "pid")))
     monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
     began = time.monotonic()
-    entries, missing = read_prt(files, [PORT], seconds=1.0)
+    entries, _, missing = read_prt(files, [PORT], seconds=1.0)
     assert time.monotonic() - began < 5
     assert entries is None and why in missing[0].why
     if (tmp_path / "pid").exists():
@@ -336,7 +336,7 @@ def test_qemus_own_tables(tmp_path: Path) -> None:
                 break
         qemu.stdin.write(b"quit\n")
         qemu.stdin.close()
-    entries, missing = read_prt(captured(dsdt), [])
+    entries, _, missing = read_prt(captured(dsdt), [])
     assert missing == () and entries is not None
     assert {entry.bus for entry in entries} == {0, 0x16}
     assert [e.gsi for e in entries if (e.bus, e.device) == (0, 2)] == [22, 23, 20, 21]
@@ -364,7 +364,7 @@ def test_an_answer_without_any_evaluation_holds_none() -> None:
 def test_a_prt_without_rows_is_told(compiled: Callable[[str], bytes]) -> None:
     bridge = 'Name (_HID, EisaId ("PNP0A08")) Name (_PRT, Package () {})'
     found = read_prt(captured(compiled("Scope (\\_SB) { Device (PCI0) { " + bridge + " } }")), [PORT])
-    assert found == (None, (Missing("routing", "no _PRT of the tables gave a row"),))
+    assert (found[0], found[2]) == (None, (Missing("routing", "no _PRT of the tables gave a row"),))
 
 
 @NO_TOOLS
