@@ -89,8 +89,16 @@ class Lease:
         with contextlib.suppress(PermissionError):  # made by another user, and open to us already
             os.fchmod(descriptor, 0o666 if self._shared else 0o600)
         record = self._record()
-        os.ftruncate(descriptor, 0)
-        os.pwrite(descriptor, record, 0)
+        try:
+            os.ftruncate(descriptor, 0)
+            os.pwrite(descriptor, record, 0)
+        except OSError as error:
+            self._descriptor = None
+            os.close(descriptor)
+            raise LabError(
+                f"cannot write the lease of {self._board}, {self._path}: {error.strerror}",
+                hint="is its disk full? `df -h` tells",
+            ) from None
         self._read_to = len(record)
         return self
 

@@ -101,3 +101,26 @@ def test_a_refusal_names_the_way_past_where_there_is_one(home: Path) -> None:
             with pytest.raises(BmcBusyError) as refused:
                 Lease("e300", "power off", force=force).__enter__()
             assert ("--force" in str(refused.value.hint)) is told
+
+
+def test_a_full_disk_is_told_and_holds_nothing(tmp_path: Path) -> None:
+    taker = (
+        "import resource\n"
+        "from bringup.base.errors import LabError\n"
+        "from bringup.lab.lease import Lease\n"
+        "hard = resource.getrlimit(resource.RLIMIT_FSIZE)[1]\n"
+        "resource.setrlimit(resource.RLIMIT_FSIZE, (0, hard))\n"
+        "try:\n"
+        "    Lease('e300', 'boot').__enter__()\n"
+        "except LabError as error:\n"
+        "    print(error.message, error.hint)\n"
+        "resource.setrlimit(resource.RLIMIT_FSIZE, (hard, hard))\n"
+        "with Lease('e300', 'boot'):\n"
+        "    print('held')\n"
+    )
+    environment = {**os.environ, "BRINGUP_HOME": str(tmp_path)}
+    told = subprocess.run(
+        [sys.executable, "-c", taker], env=environment, capture_output=True, text=True, timeout=60
+    ).stdout
+    assert "cannot write the lease of e300" in told and "full" in told
+    assert told.endswith("held\n")
