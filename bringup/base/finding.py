@@ -130,12 +130,18 @@ class Rule:
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """All that was found about one application; `rules` are those that were asked for, kept or not."""
+    """All that was found about one application; `rules` are those that were asked for, kept or not.
+
+    `judged` are the constraints that had something to judge (None: not known), `empty` says that the
+    application has no VM and passes nothing through, so that there is nothing to check.
+    """
 
     root: str
     findings: tuple[Finding, ...]
     gaps: tuple[Gap, ...]
     rules: tuple[Rule, ...]
+    judged: tuple[str, ...] | None = None
+    empty: bool = False
 
     @classmethod
     def of(cls, root: str, found: Sequence[Finding | Gap], rules: Sequence[Rule]) -> Report:

@@ -87,7 +87,7 @@ def name_of(finding: Finding) -> str:
 def count_line(report: Report) -> str:
     """Return the answer in one line, as in `checks clean: 48 constraints, 0 errors, 1 warning`."""
     parts = [
-        f"{len(report.constraints)} constraints",
+        "no VM in this application" if report.empty else f"{len(report.constraints)} constraints",
         _count(report, "error"),
         _count(report, "warning"),
     ]
@@ -95,7 +95,8 @@ def count_line(report: Report) -> str:
         parts.append(_count(report, "note"))
     if report.unchecked:
         parts.append(f"{len(report.unchecked)} not or not wholly checked")
-    return f"{'checks clean' if report.clean else 'checks failed'}: {', '.join(parts)}"
+    said = "checks clean" if report.clean else "checks failed"
+    return f"{'nothing to check' if report.empty else said}: {', '.join(parts)}"
 
 
 def _count(report: Report, severity: Severity) -> str:
@@ -111,6 +112,10 @@ def configuration_lines(report: Report, *, verbose: bool = False) -> Iterator[st
     if report.gaps:
         yield ""
         yield from _gap_lines(report, verbose=verbose)
+    if verbose and report.judged is not None and len(report.judged) < len(report.constraints):
+        idle = [rule for rule in report.constraints if rule not in report.judged]
+        yield ""
+        yield f"nothing to judge: {', '.join(idle)}"
 
 
 def _finding_lines(finding: Finding, *, verbose: bool) -> Iterator[str]:
@@ -156,6 +161,7 @@ def report_json(report: Report, *, exit_code: int, inputs: Mapping[str, Any]) ->
         "exit_code": exit_code,
         "inputs": dict(inputs),
         "constraints": len(report.constraints),
+        "judged": None if report.judged is None else list(report.judged),
         "errors": report.count("error"),
         "warnings": report.count("warning"),
         "notes": report.count("note"),

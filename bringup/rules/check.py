@@ -17,12 +17,14 @@ from bringup.base.finding import Finding, Gap, Report
 from bringup.camkes.app.build import Build
 from bringup.camkes.claims.facts import Claims
 from bringup.camkes.model import Application
+from bringup.camkes.vms.attributes import OLD_CONFIG_INSTANCE
 from bringup.camkes.vms.model import read_pools
 from bringup.camkes.vms.read import read_vms
 from bringup.pci.assessment import Assessment
 from bringup.pci.model import Machine
 from bringup.rules.inputs import Inputs
 from bringup.rules.judge import RULES, judge
+from bringup.rules.subjects import judged
 
 if TYPE_CHECKING:
     from bringup.profile.model import Profile
@@ -83,7 +85,9 @@ def check(
         practice,
     )
     found = [*malformed, *(_doubted(each, inputs) for each in judge(inputs))]
-    return _report(application.root, found, inputs, accepted)
+    report = _report(application.root, found, inputs, accepted)
+    old = any(OLD_CONFIG_INSTANCE.fullmatch(setting.instance) for setting in application.settings)
+    return replace(report, judged=judged(inputs), empty=not (vms or old or inputs.pools))
 
 
 def recheck(claims: Claims, machine: Machine, profile: Profile | None = None) -> Report:

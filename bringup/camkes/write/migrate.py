@@ -63,6 +63,15 @@ def new_key(instance: str, attribute: str) -> tuple[str, str] | None:
     return (match[1], new) if new else None
 
 
+def left_over(application: Application) -> Iterator[str]:
+    """Yield the old spellings that an application still has, in words: what macros and includes bring."""
+    for setting in application.settings:
+        new = new_key(*setting.key)
+        if new is not None:
+            name, today = ".".join(setting.key), ".".join(new)
+            yield f"{setting.place}: {name} comes out of a macro or an include: write {today} where that is"
+
+
 def prove_migration(before: Application, after: Application, ioapic: int) -> None:
     """Compare two readings; raises ProfileError unless only spellings changed and `ioapic` was added."""
     wanted = [_migrated(setting, ioapic) for setting in before.settings]

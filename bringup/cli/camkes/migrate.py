@@ -44,7 +44,7 @@ def command(
 
     planned = plan_migration(application, ioapic=ioapic, include=include, define=define)
     backup = None if diff or check else planned.write()
-    exit_code = int(check and planned.stale)
+    exit_code = int(check and (planned.stale or bool(planned.left)))
     if as_json:
         emit_json(migration_json(planned, exit_code, backup))
         return exit_code

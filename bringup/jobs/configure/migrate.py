@@ -2,26 +2,32 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from bringup.base.errors import MissingProgramError, UsageError
 from bringup.camkes.app.load import load_application
+from bringup.camkes.model import Application
 from bringup.camkes.text.file import read_file, replace_kept
 from bringup.camkes.text.syntax import read_text, replace
-from bringup.camkes.write.migrate import migration, prove_migration
+from bringup.camkes.write.migrate import left_over, migration, prove_migration
 from bringup.profile.toml_lines import shown_path
 
 
 @dataclass(frozen=True, slots=True)
 class PlannedMigration:
-    """A file as it is and as it shall be; what was done in words, and what a person has to look at."""
+    """A file as it is and as it shall be; what was done in words, and what a person has to look at.
+
+    `left` are old spellings that macros or included files bring, which are changed where those stand.
+    """
 
     application: Path
     old: bytes
     new: bytes
     done: tuple[str, ...]
     notes: tuple[str, ...]
+    left: tuple[str, ...] = ()
 
     @property
     def stale(self) -> bool:
@@ -52,10 +58,22 @@ def plan_migration(
     document = read_text(old, shown_path(application.absolute()))
     migrated = migration(document, ioapic)
     new = document.encode(replace(document, migrated.changes))
+
+    def read(text: bytes) -> Application:
+        return load_application(application, include=include, define=define, allow_missing=True, data=text)
+
     if new != old:
-        before, after = (
-            load_application(application, include=include, define=define, allow_missing=True, data=text)
-            for text in (old, new)
-        )
-        prove_migration(before, after, ioapic)
-    return PlannedMigration(application, old, new, migrated.done, migrated.notes)
+        after = read(new)
+        prove_migration(read(old), after, ioapic)
+        left = tuple(left_over(after))
+    else:
+        left = _left_in(lambda: read(old))
+    return PlannedMigration(application, old, new, migrated.done, migrated.notes, left)
+
+
+def _left_in(read: Callable[[], Application]) -> tuple[str, ...]:
+    """Return the old spellings of a file that is not changed; a part of one need not be an application."""
+    try:
+        return tuple(left_over(read()))
+    except (UsageError, MissingProgramError):
+        return ()

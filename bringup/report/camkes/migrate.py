@@ -14,8 +14,10 @@ def migration_lines(planned: PlannedMigration, backup: Path | None) -> Iterator[
     """Yield what is told of a migration; `backup` None: nothing was written."""
     yield from planned.done
     yield from (f"careful   {note}" for note in planned.notes)
+    yield from (f"careful   {note}" for note in planned.left)
     if not planned.stale:
-        yield f"{planned.application} is today's already"
+        ours = "has no old spelling of its own" if planned.left else "is today's already"
+        yield f"{planned.application} {ours}"
     elif backup is not None:
         yield f"wrote {planned.application}, the old one is {backup.name}"
 
@@ -33,6 +35,6 @@ def migration_json(planned: PlannedMigration, exit_code: int, backup: Path | Non
         "file": str(planned.application),
         "diff": migration_diff(planned),
         "done": planned.done,
-        "notes": planned.notes,
+        "notes": [*planned.notes, *planned.left],
         "backup": backup and str(backup),
     }

@@ -13,6 +13,7 @@ from bringup.camkes.app.load import load_application
 from bringup.camkes.text.syntax import read_text, replace
 from bringup.camkes.vms.attributes import OLD_ATTRIBUTES
 from bringup.camkes.write.migrate import migration, new_key, prove_migration
+from bringup.jobs.configure.migrate import plan_migration
 from tests import places
 
 GOLDEN = places.GOLDEN / "camkes"
@@ -109,3 +110,18 @@ def test_any_text_that_can_be_read_is_migrated_once(noise: str) -> None:
 def test_new_key_is_none_for_todays_names() -> None:
     assert new_key("vm0", "vm_irqs") is None
     assert new_key("vm12_config", "irqs") == ("vm12", "vm_irqs")
+
+
+def test_what_a_macro_brings_is_told_where_it_is_used(tmp_path: Path) -> None:
+    (tmp_path / "conf.h").write_text("#define CONF() vm0_config.irqs = [];\n")
+    path = tmp_path / "app.camkes"
+    path.write_text(
+        '#include "conf.h"\ncomponent I { control; }\n'
+        "assembly { composition { component I vm0; } configuration {\nCONF()\n} }\n"
+    )
+    planned = plan_migration(path)
+    assert not planned.stale and not planned.done
+    (told,) = planned.left
+    assert "app.camkes:4:1: vm0_config.irqs comes out of a macro" in told and "vm0.vm_irqs" in told
+    path.write_text(path.read_text().replace("CONF()", "vm0_config.irqs = [];"))
+    assert plan_migration(path).stale and not plan_migration(path).left
