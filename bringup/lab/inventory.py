@@ -211,7 +211,8 @@ def _search(folder: Path) -> Path | None:
     folder = folder.absolute()
     for candidate in (folder, *folder.parents):
         path = candidate / LAB_FILE
-        if path.is_file():
+        # A pipe or device of this name is a mistake to be told: passed over, the twin would be taken.
+        if path.exists() and not path.is_dir():
             _check_is_ours(path)
             return path
     return None

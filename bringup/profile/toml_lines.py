@@ -9,6 +9,7 @@ from __future__ import annotations
 import bisect
 import os
 import re
+import stat
 import tomllib
 from dataclasses import dataclass
 from functools import cached_property
@@ -81,7 +82,9 @@ def read_toml(path: Path) -> TomlDocument:
     try:
         # O_NONBLOCK: a pipe with no writer must not hold us up for ever.
         with open(path, "rb", opener=lambda name, flags: os.open(name, flags | os.O_NONBLOCK)) as stream:
-            raw = stream.read(_SIZE_MAX_BYTES + 1) or b""
+            if not stat.S_ISREG(os.fstat(stream.fileno()).st_mode):
+                raise ProfileError(f"{shown} is not a regular file")
+            raw = stream.read(_SIZE_MAX_BYTES + 1)
     except FileNotFoundError:
         raise
     except OSError as error:

@@ -315,3 +315,18 @@ def test_a_labs_own_profiles(tmp_path: Path) -> None:
     lab = lab_of(tmp_path, BOARD.replace("supermicro-e300-9d", "./theirs.toml"))
     theirs = lab.board("e300-1").profile
     assert (theirs.title, theirs.summary) == ("Ours", "Theirs")
+
+
+@pytest.mark.parametrize("named", [True, False])
+def test_pipe_or_device_in_place_of_the_lab_file_is_told_and_no_twin_is_taken(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, named: bool
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    path = tmp_path / "lab.toml"
+    os.mkfifo(path, 0o600)
+    with pytest.raises(ProfileError, match="not a regular file"):
+        load_lab(path if named else None)
+    path.unlink()
+    path.symlink_to("/dev/null")  # anybody may write to it, which is told first
+    with pytest.raises(UsageError):
+        load_lab(path if named else None)
