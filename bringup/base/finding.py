@@ -132,8 +132,9 @@ class Rule:
 class Report:
     """All that was found about one application; `rules` are those that were asked for, kept or not.
 
-    `judged` are the constraints that had something to judge (None: not known), `empty` says that the
-    application has no VM and passes nothing through, so that there is nothing to check.
+    `judged` are the constraints that had something to judge (None: not known). `empty`: the application has
+    no VM and passes nothing through, so that there is nothing to check. `foreign` is what shows that it is
+    for another architecture: nothing of x86 was judged.
     """
 
     root: str
@@ -142,6 +143,7 @@ class Report:
     rules: tuple[Rule, ...]
     judged: tuple[str, ...] | None = None
     empty: bool = False
+    foreign: str | None = None
 
     @classmethod
     def of(cls, root: str, found: Sequence[Finding | Gap], rules: Sequence[Rule]) -> Report:

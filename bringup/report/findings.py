@@ -95,6 +95,9 @@ def count_line(report: Report) -> str:
         parts.append(_count(report, "note"))
     if report.unchecked:
         parts.append(f"{len(report.unchecked)} not or not wholly checked")
+    if report.foreign is not None:
+        parts[0] = f"an application for ARM ({report.foreign}), nothing of x86 is judged"
+        return f"{'nothing to check' if report.clean else 'checks failed'}: {', '.join(parts)}"
     said = "checks clean" if report.clean else "checks failed"
     return f"{'nothing to check' if report.empty else said}: {', '.join(parts)}"
 

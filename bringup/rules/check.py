@@ -17,14 +17,17 @@ from bringup.base.finding import Finding, Gap, Report
 from bringup.camkes.app.build import Build
 from bringup.camkes.claims.facts import Claims
 from bringup.camkes.model import Application
+from bringup.camkes.vms.arm import arm_sign
 from bringup.camkes.vms.attributes import OLD_CONFIG_INSTANCE
 from bringup.camkes.vms.model import read_pools
 from bringup.camkes.vms.read import read_vms
 from bringup.pci.assessment import Assessment
 from bringup.pci.model import Machine
+from bringup.rules.absence import assembled
 from bringup.rules.inputs import Inputs
 from bringup.rules.judge import RULES, judge
 from bringup.rules.subjects import judged
+from bringup.rules.text import in_an_assembly, set_once
 
 if TYPE_CHECKING:
     from bringup.profile.model import Profile
@@ -72,6 +75,12 @@ def check(
     it was made for. `accepted` are codes of what a person takes on knowingly; with those in `claims` they
     only warn, unless the build shows that it is not done.
     """
+    sign = arm_sign(application, build)
+    if sign is not None:
+        # What camkes-tool itself refuses holds for every architecture.
+        inputs = Inputs(application=application)
+        found = [each for rule in (assembled, set_once, in_an_assembly) for each in rule(inputs)]
+        return replace(_report(application.root, found, inputs), judged=("C43",), foreign=sign)
     vms, malformed = read_vms(application)
     inputs = Inputs(
         assessment.machine if assessment else None,
@@ -84,8 +93,8 @@ def check(
         claims,
         practice,
     )
-    found = [*malformed, *(_doubted(each, inputs) for each in judge(inputs))]
-    report = _report(application.root, found, inputs, accepted)
+    findings = [*malformed, *(_doubted(each, inputs) for each in judge(inputs))]
+    report = _report(application.root, findings, inputs, accepted)
     old = any(OLD_CONFIG_INSTANCE.fullmatch(setting.instance) for setting in application.settings)
     return replace(report, judged=judged(inputs), empty=not (vms or old or inputs.pools))
 

@@ -15,6 +15,7 @@ from bringup.camkes.assign.request import parse_wanted
 from bringup.camkes.assign.solve import assign
 from bringup.camkes.claims.facts import MadeFrom
 from bringup.camkes.model import Application
+from bringup.camkes.vms.arm import arm_sign
 from bringup.jobs.configure.facts import boards_among
 from bringup.jobs.configure.request import AssignRequest
 from bringup.lab.inventory import Lab
@@ -59,6 +60,11 @@ def assign_devices(
     wanted = [parse_wanted(text) for text in request.assignments]
     application = request.read(path, data)
     facts = request.facts(lab)
+    if (sign := arm_sign(application, facts.build)) is not None:
+        raise ProfileError(
+            f"{path} is an application for ARM ({sign}): its VMs are given devices by a device tree",
+            hint="these settings are those of the x86 VMM (camkes-vm components/VM)",
+        )
     if facts.assessment is None:
         raise UsageError("no capture is named", hint="--capture FILE, or --capture BOARD for its latest")
     passthrough = assign(facts.assessment, wanted, application, profile=facts.profile, accept=request.accept)

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from bringup.camkes.model import Place, Unevaluated
+from bringup.camkes.model import ComponentType, Place, Unevaluated
 from bringup.pci.acpi.tables import TABLES
 from bringup.pci.model import Bar, Bdf, Capability, Drhd, IoApic, Madt, Missing, Platform, Rom, Sriov
 from bringup.profile.load import load_profile
@@ -154,6 +154,14 @@ def neighbour(w: World) -> None:
 def queues(**changed: Any) -> Change:
     return lambda w: w.others.update({**QUEUES, **{k.replace("__", "."): v for k, v in changed.items()}})
 
+
+def types(*declared: ComponentType) -> Change:
+    return lambda w: setattr(w, "components", declared)
+
+
+SERVER = ComponentType("FileServer")
+INIT0 = ComponentType("Init0", ("net",), ("VM_INIT_DEF()",))
+INIT1 = ComponentType("Init1", (), ("VM_INIT_DEF()",))
 
 CASES = (
     Case("C1", "irq-no-ioapic", "error", lambda w: w.vm0["vm_irqs"][0].pop("ioapic")),
@@ -644,6 +652,28 @@ CASES = (
         "error",
         lambda w: setattr(w, "assembled", False),
         all_of(lambda w: setattr(w, "assembled", False), lambda w: setattr(w, "missing", ("other.camkes",))),
+    ),
+    Case("F13", "component-undefined", "error", types(SERVER, INIT0), types(SERVER, INIT0, INIT1)),
+    Case(
+        "F13",
+        "attribute-unset",
+        "error",
+        all_of(types(SERVER, INIT0, INIT1), without("kernel_image")),
+        types(SERVER, INIT0, INIT1),
+    ),
+    Case(
+        "F13",
+        "connection-missing",
+        "error",
+        types(SERVER, INIT0, replace(INIT1, macros=("VM_CONNECTION_COMPONENT_DEF(1, t)",))),
+        types(SERVER, INIT0, INIT1),
+    ),
+    Case(
+        "C42",
+        "interface-attribute",
+        "warning",
+        all_of(types(SERVER, INIT0, INIT1), vm0(net_thing=1)),
+        all_of(types(SERVER, INIT0, INIT1), vm0(net_stack_size=1)),
     ),
     Case("F12", "iommu-kept-off", "warning", option("KernelIOMMU", "OFF"), option("KernelIOMMU", "ON")),
     Case("F7", "queue-ends-differ", "error", queues(vm1__ether_0_recv_shmem_size=32768), queues()),

@@ -11,7 +11,7 @@ from typing import Any
 
 from bringup.base.finding import Finding, Report
 from bringup.camkes.app.build import Build
-from bringup.camkes.model import Application, Instance, Place, Setting, Value
+from bringup.camkes.model import Application, ComponentType, Instance, Place, Setting, Value
 from bringup.image.needs import KernelNeeds
 from bringup.pci.assessment import Assessment, PinCandidate, PinGrade
 from bringup.pci.model import (
@@ -106,6 +106,7 @@ class World:
     missing: tuple[str, ...] = ()
     octal: tuple[tuple[str, Place], ...] = ()
     assembled: bool = True
+    components: tuple[ComponentType, ...] | None = None
 
     def change(self, bdf: str, **fields: Any) -> None:
         """Change what was observed of a function."""
@@ -130,6 +131,7 @@ class World:
             connections=("topology_conn",),
             octal=self.octal,
             assembled=self.assembled,
+            components=self.components,
         )
 
     def assessment(self) -> Assessment | None:
