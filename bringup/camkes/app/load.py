@@ -20,7 +20,7 @@ from bringup.camkes.app.adl.parse import parse
 from bringup.camkes.app.expressions import octal_like
 from bringup.camkes.app.merge import Unit, merge
 from bringup.camkes.app.origin import Origin, Sources
-from bringup.camkes.app.preprocess import Preprocessor
+from bringup.camkes.app.preprocess import GO_ON, Preprocessor
 from bringup.camkes.model import Application, Place
 from bringup.camkes.text.file import read_file, within_bounds
 from bringup.camkes.text.tokens import DIRECTIVE, HASH, NUMBER, STRING, WORD, TextError, Token, tokenize
@@ -93,7 +93,8 @@ class _Loader:
             if target is None:
                 shown = f"<{part.target}>" if part.angle else part.target
                 if not self.allow_missing:
-                    raise unit.error(part.offset, f"the imported file {shown} is not found")
+                    error = unit.error(part.offset, f"the imported file {shown} is not found")
+                    raise UsageError(str(error), hint=f"name the folder it is in with -I, {GO_ON}")
                 self.missing[part.target] = None
             elif target not in self.read:
                 waiting.extendleft(reversed(self._unit(target, _text(read_file(target)))))

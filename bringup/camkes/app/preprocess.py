@@ -102,6 +102,9 @@ class Preprocessor:
             return _Result(status, _content(output), _content(errors))
 
 
+GO_ON = "or its build with --build-dir; or go on without it: --allow-missing"
+"""What else can be done about a file that is not found."""
+
 STDIN_NAME = "<stdin>"
 """What cpp calls the file that it reads from its standard input."""
 
@@ -215,7 +218,7 @@ def _failure(source: _Source, result: _Result) -> UsageError:
     text = source.text if file == STDIN_NAME else None
     if message.endswith(_NOT_FOUND):
         name = message.removesuffix(f": {_NOT_FOUND}")
-        hint = "name its folder with -I, for camkes-vm's headers that is camkes-vm/components/VM"
+        hint = f"name its folder with -I, for camkes-vm's headers that is camkes-vm/components/VM; {GO_ON}"
         return UsageError(at.told(text, f"the included file {shown_line(name)} is not found"), hint=hint)
     return UsageError(at.told(text, shown_line(message)))
 

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from bringup.camkes.app.command import command_for
 from bringup.camkes.app.load import load_application
 from bringup.camkes.model import Application
 from bringup.jobs.configure.facts import Facts, read_facts
@@ -24,11 +25,16 @@ class CheckRequest:
     allow_missing: bool = False
 
     def read(self, path: Path, data: bytes | None = None) -> Application:
-        """Read an application, or `data` as if it stood at `path`; raises ProfileError or UsageError."""
+        """Read an application, or `data` as if it stood at `path`; raises ProfileError or UsageError.
+
+        Behind the folders and macros that are named come those of its build, else of the projects around it.
+        """
+        own = command_for(path, self.build_dir)
+        named = {macro.partition("=")[0] for macro in self.define}
         return load_application(
             path,
-            include=self.include,
-            define=self.define,
+            include=(*self.include, *own.include),
+            define=(*self.define, *(d for d in own.define if d.partition("=")[0] not in named)),
             allow_missing=self.allow_missing,
             data=data,
         )
