@@ -86,8 +86,9 @@ class _Index:
     def __init__(self, folder: Path, name: str) -> None:
         self._offsets: list[int] = []
         self._times: list[float] = []
+        path = _index_path(folder, name)
         try:
-            data = _index_path(folder, name).read_bytes()
+            data = path.read_bytes() if path.is_file() else b""
         except OSError:
             return
         for record in data.splitlines(keepends=True):
@@ -121,13 +122,17 @@ def _index_path(folder: Path, name: str) -> Path:
 def read_log(folder: Path, name: str = CONSOLE) -> Iterator[tuple[float | None, str]]:
     """Yield (seconds since the start of the run, line) of a recorded console; nothing if there is none.
 
+    What is no file (a pipe, a device that never ends) is none.
+
     A line is text that is safe to show, and its time is that of its first byte. Lines are counted as in
     sightings; one longer than 4 KiB comes in parts.
     """
     log, index = log_path(folder, name), _Index(folder, name)
     try:
-        stream = log.open("rb")
+        stream = log.open("rb") if log.is_file() else None
     except OSError:
+        return
+    if stream is None:
         return
     with stream:
         offset = 0

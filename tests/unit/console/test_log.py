@@ -134,3 +134,15 @@ def test_full_disk_is_one_sentence(tmp_path: Path) -> None:
 def test_missing_folder_is_one_sentence(tmp_path: Path) -> None:
     with pytest.raises(LabError, match="cannot write the console log"):
         ConsoleLog(tmp_path / "nowhere")
+
+
+def test_device_or_pipe_in_place_of_a_log_or_its_index_is_none(tmp_path: Path) -> None:
+    (tmp_path / "console.log").symlink_to("/dev/zero")
+    (tmp_path / "console.idx").symlink_to("/dev/zero")
+    assert list(read_log(tmp_path)) == []
+    (tmp_path / "console.log").unlink()
+    (tmp_path / "console.log").write_bytes(b"one\n")
+    assert list(read_log(tmp_path)) == [(None, "one")]
+    (tmp_path / "console.log").unlink()
+    os.mkfifo(tmp_path / "console.log")
+    assert list(read_log(tmp_path)) == []
