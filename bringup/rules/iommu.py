@@ -85,7 +85,8 @@ def dmar_is_absent(inputs: Inputs) -> bool:
 
     Linux not using one (`platform.iommu` False) is no sign: the firmware may offer it all the same.
     """
-    if inputs.machine is None:
+    if inputs.machine is None or (inputs.machine.platform.cpu_model or "").startswith("AMD"):
+        # AMD's firmware has an IVRS instead.
         return False
     acpi, path = inputs.machine.acpi, f"{TABLES}/DMAR"
     looked = any(gap.what == path and gap.why == "absent" for gap in inputs.machine.missing)

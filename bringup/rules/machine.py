@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from bringup.base.finding import Finding, Rule
 from bringup.pci.match.ports import ids_of, seen_at
-from bringup.pci.model import Bar, Function, Machine
+from bringup.pci.model import Bar, Function, Machine, Platform
 from bringup.rules.inputs import Inputs, named
 from bringup.rules.iommu import dmar_is_absent
 
@@ -37,7 +37,15 @@ def vtx_on(inputs: Inputs) -> Iterator[Finding]:
     if inputs.machine is None:
         return
     platform = inputs.machine.platform
-    if platform.vtx_locked_off or platform.vtx is False:
+    if is_amd(platform):
+        yield M8.error(
+            "vtx-off",
+            None,
+            "an AMD processor has SVM and IVRS, and seL4's VMs need VT-x and VT-d: no VM can run",
+            "take a machine with an Intel processor for VMs; native components run here",
+            f"processor: {platform.cpu_model}",
+        )
+    elif platform.vtx_locked_off or platform.vtx is False:
         yield M8.error(
             "vtx-off",
             None,
@@ -47,17 +55,26 @@ def vtx_on(inputs: Inputs) -> Iterator[Finding]:
         )
 
 
+def is_amd(platform: Platform) -> bool:
+    """Whether the processor is AMD's: what Intel calls VT-x and VT-d has other names there."""
+    return platform.cpu_model is not None and platform.cpu_model.startswith("AMD")
+
+
 def observed(inputs: Inputs) -> Iterator[Finding]:
     """M9."""
     machine = inputs.machine
     if machine is None:
         return
+    amd = is_amd(machine.platform)
     unknown = [
         name
         for name, value in (
-            ("VT-x", True if machine.platform.vtx_locked_off else machine.platform.vtx),
+            ("VT-x", True if amd or machine.platform.vtx_locked_off else machine.platform.vtx),
             ("x2APIC", machine.platform.x2apic),
-            ("the IOMMU", machine.acpi.dmar or machine.platform.iommu or dmar_is_absent(inputs) or None),
+            (
+                "the IOMMU (IVRS)" if amd else "the IOMMU",
+                machine.acpi.dmar or machine.platform.iommu or dmar_is_absent(inputs) or None,
+            ),
         )
         if value is None
     ]

@@ -44,6 +44,14 @@ def read_acpi(files: Files) -> tuple[Acpi, tuple[Missing, ...]]:
         dmar=_read(files, "DMAR", decode_dmar, missing),
         mcfg=_read(files, "MCFG", decode_mcfg, missing),
     )
+    if acpi.madt is None:
+        # Every firmware has a MADT: where nobody read one, nobody looked for a DMAR either.
+        missing = [
+            replace(gap, why="absent, and so is the MADT")
+            if gap == Missing(f"{TABLES}/DMAR", "absent")
+            else gap
+            for gap in missing
+        ]
     return acpi, tuple(missing)
 
 

@@ -11,23 +11,23 @@ import hashlib
 import stat
 import sys
 from collections.abc import Callable, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import BinaryIO
 
 from bringup.base.errors import UsageError
 from bringup.pci.acpi.tables import TABLES, resolve_scopes
-from bringup.pci.capture.views import files_of, prefer_bare_metal
-from bringup.pci.model import Function, Machine
+from bringup.pci.capture.views import collected, files_of, prefer_bare_metal
+from bringup.pci.model import Function, Machine, Missing
 from bringup.pci.names import load_names, with_names
-from bringup.pci.sources import formats
+from bringup.pci.sources import formats, loose
 from bringup.pci.sources import linux as linux_tree
 from bringup.pci.sources.merge import merge
 from bringup.pci.sources.pasted import unwrapped
 from bringup.pci.topology.inferred import infer_bridges
 from bringup.pci.tree.bundle import UNPACKED_LIMIT, is_archive, read_archive, unpacked_text
 from bringup.pci.tree.files import Files
-from bringup.pci.tree.find import Hashed, open_folder, open_tree
+from bringup.pci.tree.find import Hashed, holds_tree, open_folder, open_tree
 
 STANDARD_INPUT = Path("-")
 READ_LIMIT = UNPACKED_LIMIT
@@ -35,6 +35,7 @@ READ_LIMIT = UNPACKED_LIMIT
 _HINT = (
     f"give a capture, a folder or tar with sys/bus/pci/devices, {formats.names()}, or a folder of such files"
 )
+_PASSED_OVER = "passed over: no view of a machine that is known here"
 _PICTURES = {b"\xff\xd8\xff": "a JPEG picture", b"\x89PNG": "a PNG picture", b"%PDF": "a PDF"}
 _PROGRAMS = {b"\x7fELF": "a program", b"MZ": "a program", b"PK\x03\x04": "a zip"}
 
@@ -50,18 +51,55 @@ def open_capture(paths: Sequence[Path]) -> Machine:
     if list(paths).count(STANDARD_INPUT) > 1:
         raise UsageError("standard input was named twice, and can be read once", hint="write one to a file")
     inputs = [each for path in paths for each in _inputs(path)]
-    named = [name for _, name in inputs]
+    named = [each.name for each in inputs]
     # Two files of one name are told apart by their paths: provenance points at names.
-    names = [str(path) if named.count(name) > 1 or not name else name for path, name in inputs]
-    machines = [_open(path, name) for (path, _), name in zip(inputs, names, strict=True)]
-    return _finished(prefer_bare_metal(merge(sorted(machines, key=formats.rank_of)), machines))
+    inputs = [
+        replace(each, name=str(each.path)) if named.count(each.name) > 1 or not each.name else each
+        for each in inputs
+    ]
+    opened = [(each, _open_found(each)) for each in inputs]
+    machines = [machine for _, machine in opened if machine is not None]
+    passed = tuple(Missing(each.name, _PASSED_OVER) for each, machine in opened if machine is None)
+    if not machines:
+        # Nothing in the folder was of any use: opening it as a tree says so.
+        machines = [_open(path, path.name) for path in paths]
+    if all(machine.sources[0].kind == loose.KIND for machine in machines):
+        raise UsageError(
+            f"{inputs[0].name} tells of no PCI function", hint="give it beside a listing, in the same command"
+        )
+    merged = prefer_bare_metal(merge(sorted(machines, key=formats.rank_of)), machines)
+    return _finished(replace(merged, missing=(*merged.missing, *passed)))
 
 
-def _inputs(path: Path) -> list[tuple[Path, str]]:
-    """Return what an argument names, each with its name: itself, or the views in a folder of them."""
+@dataclass(frozen=True, slots=True)
+class _Input:
+    """A file or tree to open; `found` in a folder beside others, so that it may be of no account."""
+
+    path: Path
+    name: str
+    found: bool = False
+
+
+def _open_found(each: _Input) -> Machine | None:
+    """Return the machine of an input; None for a file found beside others that is of no known kind."""
+    try:
+        return _open(each.path, each.name)
+    except UsageError:
+        if not each.found:
+            raise
+        return None
+
+
+def _inputs(path: Path) -> list[_Input]:
+    """Return what an argument names: itself, the views in a folder of them, or what somebody collected."""
     if path == STANDARD_INPUT:
-        return [(path, "stdin")]
-    return [(view, f"{path.name}/{view.name}") for view in files_of(path)] or [(path, path.name)]
+        return [_Input(path, "stdin")]
+    views = files_of(path)
+    if not views and path.is_dir() and not holds_tree(path):
+        views = collected(path)
+    names = [str(view.relative_to(path.parent)) for view in views]
+    found = [_Input(view, name, found=True) for view, name in zip(views, names, strict=True)]
+    return found or [_Input(path, path.name)]
 
 
 def open_local() -> Machine:

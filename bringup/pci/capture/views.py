@@ -15,6 +15,9 @@ from bringup.pci.sources import linux
 from bringup.pci.sources.firmware import report as firmware
 
 FILES_MAX = 16
+# A folder of what a person or sosreport put together has more, most of it about other things.
+_COLLECTED_MAX = 4096
+_DEPTH_MAX = 4
 
 
 def files_of(folder: Path) -> tuple[Path, ...]:
@@ -29,6 +32,28 @@ def files_of(folder: Path) -> tuple[Path, ...]:
     except OSError:
         return ()
     return tuple(Path(entry.path) for entry in entries) if plain and len(entries) <= FILES_MAX else ()
+
+
+def collected(folder: Path) -> tuple[Path, ...]:
+    """Return every file in a folder and those below it, sorted: what a person or a report tool collected.
+
+    Nothing that is no plain file is among them, so that reading none of them waits.
+    """
+    found: list[Path] = []
+    todo = [(folder, 0)]
+    while todo and len(found) < _COLLECTED_MAX:
+        place, depth = todo.pop()
+        try:
+            with os.scandir(place) as listing:
+                entries = sorted(listing, key=lambda entry: entry.name)
+        except OSError:
+            continue
+        for entry in entries:
+            if entry.is_dir(follow_symlinks=False) and depth < _DEPTH_MAX:
+                todo.append((Path(entry.path), depth + 1))
+            elif entry.is_file(follow_symlinks=False):
+                found.append(Path(entry.path))
+    return tuple(sorted(found[:_COLLECTED_MAX]))
 
 
 def prefer_bare_metal(machine: Machine, views: Sequence[Machine]) -> Machine:

@@ -113,6 +113,20 @@ def open_folder(folder: Path) -> Files:
     raise UsageError(f"no PCI functions in the folder {folder}", hint=_HINT)
 
 
+def holds_tree(folder: Path) -> bool:
+    """Whether a folder is a machine's tree or has one in it, so that opening it is worth a try."""
+    try:
+        names = {entry.name for entry in os.scandir(folder)}
+    except OSError:
+        return True
+    return (
+        _sysfs_of_devices(folder) is not None
+        or _is_devices(names)
+        or any((root / DEVICES).is_dir() for root in _roots(folder))
+        or (folder / "bus/pci/devices").is_dir()
+    )
+
+
 def _sysfs_of_devices(folder: Path) -> Path | None:
     """Return `X` for a folder `X/bus/pci/devices`: its entries are links that lead back up into `X`."""
     real = folder.resolve()

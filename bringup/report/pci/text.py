@@ -35,6 +35,7 @@ _SOURCE_KINDS = {
     "dmesg": "boot log",
     "sel4-log": "seL4 boot log",
     "firmware-probe": "firmware probe",
+    "loose": "files beside it",
 }
 _REMARKS = {"problems": "broken", "moves": "changed by the OS", "unread": "not understood here"}
 # Findings that say the profile is not this board's; other `profile-` ones are about single ports.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import struct
 from pathlib import Path
 
@@ -11,9 +12,12 @@ from bringup.base.errors import ProfileError, UsageError
 from bringup.pci.capture.open import open_capture, read_bytes
 from bringup.pci.capture.views import FILES_MAX, files_of
 from bringup.pci.model import Bar, Bdf
+from bringup.pci.pins.beliefs import pin_candidates
 from bringup.pci.sources.firmware import records
 from bringup.pci.sources.firmware.report import NOT_ASKED
 from bringup.rules.assess import assess
+from bringup.rules.inputs import Inputs
+from bringup.rules.iommu import dmar_is_absent
 from tests.unit.pci.test_capture import tar
 from tests.unit.pci.test_firmware_source import function, log, pin
 
@@ -106,8 +110,46 @@ def test_a_view_of_another_machine_is_refused(folder: Path) -> None:
 
 def test_a_file_that_is_no_view_is_named(folder: Path) -> None:
     (folder / "photo").write_bytes(b"\xff\xd8\xff\xe0" + bytes(200))
-    with pytest.raises(UsageError, match=f"{folder.name}/photo is a JPEG picture"):
-        open_capture([folder])
+    machine = open_capture([folder])
+    assert machine.find(NIC) is not None
+    assert f"{folder.name}/photo" in [gap.what for gap in machine.missing if "passed over" in gap.why]
+    with pytest.raises(UsageError, match="photo is a JPEG picture"):
+        open_capture([folder / "photo"])
+
+
+def test_what_somebody_collected_is_read_wherever_it_lies(tmp_path: Path) -> None:
+    """A report tool's folder: a listing, the machine's own /proc beside it, pipes, and much else."""
+    report = tmp_path / "report"
+    (report / "sos_commands" / "pci").mkdir(parents=True)
+    (report / "proc").mkdir()
+    (report / "sos_commands" / "pci" / "lspci_-nnvv").write_text(LISTING % 0xC5B00000 + "\n")
+    (report / "proc" / "interrupts").write_text(
+        "            CPU0       CPU1\n  11:        112          0   IO-APIC   11-fasteoi   0000:17:00.0\n"
+    )
+    (report / "proc" / "ioports").write_text("0000-0cf7 : PCI Bus 0000:00\n  0000-001f : dma1\n")
+    os.mkfifo(report / "pipe")
+    (report / "version.txt").write_text("sosreport: 4.5\n")
+    machine = open_capture([report])
+    assert machine.ioports is not None and machine.interrupts is not None
+    assert [(pin.ioapic, pin.pin, pin.grade) for pin in pin_candidates(machine)[NIC]] == [(0, 11, "known")]
+    assert [gap.what for gap in machine.missing if "passed over" in gap.why] == ["report/version.txt"]
+
+
+def test_a_dump_of_acpi_tables_counts_beside_a_listing(tmp_path: Path) -> None:
+    table = bytearray(b"APIC" + struct.pack("<I", 56) + b"\3\0" + b"ACMEXXTABLETST00" + bytes(10))
+    table += struct.pack("<II", 0xFEE00000, 1) + struct.pack("<BBBBII", 1, 12, 2, 0, 0xFEC00000, 0)
+    table[9] = -sum(table) & 0xFF
+    rows = (
+        f"    {at:04X}: {table[at : at + 16].hex(' ').upper()}  {'.' * 16}\n"
+        for at in range(0, len(table), 16)
+    )
+    (tmp_path / "dump.txt").write_text("APIC @ 0x0000000000000000\n" + "".join(rows) + "\n")
+    (tmp_path / "lspci.txt").write_text(LISTING % 0xC5B00000)
+    machine = open_capture([tmp_path / "dump.txt", tmp_path / "lspci.txt"])
+    assert machine.acpi.madt is not None and machine.acpi.madt.ioapics[0].address == 0xFEC00000
+    assert not dmar_is_absent(Inputs.of_machine(machine, None))
+    with pytest.raises(UsageError, match="no PCI function"):
+        open_capture([tmp_path / "dump.txt"])
 
 
 def test_what_is_no_such_folder_has_no_files(folder: Path, tmp_path: Path) -> None:

@@ -285,7 +285,10 @@ def test_a_row_does_not_say_which_ioapic_unless_one_alone_has_the_pin() -> None:
     assert pins(linux(ETH, rows=(line(16, 20, "eth1"),), madt=FIVE_KNOWN)) == {"01:00.0": [(0, 20, "known")]}
     assert pins(linux(ETH, rows=(line(16, 20, "eth1"),), madt=FIVE)) == {}
     assert pins(linux(ETH, rows=(line(16, 5, "eth1"),), madt=FIVE_KNOWN)) == {}
-    assert pins(linux(ETH, rows=(line(16, 16, "eth1"),), madt=None)) == {}
+    # Without a MADT the number has to be the pin's: Linux numbers by GSI, and the first IOAPIC begins at 0.
+    assert pins(linux(ETH, rows=(line(16, 16, "eth1"),), madt=None)) == {"01:00.0": [(0, 16, "known")]}
+    assert pins(linux(ETH, rows=(line(40, 16, "eth1"),), madt=None)) == {}
+    assert pins(linux(ETH, rows=(line(30, 30, "eth1"),), madt=None)) == {}
 
 
 def test_the_os_number_and_the_firmwares_hint_are_no_pins() -> None:

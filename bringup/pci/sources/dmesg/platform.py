@@ -33,7 +33,9 @@ _X2APIC = re.compile(r"\bx2apic:? enabled by BIOS")
 _VTX_OFF = re.compile(
     r"\bVMX \((?:in|out)side TXT\) disabled by BIOS|\bkvm(?:_intel)?: .{0,40}disabled by bios"
 )
-_REMAPPING = "Intel(R) Virtualization Technology for Directed I/O"
+_REMAPPING = re.compile(
+    r"Intel\(R\) Virtualization Technology for Directed I/O|AMD-Vi: Interrupt remapping enabled"
+)
 # drivers/iommu/intel/dmar.c, warn_invalid_dmar.
 _UNIT_OFF = re.compile(r"DMAR reported at address 0?x?([0-9a-f]{1,16}) returns all ones")
 # MPS INTI flags (ACPI 6.4, table 5.38).
@@ -55,7 +57,7 @@ def read_platform_lines(text: str) -> Machine:
             cpu_model=None if cpu is None else cpu[1].strip(),
             vtx_locked_off=True if _VTX_OFF.search(text) else None,
             x2apic=True if _X2APIC.search(text) else False if begins else None,
-            iommu=True if _REMAPPING in text else None,
+            iommu=True if _REMAPPING.search(text) else None,
             kernel=None if version is None else version[0].strip(),
             command_line=None if command_line is None else command_line[1].strip(),
             firmware=("uefi" if re.search(r"\befi: EFI v", text) else "bios") if begins else None,
