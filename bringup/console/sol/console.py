@@ -165,7 +165,7 @@ class SolConsole:
                 raise commands.refused(answer.code)
             self._make_free(commands, deadline_s)
             time.sleep(_ACTIVATE_PAUSE_S)
-        raise BmcBusyError(
+        raise LabError(  # nobody is to be waited for
             f"{self.describe()} stays active after it was freed, and nobody has it",
             hint="the BMC lost count: reset it (ipmitool mc reset cold), which takes it some minutes",
         )
