@@ -27,7 +27,7 @@ _ACTIVATE_PAUSE_S = 0.3
 _WRITE_PIECE = 1024  # which a line of 9600 baud takes within a tenth of the time-out
 _CLOSE_TIMEOUT_S = 2.0
 # What a session that was silent is given to answer once another one shows that the BMC can be reached.
-_LAST_CALL_S = 0.8
+_LAST_CALL_S = 1.0
 _LOOK_S = 0.05
 
 T = TypeVar("T")
@@ -132,6 +132,8 @@ class SolConsole:
                 login.add_done_callback(lambda _login: client.close())
                 return True
         login.result()
+        if SolCommands(client).owner(time.monotonic() + timeout_s) not in (line.session_id, None):
+            return False  # the BMC has forgotten it, as one does that restarted
         line.ask_now()
         if line.heard_again.wait(_LAST_CALL_S) and line.lost is None:
             client.close()
