@@ -11,7 +11,7 @@ from bringup.camkes.vms.vmm import PAGE
 from bringup.pci.bars import bars_under_sel4
 from bringup.pci.model import Bar, Bdf, Function
 from bringup.rules.bars import memory_entries
-from bringup.rules.inputs import Inputs, memory_bars
+from bringup.rules.inputs import Inputs, is_subject, memory_bars
 from bringup.rules.options import CAPTURE
 
 C17 = Rule(
@@ -156,6 +156,41 @@ def _stray(inputs: Inputs, vm: Vm, device: Device, memory: Range) -> Found:
     )
 
 
+def reaches_no_other(inputs: Inputs) -> Found:
+    """C17: what begins as a BAR of the device and goes on into one of somebody else's."""
+    for vm, device, function in inputs.captured():
+        own = [_pages(bar) for bar in memory_bars(function) if bar.base and bar.size]
+        for memory in device.memory:
+            if not _is_own(memory, function):
+                continue  # told as a stray
+            for other, bar in _reached(inputs, function, own, memory):
+                if inputs.holders.get(other.bdf, ("",))[0] == vm.name:
+                    continue
+                # What another VM could be given is lost to it; the rest is the machine's own.
+                tell = C17.error if is_subject(other) or other.bdf in inputs.nics else C17.warning
+                yield tell(
+                    "memory-too-long",
+                    (vm.name, memory.place),
+                    f"memory {memory.base:#x} of {device.at}, {size_text(memory.size)}, reaches into BAR "
+                    f"{bar.index} of {other.bdf.short}",
+                    "list each BAR with its own size",
+                    f"{other.bdf.short} BAR {bar.index}: {bar.base:#x}, {size_text(bar.size or 0)}",
+                )
+                break
+
+
+def _reached(
+    inputs: Inputs, function: Function, own: Sequence[tuple[int, int]], memory: Range
+) -> Iterator[tuple[Function, Bar]]:
+    """Yield the BARs of others that a range meets, but for those on pages of the function's own (C23)."""
+    for other in inputs.functions.values():
+        for bar in memory_bars(other) if other is not function else ():
+            start, end = _pages(bar)
+            met = bar.base and bar.size and memory.base < end and start < memory.end
+            if met and not any(first <= start and end <= last for first, last in own):
+                yield other, bar
+
+
 def page_bits_small(inputs: Inputs) -> Found:
     """C18."""
     for vm, device, memory in memory_entries(inputs):
@@ -239,6 +274,7 @@ def _page_end(memory: Range) -> int:
 
 CHECKS = (
     (C17, bars_listed),
+    (C17, reaches_no_other),
     (C18, page_bits_small),
     (C22, no_rom),
     (C24, page_owned_once),

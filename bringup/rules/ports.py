@@ -10,7 +10,7 @@ from bringup.camkes.vms.model import Device, Ports, Vm
 from bringup.camkes.vms.vmm import PORTS, emulated_at
 from bringup.pci.bars import bars_under_sel4
 from bringup.pci.model import Bar, Bdf
-from bringup.rules.inputs import Inputs, io_bars, place
+from bringup.rules.inputs import Inputs, io_bars, is_subject, place
 from bringup.rules.options import CAPTURE
 
 C28 = Rule(
@@ -157,6 +157,28 @@ def owned_once(inputs: Inputs) -> Found:
     yield from _neighbours(inputs)
 
 
+def reach_no_other(inputs: Inputs) -> Found:
+    """C29: an entry that reaches into the I/O BAR of a function that is not the VM's."""
+    for ports, vm in entries_of(inputs) if inputs.functions else ():
+        for function in inputs.functions.values():
+            if inputs.holders.get(function.bdf, ("",))[0] == vm.name:
+                continue
+            bars = (bar for bar in io_bars(function) if bar.base and bar.size)
+            met = (bar for bar in bars if ports.start < (bar.end or 0) and (bar.base or 0) < ports.end)
+            if (bar := next(met, None)) is None:
+                continue
+            tell = C29.error if is_subject(function) or function.bdf in inputs.nics else C29.warning
+            yield tell(
+                "ports-of-other",
+                (vm.name, ports.place),
+                f'the ports "{ports.name}" of {vm.name} ({ports.start:#x} to {ports.end:#x}) reach into '
+                f"I/O BAR {bar.index} of {function.bdf.short}",
+                "one entry per I/O BAR, from its base to the port after its last",
+                place(bar),
+            )
+            break
+
+
 def entries_of(inputs: Inputs) -> Iterator[tuple[Ports, Vm]]:
     """Yield every entry of `vm_ioports` with its VM."""
     return ((ports, vm) for vm in inputs.vms for ports in vm.ports)
@@ -271,6 +293,7 @@ def _written(inputs: Inputs) -> Iterator[tuple[Vm, Ports]]:
 CHECKS = (
     (C28, bars_covered),
     (C29, owned_once),
+    (C29, reach_no_other),
     (C30, not_emulated),
     (C31, range_valid),
 )

@@ -151,6 +151,16 @@ def neighbour(w: World) -> None:
     w.functions["00:1f.0"] = function("00:1f.0", header_type=0, bars=(Bar(0, "mem", 0xC5E0C800, 0x100),))
 
 
+def chipset_behind(w: World) -> None:
+    w.functions["00:1f.3"] = function(
+        "00:1f.3",
+        header_type=0,
+        device=0xA1A3,
+        class_code=0x0C05,
+        bars=(Bar(0, "mem", 0xC5E10000, 0x1000), Bar(4, "io", 0x7080, 32)),
+    )
+
+
 def queues(**changed: Any) -> Change:
     return lambda w: w.others.update({**QUEUES, **{k.replace("__", "."): v for k, v in changed.items()}})
 
@@ -288,6 +298,29 @@ CASES = (
         lambda w: w.vm0["pci_devices"][0]["memory"].append(
             {"paddr": 0xC6000000, "size": 4096, "page_bits": 12}
         ),
+    ),
+    Case(
+        "C17",
+        "memory-too-long",
+        "error",
+        two(lambda w: w.vm1["pci_devices"][0]["memory"][0].update(size=0x200000)),
+        two(),
+    ),
+    Case("C17", "memory-too-long", "error", memory0(1, size=0x8000, paddr=0xC5E08000), memory0(1)),
+    Case(
+        "C17",
+        "memory-too-long",
+        "warning",
+        all_of(chipset_behind, memory0(1, size=0x8000)),
+        all_of(chipset_behind, memory0(1, size=0x4000)),
+    ),
+    Case("C29", "ports-of-other", "error", port0(start=0x7040, end=0x7080), port0(start=0x7060, end=0x7080)),
+    Case(
+        "C29",
+        "ports-of-other",
+        "warning",
+        all_of(chipset_behind, port0(end=0x7090)),
+        all_of(chipset_behind, port0(end=0x7080)),
     ),
     Case("C18", "page-bits", "error", memory0(0, page_bits=21), memory0(0, page_bits=12)),
     Case("C19", "memory-unaligned", "error", memory0(0, paddr=0xC5B00800), memory0(0, paddr=0xC5B00000)),
