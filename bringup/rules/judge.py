@@ -26,6 +26,7 @@ from bringup.rules import (
     needs,
     pins,
     ports,
+    reach,
     sizing,
     text,
 )
@@ -40,6 +41,7 @@ _TOPICS = (
     bars,
     frames,
     ports,
+    reach,
     iommu,
     sizing,
     text,

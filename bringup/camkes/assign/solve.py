@@ -30,7 +30,8 @@ from bringup.profile.model import Profile
 # fmt: off
 ACCEPTABLE = frozenset((
     "bar-above-4g", "bar-below-page", "bar-not-aligned", "bar-not-power-of-two", "bar-unassigned",
-    "beyond-pci-table", "device-all-ones", "firmware-bar-differs", "io-range-beyond", "io-range-emulated",
+    "bar-unreachable", "beyond-pci-table", "bridge-is-off",
+    "device-all-ones", "firmware-bar-differs", "io-range-beyond", "io-range-emulated",
     "io-range-overlap", "ioapic-not-recorded", "iommu-dropped", "iommu-off", "needs-change", "no-intx-pin",
     "rmrr-in-window", "segment-not-zero", "sriov-enabled", "unknown", "vtx-off", "x2apic-on",
 ))

@@ -30,6 +30,7 @@ from bringup.pci.model import (
     Acpi,
     Bar,
     Bdf,
+    Bridge,
     Capability,
     Dmar,
     Drhd,
@@ -41,6 +42,7 @@ from bringup.pci.model import (
     Rmrr,
     Scope,
     Sriov,
+    Window,
 )
 from bringup.rules.assess import assess
 from bringup.rules.check import check, recheck
@@ -64,6 +66,12 @@ def nic(at: Bdf = NIC, *bars: Bar, **fields: Any) -> Function:
     """Return a port of a network card with which nothing is wrong."""
     fields = {"bars": bars or (BAR, IO), "intx_pin": "A", "header_type": 0, "capabilities": (), **fields}
     return function(str(at), **fields)
+
+
+def slot(command: int, memory: Window) -> Function:
+    """Return the bridge above the port."""
+    windows = (Window("io", 0x7000, 0x7FFF), memory)
+    return function("16:00.0", header_type=1, bridge=Bridge(0x16, 0x17, 0x17, windows), command=command)
 
 
 def having(*functions: Function, **parts: Any) -> Machine:
@@ -116,6 +124,8 @@ BROKEN: dict[tuple[str, str], Machine] = {
     ("M3", "device-in-d3"): having(nic(power_state="D3hot")),
     ("M4", "config-damaged"): having(nic(problems=("BAR 5 is 64 bits wide",))),
     ("M5", "chipset-function"): having(nic(class_code=0x0880)),
+    ("M12", "bar-unreachable"): having(nic(), slot(7, Window("mem", 0xC5C00000, 0xC5CFFFFF))),
+    ("M12", "bridge-is-off"): having(nic(), slot(2, Window("mem", 0xC5B00000, 0xC5BFFFFF))),
     ("M6", "firmware-bar-differs"): having(nic(firmware_bars=(replace(BAR, base=0xC5C00000),))),
 }
 # The same rule in other words, before and after it is known who gets what: notes for whoever will write a

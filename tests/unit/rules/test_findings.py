@@ -37,6 +37,7 @@ from bringup.pci.model import (
     Rmrr,
     Scope,
     Sriov,
+    Window,
 )
 from bringup.profile.load import load_profile
 from bringup.rules.assess import assess
@@ -72,6 +73,15 @@ def alone(*functions: Function, **parts: Any) -> Machine:
 
 def having(decoded: Any) -> Machine:
     return alone(nic(capabilities=(Capability(0x10, 0x40, decoded=decoded),)))
+
+
+def behind(window: tuple[int, int], command: int = 0x7) -> Machine:
+    """Return a machine whose port is behind a bridge that forwards this memory."""
+    leads = Bridge(0, 1, 1, (Window("mem", *window),))
+    return alone(
+        function("00:1c.0", header_type=1, bridge=leads, command=command),
+        nic("01:00.0", Bar(0, "mem", 0xF0000000, 0x4000)),
+    )
 
 
 def crowd(count: int) -> Machine:
@@ -290,6 +300,8 @@ CASES: list[tuple[str, str, Machine, Machine]] = [
     ("sriov-enabled", "error", having(Sriov(num_vfs=2)), having(Sriov(total_vfs=8))),
     ("device-in-d3", "warning", having(PowerManagement("D3hot")), having(PowerManagement("D0"))),
     ("device-in-d3", "warning", alone(nic(power_state="D3cold")), alone(nic(power_state="unknown"))),
+    ("bar-unreachable", "error", behind((0xF0100000, 0xF01FFFFF)), behind((0xF0000000, 0xF00FFFFF))),
+    ("bridge-is-off", "error", behind((0xF0000000, 0xF00FFFFF), 0x3), behind((0xF0000000, 0xF00FFFFF), 0x6)),
     ("config-damaged", "warning", alone(nic(problems=("BAR 5 is 64 bits wide",))), alone(nic())),
     (
         "iommu-off",

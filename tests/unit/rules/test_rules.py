@@ -10,7 +10,20 @@ import pytest
 
 from bringup.camkes.model import ComponentType, Place, Unevaluated
 from bringup.pci.acpi.tables import TABLES
-from bringup.pci.model import Bar, Bdf, Capability, Drhd, IoApic, Madt, Missing, Platform, Rom, Sriov
+from bringup.pci.model import (
+    Bar,
+    Bdf,
+    Bridge,
+    Capability,
+    Drhd,
+    IoApic,
+    Madt,
+    Missing,
+    Platform,
+    Rom,
+    Sriov,
+    Window,
+)
 from bringup.profile.load import load_profile
 from bringup.rules.judge import RULES
 from tests.unit.camkes.passthrough import function
@@ -87,6 +100,16 @@ def two(*changes: Change) -> Change:
 
 def bars(*made: Bar) -> Change:
     return observed(bars=made)
+
+
+def behind(command: int, base: int) -> Change:
+    """Put the port behind a bridge that forwards its ports, and memory up to 0xc5ffffff."""
+    windows = (Window("io", 0x7000, 0x7FFF), Window("mem", base, 0xC5FFFFFF))
+    if base > 0xC4000000:
+        windows = (windows[0], Window("mem", base, 0xC50FFFFF))
+    leads = Bridge(0x16, 0x17, 0x17, windows)
+    made = function("16:00.0", header_type=1, bridge=leads, command=command)
+    return lambda w: w.functions.__setitem__("16:00.0", made)
 
 
 def with_dmar(**fields: Any) -> Change:
@@ -615,6 +638,8 @@ CASES = (
     Case("M4", "config-damaged", "warning", observed(problems=("BAR 5 is 64 bits wide",))),
     Case("M5", "chipset-function", "error", all_of(without_profile, observed(class_code=0x0880))),
     Case("M6", "firmware-bar-differs", "error", observed(firmware_bars=(replace(BAR0, base=0xC5C00000),))),
+    Case("M12", "bar-unreachable", "error", behind(7, 0xC5000000), behind(7, 0xC4000000)),
+    Case("M12", "bridge-is-off", "error", behind(2, 0xC4000000), behind(7, 0xC4000000)),
     Case(
         "M7",
         "iommu-group-shared",
