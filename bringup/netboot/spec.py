@@ -122,6 +122,11 @@ class Segment(Network):
 
     def __post_init__(self) -> None:
         Network.__post_init__(self)
+        if self.interface == "lo":
+            raise ProfileError(
+                "no board can be served over the loopback interface",
+                hint="name the LAN's interface in lab.toml",
+            )
         if not self.macs:
             raise ProfileError("no MAC address to answer", hint="name the board's boot port in lab.toml")
         try:

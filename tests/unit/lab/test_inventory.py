@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from bringup.base.errors import LabError, ProfileError, UsageError
+from bringup.boot.place import segment_of
 from bringup.lab.inventory import BmcAccess, Lab, load_lab
 from bringup.lab.network import Network
 
@@ -330,3 +331,10 @@ def test_pipe_or_device_in_place_of_the_lab_file_is_told_and_no_twin_is_taken(
     path.symlink_to("/dev/null")  # anybody may write to it, which is told first
     with pytest.raises(UsageError):
         load_lab(path if named else None)
+
+
+def test_lab_of_a_simulated_bmc_may_name_the_loopback_but_nothing_is_served_there(tmp_path: Path) -> None:
+    lab = lab_of(tmp_path, BOARD + OWN.replace("enp3s0", "lo"))
+    board = lab.board("e300-1")
+    with pytest.raises(ProfileError, match="served over the loopback"):
+        segment_of(board)
