@@ -72,14 +72,14 @@ class Preprocessor:
                     name for name in named if name in absent or f'"{stand_ins}/{name}"' in result.output
                 )
             if result.status != 0:
-                raise _failure(source, result)
+                raise _failure(source, result, project_folders(source.path, self.include))
             return Preprocessed(result.output, missing, folder)
 
     def _named(self, source: _Source, folder: Path) -> tuple[str, ...]:
         """Return the names of included files, those that are found from the root of the tree left out."""
         result = self._cpp(source, folder, "-M", "-MG")
         if result.status != 0:
-            raise _failure(source, result)
+            raise _failure(source, result, project_folders(source.path, self.include))
         rule = result.output.replace("\\\n", " ").partition(": ")[2]
         names = [re.sub(r"\\(.)|\$(\$)", r"\1\2", name) for name in _DEPENDENCY.findall(rule)]
         named = [name for name in names if not (name.startswith("/") and Path(name).exists())]
@@ -102,11 +102,29 @@ class Preprocessor:
             return _Result(status, _content(output), _content(errors))
 
 
+FOREIGN = "this file is outside of the application's folders, and is no CAmkES text"
+"""What is told in place of an error that would show what a file of somebody else holds."""
 GO_ON = "or its build with --build-dir; or go on without it: --allow-missing"
 """What else can be done about a file that is not found."""
 
 STDIN_NAME = "<stdin>"
 """What cpp calls the file that it reads from its standard input."""
+
+
+def project_folders(root: Path, include: Sequence[Path]) -> tuple[Path, ...]:
+    """Return the folders whose files are an application's: its own, the one around it, and those of -I.
+
+    What another file holds, which an `#include` may name, is nothing to show in an error.
+    """
+    folder = root.absolute().parent
+    around = (folder.parent,) if len(folder.parts) > 2 else ()
+    return (folder, *around, *(each.absolute() for each in include))
+
+
+def is_own(file: str, folders: Sequence[Path]) -> bool:
+    """Whether a file lies in one of these folders, links followed."""
+    real = Path(file).resolve()
+    return any(real.is_relative_to(folder.resolve()) for folder in folders)
 
 
 def file_of(name: str, root: Path) -> str:
@@ -205,7 +223,7 @@ def _make_stand_ins(names: Sequence[str], absent: Sequence[str], folder: Path) -
     return deep
 
 
-def _failure(source: _Source, result: _Result) -> UsageError:
+def _failure(source: _Source, result: _Result, folders: Sequence[Path]) -> UsageError:
     """Return the first of cpp's errors as one sentence."""
     shown = shown_path(source.path)
     if len(result.output) >= _OUTPUT_BYTES // 2 and not _ERROR.search(result.errors):
@@ -216,6 +234,8 @@ def _failure(source: _Source, result: _Result) -> UsageError:
     file, line, column, message = match.groups()
     at = _At(file_of(file, source.path), int(line), int(column or 1))
     text = source.text if file == STDIN_NAME else None
+    if text is None and not is_own(at.file, folders):
+        return UsageError(f"{shown_path(Path(at.file))}:{at.line}: {FOREIGN}")
     if message.endswith(_NOT_FOUND):
         name = message.removesuffix(f": {_NOT_FOUND}")
         hint = f"name its folder with -I, for camkes-vm's headers that is camkes-vm/components/VM; {GO_ON}"

@@ -262,6 +262,19 @@ def test_a_number_that_begins_with_zero_is_octal_and_told(application) -> None:
         application(in_assembly("vm0.a = 08;"))
 
 
+@pytest.mark.parametrize("text", ["password hunter2;\n", "#error hunter2\n", "#hunter2\n", "x = 'hunter2"])
+def test_what_a_file_elsewhere_holds_is_not_shown(application, tmp_path: Path, text: str) -> None:
+    elsewhere = tmp_path.parent.parent / f"{tmp_path.parent.name}-{tmp_path.name}-private"
+    elsewhere.write_text(text)
+    with pytest.raises(UsageError, match="outside of the application's folders") as raised:
+        application(f'#include "{elsewhere}"\n')
+    assert "hunter2" not in f"{raised.value} {raised.value.hint}"
+    (tmp_path / "own.h").write_text(text)
+    with pytest.raises(UsageError) as raised:
+        application('#include "own.h"\n')
+    assert "hunter2" in str(raised.value)
+
+
 def test_the_users_includes_and_macros_count(application, tmp_path: Path) -> None:
     folder = tmp_path / "headers with space"
     folder.mkdir()
