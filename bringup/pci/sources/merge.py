@@ -25,6 +25,7 @@ from bringup.pci.model import (
     Platform,
     SerialNumber,
 )
+from bringup.pci.names import load_names
 
 # Fields that hardware and firmware set: two sources of one machine must agree. Others change while it runs.
 _HARD = ("subsystem", "class_code", "header_type", "bars", "intx_pin")
@@ -42,6 +43,7 @@ def merge(machines: Sequence[Machine]) -> Machine:
 
 def _merge_two(first: Machine, second: Machine) -> Machine:
     _refuse_two_machines(first, second)
+    _refuse_strangers(first, second)
     ours = {function.bdf: function for function in first.functions}
     theirs = {function.bdf: function for function in second.functions}
     conflicts = list(first.conflicts) + list(second.conflicts)
@@ -92,6 +94,45 @@ def _refuse_two_machines(first: Machine, second: Machine) -> None:
             f"two machines: {_name(first)} is of a {boards[0]} and {_name(second)} of a {boards[1]}",
             hint="give captures of one machine, or compare two with `bringup pci diff`",
         )
+
+
+def _refuse_strangers(first: Machine, second: Machine) -> None:
+    """Refuse two views that show functions at the same addresses and agree about none of them."""
+    ours = {function.bdf: function for function in first.functions if _is_told(function)}
+    shared = [(ours[f.bdf], f) for f in second.functions if f.bdf in ours and _is_told(f)]
+    if shared and not any(_agree(one, other) for one, other in shared):
+        raise ProfileError(
+            f"{_name(first)} and {_name(second)} share {len(shared)} addresses and nothing else: "
+            "no function is the same in both",
+            hint="give captures of one machine; a listing made with -nn tells ids, by which it can be known",
+        )
+
+
+def _is_told(function: Function) -> bool:
+    """Whether it is known what a function is, by ids or a name: BARs move, so other ones prove nothing."""
+    return function.device is not None or bool(function.device_name)
+
+
+def _bases(function: Function) -> set[int]:
+    every = (*(function.bars or ()), *(function.firmware_bars or ()), *(function.os_placed or ()))
+    return {bar.base for bar in every if bar.base}
+
+
+def _agree(one: Function, other: Function) -> bool:
+    if None not in (one.device, other.device):
+        return (one.vendor, one.device) == (other.vendor, other.device)
+    if _bases(one) & _bases(other):
+        return True
+    names = (_device_name(one), _device_name(other))
+    return all(names) and (names[0].endswith(names[1]) or names[1].endswith(names[0]))
+
+
+def _device_name(function: Function) -> str:
+    """Return the name that a view tells, else that of the ids; lspci puts the maker's before it."""
+    if function.device_name or function.vendor is None or function.device is None:
+        return function.device_name or ""
+    known = load_names()
+    return (known.device(function.vendor, function.device) if known else None) or ""
 
 
 def _are_two(one: Function, other: Function) -> bool:

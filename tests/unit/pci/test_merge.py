@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from bringup.base.errors import ProfileError
+from bringup.pci.capture.open import read_bytes
 from bringup.pci.model import (
     Acpi,
     Bar,
@@ -113,3 +114,23 @@ def test_a_table_that_another_view_read_is_not_missing() -> None:
     seeing = Machine((), acpi=Acpi(madt=Madt(())))
     assert merge([blind, seeing]).missing == lost[1:]
     assert merge([blind, blind]).missing == lost
+
+
+NAMES = """00:00.0 Host bridge: Other Maker Root Complex
+01:00.0 Ethernet controller: Other Maker Fast Port
+"""
+IDS = """hostb0@pci0:0:0:0:\tclass=0x060000 rev=0x04 hdr=0x00 vendor=0x8086 device=0x2020
+    device     = 'Sky Lake-E DMI3 Registers'
+igb0@pci0:1:0:0:\tclass=0x020000 rev=0x01 hdr=0x00 vendor=0x8086 device=0x1521
+    device     = 'I350 Gigabit Network Connection'
+"""
+
+
+def test_two_views_that_share_nothing_but_addresses_are_not_one_machine() -> None:
+    ids = read_bytes(IDS.encode(), "ids")
+    with pytest.raises(ProfileError, match="share 2 addresses and nothing else"):
+        merge([read_bytes(NAMES.encode(), "names"), ids])
+    known = NAMES.replace("Other Maker Fast Port", "Intel Corporation I350 Gigabit Network Connection")
+    assert len(merge([read_bytes(known.encode(), "names"), ids]).functions) == 2
+    elsewhere = NAMES.replace("00:00.0", "00:02.0").replace("01:00.0", "02:00.0")
+    assert len(merge([read_bytes(elsewhere.encode(), "names"), ids]).functions) == 4
