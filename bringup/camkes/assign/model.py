@@ -50,7 +50,7 @@ class Planned:
 class Passthrough:
     """All grants of one assignment, in the order of VMs and BDFs, and what follows for each VM.
 
-    `sizing` are settings of memory that go with them, by VM, as (attribute, value).
+    `sizing` are settings of memory, by VM, as (attribute, value), also of VMs that get nothing else.
     """
 
     grants: tuple[Grant, ...]
@@ -65,6 +65,11 @@ class Passthrough:
         """The VMs that get something."""
         return tuple(dict.fromkeys(grant.vm for grant in self.grants))
 
+    @property
+    def written(self) -> tuple[str, ...]:
+        """The VMs that are given a setting: those that get something, then those that are only sized."""
+        return tuple(dict.fromkeys((*self.vms, *self.sizing)))
+
     def of(self, vm: str) -> tuple[Grant, ...]:
         """Return the grants of one VM."""
         return tuple(grant for grant in self.grants if grant.vm == vm)
@@ -78,10 +83,13 @@ class Passthrough:
 
     def settings(self) -> tuple[Planned, ...]:
         """Return every setting, VM by VM, in the order they are written."""
-        return tuple(planned for vm in self.vms for planned in self._of_vm(vm))
+        return tuple(planned for vm in self.written for planned in self._of_vm(vm))
 
     def _of_vm(self, vm: str) -> list[Planned]:
         grants = self.of(vm)
+        sizing = [Planned(vm, name, value) for name, value in self.sizing.get(vm, ())]
+        if not grants:
+            return sizing
         ports = [_ports_value(grant, part) for grant in grants for part in grant.ports]
         reserved = sorted({pair for grant in grants for pair in grant.reserved})
         planned = [Planned(vm, "vm_ioports", tuple(ports))] if ports else []
@@ -93,7 +101,7 @@ class Passthrough:
         ]
         if reserved:
             planned.append(Planned(vm, "exclude_paddr", tuple(reserved)))
-        return planned + [Planned(vm, name, value) for name, value in self.sizing.get(vm, ())]
+        return planned + sizing
 
     def _irq_value(self, grant: Grant) -> Mapping[str | int, Value]:
         return {

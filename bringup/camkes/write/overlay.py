@@ -62,7 +62,7 @@ def overlay_text(
         )
     lines = [*_header(origin, passthrough, assignments, version), "", f'#include "{include}"', ""]
     lines += ["assembly {", "    composition {}", "    configuration {"]
-    for number, vm in enumerate(passthrough.vms):
+    for number, vm in enumerate(passthrough.written):
         lines += [""] if number else []
         for grant in passthrough.of(vm):
             lines.append(f"        // {_grant_comment(grant)}")

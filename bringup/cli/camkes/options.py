@@ -65,8 +65,9 @@ _ASSIGN = (
     ),
     build_option("Check against this build, too."),
     click.option(
-        "--guest-ram", type=int, metavar="MIB", help="Also set each guest's RAM, pools, heap, CNode."
+        "--guest-ram", type=int, metavar="MIB", help="Also set every guest's RAM, pools, heap, CNode."
     ),
+    click.option("--vm-ram", multiple=True, metavar="VM=MIB", help="The same for one guest. Once per guest."),
     click.option("--pools", is_flag=True, help="Also set pools, heap and CNode for the RAM that is set."),
     INCLUDE,
     DEFINE,

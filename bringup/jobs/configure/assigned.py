@@ -10,6 +10,7 @@ from pathlib import Path
 from bringup.base.errors import ProfileError, UsageError
 from bringup.base.finding import Report
 from bringup.camkes.app.build import Build
+from bringup.camkes.assign.in_use import vms_of
 from bringup.camkes.assign.model import Passthrough
 from bringup.camkes.assign.request import parse_wanted
 from bringup.camkes.assign.solve import assign
@@ -97,18 +98,32 @@ def _origin(lab: Lab | None, request: AssignRequest, machine: Machine, profile: 
 def _sizing(
     passthrough: Passthrough, application: Application, request: AssignRequest
 ) -> Mapping[str, tuple[tuple[str, int], ...]]:
-    guest_ram = request.guest_ram
-    if guest_ram is None and not request.pools:
-        return {}
+    given = _given_ram(application, request)
     from bringup.camkes.vms.memory import plan_memory
 
     sizing = {}
-    for vm in passthrough.vms:
+    for vm in dict.fromkeys((*passthrough.vms, *given)):
+        if vm not in given and not request.pools:
+            continue
         grants = passthrough.of(vm)
-        ram = guest_ram if guest_ram is not None else application.value(vm, "guest_ram_mb")
+        ram = given.get(vm, application.value(vm, "guest_ram_mb"))
         if not isinstance(ram, int):
             raise ProfileError(f"{vm} has no guest_ram_mb that --pools could go by", hint="--guest-ram MIB")
         bars = [frames.size for grant in grants for frames in grant.frames]
         settings = plan_memory(ram, bars=bars, devices=len(grants)).settings
-        sizing[vm] = tuple(s for s in settings if guest_ram is not None or s[0] != "guest_ram_mb")
+        sizing[vm] = tuple(s for s in settings if vm in given or s[0] != "guest_ram_mb")
     return sizing
+
+
+def _given_ram(application: Application, request: AssignRequest) -> dict[str, int]:
+    """Return the RAM (MiB) that the request sets, by VM: one for all, and those of single ones."""
+    names = list(vms_of(application))
+    given = {} if request.guest_ram is None else dict.fromkeys(names, request.guest_ram)
+    for text in request.vm_ram:
+        vm, _, number = text.partition("=")
+        if not (number.isascii() and number.isdigit() and len(number) <= 7):
+            raise UsageError(f"--vm-ram {text} is no VM and MiB", hint="write --vm-ram vm1=256")
+        if vm not in names:
+            raise ProfileError(f"there is no {vm} to give RAM to", hint=f"there are {', '.join(names)}")
+        given[vm] = int(number)
+    return given

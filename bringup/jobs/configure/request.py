@@ -48,11 +48,12 @@ class CheckRequest:
 class AssignRequest(CheckRequest):
     """What a person asked for. `assignments` are VM=DEVICE, `accept` codes of what they take on knowingly.
 
-    `guest_ram` (MiB) sets the RAM of each VM that gets a device, with its pools, heap and CNode; `pools` sets
-    these for the RAM that is set already.
+    `guest_ram` (MiB) sets the RAM of every VM, with its pools, heap and CNode, `vm_ram` that of one (VM=MIB);
+    `pools` sets these for the RAM that is set already, of the VMs that get a device.
     """
 
     assignments: Sequence[str]
     accept: Sequence[str] = ()
     guest_ram: int | None = None
+    vm_ram: Sequence[str] = ()
     pools: bool = False

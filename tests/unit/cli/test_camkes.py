@@ -138,6 +138,16 @@ def test_ram_and_pools_come_with_it_when_asked_for(here: Path) -> None:
     assert "vm0.heap_size" in overlay("--assign", "vm0=17:00.0", "--guest-ram", "1024").stdout
 
 
+def test_ram_is_that_of_every_vm_or_of_one(here: Path) -> None:
+    every = overlay("--assign", "vm0=17:00.0", "--guest-ram", "1024").stdout
+    assert all(f"vm{number}.heap_size" in every for number in range(3))
+    one = overlay("--assign", "vm0=17:00.0", "--vm-ram", "vm1=1024").stdout
+    assert "vm1.heap_size" in one and "vm0.heap_size" not in one and "vm2.heap_size" not in one
+    assert "vm1.guest_ram_mb" in told(overlay("--assign", "vm0=17:00.0", "--vm-ram", "vm1=256")).message
+    assert told(overlay("--assign", "vm0=17:00.0", "--vm-ram", "vm7=256")).exit_code == 12
+    assert told(overlay("--assign", "vm0=17:00.0", "--vm-ram", "vm1=much")).exit_code == 2
+
+
 def test_a_board_stands_for_its_latest_capture(here: Path) -> None:
     captures.add("e300", here / "pciconf.txt")
     result = overlay(*TWO, capture="e300")
