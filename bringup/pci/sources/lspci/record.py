@@ -65,6 +65,11 @@ _ORDER = (
 _INTERRUPT_PLACE, _REGION_PLACE, _ROM_PLACE, _LIST_PLACE, _KERNEL_PLACE = 2, 4, 5, 6, 7
 _BEHIND_LISTS = ("Capabilities:", *_ORDER[_KERNEL_PLACE])
 _KNOWN_STARTS = tuple(start for starts in _ORDER for start in starts)
+# The same by their first three letters, since every line is looked up.
+_BY_LETTERS: dict[str, list[tuple[str, int]]] = {}
+for _place, _starts in enumerate(_ORDER):
+    for _start in _starts:
+        _BY_LETTERS.setdefault(_start[:3], []).append((_start, _place))
 
 
 @dataclass(slots=True)
@@ -90,6 +95,9 @@ class Paragraph:
         Tabs tell how deep it is. Where they were lost, in a page or a mail, the words do: all before the
         first capability stands right below the header, behind it only capabilities and drivers do.
         """
+        if not self.closed and line.startswith("\t"):
+            self.lines.append(line)
+            return True
         if self.closed and not (line.startswith("\t\t") or line.lstrip().startswith(_KNOWN_STARTS)):
             return False
         if not line.startswith("\t"):
@@ -200,7 +208,7 @@ def _keep(draft: _Draft, name: str, text: str) -> None:
 
 
 def _read_line(line: str, lines: Sequence[str], index: int, draft: _Draft) -> None:
-    place = next((place for place, starts in enumerate(_ORDER) if line.startswith(starts)), None)
+    place = _place_of(line)
     if place is None:
         # Half a line, or another program's: what should stand here may be lost.
         draft.damaged = True
@@ -224,6 +232,13 @@ def _read_line(line: str, lines: Sequence[str], index: int, draft: _Draft) -> No
         draft.known["rom"] = read_rom(line)
     else:
         _read_plain(line, draft)
+
+
+def _place_of(line: str) -> int | None:
+    for start, place in _BY_LETTERS.get(line[:3], ()):
+        if line.startswith(start):
+            return place
+    return None
 
 
 def _read_region(line: str, draft: _Draft) -> None:

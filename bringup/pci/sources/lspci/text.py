@@ -36,11 +36,13 @@ _ROW = re.compile(r"([0-9a-f]{2,3}): ?(.*)")
 # What lspci says on stderr, and the kernel on a console: it may begin in the middle of a line, which goes on
 # behind it. Comments are in pciutils' own test files, `--` is what grep -A puts between its finds.
 _CHATTER = re.compile(r"(?:pcilib|lspci): |\[ {0,8}\d{1,7}\.\d{6}\] ")
+_KERNEL_SPEAKS = re.compile(rb"\[ {0,8}\d{1,7}\.\d{6}\] ")
 _BETWEEN = ("#", "--")
 # `IOMMU Group 7:` above its functions, or before each; a word that such scripts put before a function.
 _GROUP = re.compile(r"(?:(?:IOMMU )?Group:?|IOMMU group) {1,4}(\d{1,5}):?[ \t]*")
 _CLOSING = re.compile(r"\[[0-9a-f]{4}:[0-9a-f]{4}\]|\(rev [0-9a-f]{2}\)$")
 _IDS = re.compile(r"\[[0-9a-f]{4}:[0-9a-f]{4}\]")
+_SPACES = frozenset(" \t")
 _HEADER_STARTS = frozenset("0123456789abcdefIG[")
 _MARK = re.compile(r"\[(?:RESET|R|NORESET)\][ \t]*")
 # The OS corrects these or knows more: sizes, and addresses behind host bridges that translate.
@@ -68,7 +70,7 @@ def looks_like(data: bytes) -> bool:
 
 def _header(line: str) -> Paragraph | None:
     """Return a new record when the line starts a function, also in a listing of IOMMU groups."""
-    text = line.lstrip(" \t")
+    text = line.lstrip(" \t") if line[:1] in _SPACES else line
     if text[:1] not in _HEADER_STARTS:
         return None
     group = _GROUP.match(text)
@@ -91,11 +93,14 @@ def parse(data: bytes, name: str = KIND) -> Machine:
     strays = _Strays()
     records = list(_unique(_records(data, name, strays), name))
     functions = [_function(record, name) for record in records]
-    surely = [f for f, record in zip(functions, records, strict=True) if _is_whole(record, records[-1])]
+    surely: list[Function] = []
+    cut: list[Function] = []
+    for function, record in zip(functions, records, strict=True):
+        (surely if _is_whole(record, records[-1]) else cut).append(function)
     if not functions:
         raise UsageError(f"{name}: no PCI function in this text", hint="write it with: lspci -nn -vvv -xxxx")
     return Machine(
-        functions=_sorted([*told_elsewhere(surely, "driver"), *(f for f in functions if f not in surely)]),
+        functions=_sorted([*told_elsewhere(surely, "driver"), *cut]),
         sources=(SourceInfo(name, KIND, hashlib.sha256(data).hexdigest()),),
         missing=(
             *_without_ids(functions, name),
@@ -170,7 +175,7 @@ def _records(data: bytes, name: str, strays: _Strays) -> Iterator[Paragraph]:
             record.iommu_group = group if record.iommu_group is None else record.iommu_group
             if not whole:
                 record.title = _as_far_as_whole(record.title)
-        elif (alone := _GROUP.fullmatch(line.strip())) is not None:
+        elif "roup" in line and (alone := _GROUP.fullmatch(line.strip())) is not None:
             group = int(alone[1])
         elif not line and not whole:
             continue
@@ -206,8 +211,10 @@ def _without_chatter(data: bytes) -> Iterator[tuple[int, str, bool]]:
     With each come its number and whether it has an end: the text may break off in the last one.
     """
     begun, count = "", data.count(b"\n")
+    # Most texts have none: one look at the whole is cheaper than one at every line.
+    chatty = b"pcilib: " in data or b"lspci: " in data or _KERNEL_SPEAKS.search(data) is not None
     for number, line in enumerate(lines_of(data), 1):
-        chatter = _CHATTER.search(line)
+        chatter = _CHATTER.search(line) if chatty else None
         if chatter is None:
             yield number, begun + line, number <= count
             begun = ""
