@@ -14,7 +14,6 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from bringup.base.finding import Finding, Gap, Report
-from bringup.camkes.app.build import Build
 from bringup.camkes.claims.facts import Claims
 from bringup.camkes.model import Application
 from bringup.camkes.vms.arm import arm_sign
@@ -30,6 +29,7 @@ from bringup.rules.subjects import judged
 from bringup.rules.text import in_an_assembly, set_once
 
 if TYPE_CHECKING:
+    from bringup.camkes.app.build import Build
     from bringup.profile.model import Profile
 
 OF_A_BUILD = frozenset(("C2", "C14", "C47"))

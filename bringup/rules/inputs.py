@@ -14,7 +14,6 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 
 from bringup.base.finding import Gap, Rule
-from bringup.camkes.app.build import Build
 from bringup.camkes.claims.facts import Claims
 from bringup.camkes.model import Application, Place
 from bringup.camkes.vms.model import Device, Pool, Vm
@@ -30,6 +29,7 @@ from bringup.profile.advice import BoardWords
 from bringup.rules.options import CAPTURE
 
 if TYPE_CHECKING:
+    from bringup.camkes.app.build import Build
     from bringup.profile.model import ExpectedNic, Profile
 
 # Base class, and subclasses where only some are devices that people pass (PCI Code and ID Assignment 1.11).

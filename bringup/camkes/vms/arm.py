@@ -6,10 +6,13 @@ Sources: camkes-vm components/VM_Arm (vm.camkes, configurations/vm.h), camkes-vm
 from __future__ import annotations
 
 import re
+from typing import TYPE_CHECKING
 
-from bringup.camkes.app.build import Build
 from bringup.camkes.model import Application, Unevaluated
 from bringup.camkes.vms.model import is_vm
+
+if TYPE_CHECKING:
+    from bringup.camkes.app.build import Build
 
 _FILE = re.compile(r"(?:^|[/\\])(?:VM_Arm|vm_arm|Arm|aarch(?:32|64))(?:[/\\]|$)")
 # Attributes of components/VM_Arm/configurations/vm.h that the x86 VM has not.
