@@ -13,6 +13,7 @@ from bringup.base.events import Event
 from bringup.base.stage import Stage
 from bringup.boot.evidence import BootEvidence, Gap, SeenFailure, Suite, VmSeen
 from bringup.transcript import told
+from bringup.transcript.failures.firmware import NOTHING_TO_BOOT
 from bringup.transcript.markers import (
     HAND_OVER,
     MODULE_LINE,
@@ -253,6 +254,8 @@ class Witness:
         if event.data.get("port"):
             return
         boot.tail = seen.seen
+        if failure.code == NOTHING_TO_BOOT:
+            boot.not_served = None  # a disk was tried, and held nothing
         boot.heard_s = boot.text_s = event.at_s
         if vm is not None and failure.fatal:
             trouble = boot.vms.setdefault(str(vm), VmSeen(str(vm)))

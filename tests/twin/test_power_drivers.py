@@ -74,7 +74,7 @@ def test_a_board_switched_by_hand_boots_and_its_console_answers_for_the_person(
     told = json.loads(out)
     # Nothing can tell the board to boot from the network, and its own order has only an empty disk.
     assert told["stage"] == "firmware", out + err
-    assert told["code"] == "booted-elsewhere", out + err
+    assert told["code"] == "no-dhcp", out + err
     assert any("no boot override was set" in each["cause"] for each in told["causes"])
     assert next(s["evidence"] for s in told["stages"] if s["name"] == "power").startswith(
         "off → on, confirmed"

@@ -15,6 +15,9 @@ _APTIO = "AMI Aptio as users report it, not recorded"
 _ASKS_S = 6.0
 
 
+NOTHING_TO_BOOT = "nothing-to-boot"
+
+
 def _rom(code: str, text: str, cause: str, why: str, fix: str, source: str = _PXE_ROM) -> Failure:
     """Return the row of a network boot ROM's message: the firmware goes on behind it."""
     return Failure(code, "lab", text, cause, why, fix, source, fatal=False)
@@ -27,7 +30,7 @@ def _waits(text: str, cause: str, fix: str, *, source: str = _APTIO, line_start:
 
 
 def _nothing(text: str, source: str) -> Failure:
-    return Failure("nothing-to-boot", "lab", text,
+    return Failure(NOTHING_TO_BOOT, "lab", text,
                    "the firmware found nothing to boot from",
                    "the network boot was not tried or failed",
                    "look at the lines before this one",

@@ -162,6 +162,11 @@ def test_a_board_that_never_asks_may_have_lost_an_override_that_expires_or_was_n
     assert not any("override" in why for why in whys([READ, *waits])[1])
 
 
+def test_disk_that_held_nothing_did_not_boot() -> None:
+    tried = [DISK[0][0], failed(4.0, "No bootable device.")]
+    assert decide([READ, ON, TEXT, *tried])[0].code == "no-dhcp"
+
+
 def test_served_grub_is_the_loader() -> None:
     grub = said(3.6, Stage.LOADER, "Welcome to GRUB!", 5)
     verdict, _ = decide([*SERVED[:7], grub])
