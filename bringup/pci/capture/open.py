@@ -8,6 +8,8 @@ together.
 from __future__ import annotations
 
 import hashlib
+import os
+import select
 import stat
 import sys
 from collections.abc import Callable, Sequence
@@ -31,6 +33,8 @@ from bringup.pci.tree.find import Hashed, holds_tree, open_folder, open_tree
 
 STANDARD_INPUT = Path("-")
 READ_LIMIT = UNPACKED_LIMIT
+# How long a pipe may say nothing: lspci of a large machine needs a second or two.
+_PIPE_SECONDS = 30
 
 _HINT = (
     f"give a capture, a folder or tar with sys/bus/pci/devices, {formats.names()}, or a folder of such files"
@@ -137,11 +141,38 @@ def _open(path: Path, name: str) -> Machine:
             return _read_tree(files, name, files.hexdigest)
         if not (stat.S_ISREG(mode) or stat.S_ISFIFO(mode)):
             raise UsageError(f"{path} is neither a file nor a folder", hint=_HINT)
+        if stat.S_ISFIFO(mode):
+            return read_bytes(_read_pipe(path), name)
         with path.open("rb") as file:
             data = _read(file, str(path))
     except OSError as error:
         raise UsageError(f"cannot read {path}: {(error.strerror or str(error)).lower()}") from None
     return read_bytes(data, name)
+
+
+def _read_pipe(path: Path) -> bytes:
+    """Return what comes through a pipe, as of `<(lspci)`; one that nobody writes to is refused at once."""
+    silent = UsageError(f"{path} is a pipe that nobody writes to", hint="write the listing to a file first")
+    data = bytearray()
+    # Without O_NONBLOCK opening it would wait for a writer that may never come.
+    handle = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    try:
+        poll = select.poll()
+        poll.register(handle, select.POLLIN)
+        while len(data) <= READ_LIMIT:
+            if not poll.poll(_PIPE_SECONDS * 1000):
+                raise silent
+            piece = os.read(handle, 1 << 16)
+            if not piece:
+                break
+            data += piece
+    finally:
+        os.close(handle)
+    if not data:
+        raise silent
+    if len(data) > READ_LIMIT:
+        raise UsageError(f"{path} has more than {READ_LIMIT >> 20} MiB: this is no capture")
+    return bytes(data)
 
 
 def _read(file: BinaryIO, name: str) -> bytes:

@@ -175,3 +175,17 @@ def test_tables_that_linux_read_are_not_missing(folder: Path) -> None:
     assert NOT_ASKED in [missing.why for missing in open_capture([folder]).missing]
     (folder / "linux.tar").write_bytes(tar())
     assert NOT_ASKED not in [missing.why for missing in open_capture([folder]).missing]
+
+
+def test_a_pipe_is_read_and_one_without_a_writer_is_refused_at_once(tmp_path: Path) -> None:
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    with pytest.raises(UsageError, match="nobody writes to"):
+        open_capture([pipe])
+    reader, writer = os.pipe()
+    os.write(writer, (LISTING % 0xC5B00000).encode())
+    os.close(writer)
+    try:
+        assert open_capture([Path(f"/dev/fd/{reader}")]).find(NIC) is not None
+    finally:
+        os.close(reader)
