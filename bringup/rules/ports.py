@@ -160,6 +160,8 @@ def owned_once(inputs: Inputs) -> Found:
 def reach_no_other(inputs: Inputs) -> Found:
     """C29: an entry that reaches into the I/O BAR of a function that is not the VM's."""
     for ports, vm in entries_of(inputs) if inputs.functions else ():
+        if "pci_devices" in vm.unread or any(inputs.function(device) is None for device in vm.devices):
+            continue  # whose ports they are is not known: a device is not told, or not where it is said to be
         for function in inputs.functions.values():
             if inputs.holders.get(function.bdf, ("",))[0] == vm.name:
                 continue
