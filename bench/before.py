@@ -29,6 +29,12 @@ BEFORE_ROOMS = "fbe8bb4"
 """The last commit with modules loose at the top of bringup/."""
 
 APPLICATION = """\
+component VM {
+    attribute int guest_ram_mb;
+    attribute string kernel_image = "bzimage";
+    attribute string kernel_relocs = "bzimage";
+    attribute string initrd_image = "rootfs.cpio";
+}
 assembly {
     composition { component VM vm0; }
     configuration { vm0.guest_ram_mb = 256; }

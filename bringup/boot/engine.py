@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import os
 import threading
-from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from functools import cached_property
@@ -22,6 +21,7 @@ from bringup.boot.place import ReachedBoard
 from bringup.boot.plan import Plan, PlannedStep
 from bringup.boot.progress import Progress
 from bringup.boot.standing import Standing
+from bringup.boot.step import Step
 from bringup.boot.verdict import Verdict
 from bringup.boot.watch_request import WatchRequest
 from bringup.power.base import Drivers
@@ -223,28 +223,3 @@ class Run:
         }
         for listener in self._listeners:
             listener(Event("run", "run.waiting", waiting, data, at_s))
-
-
-class Step(ABC):
-    """One step. `planned` is told when it is entered, `leaving` when it is left, where that is an act of its
-    own.
-
-    Whatever was begun to enter is left again, in reverse order, however the job goes: `leave` meets what
-    `enter` did not finish.
-    """
-
-    planned: PlannedStep
-    leaving: PlannedStep | None = None
-
-    @abstractmethod
-    def enter(self, run: Run) -> None:
-        """Do the step; raises BringupError when it cannot be done."""
-
-    def leave(self, run: Run) -> None:  # noqa: B027  # many steps have nothing to put back
-        """Put back what the step did; raises BringupError when that fails."""
-
-
-def planned_steps(steps: Sequence[Step]) -> tuple[PlannedStep, ...]:
-    """Return what a job will do, in order: its steps, then what is put back."""
-    put_back = (step.leaving for step in reversed(steps))
-    return (*(step.planned for step in steps), *(leaving for leaving in put_back if leaving is not None))

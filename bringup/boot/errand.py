@@ -7,11 +7,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-from bringup.base.events import Event
-from bringup.base.stage import Stage
-from bringup.boot.causes import Row
-from bringup.boot.evidence import BootEvidence
+if TYPE_CHECKING:
+    from bringup.base.events import Event
+    from bringup.base.stage import Stage
+    from bringup.boot.causes import Row
+    from bringup.boot.evidence import BootEvidence
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,9 +7,11 @@ Fact.ROM_SPOKE in facts      # the board's network boot asked or printed somethi
 from __future__ import annotations
 
 from enum import StrEnum
+from typing import TYPE_CHECKING
 
-from bringup.boot.evidence import BootEvidence
-from bringup.boot.witness import Witness
+if TYPE_CHECKING:
+    from bringup.boot.evidence import BootEvidence
+    from bringup.boot.witness import Witness
 
 # IANA "Processor Architecture Types": x86, x64 and ARM UEFI that boot from HTTP.
 _HTTP_ARCHITECTURES = frozenset({"15", "16", "18", "19"})

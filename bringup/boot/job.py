@@ -8,11 +8,12 @@ from pathlib import Path
 from typing import Any
 
 from bringup.base.events import Emit
-from bringup.boot.engine import Run, Step
+from bringup.boot.engine import Run
 from bringup.boot.equipment import Equipment
 from bringup.boot.folders import RunFolder
 from bringup.boot.plan import Plan
 from bringup.boot.preflight import Prepared
+from bringup.boot.step import Step
 from bringup.boot.watch_request import WatchRequest
 
 

@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING, Any
 from bringup.base.errors import ProfileError
 from bringup.base.firmware import Firmware
 from bringup.base.stage import BOOT_STAGES, Stage
-from bringup.boot.engine import Step, planned_steps
 from bringup.boot.errand import Errand
 from bringup.boot.place import segment_of
 from bringup.boot.plan import Plan, StageLimit
 from bringup.boot.request import BootRequest
+from bringup.boot.step import Step, planned_steps
 from bringup.boot.watch_request import QUIET_S, WatchRequest
 from bringup.image.check import cautions, check, loaders_for, refuse
 from bringup.image.model import BootFile, Image

@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Protocol
 from bringup.base.errors import UsageError
 from bringup.base.events import Emit
 from bringup.base.stage import Stage
-from bringup.boot.engine import Step
 from bringup.boot.folders import last_test_of, runs_folder, usual_duration_s
 from bringup.boot.job import Finished, Job
 from bringup.boot.needs import check_needs
@@ -19,6 +18,7 @@ from bringup.boot.plan import Plan
 from bringup.boot.preflight import Prepared, prepare
 from bringup.boot.request import BootRequest, with_defaults
 from bringup.boot.session import Session
+from bringup.boot.step import Step
 from bringup.boot.steps.console import AttachConsole, MakeReader, RecordPort
 from bringup.boot.steps.meet import KnowBoard, MayRestart
 from bringup.boot.steps.override import ArmOverride, NoOverride

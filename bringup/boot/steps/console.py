@@ -5,16 +5,19 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from bringup.base.errors import BmcBusyError
 from bringup.base.events import Event
-from bringup.boot.engine import Run, Step
 from bringup.boot.plan import PlannedStep
+from bringup.boot.step import Step
 from bringup.boot.steps.following import ConsoleReader, Following
 from bringup.console.base import Console
 
-MakeReader = Callable[[Console, Run], ConsoleReader]
+if TYPE_CHECKING:
+    from bringup.boot.engine import Run
+
+MakeReader = Callable[[Console, "Run"], ConsoleReader]
 
 
 class AttachConsole(Step):

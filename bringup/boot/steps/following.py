@@ -6,7 +6,7 @@ import threading
 from collections import deque
 from collections.abc import Sequence
 from contextlib import suppress
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from bringup.base.errors import (
     BmcBusyError,
@@ -16,11 +16,13 @@ from bringup.base.errors import (
     ConsoleTakenError,
     LabError,
 )
-from bringup.boot.engine import Run
 from bringup.console.base import Console
 from bringup.console.log import CONSOLE, PORT_LOGS, ConsoleLog
 from bringup.transcript.clean import plain_text
 from bringup.transcript.told import activity, as_event
+
+if TYPE_CHECKING:
+    from bringup.boot.engine import Run
 
 _POLL_S = 0.2
 _ACTIVITY_EVERY_S = 1.0

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from bringup.base.errors import LabError
-from bringup.boot.engine import Run, Step
 from bringup.boot.plan import PlannedStep
+from bringup.boot.step import Step
 from bringup.lab.inventory import Board
 from bringup.power.actions import confirmed_state
 from bringup.power.base import PowerState
 from bringup.power.identity import check_board
+
+if TYPE_CHECKING:
+    from bringup.boot.engine import Run
 
 
 class KnowBoard(Step):

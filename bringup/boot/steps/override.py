@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from bringup.base.errors import BringupError, LabError, OverrideError, OverrideRefusedError
 from bringup.base.firmware import Firmware
 from bringup.base.stage import Stage
-from bringup.boot.engine import Run, Step
 from bringup.boot.plan import PlannedStep
+from bringup.boot.step import Step
 from bringup.power.base import BootOverride, Override, OverridePolicy
+
+if TYPE_CHECKING:
+    from bringup.boot.engine import Run
 
 GO_ON = (
     "--override unverified goes on all the same, and the board's first DHCP packet proves it; --override "

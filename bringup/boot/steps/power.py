@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 from bringup.base.errors import LabError
-from bringup.boot.engine import Run, Step
 from bringup.boot.plan import PlannedStep, StageLimit
+from bringup.boot.step import Step
 from bringup.power.actions import confirmed_state, cycle, ensure_on
 from bringup.power.base import PowerState
+
+if TYPE_CHECKING:
+    from bringup.boot.engine import Run
 
 
 class SwitchOn(Step):

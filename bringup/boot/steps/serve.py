@@ -5,12 +5,16 @@ from __future__ import annotations
 from collections.abc import Callable
 from contextlib import ExitStack
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from bringup.base.firmware import Firmware
-from bringup.boot.engine import Run, Step
 from bringup.boot.plan import PlannedStep
+from bringup.boot.step import Step
 from bringup.netboot.boot_image import UNSIGNED, boot_image_in_use
 from bringup.netboot.spec import Route, Segment, ServeSpec
+
+if TYPE_CHECKING:
+    from bringup.boot.engine import Run
 
 MakeFiles = Callable[[Path, Segment], ServeSpec]
 """Writes what is served beside the image into a folder that exists, and returns all that is served there."""

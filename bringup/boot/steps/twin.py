@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
-from bringup.boot.engine import Run, Step
 from bringup.boot.plan import PlannedStep
+from bringup.boot.step import Step
 from bringup.twin.engines import DEFAULT_MEMORY_MIB, USUAL, TwinSetup, choose_engine
+
+if TYPE_CHECKING:
+    from bringup.boot.engine import Run
 
 
 class StartTwin(Step):

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
 
-from bringup.boot.engine import Run, Step
 from bringup.boot.plan import PlannedStep, StageLimit
+from bringup.boot.step import Step
 from bringup.power.watch import EVERY_S, PowerWatch
+
+if TYPE_CHECKING:
+    from bringup.boot.engine import Run
 
 
 class Watch(Step):

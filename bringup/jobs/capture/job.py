@@ -6,11 +6,11 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from bringup.base.errors import FAULTS, BringupError, InterruptedRunError, LabError
 from bringup.base.firmware import Firmware
 from bringup.base.stage import Stage
-from bringup.boot.engine import Run
 from bringup.boot.job import Finished, Job
 from bringup.boot.preflight import Prepared, prepare
 from bringup.boot.request import BootRequest
@@ -25,6 +25,9 @@ from bringup.pci.capture.open import open_capture
 from bringup.pci.model import Machine, Missing
 from bringup.power.base import OverridePolicy, Person
 from bringup.power.open import has_override
+
+if TYPE_CHECKING:
+    from bringup.boot.engine import Run
 
 
 @dataclass(frozen=True, slots=True)

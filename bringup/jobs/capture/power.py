@@ -4,12 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from bringup.base.errors import BringupError, LabError, NotOfferedError
-from bringup.boot.engine import Run, Step
 from bringup.boot.plan import PlannedStep
+from bringup.boot.step import Step
 from bringup.power.actions import confirmed_state, cycle, ensure_off, ensure_on, reset
 from bringup.power.base import PowerState
+
+if TYPE_CHECKING:
+    from bringup.boot.engine import Run
 
 _RESTORE = "leave the board as it was found: off, or reset into its usual system where it was on"
 _HAND_OVER = f"leave the board to the next probe; where it could not even load this one, {_RESTORE}"

@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
-from bringup.boot.engine import Run
 from bringup.boot.errand import Errand
 from bringup.boot.preflight import Prepared
 from bringup.boot.steps.following import ConsoleReader
@@ -17,6 +16,9 @@ from bringup.image.model import Image
 from bringup.jobs.capture.errand import FIRMWARE_REPORT, LINUX_CAPTURE
 from bringup.netboot.spec import Segment, ServeSpec
 from bringup.probe import firmware_report, on_board
+
+if TYPE_CHECKING:
+    from bringup.boot.engine import Run
 
 ProbeName = Literal["firmware", "linux"]
 BOTH: tuple[ProbeName, ...] = ("firmware", "linux")

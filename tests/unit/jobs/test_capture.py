@@ -10,9 +10,10 @@ from typing import Any
 import pytest
 
 from bringup.base.errors import BringupError, ImageError, InterruptedRunError, LabError
-from bringup.boot.engine import Run, Step
+from bringup.boot.engine import Run
 from bringup.boot.job import Finished, Job
 from bringup.boot.preflight import Prepared
+from bringup.boot.step import Step
 from bringup.boot.steps.console import ConsoleReader
 from bringup.console.base import Console
 from bringup.image.folder import find_image

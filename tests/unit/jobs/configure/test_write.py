@@ -15,7 +15,11 @@ from bringup.jobs.configure.update import plan_update
 from tests.machines import catalogue
 from tests.machines.catalogue import E300_9D
 
-APP = "assembly { composition { component VM vm0; } configuration { vm0.guest_ram_mb = 256; } }\n"
+APP = (
+    'component VM { attribute int guest_ram_mb; attribute string kernel_image = "k";\n'
+    '  attribute string kernel_relocs = "k"; attribute string initrd_image = "i"; }\n'
+    "assembly { composition { component VM vm0; } configuration { vm0.guest_ram_mb = 256; } }\n"
+)
 OLD = (
     "assembly { composition { component VM vm0; } configuration {\n"
     '  vm0_config.irqs = [{"name":"eth", "source":16, "level_trig":1, "active_low":1, "dest":10}];\n'
