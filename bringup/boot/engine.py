@@ -62,6 +62,7 @@ class Run:
         self._waiting = ""
         # What ends the watch although the evidence alone would not.
         self._error: BringupError | None = None
+        self._acted: str | None = None
         self._opened = ExitStack()
 
     @cached_property
@@ -186,9 +187,16 @@ class Run:
         with self._lock:
             return self.progress.prompt_due(self.clock.now_s())
 
+    def acted(self) -> str | None:
+        """Return whom to ask, if somebody acted on the board in spite of this boot's lease."""
+        return self._acted
+
     def _tell_notices(self) -> None:
         for other in self.equipment.notices():
             text = f"{other.who} (process {other.pid}) acts on this board all the same: {other.purpose}"
+            self._acted = (
+                f"ask {other.who}: {other.purpose} (process {other.pid}) was done while this boot ran"
+            )
             self.emit("run", "run.passed_over", text, who=other.who, pid=other.pid, purpose=other.purpose)
 
     # Events.

@@ -22,7 +22,8 @@ class PowerWatch:
 
     Trouble is a board that two reads in a row find off, a switch that gave no answer for five minutes, or a
     twin that `exists` no more. An answer that tells nothing of the power is none. `back` is called when a
-    BMC answers again that had fallen silent: it may have restarted, and forgotten what it was told.
+    BMC answers again that had fallen silent: it may have restarted, and forgotten what it was told. `acted`
+    says who acted on the board meanwhile, if anybody told so: then a board that went off is no riddle.
     """
 
     def __init__(
@@ -36,6 +37,7 @@ class PowerWatch:
         clock: Clock,
         emit: Emit,
         back: Callable[[], None],
+        acted: Callable[[], str | None] = lambda: None,
     ) -> None:
         self._power = power
         self._board = board
@@ -45,6 +47,7 @@ class PowerWatch:
         self._every_s = every_s
         self._emit = emit
         self._back = back
+        self._acted = acted
         self._heard_s = clock.now_s()
         self._told_silent = False
         self._stop = threading.Event()
@@ -76,7 +79,9 @@ class PowerWatch:
             if off_reads >= 2:
                 who = self._power.describe()
                 text = f"{self._board} went off while it was booting: two reads of {who} say so"
-                trouble = LabError(text, hint="the power supply, somebody else, or the image itself")
+                trouble = LabError(
+                    text, hint=self._acted() or "the power supply, somebody else, or the image itself"
+                )
             if trouble is not None:
                 self._tell(trouble)
                 return

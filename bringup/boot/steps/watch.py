@@ -51,6 +51,7 @@ class Watch(Step):
             clock=run.clock,
             emit=run.take,
             back=lambda: self._back(run),
+            acted=run.acted,
         )
         with watch:
             run.verdict = run.watch()

@@ -272,8 +272,15 @@ def test_what_the_system_before_says_is_no_failure_of_this_boot(boot: Callable[.
     assert b"feature locked" in (told.folder / "console.log").read_bytes()
 
 
-def test_a_board_that_goes_off_is_not_a_slow_one(boot: Callable[..., Told]) -> None:
+@pytest.mark.parametrize(
+    ("who", "hint"),
+    [([], "the power supply"), ([Holder("maria", 4711, "power off", 0.0)], "ask maria: power off")],
+)
+def test_a_board_that_goes_off_is_not_a_slow_one(
+    boot: Callable[..., Told], who: list[Holder], hint: str
+) -> None:
     bench = Bench(LOADED)
+    bench.passers_by.extend(who)
 
     def pull_the_plug() -> None:
         while bench.powered_s is None:
@@ -286,6 +293,7 @@ def test_a_board_that_goes_off_is_not_a_slow_one(boot: Callable[..., Told]) -> N
     told = boot(bench)
     thread.join()
     assert "went off while it was booting" in told.verdict["cause"]
+    assert hint in str(told.verdict)
 
 
 def test_a_file_that_changed_while_it_was_served_is_the_images_fault(boot: Callable[..., Told]) -> None:
