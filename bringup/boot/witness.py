@@ -147,8 +147,10 @@ class Witness:
 
     def _other_port_spoke(self, port: str, text: int, last_s: float) -> None:
         """Note that the image speaks where the console does not show it; firmware may speak on every port."""
-        loaded_s = self._loaded_s
-        if loaded_s is not None and text >= _TEXT_MIN and last_s > loaded_s + _HAND_OVER_S:
+        loaded_s, over_s = self._loaded_s, self.boot.handed_over_s
+        if loaded_s is None or text < _TEXT_MIN:
+            return
+        if last_s > (loaded_s + _HAND_OVER_S if over_s is None else over_s):
             self.boot.other_port = self.boot.other_port or (last_s, port, f"{port}: {text} characters")
 
     def _bmc_silent(self, _event: Event) -> None:

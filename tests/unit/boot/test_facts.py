@@ -12,6 +12,7 @@ from bringup.base.stage import Stage
 from bringup.boot.causes import TABLE
 from bringup.boot.facts import Fact
 from bringup.boot.verdict import Verdict
+from bringup.transcript.markers import HAND_OVER
 from tests.unit.boot.test_verdict import BIOS, MAC, SERVED, decide, dhcp, event, failed, on, said, tftp
 
 ON = on(1.0)
@@ -235,6 +236,13 @@ def test_stranger_that_is_another_board_of_the_lab_is_named(asked: list[str], to
     strangers = [dhcp(2.5 + number / 10, "ignored", mac=mac) for number, mac in enumerate(asked)]
     verdict, _ = decide([ON, TEXT, *strangers], replace(BIOS, neighbours=lab))
     assert verdict.causes[0][0] == told
+
+
+def test_text_on_the_other_port_counts_from_the_loaders_last_words_on() -> None:
+    over = said(6.1, Stage.LOADER, HAND_OVER, 9)
+    other = event(6.4, "console", "console.activity", bytes=90, image_bytes=90, last_s=6.3, port="COM1")
+    assert decide([*SERVED, over, other])[0].code == "other-port"
+    assert decide([*SERVED, other])[0].code != "other-port"  # a loader may still be speaking
 
 
 def test_every_fact_matters_to_some_cause() -> None:

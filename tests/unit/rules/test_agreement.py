@@ -125,6 +125,7 @@ BROKEN: dict[tuple[str, str], Machine] = {
     ("M4", "config-damaged"): having(nic(problems=("BAR 5 is 64 bits wide",))),
     ("M5", "chipset-function"): having(nic(class_code=0x0880)),
     ("M12", "bar-unreachable"): having(nic(), slot(7, Window("mem", 0xC5C00000, 0xC5CFFFFF))),
+    ("M12", "bridge-keeps-dma"): having(nic(), slot(3, Window("mem", 0xC5B00000, 0xC5BFFFFF))),
     ("M12", "bridge-is-off"): having(nic(), slot(2, Window("mem", 0xC5B00000, 0xC5BFFFFF))),
     ("M6", "firmware-bar-differs"): having(nic(firmware_bars=(replace(BAR, base=0xC5C00000),))),
 }

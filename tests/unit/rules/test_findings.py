@@ -301,7 +301,13 @@ CASES: list[tuple[str, str, Machine, Machine]] = [
     ("device-in-d3", "warning", having(PowerManagement("D3hot")), having(PowerManagement("D0"))),
     ("device-in-d3", "warning", alone(nic(power_state="D3cold")), alone(nic(power_state="unknown"))),
     ("bar-unreachable", "error", behind((0xF0100000, 0xF01FFFFF)), behind((0xF0000000, 0xF00FFFFF))),
-    ("bridge-is-off", "error", behind((0xF0000000, 0xF00FFFFF), 0x3), behind((0xF0000000, 0xF00FFFFF), 0x6)),
+    ("bridge-is-off", "error", behind((0xF0000000, 0xF00FFFFF), 0x4), behind((0xF0000000, 0xF00FFFFF), 0x6)),
+    (
+        "bridge-keeps-dma",
+        "warning",
+        behind((0xF0000000, 0xF00FFFFF), 0x2),
+        behind((0xF0000000, 0xF00FFFFF), 0x6),
+    ),
     ("config-damaged", "warning", alone(nic(problems=("BAR 5 is 64 bits wide",))), alone(nic())),
     (
         "iommu-off",
