@@ -60,7 +60,6 @@ FIRMWARE = (
     _nothing("Reboot and Select proper Boot device", "AMI Aptio"),
     _nothing("UEFI Interactive Shell v", "EDK2 ShellPkg/Application/Shell/Shell.c"),
     _nothing("Press ESC in %d seconds to skip startup.nsh", "EDK2 ShellPkg/Application/Shell/Shell.c"),
-    _nothing("Operating System not found", "Phoenix and IBM BIOS, as users report it"),
     _waits("Aptio Setup Utility - Copyright", "the firmware shows its setup screen",
            "leave the setup; a key on the console or a boot override to setup leads there"),
     _waits("Press F1 to Run SETUP", "the firmware stopped and asks for F1", "{advice:post-errors}"),
@@ -138,9 +137,4 @@ FIRMWARE = (
             "see the message before this line",
             _LINES,
             _PXE_ROM, fatal=False, generic=True),
-    Failure("watchdog-reset", "profile", "The system was reset by the watchdog",
-            "a watchdog restarted the board",
-            "an operating system that ran before armed it",
-            "ipmitool mc watchdog off; {advice:watchdog}",
-            _APTIO, fatal=False),
 )  # fmt: skip

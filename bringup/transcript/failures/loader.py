@@ -59,7 +59,7 @@ LOADER = (
           "another server's answer sent it there", "use an own segment"),
     _ipxe("Network unreachable", "iPXE has no way to the server",
           "another DHCP server gave it an address of another network", "use an own segment"),
-    _ipxe("Host is not reachable", "iPXE got no ARP answer from the server",
+    _ipxe("Host is unreachable", "iPXE got no ARP answer from the server",
           "the server's address is on another segment", "look at the address of this host in lab.toml"),
     _ipxe("No such file or directory", "iPXE asked for a file that the server does not have",
           "another server's script sent it there", "use an own segment", code="loader-file"),
