@@ -7,10 +7,10 @@ collected around a text is of fixed size.
 from __future__ import annotations
 
 import re
-from bisect import bisect_right
+from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import cache
+from functools import cache, cached_property
 from itertools import accumulate
 
 from bringup.transcript import redrawn
@@ -29,6 +29,8 @@ _ANCHOR = 6
 _STRIDE = 256
 
 _BREAKS = re.compile(rb"[\r\n]+")
+_BREAK = re.compile(rb"[\r\n]")
+_NEWLINE = ord("\n")
 _PROMPT = re.compile(rb"([A-Za-z0-9][A-Za-z0-9._-]{0,63})[ \t]+login:")
 _NOT_HOSTS = frozenset(
     (b"last", b"failed", b"invalid", b"incorrect", b"enter", b"please", b"user", b"remote")
@@ -312,6 +314,15 @@ class _Window:
         self._pieces = pieces
         self._counts: Sequence[int] | None = None
 
+    @cached_property
+    def _breaks(self) -> Sequence[int]:
+        """Where the raw text's lines end, by either character."""
+        return [found.start() for found in _BREAK.finditer(self.raw)]
+
+    @cached_property
+    def _newlines(self) -> Sequence[int]:
+        return [at for at in self._breaks if self.raw[at] == _NEWLINE]
+
     def _raw_index(self, position: int) -> int:
         """Return where the squeezed text's character at `position` is in the raw text."""
         if self._counts is None:
@@ -331,14 +342,16 @@ class _Window:
 
     def _line_begin(self, position: int) -> int | None:
         """Return where the line holding raw `position` begins, None when that is not kept any more."""
-        begin = max(self.raw.rfind(b"\n", 0, position), self.raw.rfind(b"\r", 0, position)) + 1
+        before = bisect_left(self._breaks, position)
+        begin = self._breaks[before - 1] + 1 if before else 0
         return None if begin == 0 and not self._from_start else begin
 
     def _place(self, last: int) -> tuple[int, int]:
         """Return (line number, offset) on the console of raw `last`, which is in the new block."""
         inside = last - self._new
         piece = self._pieces[bisect_right(self._pieces, inside, key=lambda piece: piece.begin) - 1]
-        lines = piece.lines + self.raw.count(b"\n", self._new + piece.begin, last) + 1
+        newlines = bisect_left(self._newlines, last) - bisect_left(self._newlines, self._new + piece.begin)
+        lines = piece.lines + newlines + 1
         return lines, piece.offset + inside - piece.begin
 
     def accept(

@@ -85,7 +85,7 @@ def test_unreachable_bmc(cli: Cli, image: tuple[str, str]) -> None:
         begin = time.monotonic()
         outcome = cli("boot", "rack1", *image, "--json", RACK1_PASSWORD="secret")
         assert "no answer from the BMC at 127.0.0.1" in sentence(outcome, cli, 10)
-        assert time.monotonic() - begin < 15
+        assert time.monotonic() - begin < 60
 
 
 def test_a_network_interface_that_is_not_there(cli: Cli, image: tuple[str, str]) -> None:

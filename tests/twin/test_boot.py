@@ -413,7 +413,7 @@ class TestBadInput:
         begin = time.monotonic()
         outcome = cli("boot", "e300", str(kernel), str(module))
         assert outcome.code == 11, outcome.err
-        assert time.monotonic() - begin < 5.0
+        assert time.monotonic() - begin < 30.0
         assert not processes_of(cli.home)
 
     def test_broken_lab_file(self, cli: Cli) -> None:
@@ -504,7 +504,7 @@ def test_a_board_that_goes_off_is_not_taken_for_a_slow_one(cli: Cli) -> None:
     body = json.loads(out)
     assert (process.returncode, body["verdict"]) == (10, "lab"), err
     assert "went off while it was booting" in body["cause"]
-    assert time.monotonic() - begin < 20
+    assert time.monotonic() - begin < 45
 
 
 def test_an_image_that_changes_during_the_boot_is_the_images_fault(cli: Cli, tmp_path: Path) -> None:

@@ -214,7 +214,7 @@ def test_the_board_on_its_second_uart_and_off_at_the_end(kernel: Path) -> None:
     assert found.platform.x2apic is False
     assert found.acpi.dmar is not None
     assert 250 << 20 < (found.platform.memory_bytes or 0) <= 256 << 20
-    assert seconds < 10
+    assert seconds < 60
 
 
 def assert_all_is_as_it_was(probe: Probe, found: Machine) -> None:

@@ -78,7 +78,7 @@ def test_serves_until_closed(made: Lab, spec: ServeSpec) -> None:
     heard, before = Heard(), addresses(made)
     began_s = time.monotonic()
     with served(spec, heard, made.enter) as server:
-        assert time.monotonic() - began_s < 5
+        assert time.monotonic() - began_s < 30
         assert heard.events[0].kind == "run.ready"
         assert began_s < heard.events[0].at_s <= time.monotonic()
         assert fetch(made, f"http://{SERVER_IP}/kernel") == CONTENT

@@ -318,7 +318,7 @@ def test_cpp_is_bounded(application, text: str, message: str) -> None:
     start = time.monotonic()
     with pytest.raises(UsageError, match=message):
         application(text)
-    assert time.monotonic() - start < 15
+    assert time.monotonic() - start < 60
 
 
 def test_no_process_and_no_file_stays_behind(application, tmp_path: Path, monkeypatch) -> None:

@@ -403,4 +403,4 @@ def test_hostile_text_takes_linear_time(piece: str) -> None:
         return time.process_time() - start
 
     # Less than a second where time is linear, minutes where it is not.
-    assert seconds(MAX_CHARACTERS // 16 // len(piece)) < 10
+    assert seconds(MAX_CHARACTERS // 16 // len(piece)) < 60

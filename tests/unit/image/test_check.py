@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import gzip
-import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -320,13 +319,6 @@ def test_refuse_tells_the_first_and_hints_at_the_rest(make: Make) -> None:
     for other in check(image, UEFI, "grub")[1:]:
         assert other.message in str(raised.value.hint)
     assert raised.value.exit_code == 11
-
-
-def test_a_refusal_takes_a_moment(make: Make) -> None:
-    kernel, root = sel4()
-    begin = time.perf_counter()
-    assert check(make(root, kernel), BIOS, "auto")
-    assert time.perf_counter() - begin < 0.2
 
 
 @settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import resource
 import struct
-import time
 import zlib
 from pathlib import Path
 
@@ -42,12 +41,6 @@ def test_same_size_same_bytes_and_no_two_blocks_alike(tmp_path: Path) -> None:
     pages = [data[at : at + 4096] for at in range(32, len(data), MIB)]
     assert len(set(pages)) == len(pages)
     assert len(zlib.compress(data, 1)) > len(data) // 6  # a link that compresses must not look fast
-
-
-def test_64_mib_take_under_half_a_second(tmp_path: Path) -> None:
-    started = time.process_time()  # its own work: a busy machine makes it late, not slow
-    write_module(tmp_path / "module", 64 * MIB)
-    assert time.process_time() - started < 0.5
 
 
 @pytest.mark.parametrize("size", [-1, 0, 31, MAX_MODULE_BYTES + 1])

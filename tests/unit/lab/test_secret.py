@@ -127,7 +127,7 @@ def test_a_command_that_hangs_is_ended() -> None:
     began = time.monotonic()
     with pytest.raises(LabError, match="did not end within 1 s") as caught:
         from_command(["sh", "-c", f"echo {PASSWORD}; sleep 60 & sleep 60"], timeout_s=1)
-    assert time.monotonic() - began < 5
+    assert time.monotonic() - began < 30
     assert PASSWORD not in repr(caught.value) + repr(caught.value.__cause__)
 
 

@@ -165,7 +165,7 @@ def test_records_that_overlap_are_damaged_and_cost_no_square_of_time() -> None:
     reader = report_of(struct.pack("<II", 2 | 0xFFFFFF << 8, 0))
     started = time.process_time()
     assert reader.missing == ((1, FRAMES_MAX - 1),)
-    assert time.process_time() - started < 10  # minutes, when each looked at all that follow
+    assert time.process_time() - started < 60  # minutes, when each looked at all that follow
 
 
 def test_a_record_that_another_one_cuts_is_damaged() -> None:

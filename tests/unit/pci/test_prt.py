@@ -273,7 +273,7 @@ def test_a_program_that_misbehaves_is_ended_with_its_children(
     monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
     began = time.monotonic()
     entries, _, missing = read_prt(files, [PORT], seconds=1.0)
-    assert time.monotonic() - began < 5
+    assert time.monotonic() - began < 30
     assert entries is None and why in missing[0].why
     if (tmp_path / "pid").exists():
         child = Path("/proc") / (tmp_path / "pid").read_text().strip()

