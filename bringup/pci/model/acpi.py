@@ -1,0 +1,129 @@
+"""What ACPI tables say of a machine; pure data. Addresses are bytes.
+
+None: not observed.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from bringup.base.place import Bdf
+from bringup.pci.model.config import IntxPin
+
+
+@dataclass(frozen=True, slots=True)
+class IoApic:
+    """MADT type 1 entry; `index` is its place in the table, which is seL4's `ioapic` number."""
+
+    index: int
+    id: int
+    address: int
+    gsi_base: int
+    pins: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class SourceOverride:
+    """MADT type 2 entry: ISA IRQ `source` arrives at `gsi`."""
+
+    source: int
+    gsi: int
+    flags: int
+
+
+@dataclass(frozen=True, slots=True)
+class Madt:
+    """Interrupt controllers (ACPI 6.4, 5.2.12)."""
+
+    ioapics: tuple[IoApic, ...]
+    overrides: tuple[SourceOverride, ...] = ()
+    cpus: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Scope:
+    """DMAR device scope: `path` holds (device, function) pairs from `start_bus` down, several when multi-hop.
+
+    `bdf` is the function the path ends at once the bridges' bus numbers are known.
+    """
+
+    kind: int
+    enumeration_id: int
+    start_bus: int
+    path: tuple[tuple[int, int], ...]
+    bdf: Bdf | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Drhd:
+    """One VT-d remapping unit."""
+
+    segment: int
+    base: int
+    include_all: bool
+    scopes: tuple[Scope, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Rmrr:
+    """Memory the firmware keeps for a device: `base` to `limit`, both inclusive."""
+
+    segment: int
+    base: int
+    limit: int
+    scopes: tuple[Scope, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Dmar:
+    """VT-d reporting structure (VT-d 3.3, 8)."""
+
+    address_bits: int | None
+    flags: int | None
+    drhds: tuple[Drhd, ...]
+    rmrrs: tuple[Rmrr, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Mcfg:
+    """One range of memory mapped config space."""
+
+    base: int
+    segment: int
+    first_bus: int
+    last_bus: int
+
+
+@dataclass(frozen=True, slots=True)
+class PrtEntry:
+    """One `_PRT` row in APIC mode: INTx `pin` of `device` on `bus` arrives at `gsi` (None: not resolved)."""
+
+    bus: int
+    device: int
+    pin: IntxPin
+    gsi: int | None
+    link: str | None = None
+    domain: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class LostPrt:
+    """A `_PRT` that is there and tells nothing: nobody behind it may be routed by the bus above.
+
+    It is of `bus`, or with `behind` of a bus behind one of the bridges on it; None: of any.
+    """
+
+    bus: int | None
+    behind: bool = False
+    domain: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Acpi:
+    """Tables that were read; None for one that was not observed."""
+
+    madt: Madt | None = None
+    dmar: Dmar | None = None
+    mcfg: tuple[Mcfg, ...] | None = None
+    prt: tuple[PrtEntry, ...] | None = None
+    lost_prt: tuple[LostPrt, ...] | None = None
