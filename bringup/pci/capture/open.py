@@ -27,6 +27,7 @@ from bringup.pci.sources import linux as linux_tree
 from bringup.pci.sources.merge import merge
 from bringup.pci.sources.pasted import unwrapped
 from bringup.pci.topology.inferred import infer_bridges
+from bringup.pci.topology.placed import place
 from bringup.pci.tree.bundle import UNPACKED_LIMIT, is_archive, read_archive, unpacked_text
 from bringup.pci.tree.files import Files
 from bringup.pci.tree.find import Hashed, holds_tree, open_folder, open_tree
@@ -120,8 +121,9 @@ def open_local() -> Machine:
 def _finished(machine: Machine) -> Machine:
     """Add what needs all sources: bridges' buses, the functions of DMAR scopes, names."""
     functions = infer_bridges(tuple(map(_without_window_bars, machine.functions)))
-    acpi = resolve_scopes(machine.acpi, functions)
-    return with_names(replace(machine, functions=functions, acpi=acpi), load_names())
+    machine = place(replace(machine, functions=functions))
+    acpi = resolve_scopes(machine.acpi, machine.functions)
+    return with_names(replace(machine, acpi=acpi), load_names())
 
 
 def _without_window_bars(function: Function) -> Function:

@@ -26,6 +26,7 @@ from bringup.pci.model import (
     NetInterface,
     Rom,
     Scope,
+    Unplaced,
 )
 from bringup.pci.topology.buses import Buses
 
@@ -49,7 +50,21 @@ def to_json(assessment: Assessment) -> dict[str, Any]:
         {"bdf": str(c.bdf), "field": _KEYS.get(c.field, c.field), "kept": c.kept, "other": c.other}
         for c in machine.conflicts
     ]
+    if machine.unplaced:
+        body["unplaced"] = [_unplaced(device) for device in machine.unplaced]
     return body
+
+
+def _unplaced(device: Unplaced) -> dict[str, Any]:
+    return _drop_none(
+        {"name": device.name, "what": device.what, "on": device.on}
+        | {
+            "device": f"{device.device:02x}.{device.function:x}",
+            "gsi": device.gsi,
+            "leads_to": device.leads_to,
+        }
+        | {"bases": [address(base) for base in device.bases], "source": device.source}
+    )
 
 
 def sorted_findings(findings: Iterable[Finding]) -> list[Finding]:
@@ -231,7 +246,7 @@ def _acpi(acpi: Acpi) -> dict[str, Any]:
 
 def _madt(madt: Madt) -> dict[str, Any]:
     body: dict[str, Any] = {
-        "ioapics": [_known(each) | {"address": address(each.address)} for each in madt.ioapics],
+        "ioapics": [_known(each) | _drop_none({"address": address(each.address)}) for each in madt.ioapics],
         "overrides": [_known(each) for each in madt.overrides],
     }
     return body if madt.cpus is None else body | {"cpus": madt.cpus}

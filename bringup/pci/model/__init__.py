@@ -45,3 +45,4 @@ from bringup.pci.model.machine import NetInterface as NetInterface
 from bringup.pci.model.machine import Platform as Platform
 from bringup.pci.model.machine import RoutedPin as RoutedPin
 from bringup.pci.model.machine import SourceInfo as SourceInfo
+from bringup.pci.model.machine import Unplaced as Unplaced

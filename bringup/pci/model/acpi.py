@@ -13,11 +13,14 @@ from bringup.pci.model.config import IntxPin
 
 @dataclass(frozen=True, slots=True)
 class IoApic:
-    """MADT type 1 entry; `index` is its place in the table, which is seL4's `ioapic` number."""
+    """MADT type 1 entry; `index` is its place in the table, which is seL4's `ioapic` number.
+
+    `id` and `address` None: the source tells which interrupts it has, and no more.
+    """
 
     index: int
-    id: int
-    address: int
+    id: int | None
+    address: int | None
     gsi_base: int
     pins: int | None = None
 

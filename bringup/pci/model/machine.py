@@ -145,6 +145,25 @@ class RoutedPin:
 
 
 @dataclass(frozen=True, slots=True)
+class Unplaced:
+    """A device that an OS tells with its place in its own tree, whose buses have its own names, not numbers.
+
+    It is function `function` of device `device` on the bus named `on`; a bridge leads to the bus `leads_to`.
+    `what` is the OS's description, `bases` are the addresses of its BARs, `gsi` is where its INTx arrives.
+    """
+
+    name: str
+    what: str
+    on: str
+    device: int
+    function: int
+    bases: tuple[int, ...]
+    gsi: int | None
+    leads_to: str | None
+    source: str
+
+
+@dataclass(frozen=True, slots=True)
 class MeasuredPin:
     """An interrupt of this unit's function that was seen to arrive: `ioapic` is the MADT index."""
 
@@ -236,6 +255,7 @@ class Machine:
     conflicts: tuple[Conflict, ...] = ()
     measured: tuple[MeasuredPin, ...] = ()
     routed: tuple[RoutedPin, ...] = ()
+    unplaced: tuple[Unplaced, ...] = ()
 
     def find(self, bdf: Bdf) -> Function | None:
         """Return the function at this address."""

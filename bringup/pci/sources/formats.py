@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from bringup.pci.model import Machine
-from bringup.pci.sources import linux, loose, sel4_log
+from bringup.pci.sources import freebsd_log, linux, loose, sel4_log
 from bringup.pci.sources.dmesg import addresses as dmesg
 from bringup.pci.sources.firmware import report as firmware
 from bringup.pci.sources.lspci import machine as lspci_machine
@@ -48,8 +48,9 @@ FORMATS = (
     Format(lspci, 2, "`lspci -nn -vvv -xxxx`"),
     Format(pciconf, 4, "`pciconf -lvbc`"),
     Format(sel4_log, 6, "the boot log of seL4"),
+    Format(freebsd_log, 7, "that of FreeBSD"),
     Format(dmesg, 5, "that of Linux"),
-    Format(loose, 7, "beside one of these /proc/interrupts, iomem, ioports or acpidump's text"),
+    Format(loose, 9, "beside one of these /proc/interrupts, iomem, ioports or acpidump's text"),
 )
 
 # A machine's own files, or a capture of them, are no text and tell most.

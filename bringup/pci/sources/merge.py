@@ -67,6 +67,7 @@ def _merge_two(first: Machine, second: Machine) -> Machine:
         conflicts=tuple(conflicts),
         measured=tuple(dict.fromkeys(first.measured + second.measured)),
         routed=tuple(dict.fromkeys(first.routed + second.routed)),
+        unplaced=tuple(dict.fromkeys(first.unplaced + second.unplaced)),
     )
 
 

@@ -34,6 +34,7 @@ _SOURCE_KINDS = {
     "lspci-machine": "lspci",
     "dmesg": "boot log",
     "sel4-log": "seL4 boot log",
+    "freebsd-log": "FreeBSD boot log",
     "firmware-probe": "firmware probe",
     "loose": "files beside it",
 }

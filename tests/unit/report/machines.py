@@ -38,6 +38,7 @@ from bringup.pci.model import (
     SourceInfo,
     SourceOverride,
     Sriov,
+    Unplaced,
     Window,
 )
 from tests import places
@@ -245,6 +246,7 @@ def full() -> Assessment:
         sources=(SOURCE,),
         missing=(Missing("proc/iomem", "zeroed"),),
         conflicts=(Conflict(PORT0, "class_code", "0x200", "0x280"),),
+        unplaced=(Unplaced("pcib7", "A bridge", "pci6", 0, 1, (0xF0000000,), 39, "pci7", "a log"),),
     )
     return Assessment(
         everything,
