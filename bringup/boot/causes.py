@@ -3,10 +3,10 @@
 In texts, `{who}` is the board's MAC, `{waited}` the seconds without progress, `{since_power}` those since
 power-on, `{arch}` the client architecture (DHCP option 93), `{firmware}` the firmware the boot was planned
 for, `{some}` of `{all}` VMs have logged in and `{missing}` names those that have not, `{lost}` is what of
-a job's errand did not come, `{port}` the serial line that is not the console, `{awaited}` the
-missing stage, `{where}` the last one seen, `{suite}` where a test suite is, `{asked}` are names of files
-that nobody here told the board of, and `{gaps}` the seconds of gaps of the console in which text may have
-come.
+a job's errand did not come, `{logged}` what the BMC's own log says, `{port}` the serial line that is not the
+console, `{awaited}` the missing stage, `{where}` the last one seen, `{suite}` where a test suite is,
+`{asked}` are names of files that nobody here told the board of, and `{gaps}` the seconds of gaps of the
+console in which text may have come.
 What to do may name advice of the board's profile (`{advice:vt-x}`, see `bringup.profile.advice`) and the
 `{console_port}`.
 """
@@ -17,7 +17,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Literal
 
-from bringup.boot.facts import Fact
+from bringup.boot.facts import BROKEN, Fact
 
 Fault = Literal["lab", "image", "profile", "tool", "undecided"]
 Causes = tuple[tuple[str, str], ...]
@@ -104,6 +104,33 @@ _RELEASE = Cause("a RELEASE image prints nothing from the kernel", "build with R
 _CHECKSUM = Cause("checksum offload on a bridge or veth", "ethtool -K IF tx off on both ends")
 _LINK = Cause("a bad link", "look at the port's error counters, try another cable")
 
+_LOGGED_AS: Mapping[Fact, str] = {
+    Fact.LOGGED_WATCHDOG: "{advice:watchdog}",
+    Fact.LOGGED_POWER: "check the supply, its cable and what else hangs on it; ipmitool sel list",
+    Fact.LOGGED_THERMAL: "check fans, heat sink and the air's way; ipmitool sdr",
+    Fact.LOGGED_MEMORY: "reseat or change the module that `ipmitool -v sel list` names",
+    Fact.LOGGED_PROCESSOR: "ipmitool -v sel list says more; if it comes again, the board is faulty",
+    Fact.LOGGED_BUS: "look at the cards: a device that the image set up badly, or a bad contact",
+    Fact.LOGGED_BUTTON: "ask who stands beside the board",
+    Fact.LOGGED_SELF_TEST: "look at the screen or POST code; {advice:post-errors}",
+}
+LOGGED_CAUSES: Mapping[Fact, Cause] = {
+    fact: Cause(f"the BMC logged {{{fact.name}}}", fix, needs=frozenset({fact}))
+    for fact, fix in _LOGGED_AS.items()
+}
+"""What the board's own log says is told with its words: `{LOGGED_POWER}` is the entry."""
+_LOGGED = tuple(LOGGED_CAUSES.values())
+_ENDED_BY_ITSELF = frozenset({Fact.LOGGED_WATCHDOG, Fact.LOGGED_BUTTON, *BROKEN})
+_SOMEBODY = (
+    Cause("somebody reset it", "ipmitool sel list", unless=_ENDED_BY_ITSELF | {Fact.LOG_READ}),
+    Cause(
+        "somebody reset it, which this BMC does not log",
+        "ask who else works with the board",
+        unless=_ENDED_BY_ITSELF,
+        needs=frozenset({Fact.LOG_READ}),
+    ),
+)
+
 TABLE: Mapping[str, Row] = {
     "no-power": Row(
         "lab",
@@ -117,6 +144,7 @@ TABLE: Mapping[str, Row] = {
         "lab",
         "no console text and no DHCP request from {who} within {since_power} s of power-on",
         (
+            *_LOGGED,
             _REDIRECTION,
             _OPTION_ROM,
             Cause(
@@ -128,7 +156,7 @@ TABLE: Mapping[str, Row] = {
     "no-dhcp": Row(
         "lab",
         "no DHCP request from {who} within {since_power} s of power-on",
-        (_EXPIRED, _UNSURE, _NO_OVERRIDE, _OPTION_ROM, _CABLE, _SPANNING_TREE),
+        (*_LOGGED, _EXPIRED, _UNSURE, _NO_OVERRIDE, _OPTION_ROM, _CABLE, _SPANNING_TREE),
     ),
     "dhcp-ignored": Row(
         "profile",
@@ -205,17 +233,18 @@ TABLE: Mapping[str, Row] = {
     "transfer-stalled": Row(
         "lab",
         "the transfer of the image stopped: no byte for {waited} s",
-        (_LINK, _CHECKSUM, Cause("the loader hung", "try --loader grub or --loader ipxe")),
+        (*_LOGGED, _LINK, _CHECKSUM, Cause("the loader hung", "try --loader grub or --loader ipxe")),
     ),
     "console-silent": Row(
         "profile",
         "everything was loaded, and the console never showed a character",
-        (_REDIRECTION, _WRONG_PORT, Cause("SOL is off or at another speed", "ipmitool sol info")),
+        (*_LOGGED, _REDIRECTION, _WRONG_PORT, Cause("SOL is off or at another speed", "ipmitool sol info")),
     ),
     "kernel-silent": Row(
         "profile",
         "everything was loaded, and the kernel printed nothing within {waited} s",
         (
+            *_LOGGED,
             _WRONG_PORT,
             _RELEASE,
             Cause(
@@ -260,6 +289,7 @@ TABLE: Mapping[str, Row] = {
         "image",
         "the text that was waited for did not come, and nothing more was said for {waited} s",
         (
+            *_LOGGED,
             Cause("the program hangs", "look at its last lines"),
             Cause("it says something else", "compare the expression with the console's log"),
         ),
@@ -267,7 +297,10 @@ TABLE: Mapping[str, Row] = {
     "suite-silent": Row(
         "image",
         "the test suite said nothing for {waited} s, {suite}",
-        (Cause("this test hangs", "run it alone: -DLibSel4TestPrinterRegex=NAME"),),
+        (
+            *_LOGGED,
+            Cause("this test hangs", "run it alone: -DLibSel4TestPrinterRegex=NAME"),
+        ),
     ),
     "no-known-end": Row(
         "undecided",
@@ -321,7 +354,7 @@ TABLE: Mapping[str, Row] = {
         "{awaited} was not seen, and may have been printed in the {gaps} s that the console has lost",
         (
             Cause("Serial-over-LAN lost text", "boot again; `bringup runs show --events` says when and why"),
-            Cause("the BMC restarts or labours", "its event log tells: ipmitool sel list"),
+            Cause("the BMC restarts or labours", "its event log may tell: ipmitool sel list"),
             Cause("the LAN to the BMC loses packets", "a serial line loses none: `serial` in lab.toml"),
         ),
     ),
@@ -329,6 +362,7 @@ TABLE: Mapping[str, Row] = {
         "image",
         "the kernel started and did not reach user space within {waited} s",
         (
+            *_LOGGED,
             Cause("the kernel stops while it reads ACPI tables", "the last console line names the table"),
             Cause("memory that is not memory", "compare the kernel's memory map with the capture"),
             Cause("a slow build on a slow machine", "raise the user-space limit of the profile"),
@@ -338,6 +372,7 @@ TABLE: Mapping[str, Row] = {
         "image",
         "user space started and no VMM within {waited} s",
         (
+            *_LOGGED,
             Cause(
                 "the capDL loader still creates objects",
                 "device memory above 4 GiB takes very long; {advice:above-4g}",
@@ -351,6 +386,7 @@ TABLE: Mapping[str, Row] = {
         "image",
         "the VMM started and no guest kernel within {waited} s",
         (
+            *_LOGGED,
             Cause(
                 "the guest kernel's name is not in the file server",
                 "compare kernel_image with the build's files",
@@ -363,6 +399,7 @@ TABLE: Mapping[str, Row] = {
         "image",
         "{some} of {all} VMs reached a login prompt within {waited} s{missing}",
         (
+            *_LOGGED,
             Cause("no getty on the guest's console", "getty on ttyS0 in the guest's root file system"),
             Cause("an interrupt storm", "level_trig = 0, and one VM per IOAPIC pin"),
             Cause("a driver waits for its device", "look at the guest's last lines"),
@@ -430,10 +467,21 @@ TABLE: Mapping[str, Row] = {
         "image",
         "the board started over after the kernel began",
         (
+            *_LOGGED,
             Cause("the kernel crashed into a reset", "look at the last console lines before the restart"),
-            Cause("a watchdog fired", "{advice:watchdog}"),
-            Cause("somebody reset it", "ipmitool sel list"),
+            Cause("a watchdog fired", "{advice:watchdog}", unless=_ENDED_BY_ITSELF),
+            *_SOMEBODY,
         ),
+    ),
+    "watchdog-reset": Row(
+        "profile",
+        "the board's watchdog restarted it after the kernel began",
+        (*_LOGGED, Cause("what armed it does not run any more", "ipmitool mc watchdog off")),
+    ),
+    "board-fault": Row(
+        "lab",
+        "the board itself has a fault: its BMC logged {logged}",
+        (*_LOGGED, Cause("no image does that to a board", "boot the same image on another board")),
     ),
     "servers-lost": Row(
         "tool",

@@ -6,6 +6,7 @@ Fact.ROM_SPOKE in facts      # the board's network boot asked or printed somethi
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
@@ -32,6 +33,31 @@ class Fact(StrEnum):
     OVERRIDE_ABSENT = "no boot override was set"
     NO_RIVAL = "this segment was searched for another DHCP server, and none answered"
     ASKS_HTTP = "the board asks as a client of UEFI HTTP boot"
+    LOG_READ = "the BMC's event log was read, and what it was asked for since power-on is all there is"
+    LOGGED_WATCHDOG = "the BMC's event log has a watchdog since power-on"
+    LOGGED_POWER = "the BMC's event log has a fault of the supply or of a voltage since power-on"
+    LOGGED_THERMAL = "the BMC's event log has a temperature above its limit since power-on"
+    LOGGED_MEMORY = "the BMC's event log has a memory error since power-on"
+    LOGGED_PROCESSOR = "the BMC's event log has an error of a processor since power-on"
+    LOGGED_BUS = "the BMC's event log has an error on a bus since power-on"
+    LOGGED_BUTTON = "the BMC's event log has a button that was pressed since power-on"
+    LOGGED_SELF_TEST = "the BMC's event log has an error of the self-test since power-on"
+
+
+LOGGED: Mapping[str, Fact] = {
+    "watchdog": Fact.LOGGED_WATCHDOG,
+    "power": Fact.LOGGED_POWER,
+    "thermal": Fact.LOGGED_THERMAL,
+    "memory": Fact.LOGGED_MEMORY,
+    "processor": Fact.LOGGED_PROCESSOR,
+    "bus": Fact.LOGGED_BUS,
+    "button": Fact.LOGGED_BUTTON,
+    "self-test": Fact.LOGGED_SELF_TEST,
+}
+"""By the kinds of entries in a board's own log (`bringup.power.base.Logged`)."""
+
+BROKEN = frozenset({Fact.LOGGED_POWER, Fact.LOGGED_THERMAL, Fact.LOGGED_MEMORY, Fact.LOGGED_PROCESSOR})
+"""What no image is to blame for."""
 
 
 def facts_of(boot: BootEvidence, witness: Witness, at_s: float) -> frozenset[Fact]:
@@ -51,4 +77,6 @@ def facts_of(boot: BootEvidence, witness: Witness, at_s: float) -> frozenset[Fac
         Fact.NO_RIVAL: witness.searched_rivals and not witness.rivals,
         Fact.ASKS_HTTP: boot.arch in _HTTP_ARCHITECTURES,
     }
-    return frozenset(fact for fact, certain in known.items() if certain)
+    logged = witness.logged
+    told = () if logged is None else (Fact.LOG_READ, *(LOGGED[kind] for kind in logged if kind in LOGGED))
+    return frozenset((*(fact for fact, certain in known.items() if certain), *told))

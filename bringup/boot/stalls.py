@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from bringup.base.stage import Stage
 from bringup.boot.course import Course
+from bringup.boot.facts import BROKEN, LOGGED
 
 _SILENT_AFTER_KERNEL = {
     Stage.VMM: "no-vmm",
@@ -21,7 +22,21 @@ _RESTS_ON_TEXT = frozenset(
 def stall_code(course: Course) -> str:
     """Return the row of the table that fits the silence; a gap of the console is evidence of ignorance."""
     code = _stall_code(course)
+    if code in _RESTS_ON_TEXT and _is_broken(course):
+        return "board-fault"
     return "console-gap" if code in _RESTS_ON_TEXT and course.gap_s() > 0 else code
+
+
+def restart_code(course: Course) -> str:
+    """Return the row for a board that started over: its own log may say why."""
+    if _is_broken(course):
+        return "board-fault"
+    return "watchdog-reset" if "watchdog" in (course.witness.logged or {}) else "reboot-loop"
+
+
+def _is_broken(course: Course) -> bool:
+    """Return whether the board's own log tells of what no image is to blame for."""
+    return any(LOGGED.get(kind) in BROKEN for kind in course.witness.logged or {})
 
 
 def _stall_code(course: Course) -> str:

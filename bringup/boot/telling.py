@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from bringup.base.errors import FAULTS, BringupError
 from bringup.base.stage import Stage
-from bringup.boot.causes import TABLE, Causes, Row
+from bringup.boot.causes import LOGGED_CAUSES, TABLE, Cause, Causes, Row
 from bringup.boot.course import Course, is_garbage
 from bringup.boot.evidence import BootEvidence, SeenFailure, StageReached, Suite
-from bringup.boot.facts import facts_of
+from bringup.boot.facts import LOGGED, facts_of
 from bringup.boot.limits import UNENDING_S, Limits
-from bringup.boot.stalls import elsewhere_code, stall_code
+from bringup.boot.stalls import elsewhere_code, restart_code, stall_code
 from bringup.boot.verdict import Verdict
 from bringup.transcript.markers import SUITE_PASSED
 
@@ -33,7 +33,8 @@ class Telling:
 
     def ended_by(self, error: BringupError, now_s: float) -> Verdict:
         """Return the verdict of a run that an error ended."""
-        causes: Causes = (("", error.hint),) if error.hint else ()
+        usual: Causes = (("", error.hint),) if error.hint else ()
+        causes = (*self._logged(), *usual)[:_CAUSES_MAX]
         return self._verdict(error.fault, error.code, error.message, now_s, causes)
 
     def ok(self) -> Verdict:
@@ -110,7 +111,7 @@ class Telling:
 
     def restarted(self, at_s: float, seen: str) -> Verdict:
         """Return the verdict of a board that started over."""
-        return self.from_table("reboot-loop", at_s, seen=seen)
+        return self.from_table(restart_code(self._course), at_s, seen=seen)
 
     def failed(self, fatal: SeenFailure) -> Verdict:
         """Return the verdict of a boot that a failure ended."""
@@ -119,7 +120,7 @@ class Telling:
             return self.stalled(fatal.at_s, fatal.seen, fatal.lines)
         fault = self._telling(fatal)
         failure = fault.failure
-        causes = (self._filled(failure.why, failure.fix),)
+        causes = (self._filled(failure.why, failure.fix), *self._logged())[:_CAUSES_MAX]
         cause = failure.cause if fault.vm is None else f"{fault.vm}: {failure.cause}"
         if self._boot.suite is not None and failure.code == "tests-failed":
             failed = self._boot.suite.failed
@@ -171,10 +172,11 @@ class Telling:
             suite=(self._boot.suite or Suite()).words,
             asked=", ".join(self._boot.foreign_names[:_CAUSES_MAX]),
             gaps=f"{self._course.gap_s():.1f}",
+            logged=", ".join((self._course.witness.logged or {}).values()),
         )
         facts = facts_of(self._boot, self._course.witness, at_s)
         told = {self._filled(hint.failure.why, hint.failure.fix): None for hint in hints or ()}
-        usual = (self._filled(cause.why, cause.fix) for cause in row.causes if cause.fits(facts))
+        usual = (self._worded(cause) for cause in row.causes if cause.fits(facts))
         causes = tuple(dict.fromkeys((*self._strangers(code), *self._rivals(code), *told, *usual)))[
             :_CAUSES_MAX
         ]
@@ -187,6 +189,17 @@ class Telling:
     def _filled(self, why: str, fix: str) -> tuple[str, str]:
         """Return a cause with the board's own words in it."""
         return why, self._course.request.words.fill(fix)
+
+    def _worded(self, cause: Cause) -> tuple[str, str]:
+        """Return a usual cause with what the BMC logged in it."""
+        logged = self._course.witness.logged or {}
+        words = {LOGGED[kind].name: text for kind, text in logged.items() if kind in LOGGED}
+        return self._filled(cause.why.format(**words), cause.fix)
+
+    def _logged(self) -> Causes:
+        """Return what the board's own log says, as causes."""
+        facts = facts_of(self._boot, self._course.witness, self._course.origin_s)
+        return tuple(self._worded(cause) for cause in LOGGED_CAUSES.values() if cause.fits(facts))
 
     def _strangers(self, code: str) -> Causes:
         strangers = self._boot.strangers

@@ -72,6 +72,8 @@ class Witness:
         self.rivals: list[str] = []
         self.searched_rivals = False
         self.servers_lost_s: float | None = None
+        self.logged: dict[str, str] | None = None
+        """What the board's own log says befell it since power-on, by kind; None where it was not read."""
         self._modules = modules
         self._logins = logins
         self._macs = frozenset(mac.lower() for mac in macs)
@@ -374,6 +376,11 @@ class Witness:
     def _override_absent(self, _event: Event) -> None:
         self.override_absent = True
 
+    def _log_read(self, event: Event) -> None:
+        self.logged = {}
+        for entry in event.data.get("entries", ()):
+            self.logged.setdefault(str(entry["kind"]), str(entry["text"]))
+
     def _servers_lost(self, event: Event) -> None:
         self.servers_lost_s = event.at_s
 
@@ -399,6 +406,7 @@ _HANDLERS: dict[str, Callable[[Witness, Event], None]] = {
     "console.held": Witness._console_held,
     "bmc.silent": Witness._bmc_silent,
     "bmc.back": Witness._bmc_back,
+    "bmc.log": Witness._log_read,
     "console.answered": Witness._console_answered,
     "console.activity": Witness._console_activity,
     "console.stage": Witness._console_stage,

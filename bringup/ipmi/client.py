@@ -165,6 +165,11 @@ class IpmiClient:
     ) -> None:
         self.close()
 
+    @property
+    def at_ease(self) -> bool:
+        """Whether the BMC answers at once: one that labours is asked for no more than has to be."""
+        return self._pacing.at_ease
+
     def another(self) -> IpmiClient:
         """Return a client of the same BMC with a session of its own."""
         return IpmiClient(self.bmc, spacing_s=self._pacing.spacing_s, clock=self._clock)

@@ -36,6 +36,11 @@ class Pacing:
         self._sent_s = 0.0
         self._quick = _TRUSTED_AFTER
 
+    @property
+    def at_ease(self) -> bool:
+        """Whether the BMC answers at once, as far as it was asked: one that labours is spared favours."""
+        return self._quick >= _TRUSTED_AFTER
+
     def wait(self) -> None:
         """Wait until the next command may be sent, and count it as sent."""
         self._clock.sleep(max(0.0, self._free_s - self._clock.now_s()))
@@ -47,7 +52,7 @@ class Pacing:
         now_s = self._clock.now_s()
         took_s = now_s - self._sent_s
         self._quick = self._quick + 1 if willing and took_s <= QUICK_S else 0
-        if self._quick >= _TRUSTED_AFTER:
+        if self.at_ease:
             self._free_s = min(self._sent_s + self.spacing_s, now_s + max(kind.value, took_s))
 
     def silent(self) -> None:

@@ -149,16 +149,38 @@ class Identified(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
+class Logged:
+    """What a board's own log says befell it; `kind` is a word of `bringup.ipmi.sel.Kind`, or another's."""
+
+    kind: str
+    text: str
+
+
+class BoardLog(Protocol):
+    """A log that the board's BMC keeps. Reading it is a favour: it is never worth a wait."""
+
+    def mark(self) -> None:
+        """Remember where the log ends now."""
+        ...
+
+    def since_mark(self) -> tuple[Logged, ...] | None:
+        """Return what was added and explains a fault, None where that cannot be told just now."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
 class Drivers:
     """What a power driver gives for one board; without `override` the board's own boot order holds.
 
-    `identified` says whose BMC the power is asked of; a switch that knows no board has none, and no `media`.
+    `identified` says whose BMC the power is asked of; a switch that knows no board has none, and no `media`
+    and no `log`.
     """
 
     power: Power
     override: Override | None = None
     identified: Identified | None = None
     media: Media | None = None
+    log: BoardLog | None = None
 
     def close(self) -> None:
         """End the connection; a later call on either opens it again."""

@@ -21,7 +21,7 @@ from bringup.boot.signals import Signals
 from bringup.lab.lease import Holder
 from bringup.netboot.spec import MakeSpec, Segment
 from bringup.power.actions import Pace
-from bringup.power.base import BootOverride, Drivers, Person, PowerState
+from bringup.power.base import BootOverride, Drivers, Logged, Person, PowerState
 
 SPEED = 20.0
 
@@ -71,7 +71,7 @@ class Bench:
     `answer` is what comes back when something is typed.
     `certain` is whether the override can be read back for certain. `silent` are the seconds after power-on
     in which its BMC restarts: it says nothing, and forgets the override. `before` is what the system says
-    that runs before.
+    that runs before, `logged` what its BMC's log gets during the boot (None: it cannot be read).
     """
 
     def __init__(
@@ -87,7 +87,9 @@ class Bench:
         silent: tuple[float, float] = (0.0, 0.0),
         before: str = "",
         identity: str | BringupError | None = None,
+        logged: tuple[Logged, ...] | None = None,
     ) -> None:
+        self.logged = logged
         self.before = before
         self.answer = answer
         self.certain = certain
@@ -161,7 +163,8 @@ class FakePlace:
 
     def drivers(self, emit: Emit) -> Drivers:
         override = FakeOverride(self._bench, emit) if self._has_override else None
-        return Drivers(FakePower(self._bench), override, FakeIdentified(self._bench))
+        log = FakeLog(self._bench)
+        return Drivers(FakePower(self._bench), override, FakeIdentified(self._bench), log=log)
 
     def console(self, emit: Emit, *, steal: bool) -> FakeConsole:
         return FakeConsole(self._bench, emit)
@@ -235,6 +238,18 @@ class FakeIdentified:
         if isinstance(self._bench.identity, BringupError):
             raise self._bench.identity
         return self._bench.identity
+
+
+class FakeLog:
+    def __init__(self, bench: Bench) -> None:
+        self._bench = bench
+
+    def mark(self) -> None:
+        self._bench.call("mark log")
+
+    def since_mark(self) -> tuple[Logged, ...] | None:
+        self._bench.call("read log")
+        return self._bench.logged
 
 
 class FakeOverride:

@@ -17,9 +17,10 @@ from bringup.base.errors import BmcTimeoutError
 from bringup.ipmi.client import Answer, BmcAddress, IpmiClient
 from bringup.lab.secret import Secret
 from bringup.power.actions import Pace
+from bringup.twin.bmc.sel import Sel
 
 CHASSIS, APP, STORAGE = 0x00, 0x06, 0x0A
-DEVICE_GUID, READ_FRU = 0x08, 0x11
+DEVICE_GUID, READ_FRU, GET_SEL_ENTRY = 0x08, 0x11, 0x43
 STATUS, CONTROL, SET_BOOT, GET_BOOT, SYSTEM_GUID = 0x01, 0x02, 0x08, 0x09, 0x37
 GUID = bytes(range(16))
 
@@ -79,7 +80,7 @@ class ScriptedBmc(IpmiClient):
 
     The first `ignored_ons` power-ons have no effect; others take `on_s`, a power-off `off_s`. `keeps` turns
     the boot flags that were set into those that are read, which may be marked `locked`. `guid` is None where
-    it knows none, `fru` its FRU inventory.
+    it knows none, `fru` its FRU inventory, `sel` its event log.
     """
 
     def __init__(
@@ -105,6 +106,7 @@ class ScriptedBmc(IpmiClient):
         self.sent: list[Sent] = []
         self.logins = 0
         self.guid = guid
+        self.sel = Sel()
         self._fru = fru
         self.flags = bytes(5)
         self._says = list(says)
@@ -172,6 +174,11 @@ class ScriptedBmc(IpmiClient):
             start, count = int.from_bytes(data[1:3], "little"), min(data[3], 16)
             piece = self._fru[start : start + count]
             return Answer(0, bytes([len(piece)]) + piece) if piece else Answer(0xC9, b"")
+        if (netfn, command) == (STORAGE, GET_SEL_ENTRY):
+            position = self.sel.find(int.from_bytes(data[2:4], "little"))
+            if position is None:
+                return Answer(0xCB, b"")
+            return Answer(0, self.sel.id_after(position).to_bytes(2, "little") + self.sel.records[position])
         if netfn != CHASSIS:
             return Answer(0xC1, b"")
         if command == STATUS:

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from bringup.base.errors import LabError
+from bringup.base.events import Emit, Event
 from bringup.boot.plan import PlannedStep, StageLimit
 from bringup.boot.step import Step
 from bringup.power.actions import confirmed_state, cycle, ensure_on
@@ -35,4 +36,19 @@ class SwitchOn(Step):
                 hint="ask them; --restart restarts it all the same",
             )
         act = cycle if found is PowerState.ON else ensure_on
-        act(power, run.take, pace, found=found, back=lambda: self._back(run))
+        act(power, _marking(run), pace, found=found, back=lambda: self._back(run))
+
+
+def _marking(run: Run) -> Emit:
+    """Return what tells, and marks the end of the BMC's log right before power-on.
+
+    Rails that fall when a board is switched off are entries, too, and none of this boot.
+    """
+    log = run.drivers.log
+
+    def tell(event: Event) -> None:
+        run.take(event)
+        if log is not None and event.kind == "power.action" and event.data.get("action") == "on":
+            log.mark()
+
+    return tell

@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
+from bringup.base.errors import BmcTimeoutError, LabError
 from bringup.boot.plan import PlannedStep, StageLimit
 from bringup.boot.step import Step
+from bringup.boot.verdict import Verdict
 from bringup.power.watch import EVERY_S, PowerWatch
 
 if TYPE_CHECKING:
@@ -54,4 +56,29 @@ class Watch(Step):
             acted=run.acted,
         )
         with watch:
-            run.verdict = run.watch()
+            run.verdict = self._watched(run)
+
+    def _watched(self, run: Run) -> Verdict:
+        """Wait for the verdict; one that is no success is thought over once with what the BMC has logged."""
+        try:
+            verdict = run.watch()
+        except BmcTimeoutError:
+            raise
+        except LabError:
+            _read_log(run)
+            raise
+        if verdict.kind == "ok" or not _read_log(run):
+            return verdict
+        return run.watch()
+
+
+def _read_log(run: Run) -> bool:
+    """Tell what the board's own log says of this boot; return whether it could be read."""
+    log = run.drivers.log
+    logged = log.since_mark() if log is not None and run.place.exists() else None
+    if logged is None:
+        return False
+    text = "; ".join(each.text for each in logged) or "nothing that explains a fault"
+    entries = [{"kind": each.kind, "text": each.text} for each in logged]
+    run.emit("power", "bmc.log", f"the BMC's event log since power-on: {text}", entries=entries)
+    return True

@@ -20,7 +20,18 @@ from bringup.ipmi.client import IpmiClient
 from bringup.ipmi.errors import NOT_TAKEN, PERHAPS_DONE, UNKNOWN_COMMANDS, UNSETTLED
 from bringup.ipmi.fru import serial_number
 from bringup.ipmi.pacing import Kind
-from bringup.power.base import BootOverride, Drivers, Identified, Override, Person, Power, PowerState
+from bringup.ipmi.sel import FIRST, LAST, RECORD_BYTES, SelEntry, decode_entry
+from bringup.power.base import (
+    BoardLog,
+    BootOverride,
+    Drivers,
+    Identified,
+    Logged,
+    Override,
+    Person,
+    Power,
+    PowerState,
+)
 from bringup.power.bmc_address import bmc_address
 from bringup.power.boot_flags import BootQuirks, Kept, decode, encode, kept, unmarked
 from bringup.power.settings import NoSettings, power_settings
@@ -30,13 +41,17 @@ if TYPE_CHECKING:
     from bringup.profile.model import BmcFacts
 
 _CHASSIS, _APP, _STORAGE = 0x00, 0x06, 0x0A
-_SYSTEM_GUID, _DEVICE_GUID, _READ_FRU = 0x37, 0x08, 0x11
+_SYSTEM_GUID, _DEVICE_GUID, _READ_FRU, _GET_SEL_ENTRY = 0x37, 0x08, 0x11, 0x43
 _GUID_BYTES, _FRU_PIECE_BYTES = 16, 32
 _GET_STATUS, _CONTROL, _SET_BOOT, _GET_BOOT = 0x01, 0x02, 0x08, 0x09
 _OFF, _ON, _RESET, _SOFT = 0x00, 0x01, 0x03, 0x05
 _EXPIRY_PARAMETER, _FLAGS_PARAMETER = 0x03, 0x05
 _PARAMETER_INVALID = 0x80
 _FLAGS_ANSWER_BYTES = 7
+_NOT_PRESENT = 0xCB
+_WHOLE_RECORD = 0xFF
+_LOG_TIMEOUT_S = 2.0
+_LOG_ENTRIES_MAX = 24
 
 _SILENT_RETRIES = 1
 # Every BMC has the chassis commands (IPMI 2.0 appendix G): one that knows none of them is still starting.
@@ -50,7 +65,8 @@ def open_drivers(board: Board, emit: Emit, _person: Person | None) -> Drivers:
     bmc = board.profile.bmc
     client = IpmiClient(bmc_address(board), spacing_s=bmc.spacing_s)
     chassis = ChassisCommands(client)
-    return Drivers(IpmiPower(chassis), IpmiOverride(chassis, emit, _quirks(bmc)), IpmiIdentity(client))
+    override = IpmiOverride(chassis, emit, _quirks(bmc))
+    return Drivers(IpmiPower(chassis), override, IpmiIdentity(client), log=IpmiLog(client))
 
 
 def _quirks(bmc: BmcFacts) -> BootQuirks:
@@ -139,6 +155,62 @@ class IpmiIdentity(Identified):
                 break
             data += piece
         return data[:size]
+
+
+class IpmiLog(BoardLog):
+    """The BMC's system event log, read from its end of a moment ago (IPMI 2.0 31.5).
+
+    A BMC that labours, refuses, or does not answer soon is not asked: then nothing is known.
+    """
+
+    def __init__(self, client: IpmiClient) -> None:
+        self._client = client
+        self._last: int | None = None
+
+    def mark(self) -> None:
+        """Remember the last entry; an empty log is one that begins with its first."""
+        found = self._ask(LAST)
+        self._last = None if found is None else found[1].number if found[1] is not None else FIRST
+
+    def since_mark(self) -> tuple[Logged, ...] | None:
+        """Return the entries with a meaning that were added since, each once, in their order."""
+        if self._last is None:
+            return None
+        found = self._ask(self._last)
+        if found is None:
+            return None
+        # One that was emptied meanwhile knows the old entry no more: all that it holds is new.
+        following = found[0] if found[1] is not None and self._last != FIRST else FIRST
+        told: list[Logged] = []
+        for _ in range(_LOG_ENTRIES_MAX):
+            if following == LAST:
+                return tuple(dict.fromkeys(told))
+            found = self._ask(following)
+            if found is None:
+                return None
+            following, entry = found
+            if entry is None:
+                return tuple(dict.fromkeys(told))
+            if entry.kind is not None:
+                told.append(Logged(entry.kind, entry.text))
+        return None  # a log that runs over with entries explains nothing
+
+    def _ask(self, number: int) -> tuple[int, SelEntry | None] | None:
+        """Return the number of the next entry and this one, None for it where there is none; or None."""
+        if not self._client.at_ease:
+            return None
+        request = bytes([0, 0, *number.to_bytes(2, "little"), 0, _WHOLE_RECORD])
+        try:
+            answer = self._client.exchange(
+                _STORAGE, _GET_SEL_ENTRY, request, "event log", timeout_s=_LOG_TIMEOUT_S, again=()
+            )
+        except LabError:
+            return None
+        if answer.code == _NOT_PRESENT:
+            return LAST, None
+        if answer.code or len(answer.data) < 2 + RECORD_BYTES:
+            return None
+        return int.from_bytes(answer.data[:2], "little"), decode_entry(answer.data[2:])
 
 
 class IpmiPower(Power):

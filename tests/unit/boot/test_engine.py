@@ -30,7 +30,7 @@ from bringup.image.folder import find_image
 from bringup.jobs.boot import boot_steps
 from bringup.lab.inventory import twin_board
 from bringup.lab.lease import Holder
-from bringup.power.base import PowerState
+from bringup.power.base import Logged, PowerState
 from bringup.report.run import console_lines
 from tests.doubles.equipment import Bench, Said, SaidElsewhere, Seen
 from tests.unit.boot.jobs import LOADED, WHOLE, Told, execute, image, planned
@@ -496,3 +496,35 @@ def test_faults_of_listeners_are_not_swallowed(in_folder: Path, tmp_path: Path) 
     run = job.start(bench, RunFolder.create(tmp_path / "runs"), [broken])
     with bench.signals, pytest.raises(BringupError, match="the display broke"):
         run.execute()
+
+
+STOPPED = (Logged("power", "power supply: failed"),)
+
+
+def test_a_boot_that_fails_asks_the_bmc_s_log_and_one_that_succeeds_does_not(
+    boot: Callable[..., Told],
+) -> None:
+    bench = Bench(LOADED, logged=STOPPED)
+    told = boot(bench)
+    assert (told.verdict["verdict"], told.verdict["code"]) == ("lab", "board-fault")
+    assert told.verdict["causes"][0]["cause"] == "the BMC logged power supply: failed"
+    assert bench.calls.index("mark log") < bench.calls.index("on") < bench.calls.index("read log")
+    assert next(event for event in told.events if event.kind == "bmc.log").data["entries"] == [
+        {"kind": "power", "text": "power supply: failed"}
+    ]
+    good = Bench(WHOLE, logged=STOPPED)
+    assert boot(good).verdict["verdict"] == "ok"
+    assert "read log" not in good.calls
+
+
+def test_a_log_that_cannot_be_read_leaves_the_verdict_as_it_is(boot: Callable[..., Told]) -> None:
+    told = boot(Bench(LOADED))
+    assert told.verdict["code"] == "kernel-hangs"
+    assert "bmc.log" not in told.kinds("power")
+
+
+def test_a_board_that_is_cycled_has_its_log_marked_after_it_went_off(boot: Callable[..., Told]) -> None:
+    bench = Bench(WHOLE, on=True)
+    boot(bench)
+    order = [call for call in bench.calls if call in ("off", "mark log", "on")]
+    assert order == ["off", "mark log", "on"]

@@ -248,3 +248,53 @@ def test_text_on_the_other_port_counts_from_the_loaders_last_words_on() -> None:
 def test_every_fact_matters_to_some_cause() -> None:
     used = {fact for row in TABLE.values() for cause in row.causes for fact in cause.unless | cause.needs}
     assert used == set(Fact)
+
+
+def logged(*kinds: str) -> Event:
+    entries = [{"kind": kind, "text": f"what the {kind} did"} for kind in kinds]
+    return event(1.5, "power", "bmc.log", "the BMC's event log", entries=entries)
+
+
+STARTED = [*SERVED, said(7.0, Stage.KERNEL, "Boot config: disable_iommu = ", 9)]
+OVER = [*STARTED, said(9.0, Stage.KERNEL, "Boot config: disable_iommu = ", 12)]
+
+
+@pytest.mark.parametrize(
+    ("kind", "code", "fault"),
+    [
+        ("watchdog", "watchdog-reset", "profile"),
+        ("power", "board-fault", "lab"),
+        ("thermal", "board-fault", "lab"),
+        ("memory", "board-fault", "lab"),
+        ("processor", "board-fault", "lab"),
+        ("button", "reboot-loop", "image"),
+    ],
+)
+def test_what_the_bmc_logged_says_why_a_board_started_over(kind: str, code: str, fault: str) -> None:
+    verdict, _ = decide([*OVER, logged(kind)])
+    assert (verdict.code, verdict.kind) == (code, fault)
+    whys = [why for why, _ in verdict.causes]
+    assert whys[0] == f"the BMC logged what the {kind} did"
+    assert not [why for why in whys if why.startswith("somebody") or why == "a watchdog fired"]
+    assert all("{" not in text for pair in verdict.causes for text in pair)
+
+
+def test_a_log_that_was_read_and_is_silent_strikes_out_only_the_advice_to_read_it() -> None:
+    assert decide(OVER)[0].causes[-1] == ("somebody reset it", "ipmitool sel list")
+    read = [why for why, _ in decide([*OVER, logged()])[0].causes]
+    assert read[-1] == "somebody reset it, which this BMC does not log"
+    assert "a watchdog fired" in read
+
+
+@pytest.mark.parametrize("kind", ["power", "thermal", "memory", "processor"])
+def test_silence_of_a_board_that_its_bmc_calls_broken_is_not_the_images(kind: str) -> None:
+    assert (decide(STARTED)[0].code, decide(STARTED)[0].kind) == ("kernel-hangs", "image")
+    verdict, _ = decide([*STARTED, logged(kind, "bus")])
+    assert (verdict.code, verdict.kind) == ("board-fault", "lab")
+    assert verdict.cause.endswith(f"its BMC logged what the {kind} did, what the bus did")
+    bus, _ = decide([*STARTED, logged("bus")])
+    assert (bus.code, bus.causes[0][0]) == ("kernel-hangs", "the BMC logged what the bus did")
+
+
+def test_an_entry_of_a_kind_that_is_not_known_here_changes_nothing() -> None:
+    assert decide([*STARTED, logged("weather")])[0].code == "kernel-hangs"

@@ -20,14 +20,17 @@ from bringup.base.errors import (
 from bringup.base.events import Event
 from bringup.power.actions import confirmed_state, cycle, ensure_off, ensure_on, reset, soft_off
 from bringup.power.base import BootOverride, PowerState
-from bringup.power.drivers.ipmi import ChassisCommands, IpmiIdentity, IpmiOverride, IpmiPower
+from bringup.power.drivers.ipmi import ChassisCommands, IpmiIdentity, IpmiLog, IpmiOverride, IpmiPower
+from bringup.twin.bmc.sel import event_record
 from tests.doubles.scripted_bmc import (
     APP,
     CHASSIS,
     CONTROL,
     GET_BOOT,
+    GET_SEL_ENTRY,
     SET_BOOT,
     STATUS,
+    STORAGE,
     SYSTEM_GUID,
     Says,
     ScriptedBmc,
@@ -374,6 +377,7 @@ def boot_until_on(bmc: ScriptedBmc) -> float:
     found = confirmed_state(power, pace)
     override_of(bmc, told).set(NETWORK)
     found = confirmed_state(power, pace, found=found)
+    IpmiLog(bmc).mark()
     ensure_on(power, told, pace, found=found)
     return next(sent.at_s for sent in bmc.sent if (sent.command, sent.data) == (CONTROL, bytes([1])))
 
@@ -391,3 +395,62 @@ def test_a_bmc_that_labours_is_asked_seven_things_at_its_own_pace(answer_s: floa
     assert boot_until_on(bmc) == pytest.approx(7 * 5.0)
     times = [sent.at_s for sent in bmc.sent]
     assert all(after - before >= 5.0 - 1e-6 for before, after in pairwise(times))
+
+
+WATCHDOG, ECC = (0x23, 1), (0x0C, 1)
+
+
+def log(bmc: ScriptedBmc, *events: tuple[int, int]) -> None:
+    for sensor, offset in events:
+        bmc.sel.add(event_record(sensor, offset, at_s=bmc.age_s), bmc.age_s)
+
+
+@pytest.mark.parametrize("before", [(), (ECC,), (WATCHDOG, ECC, WATCHDOG)])
+def test_the_log_tells_what_was_added_since_its_mark_and_nothing_older(before: Any) -> None:
+    bmc = ScriptedBmc()
+    log(bmc, *before)
+    journal = IpmiLog(bmc)
+    assert journal.since_mark() is None
+    journal.mark()
+    assert journal.since_mark() == ()
+    log(bmc, (0x1D, 0), WATCHDOG, (0x22, 0), WATCHDOG, ECC)
+    told = journal.since_mark()
+    assert told is not None
+    assert [each.kind for each in told] == ["watchdog", "memory"]
+
+
+def test_a_log_that_was_emptied_meanwhile_holds_only_what_is_new() -> None:
+    bmc = ScriptedBmc()
+    log(bmc, ECC, ECC)
+    journal = IpmiLog(bmc)
+    journal.mark()
+    bmc.sel.clear(1.0)
+    assert journal.since_mark() == ()
+    log(bmc, WATCHDOG)
+    assert [each.kind for each in journal.since_mark() or ()] == ["watchdog"]
+
+
+@pytest.mark.parametrize("code", [0xC1, 0xC0, 0xD4, 0xFF, None])
+def test_a_log_that_cannot_be_read_is_unknown_and_never_asked_twice(code: int | None) -> None:
+    bmc = ScriptedBmc([Says(STORAGE, GET_SEL_ENTRY, code)])
+    journal = IpmiLog(bmc)
+    journal.mark()
+    assert journal.since_mark() is None
+    assert len(bmc.sent) == 1
+    assert bmc.age_s <= 2.1
+
+
+def test_a_bmc_that_labours_is_spared_the_question() -> None:
+    bmc = ScriptedBmc(answer_s=1.0, spacing_s=5.0, on=True)
+    confirmed_state(power_of(bmc), bmc.clock.pace())
+    asked = len(bmc.sent)
+    IpmiLog(bmc).mark()
+    assert len(bmc.sent) == asked
+
+
+def test_a_log_that_runs_over_explains_nothing() -> None:
+    bmc = ScriptedBmc()
+    journal = IpmiLog(bmc)
+    journal.mark()
+    log(bmc, *[ECC] * 100)
+    assert journal.since_mark() is None
