@@ -36,11 +36,17 @@ class Overlays:
 
 
 def check_drift(
-    board: Board, paths: Sequence[Path], *, config: Path | None = None, allow: bool = False
+    board: Board,
+    paths: Sequence[Path],
+    *,
+    config: Path | None = None,
+    pins: Sequence[str] = (),
+    allow: bool = False,
 ) -> tuple[str, ...]:
     """Return what a person should know before this board boots this image.
 
-    `config` is the configuration the image was built from; without it one is looked for. Raises ProfileError
+    `config` is the configuration the image was built from; without it one is looked for. `pins` are IOAPIC pins
+    that a person states (DEVICE=IOAPIC/PIN), beside those that a generated file holds. Raises ProfileError
     that names the differences in BDF, BAR or pin, unless `allow`, UsageError for an unreadable `config`.
     """
     if config is not None:
@@ -51,10 +57,11 @@ def check_drift(
         claims, notes = _for_board(board, found.claims)
         notes += found.notes
     claims = tuple(each for each in claims if each.devices)
-    return (*notes, *(_compared(board, claims, allow) if claims else ()))
+    return (*notes, *(_compared(board, claims, pins, allow) if claims else ()))
 
 
-def _compared(board: Board, claims: Sequence[Claims], allow: bool) -> Iterator[str]:
+def _compared(board: Board, claims: Sequence[Claims], pins: Sequence[str], allow: bool) -> Iterator[str]:
+    from bringup.camkes.assign.stated import stated_pins
     from bringup.lab.captures import latest_capture
     from bringup.pci.capture.open import open_capture
     from bringup.rules.check import recheck
@@ -68,8 +75,9 @@ def _compared(board: Board, claims: Sequence[Claims], allow: bool) -> Iterator[s
         )
         return
     machine = open_capture([capture])
+    stated = stated_pins(pins, machine, board.profile)
     for each in claims:
-        findings = recheck(each, machine, board.profile).findings
+        findings = recheck(each, machine, board.profile, stated).findings
         yield from (f"{each.file}: {found.message}" for found in findings if found.code == "drift-unknown")
         wrong = [found for found in findings if found.severity == "error"]
         if not wrong:

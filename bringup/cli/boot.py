@@ -48,6 +48,13 @@ _STAGES = [str(stage) for stage in BOOT_STAGES]
     help="The .camkes file the image was built from (default: an overlay found with the image).",
 )
 @click.option(
+    "--pin",
+    "pins",
+    multiple=True,
+    metavar="DEVICE=IOAPIC/PIN",
+    help="Compare the configuration with this pin, as it was stated to `camkes update`.",
+)
+@click.option(
     "--allow-drift",
     is_flag=True,
     help="Boot although the board is not the machine that the configuration was made for.",
@@ -144,6 +151,7 @@ def _boot(
         append=options["append"],
         module_mib=options["module_size"],
         config=options["config"],
+        pins=options["pins"],
         allow_drift=options["allow_drift"],
     )
     if lab.is_builtin and not quiet:

@@ -105,13 +105,14 @@ def plan_boot(
     append: str = "",
     module_mib: int = 1,
     config: Path | None = None,
+    pins: Sequence[str] = (),
     allow_drift: bool = False,
 ) -> PlannedBoot:
     """Return a boot that may begin; raises what forbids it: usage, image, profile or configuration.
 
     `paths` are a build's folder or the files of an image, none for the twin's stand-in image with a module of
     `module_mib` MiB. `config` is the .camkes file the image was built from; where the board has drifted from
-    what it was made for, the boot is refused unless `allow_drift`. What the request and `append` leave open,
+    what it was made for, the boot is refused unless `allow_drift`; `pins` are those that a person states. What the request and `append` leave open,
     a `bringup.toml` beside the image may say. Nothing is touched and no packet sent; cpp is started for a
     `config` written by hand.
     """
@@ -129,7 +130,7 @@ def plan_boot(
     prepared = prepare(board, image, request, vm_names=_vm_names(paths, build))
     prepared = replace(prepared, watch=replace(prepared.watch, last_test=_last_test(lab, prepared, build)))
     needs = check_needs(board, prepared.image, request, build)
-    drift = _drift(board, paths, config, allow_drift)
+    drift = _drift(board, paths, config, pins, allow_drift)
     before = [] if board.twin or request.restart else [MayRestart()]
     steps = boot_steps(prepared, prepared.spec, overridden=has_override(board), before=before)
     notes = (*needs, *unread, *drift)
@@ -221,9 +222,11 @@ def _image(board: Board, paths: Sequence[Path], append: str, module_mib: int) ->
     return find_image([standin_kernel(), standin_module(module_mib * _MIB)], append=append)
 
 
-def _drift(board: Board, paths: Sequence[Path], config: Path | None, allow: bool) -> tuple[str, ...]:
+def _drift(
+    board: Board, paths: Sequence[Path], config: Path | None, pins: Sequence[str], allow: bool
+) -> tuple[str, ...]:
     if config is None and not paths:
         return ()  # the stand-in image: it was made for no machine
     from bringup.boot.drift import check_drift
 
-    return check_drift(board, paths, config=config, allow=allow)
+    return check_drift(board, paths, config=config, pins=pins, allow=allow)

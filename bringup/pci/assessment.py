@@ -9,11 +9,12 @@ from typing import Literal
 from bringup.base.finding import Finding
 from bringup.pci.model import Bdf, Machine
 
-PinGrade = Literal["measured", "known", "inferred", "firmware"]
-PIN_GRADES: tuple[PinGrade, ...] = ("measured", "known", "inferred", "firmware")
+PinGrade = Literal["measured", "stated", "known", "inferred", "firmware"]
+PIN_GRADES: tuple[PinGrade, ...] = ("measured", "stated", "known", "inferred", "firmware")
 """Best first. measured: an interrupt was seen at that pin, on this unit (firmware probe) or, by the board
-profile's source, on another of the same model. known: the OS used that pin in INTx mode (/proc/interrupts).
-inferred: the board's routing rule. firmware: `_PRT` and MADT, which the machine under seL4 may not follow.
+profile's source, on another of the same model. stated: a person says so (`--pin`), which only a pin measured
+on this unit speaks against. known: the OS used that pin in INTx mode (/proc/interrupts). inferred: the board's
+routing rule. firmware: `_PRT` and MADT, which the machine under seL4 may not follow.
 """
 
 
@@ -21,7 +22,8 @@ inferred: the board's routing rule. firmware: `_PRT` and MADT, which the machine
 class PinCandidate:
     """One belief about where a function's INTx arrives: `ioapic` is the MADT index, `pin` its input.
 
-    `source` says for people where this is from; `this_unit` whether it was seen on the captured unit itself.
+    `source` says for people where this is from; `this_unit` whether it was seen on the captured unit itself;
+    `untested` that it follows from a rule which nobody has seen to fit such a place.
     """
 
     ioapic: int
@@ -29,6 +31,21 @@ class PinCandidate:
     grade: PinGrade
     source: str
     this_unit: bool = False
+    untested: bool = False
+
+    @property
+    def words(self) -> str:
+        """The grade as people read it: `measured elsewhere` is another unit of this model."""
+        if self.grade == "stated":
+            return "stated by hand"
+        if self.grade == "measured" and not self.this_unit:
+            return "measured elsewhere"
+        return f"{self.grade}, untested" if self.untested else self.grade
+
+    @property
+    def settled(self) -> bool:
+        """Whether an interrupt was seen at this pin on the captured unit itself."""
+        return self.grade == "measured" and self.this_unit
 
 
 Word = Literal["passable", "needs-change", "not-passable", "unknown"]
@@ -39,8 +56,8 @@ class Passability:
     """Whether a function can be given to a VM.
 
     passable: as the machine and stock seL4 stand, within `limits` (such as who may not get the neighbour);
-    needs-change: once every one of `changes` is made; not-passable: because of `reasons`; unknown: what would
-    decide was not observed (`reasons` says what).
+    needs-change: once every one of `changes` is made, which tell what `reasons` say was not observed, too;
+    not-passable: because of `reasons`; unknown: what would decide was not observed (`reasons` says what).
     """
 
     word: Word

@@ -123,7 +123,7 @@ def intx_text(function: Function) -> str:
 
 def pin_text(candidates: Sequence[PinCandidate]) -> str:
     """Return the best belief and its grade: `0/16 measured`."""
-    return f"{candidates[0].ioapic}/{candidates[0].pin} {candidates[0].grade}" if candidates else "pin ?"
+    return f"{candidates[0].ioapic}/{candidates[0].pin} {candidates[0].words}" if candidates else "pin ?"
 
 
 def bridge_text(bridge: Bridge) -> str:

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING
 
 from bringup.base.finding import Effect, Finding
 from bringup.pci.assessment import Assessment, Passability
 from bringup.pci.bars import bars_under_sel4
 from bringup.pci.model import Bdf, Function, Machine
-from bringup.pci.pins.beliefs import has_no_intx
+from bringup.pci.pins.beliefs import Line, has_no_intx
 from bringup.rules.functions import bridge_words, is_chipset, is_of_no_kind
 from bringup.rules.inputs import Inputs, memory_bars
 from bringup.rules.judge import judge
@@ -19,9 +19,11 @@ if TYPE_CHECKING:
     from bringup.profile.model import Profile
 
 
-def assess(machine: Machine, profile: Profile | None = None) -> Assessment:
-    """Return what follows from a machine; every function gets a word."""
-    inputs = Inputs.of_machine(machine, profile)
+def assess(
+    machine: Machine, profile: Profile | None = None, stated: Mapping[Bdf, Line] | None = None
+) -> Assessment:
+    """Return what follows from a machine, and from pins that a person states; every function gets a word."""
+    inputs = Inputs.of_machine(machine, profile, stated=stated)
     findings = tuple(each for each in judge(inputs) if isinstance(each, Finding))
     return Assessment(
         machine=machine,
@@ -50,7 +52,7 @@ def _words(inputs: Inputs, findings: Iterable[Finding]) -> dict[Bdf, Passability
         limits = _unique(*own.get("limit", ()), *_grade(function, inputs))
         if changes:
             changes += tuple(f"settle first: {reason}" for reason in unknown)
-            words[function.bdf] = Passability("needs-change", limits, changes)
+            words[function.bdf] = Passability("needs-change", limits, changes, unknown)
         elif unknown:
             words[function.bdf] = Passability("unknown", limits, reasons=unknown)
         else:
@@ -99,5 +101,10 @@ def _grade(function: Function, inputs: Inputs) -> tuple[str, ...]:
     beliefs = inputs.pins.get(function.bdf)
     if not beliefs or beliefs[0].grade == "measured":
         return ()
-    word = {"known": "as Linux used it", "inferred": "inferred", "firmware": "as the firmware's tables say"}
+    word = {
+        "stated": "stated by hand",
+        "known": "as Linux used it",
+        "inferred": "inferred",
+        "firmware": "as the firmware's tables say",
+    }
     return (f"pin {beliefs[0].pin} is {word[beliefs[0].grade]}, not measured",)

@@ -9,7 +9,7 @@ silently.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -21,7 +21,8 @@ from bringup.camkes.vms.attributes import OLD_CONFIG_INSTANCE
 from bringup.camkes.vms.model import read_pools
 from bringup.camkes.vms.read import read_vms
 from bringup.pci.assessment import Assessment
-from bringup.pci.model import Machine
+from bringup.pci.model import Bdf, Machine
+from bringup.pci.pins.beliefs import Line
 from bringup.rules.absence import assembled
 from bringup.rules.inputs import Inputs
 from bringup.rules.judge import RULES, judge
@@ -99,9 +100,14 @@ def check(
     return replace(report, judged=judged(inputs), empty=not (vms or old or inputs.pools))
 
 
-def recheck(claims: Claims, machine: Machine, profile: Profile | None = None) -> Report:
-    """Return what speaks against what a file was made for, on the machine as it is now."""
-    inputs = Inputs.of_machine(machine, profile, claims)
+def recheck(
+    claims: Claims, machine: Machine, profile: Profile | None = None, stated: Mapping[Bdf, Line] | None = None
+) -> Report:
+    """Return what speaks against what a file was made for, on the machine as it is now.
+
+    Pins that the file's maker stated count, and those `stated` now.
+    """
+    inputs = Inputs.of_machine(machine, profile, claims, {**claims.stated, **(stated or {})})
     return _report(claims.file, judge(inputs), inputs)
 
 

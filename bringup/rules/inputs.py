@@ -23,7 +23,7 @@ from bringup.pci.assessment import PinCandidate
 from bringup.pci.bars import bars_under_sel4
 from bringup.pci.match.ports import match_nics, seen_at
 from bringup.pci.model import Bar, Bdf, Function, Machine
-from bringup.pci.pins.beliefs import pin_candidates, sharing
+from bringup.pci.pins.beliefs import Line, pin_candidates, sharing
 from bringup.pci.topology.above import Topology
 from bringup.profile.advice import BoardWords
 from bringup.rules.options import CAPTURE
@@ -66,9 +66,15 @@ class Inputs:
     practice: bool = False
 
     @classmethod
-    def of_machine(cls, machine: Machine, profile: Profile | None, claims: Claims | None = None) -> Inputs:
-        """Return a machine with what is believed of its pins."""
-        return cls(machine, pin_candidates(machine, profile), profile, claims=claims)
+    def of_machine(
+        cls,
+        machine: Machine,
+        profile: Profile | None,
+        claims: Claims | None = None,
+        stated: Mapping[Bdf, Line] | None = None,
+    ) -> Inputs:
+        """Return a machine with what is believed of its pins, and `stated` by a person."""
+        return cls(machine, pin_candidates(machine, profile, stated), profile, claims=claims)
 
     # The configuration.
 

@@ -40,6 +40,7 @@ _PCI_PINS = range(16, 24)
 # config 0x3c: 0xff is "unknown or no connection" on x86, 0 is what nobody wrote (PCI 3.0 6.2.4).
 _NO_LINE = (0, 0xFF)
 _NOTED_MAX = 8
+_CERTAIN = ("measured", "stated", "known")
 _WANTS_PROBE = "have it measured: bringup probe-pci BOARD --firmware-probe"
 
 
@@ -180,14 +181,14 @@ def raised_by_one(inputs: Inputs) -> Found:
         best = candidates[0]
         first_vm, first = raised.setdefault((best.ioapic, best.pin), (vm, at))
         if first_vm != vm:
-            tell = C4.error if best.grade in ("measured", "known") else C4.warning
+            tell = C4.error if best.grade in _CERTAIN else C4.warning
             yield tell(
                 "pin-shared",
                 function.bdf,
                 f"{at} of {vm} and {first} of {first_vm} raise one pin, "
                 f"{best.pin} of IOAPIC {best.ioapic}: one of the VMs never gets its interrupts",
                 "give both to one VM, or use one of them",
-                f"{best.grade}: {best.source}",
+                f"{best.words}: {best.source}",
             )
 
 
@@ -261,7 +262,7 @@ def _against(
     copied = other is None and _copied_from(function, irq.source)
     looks = other is None and _pin(irq)[0] == 0 and not _low_pins(inputs)
     legacy = looks and irq.source is not None and irq.source < _PCI_PINS.start
-    certain = best.grade in ("measured", "known") and (other is None or other.grade != "known")
+    certain = best.grade in _CERTAIN and (other is None or other.grade != "known")
     # On QEMU, which has no profile, the PIC's numbers reach the IOAPIC, too (camkes-vm-examples#90).
     wrong = copied or certain or (legacy and inputs.profile is not None)
     tell = F1.error if wrong else F1.warning
@@ -272,7 +273,8 @@ def _against(
     elif legacy:
         reason = f"{what} looks like a PIC number, as in /sys; the pin is {best.pin}"
     elif other is not None:
-        reason = f"{what} is what {other.source} says; better founded is {best.pin} of IOAPIC {best.ioapic}"
+        better = "stated by hand" if best.grade == "stated" else "better founded"
+        reason = f"{what} is what {other.source} says; {better} is {best.pin} of IOAPIC {best.ioapic}"
     elif gsi is not None:
         reason = (
             f"{what} is GSI {gsi}, where an ACPI system takes it; seL4 leaves that IOAPIC masked "
@@ -285,7 +287,7 @@ def _against(
         (vm.name, irq.place),
         f"{device.at}: {reason}",
         f'write "ioapic":{best.ioapic}, "source":{best.pin}',
-        f"{best.grade}: {best.source}",
+        f"{best.words}: {best.source}",
     )
 
 
@@ -354,9 +356,9 @@ def _disagree(function: Function, beliefs: tuple[PinCandidate, ...]) -> Iterator
     yield tell(
         "pins-disagree",
         function.bdf,
-        f"pin {best.ioapic}/{best.pin} is {best.grade}, and other evidence says "
-        + ", ".join(f"{belief.ioapic}/{belief.pin} ({belief.grade})" for belief in other[:4]),
-        "nothing: measured on this unit" if best.this_unit and best.grade == "measured" else _WANTS_PROBE,
+        f"pin {best.ioapic}/{best.pin} is {best.words}, and other evidence says "
+        + ", ".join(f"{belief.ioapic}/{belief.pin} ({belief.words})" for belief in other[:4]),
+        "nothing: measured on this unit" if best.settled else _WANTS_PROBE,
         *map(_belief, beliefs[:_NOTED_MAX]),
     )
 
@@ -366,7 +368,7 @@ def _graded_lower(inputs: Inputs) -> Iterator[Finding]:
     best = {f.bdf: inputs.pins[f.bdf][0] for f in inputs.ethernet if f.bdf in inputs.pins}
     doubted = {bdf: belief for bdf, belief in best.items() if belief.grade != "measured"}
     if doubted:
-        grades = ", ".join(dict.fromkeys(belief.grade for belief in doubted.values()))
+        grades = ", ".join(dict.fromkeys(belief.words for belief in doubted.values()))
         yield F1.note(
             "pin-not-measured",
             None,
@@ -431,7 +433,7 @@ def _best(inputs: Inputs) -> Iterator[tuple[Function, PinCandidate]]:
 
 
 def _belief(belief: PinCandidate) -> str:
-    return f"{belief.ioapic}/{belief.pin} {belief.grade}: {belief.source}"
+    return f"{belief.ioapic}/{belief.pin} {belief.words}: {belief.source}"
 
 
 CHECKS = (

@@ -131,7 +131,14 @@ def _grant(
     if not pins:
         raise ProfileError(
             f"at which IOAPIC pin {bdf.short} interrupts is not known, and without it the VM gets none",
-            hint="measure it: bringup probe-pci BOARD --firmware-probe",
+            hint="measure it: bringup probe-pci BOARD --firmware-probe; "
+            f"or state it, if you know it: --pin {bdf.short}=IOAPIC/PIN",
+        )
+    other = [p for p in pins if p.grade != "stated" and (p.ioapic, p.pin) != (pins[0].ioapic, pins[0].pin)]
+    if pins[0].grade == "stated" and other:
+        evidence = ", ".join(dict.fromkeys(f"{p.ioapic}/{p.pin} ({p.words})" for p in other[:3]))
+        cautions.append(
+            f"{bdf.short}: pin {pins[0].ioapic}/{pins[0].pin} is stated, evidence says {evidence}"
         )
     accepted = _accepted(bdf, passability, assessment, accept)
     cautions += [f"{bdf.short}: {change}" for change in accepted]
@@ -152,14 +159,19 @@ def _grant(
 def _accepted(
     bdf: Bdf, passability: Passability, assessment: Assessment, accept: Collection[str]
 ) -> tuple[str, ...]:
-    """Return the changes that were accepted; raises ProfileError for what was not."""
+    """Return the changes that were accepted; raises ProfileError for what was not.
+
+    `unknown` takes on what was not observed, beside each change that is needed.
+    """
     if passability.word == "passable":
         return ()
     change = passability.word == "needs-change"
-    errors = _errors(bdf, assessment) if change else ()
-    needed = tuple(dict.fromkeys(found.code for found in errors)) if change else ("unknown",)
+    errors = _errors(bdf, assessment)
+    needed = list(dict.fromkeys(found.code for found in errors)) or (["needs-change"] if change else [])
+    if not change or passability.reasons:
+        needed.append("unknown")
     texts = passability.changes if change else passability.reasons
-    if missing := [code for code in needed or ("needs-change",) if code not in accept]:
+    if missing := [code for code in needed if code not in accept]:
         what, when = ("needs a change", "once that is done") if change else ("may not work", "all the same")
         raise ProfileError(
             f"{bdf.short} {what}: {_with_rules(texts, errors)}",
@@ -169,11 +181,15 @@ def _accepted(
 
 
 def _errors(bdf: Bdf, assessment: Assessment) -> tuple[Finding, ...]:
-    """Return the errors of function and machine that somebody can take on.
+    """Return the errors of function and machine that somebody can take on, and what leaves them open.
 
     That the machine is not quite the profile's board asks for no change and stops no device.
     """
-    found = (f for f in assessment.findings if f.bdf in (bdf, None) and f.severity == "error")
+    found = (
+        f
+        for f in assessment.findings
+        if f.bdf in (bdf, None) and (f.severity == "error" or f.effect == "unknown")
+    )
     return tuple(f for f in found if f.code in ACCEPTABLE)
 
 

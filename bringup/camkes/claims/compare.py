@@ -173,7 +173,7 @@ def _of_pin(claim: Claim, pins: tuple[PinCandidate, ...]) -> Iterator[Difference
     best = pins[0]
     if (best.ioapic, best.pin) == (was.ioapic, was.pin):
         return
-    now = f"{best.ioapic}/{best.pin} {best.grade}"
+    now = f"{best.ioapic}/{best.pin} {best.words}"
     if was.grade and PIN_GRADES.index(best.grade) > PIN_GRADES.index(was.grade):
         yield f"{at}: pin {was} was {was.grade}, and the capture only has {now}"
         return

@@ -79,6 +79,12 @@ class Claims:
     accepted: tuple[str, ...] = ()
     generated: bool = True
 
+    @property
+    def stated(self) -> dict[Bdf, tuple[int, int]]:
+        """The pins (IOAPIC, input) that whoever made the file stated by hand."""
+        pins = ((claim.bdf, claim.pin) for claim in self.devices)
+        return {bdf: (pin.ioapic, pin.pin) for bdf, pin in pins if pin and pin.grade == "stated"}
+
 
 @dataclass(frozen=True, slots=True)
 class MadeFrom:

@@ -93,8 +93,8 @@ def _grant_comment(grant: Grant) -> str:
 
 
 def pin_words(pin: PinCandidate) -> str:
-    """Return `0/16, measured (where from)`."""
-    return f"{pin.ioapic}/{pin.pin}, {pin.grade} ({_word(pin.source)})"
+    """Return `0/16, measured elsewhere (where from)`."""
+    return f"{pin.ioapic}/{pin.pin}, {pin.words} ({_word(pin.source)})"
 
 
 def _word(text: str) -> str:
@@ -131,7 +131,7 @@ def _notes(planned: Planned, passthrough: Passthrough) -> list[str]:
     if planned.attribute == "vm_ioports":
         return [f"BAR {ports.bar} of {grant.bdf.short}" for grant in grants for ports in grant.ports]
     if planned.attribute == "vm_irqs":
-        return [f"pin {grant.pin.grade}" for grant in passthrough.irq_grants(planned.instance)]
+        return [f"pin {grant.pin.words}" for grant in passthrough.irq_grants(planned.instance)]
     return []
 
 

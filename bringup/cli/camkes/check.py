@@ -12,6 +12,7 @@ from bringup.cli.camkes.options import (
     ALLOW_MISSING,
     DEFINE,
     INCLUDE,
+    PIN,
     PROFILE,
     build_option,
     capture_option,
@@ -26,6 +27,7 @@ from bringup.report.screen import fold_width
 @click.argument("application", type=click.Path(path_type=Path))
 @capture_option()
 @PROFILE
+@PIN
 @build_option("Read its CMakeCache.txt.")
 @INCLUDE
 @DEFINE

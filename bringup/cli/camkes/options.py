@@ -20,6 +20,13 @@ PROFILE = click.option(
     shell_complete=profile_names,
     help="Judge by this board profile.",
 )
+PIN = click.option(
+    "--pin",
+    "pins",
+    multiple=True,
+    metavar="DEVICE=IOAPIC/PIN",
+    help="State a pin that the capture does not tell: --pin 17:00.0=0/16.",
+)
 INCLUDE = click.option(
     "-I", "include", type=click.Path(path_type=Path), multiple=True, help="Folder of includes, as for cpp."
 )
@@ -63,6 +70,7 @@ _ASSIGN = (
     click.option(
         "--accept", multiple=True, metavar="CODE", help="Take a device on that needs this change elsewhere."
     ),
+    PIN,
     build_option("Check against this build, too."),
     click.option(
         "--guest-ram", type=int, metavar="MIB", help="Also set every guest's RAM, pools, heap, CNode."

@@ -31,6 +31,7 @@ def command(
     Example:
       bringup camkes overlay zmq.camkes --capture e300 --assign vm0=17:00.0 -o e300/passthrough.camkes
       bringup camkes overlay zmq.camkes --capture pciconf.txt --assign vm0=17:00.0 --assign vm2=17:00.1
+      bringup camkes overlay zmq.camkes --capture lspci.txt --assign vm0=17:00.0 --pin 17:00.0=0/16
     """
     from bringup import AssignRequest, plan_overlay
     from bringup.report.camkes.overlay import overlay_json, overlay_lines

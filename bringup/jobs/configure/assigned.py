@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from hashlib import sha256
 from pathlib import Path
@@ -12,12 +12,13 @@ from bringup.base.finding import Report
 from bringup.camkes.app.build import Build
 from bringup.camkes.assign.in_use import vms_of
 from bringup.camkes.assign.model import Passthrough
-from bringup.camkes.assign.request import parse_wanted
+from bringup.camkes.assign.request import Wanted, find_device, parse_wanted
 from bringup.camkes.assign.solve import assign
+from bringup.camkes.assign.stated import stated_pins
 from bringup.camkes.claims.facts import MadeFrom
 from bringup.camkes.model import Application
 from bringup.camkes.vms.arm import arm_sign
-from bringup.jobs.configure.facts import boards_among
+from bringup.jobs.configure.facts import Facts, boards_among
 from bringup.jobs.configure.request import AssignRequest
 from bringup.lab.inventory import Lab
 from bringup.pci.assessment import Assessment
@@ -68,6 +69,7 @@ def assign_devices(
         )
     if facts.assessment is None:
         raise UsageError("no capture is named", hint="--capture FILE, or --capture BOARD for its latest")
+    _refuse_idle_pins(request, wanted, facts)
     passthrough = assign(facts.assessment, wanted, application, profile=facts.profile, accept=request.accept)
     return Assigned(
         request,
@@ -79,6 +81,20 @@ def assign_devices(
         _origin(lab, request, facts.assessment.machine, facts.profile),
         facts.practice,
     )
+
+
+def _refuse_idle_pins(request: AssignRequest, wanted: Sequence[Wanted], facts: Facts) -> None:
+    """Refuse a pin that is stated for a device nobody is given: one of the two names is a mistake."""
+    if facts.assessment is None or not request.pins:
+        return
+    machine = facts.assessment.machine
+    given = {find_device(each.device, machine, facts.profile).bdf for each in wanted}
+    idle = [bdf.short for bdf in stated_pins(request.pins, machine, facts.profile) if bdf not in given]
+    if idle:
+        raise UsageError(
+            f"--pin states a pin for {', '.join(idle)}, which no VM is given",
+            hint="name the device that is assigned",
+        )
 
 
 def _origin(lab: Lab | None, request: AssignRequest, machine: Machine, profile: Profile | None) -> MadeFrom:

@@ -31,13 +31,14 @@ def check_file(lab: Lab | None, path: Path, request: CheckRequest | None = None)
     """
     request = request or CheckRequest()
     application = request.read(path)
-    facts = request.facts(lab)
+    claims = claims_in(path)
+    facts = request.facts(lab, claims.stated if claims is not None else None)
     report = check(
         application,
         assessment=facts.assessment,
         build=facts.build,
         profile=facts.profile,
         practice=facts.practice,
-        claims=claims_in(path),
+        claims=claims,
     )
     return Checked(application, facts, report)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -14,7 +14,8 @@ from bringup.lab.inventory import Board, Lab
 if TYPE_CHECKING:
     from bringup.camkes.app.build import Build
     from bringup.pci.assessment import Assessment
-    from bringup.pci.model import Machine
+    from bringup.pci.model import Bdf, Machine
+    from bringup.pci.pins.beliefs import Line
     from bringup.profile.model import Profile
 
 
@@ -93,9 +94,12 @@ def read_facts(
     captures: Sequence[str] = (),
     profile_name: str | None = None,
     build_dir: Path | None = None,
+    pins: Sequence[str] = (),
+    made_with: Mapping[Bdf, Line] | None = None,
 ) -> Facts:
     """Return what the captures show, judged by their profile, and the build.
 
+    `pins` are what a person states of IOAPIC pins (DEVICE=IOAPIC/PIN), `made_with` what a file holds of that.
     Raises BringupError for what was named and is not there or cannot be read.
     """
     from bringup.rules.assess import assess
@@ -107,11 +111,20 @@ def read_facts(
         build = read_build(build_dir)
     profile = named_profile(lab, profile_name, boards_among(lab, captures))
     if not captures:
+        if pins:
+            raise UsageError(
+                "--pin speaks of a device in a capture, and none is named", hint="--capture FILE or BOARD"
+            )
         return Facts(None, profile, build)
     machine = read_machine(lab, captures)
     profile, _ = profile_for(lab, machine, profile)
     practice = profile_name is None and profile is not None and profile.virtual
-    return Facts(assess(machine, profile), profile, build, practice)
+    stated = dict(made_with or {})
+    if pins:
+        from bringup.camkes.assign.stated import stated_pins
+
+        stated |= stated_pins(pins, machine, profile)
+    return Facts(assess(machine, profile, stated), profile, build, practice)
 
 
 def named_profile(lab: Lab | None, name: str | None, boards: Sequence[Board] = ()) -> Profile | None:

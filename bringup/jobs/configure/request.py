@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from bringup.camkes.app.command import command_for
 from bringup.camkes.app.load import load_application
@@ -12,13 +13,21 @@ from bringup.camkes.model import Application
 from bringup.jobs.configure.facts import Facts, read_facts
 from bringup.lab.inventory import Lab
 
+if TYPE_CHECKING:
+    from bringup.pci.model import Bdf
+    from bringup.pci.pins.beliefs import Line
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CheckRequest:
-    """Captures (paths, or boards for their latest one), a profile, a build's folder, and options of cpp."""
+    """Captures (paths, or boards for their latest one), a profile, a build's folder, and options of cpp.
+
+    `pins` are what a person states of IOAPIC pins, as DEVICE=IOAPIC/PIN.
+    """
 
     captures: Sequence[str] = ()
     profile_name: str | None = None
+    pins: Sequence[str] = ()
     build_dir: Path | None = None
     include: Sequence[Path] = ()
     define: Sequence[str] = ()
@@ -39,9 +48,9 @@ class CheckRequest:
             data=data,
         )
 
-    def facts(self, lab: Lab | None) -> Facts:
-        """Read what is named beside the application."""
-        return read_facts(lab, self.captures, self.profile_name, self.build_dir)
+    def facts(self, lab: Lab | None, made_with: Mapping[Bdf, Line] | None = None) -> Facts:
+        """Read what is named beside the application; `made_with` are pins that its maker stated."""
+        return read_facts(lab, self.captures, self.profile_name, self.build_dir, self.pins, made_with)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

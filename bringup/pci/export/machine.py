@@ -208,6 +208,7 @@ def _pin(candidate: PinCandidate) -> dict[str, Any]:
         "grade": candidate.grade,
         "source": candidate.source,
         "this_unit": candidate.this_unit,
+        "untested": candidate.untested,
     }
 
 

@@ -1,7 +1,7 @@
 """Where a function's INTx arrives, as graded beliefs; pure.
 
-Evidence, from the strongest: a pin measured on this unit; the pin that the profile's source saw fire on
-another unit of the model; what Linux used in INTx mode (/proc/interrupts); the board's routing rule; `_PRT`
+Evidence, from the strongest: a pin measured on this unit; what a person states; the pin that the profile's
+source saw fire on another unit of the model; what Linux used in INTx mode (/proc/interrupts); the board's routing rule; `_PRT`
 with the MADT. A profile's pin counts as measured when its fact is graded HIGH or MED and the function is
 where it was seen, else as inferred. Linux's number in sysfs `irq` and the firmware's hint in config 0x3c are
 no pins and never evidence by themselves (on the E300-9D they say 11 and 10 where 16 and 17 fire).
@@ -27,14 +27,19 @@ from bringup.pci.topology.buses import Buses
 if TYPE_CHECKING:
     from bringup.profile.model import ExpectedNic, Profile, Sourced
 
+Line = tuple[int, int]
+"""An IOAPIC, by its place in the MADT, and its input."""
+
 PINS_OF_PCI = 4
 _SHARING_MAX = 128
 
 
-def pin_candidates(machine: Machine, profile: Profile | None = None) -> dict[Bdf, tuple[PinCandidate, ...]]:
+def pin_candidates(
+    machine: Machine, profile: Profile | None = None, stated: Mapping[Bdf, Line] | None = None
+) -> dict[Bdf, tuple[PinCandidate, ...]]:
     """Return the beliefs about each function that has an INTx pin, best first, every kind of evidence once.
 
-    A function without an INTx pin has no entry; one about which nothing is known has none either.
+    `stated` is what a person says, and no evidence about a function's neighbours. A function without an INTx pin has no entry; one about which nothing is known has none either.
     """
     view = _View.of(machine, profile)
     found: dict[Bdf, list[PinCandidate]] = defaultdict(list)
@@ -46,9 +51,15 @@ def pin_candidates(machine: Machine, profile: Profile | None = None) -> dict[Bdf
     measured = {bdf: candidates[0] for bdf, candidates in found.items() if candidates}
     for bdf in found:
         function = view.functions[bdf]
+        found[bdf] += _stated(bdf, stated or {})
         found[bdf] += [*_neighbour(function, measured, view), *_rule(function, view)]
         found[bdf] += [*_firmware(function, view), *_routed(function, view), *lines_of(function, machine)]
     return {bdf: _sorted(beliefs, profile) for bdf, beliefs in found.items() if beliefs}
+
+
+def _stated(bdf: Bdf, stated: Mapping[Bdf, Line]) -> Iterator[PinCandidate]:
+    if bdf in stated:
+        yield PinCandidate(*stated[bdf], "stated", "--pin", this_unit=True)
 
 
 def has_no_intx(function: Function) -> bool:
@@ -193,12 +204,14 @@ def _rule(function: Function, view: _View) -> Iterator[PinCandidate]:
         turn += crossed.device
     via = " > ".join(bridge.short for bridge in path)
     # Every pin that was seen to fit came through a root port that is device 0 of its bus.
-    doubt = "" if path[0].device == 0 else "; untested for a root port that is not device 0"
+    untested = path[0].device != 0
+    doubt = "; untested for a root port that is not device 0" if untested else ""
     yield PinCandidate(
         view.profile.interrupts.ioapic.value,
         base + turn % PINS_OF_PCI,
         "inferred",
         f"rule of the board: INT{mine[0]} ({mine[1]}) through {via}{doubt}",
+        untested=untested,
     )
 
 
@@ -254,9 +267,10 @@ def ioapic_line(machine: Machine, gsi: int) -> tuple[int, int] | None:
 def _sorted(beliefs: list[PinCandidate], profile: Profile | None) -> tuple[PinCandidate, ...]:
     ours = None if profile is None else profile.interrupts.ioapic.value
 
-    def rank(belief: PinCandidate) -> tuple[bool, bool, int, bool]:
+    def rank(belief: PinCandidate) -> tuple[bool, bool, bool, bool, int, bool]:
         elsewhere = ours is not None and belief.ioapic != ours
-        measured = belief.grade == "measured"
-        return (not measured, elsewhere, PIN_GRADES.index(belief.grade), not belief.this_unit)
+        seen, said = belief.grade == "measured", belief.grade == "stated"
+        grade = PIN_GRADES.index(belief.grade)
+        return (not belief.settled, not said, not seen, elsewhere, grade, not belief.this_unit)
 
     return tuple(dict.fromkeys(sorted(beliefs, key=rank)))

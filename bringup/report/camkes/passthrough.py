@@ -6,6 +6,9 @@ from collections.abc import Iterator
 from typing import Any
 
 from bringup.camkes.assign.model import Grant, Passthrough
+from bringup.pci.assessment import PinGrade
+
+_UNSEEN: tuple[PinGrade, ...] = ("stated", "inferred", "firmware")
 
 
 def grant_lines(passthrough: Passthrough) -> Iterator[str]:
@@ -16,9 +19,9 @@ def grant_lines(passthrough: Passthrough) -> Iterator[str]:
         yield "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
     for grant in passthrough.grants:
         ioapic, pin = grant.line
-        if grant.pin.grade in ("inferred", "firmware"):
+        if grant.pin.grade in _UNSEEN:
             yield (
-                f"careful   pin {ioapic}/{pin} of {grant.bdf.short} is {grant.pin.grade}: "
+                f"careful   pin {ioapic}/{pin} of {grant.bdf.short} is {grant.pin.words}: "
                 "no interrupt was seen there"
             )
     for caution in passthrough.cautions:

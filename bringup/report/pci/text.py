@@ -171,7 +171,7 @@ def _details(
         if best and (verbose or (pin.ioapic, pin.pin) != (best.ioapic, best.pin)):
             unit = ", on this unit" if pin.this_unit else ""
             says = "pin" if pin is best else "also said: pin"
-            yield f"{says} {pin.ioapic}/{pin.pin} {pin.grade}{unit}: {clean(pin.source, 200)}"
+            yield f"{says} {pin.ioapic}/{pin.pin} {pin.words}{unit}: {clean(pin.source, 200)}"
     if not verbose:
         return
     others = assessment.sharing.get(function.bdf, ())

@@ -224,6 +224,27 @@ def test_unpassable_devices_are_refused_and_changes_have_to_be_accepted() -> Non
     assert refused.value.hint == "all the same: --accept unknown"
 
 
+def test_what_was_not_observed_is_accepted_apart_from_the_changes() -> None:
+    at = Bdf.parse("b5:00.0")
+    masked = Finding(
+        "C2", "ioapic-not-recorded", "warning", "masked", (), "", "", at, effect="unknown", words="which pin?"
+    )
+    beyond = Finding("C14", "beyond-pci-table", "error", "131st", (), "raise it", "", at)
+    unknown = Passability("unknown", reasons=("which pin?",))
+    change = Passability("needs-change", changes=("more",), reasons=("what it is",))
+    for word, finding, codes in (
+        (unknown, masked, ["ioapic-not-recorded", "unknown"]),
+        (change, beyond, ["beyond-pci-table", "unknown"]),
+    ):
+        told = assessed(words={"b5:00.0": word}, findings=[finding])
+        for left_out in codes:
+            rest = [code for code in codes if code != left_out]
+            with pytest.raises(ProfileError) as refused:
+                assign(told, wanted("vm0=b5:00.0"), application(), accept=rest)
+            assert (refused.value.hint or "").endswith(f": --accept {left_out}")
+        assert assign(told, wanted("vm0=b5:00.0"), application(), accept=codes).grants
+
+
 @pytest.mark.parametrize(
     ("settings", "says"),
     [

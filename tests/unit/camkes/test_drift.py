@@ -105,7 +105,7 @@ def test_a_pin_counts_only_where_it_is_known_as_well_as_before() -> None:
     claims = made_for("vm0=17:00.0")  # measured 16
     differing = compare(claims, assessed(pins={"17:00.0": (18, "measured")}))
     assert [d.message for d in differing.differences] == [
-        "17:00.0 interrupts at pin 0/18 measured, and 0/16 is configured"
+        "17:00.0 interrupts at pin 0/18 measured elsewhere, and 0/16 is configured"
     ]
     weaker = compare(claims, assessed(pins={"17:00.0": (18, "inferred")}))
     assert not weaker.differences

@@ -444,6 +444,16 @@ def test_a_file_by_hand_is_compared_too(here: Path) -> None:
         check_drift(BOARD, [], config=here / "hand.camkes")
 
 
+def test_a_pin_stated_for_a_file_by_hand_is_stated_to_the_gate_too(here: Path) -> None:
+    pin = ("--pin", "17:00.0=0/21")
+    done = update(*pin)
+    assert done.return_value == 0, done.output
+    captures.add("e300", here / "pciconf.txt")
+    with pytest.raises(ProfileError, match="0/16 measured elsewhere, and 0/21 is configured"):
+        check_drift(BOARD, [], config=here / "hand.camkes")
+    assert check_drift(BOARD, [], config=here / "hand.camkes", pins=[pin[1]]) == ()
+
+
 @pytest.mark.parametrize("build_in", ["build", "build/images"])
 def test_the_overlay_is_found_by_the_image(here: Path, build_in: str) -> None:
     made_for_board(here)

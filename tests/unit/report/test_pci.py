@@ -98,7 +98,7 @@ def test_machines_without_a_nic(assessed: Assessment, said: str) -> None:
 def test_long_words_get_a_line_of_their_own_even_where_columns_would_do() -> None:
     long = Passability("passable", limits=("not with " + "17:00.1, " * 20,))
     lines = text(report_lines(replace(small(), passability={PORT0: long}), View(140))).splitlines()
-    assert lines[3] == "17:00.0  I350            8086:1521  INTA  0/16 measured"
+    assert lines[3] == "17:00.0  I350            8086:1521  INTA  0/16 measured elsewhere"
     assert lines[4].startswith("         passable, not with 17:00.1, ")
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -38,7 +39,7 @@ def app(in_folder: Path) -> Path:
     return path
 
 
-def wanted(*assignments: str, **more: bool) -> AssignRequest:
+def wanted(*assignments: str, **more: Any) -> AssignRequest:
     return AssignRequest(
         captures=["./seen.tar.gz"], assignments=assignments or ["vm0=17:00.0"], pools=True, **more
     )
@@ -112,3 +113,23 @@ def test_a_migration_is_planned_then_written_then_done(app: Path) -> None:
     assert "vm0.vm_irqs" in app.read_text() and '"ioapic":1' in app.read_text()
     again = plan_migration(app)
     assert (again.stale, again.done, again.write()) == (False, (), None)
+
+
+def test_a_stated_pin_is_written_and_holds_for_every_question(app: Path) -> None:
+    stated = ["17:00.0=0/21"]
+    overlay = Path("passthrough.camkes")
+    plan_overlay(None, app, wanted(pins=stated), overlay).write()
+    assert '"source":21' in overlay.read_text()
+    asked = CheckRequest(captures=["./seen.tar.gz"])
+    assert check_file(None, overlay, asked).report.clean
+    plan_update(None, app, wanted(pins=stated)).write()
+    differs = [f.code for f in check_file(None, app, asked).report.findings if f.severity == "error"]
+    assert differs == ["source-differs"]
+    assert check_file(None, app, CheckRequest(captures=["./seen.tar.gz"], pins=stated)).report.clean
+
+
+def test_a_stated_pin_needs_a_capture_and_an_assigned_device(app: Path) -> None:
+    with pytest.raises(UsageError, match="a device in a capture"):
+        check_file(None, app, CheckRequest(pins=["17:00.0=0/21"]))
+    with pytest.raises(UsageError, match=r"for 17:00\.1, which no VM is given"):
+        plan_overlay(None, app, wanted(pins=["17:00.1=0/21"]))
