@@ -45,9 +45,10 @@ def check_drift(
 ) -> tuple[str, ...]:
     """Return what a person should know before this board boots this image.
 
-    `config` is the configuration the image was built from; without it one is looked for. `pins` are IOAPIC pins
-    that a person states (DEVICE=IOAPIC/PIN), beside those that a generated file holds. Raises ProfileError
-    that names the differences in BDF, BAR or pin, unless `allow`, UsageError for an unreadable `config`.
+    `config` is the configuration the image was built from; without it one is looked for. `pins` are IOAPIC
+    pins that a person states (DEVICE=IOAPIC/PIN), beside those that a generated file holds. Raises
+    ProfileError that names the differences in BDF, BAR or pin, unless `allow`, UsageError for an unreadable
+    `config`.
     """
     if config is not None:
         claims: tuple[Claims, ...] = (_read_config(config),)

@@ -112,9 +112,9 @@ def plan_boot(
 
     `paths` are a build's folder or the files of an image, none for the twin's stand-in image with a module of
     `module_mib` MiB. `config` is the .camkes file the image was built from; where the board has drifted from
-    what it was made for, the boot is refused unless `allow_drift`; `pins` are those that a person states. What the request and `append` leave open,
-    a `bringup.toml` beside the image may say. Nothing is touched and no packet sent; cpp is started for a
-    `config` written by hand.
+    what it was made for, the boot is refused unless `allow_drift`; `pins` are those that a person states.
+    What the request and `append` leave open, a `bringup.toml` beside the image may say. Nothing is touched
+    and no packet sent; cpp is started for a `config` written by hand.
     """
     board = lab.board(board_name)
     folders = folders_of(paths)

@@ -13,8 +13,8 @@ PinGrade = Literal["measured", "stated", "known", "inferred", "firmware"]
 PIN_GRADES: tuple[PinGrade, ...] = ("measured", "stated", "known", "inferred", "firmware")
 """Best first. measured: an interrupt was seen at that pin, on this unit (firmware probe) or, by the board
 profile's source, on another of the same model. stated: a person says so (`--pin`), which only a pin measured
-on this unit speaks against. known: the OS used that pin in INTx mode (/proc/interrupts). inferred: the board's
-routing rule. firmware: `_PRT` and MADT, which the machine under seL4 may not follow.
+on this unit speaks against. known: the OS used that pin in INTx mode (/proc/interrupts). inferred: the
+board's routing rule. firmware: `_PRT` and MADT, which the machine under seL4 may not follow.
 """
 
 

@@ -1,4 +1,4 @@
-"""Pins that a person states by hand: `--pin 17:00.0=0/16`, an IOAPIC by its place in the MADT and its input. Pure.
+"""Pins that a person states by hand: `--pin 17:00.0=0/16`, IOAPIC (its place in the MADT) and input. Pure.
 
 For a machine whose capture does not tell, or tells what is known to be wrong. What was measured on the unit
 itself is not overruled.

@@ -1,10 +1,11 @@
 """Where a function's INTx arrives, as graded beliefs; pure.
 
 Evidence, from the strongest: a pin measured on this unit; what a person states; the pin that the profile's
-source saw fire on another unit of the model; what Linux used in INTx mode (/proc/interrupts); the board's routing rule; `_PRT`
-with the MADT. A profile's pin counts as measured when its fact is graded HIGH or MED and the function is
-where it was seen, else as inferred. Linux's number in sysfs `irq` and the firmware's hint in config 0x3c are
-no pins and never evidence by themselves (on the E300-9D they say 11 and 10 where 16 and 17 fire).
+source saw fire on another unit of the model; what Linux used in INTx mode (/proc/interrupts); the board's
+routing rule; `_PRT` with the MADT. A profile's pin counts as measured when its fact is graded HIGH or MED and
+the function is where it was seen, else as inferred. Linux's number in sysfs `irq` and the firmware's hint in
+config 0x3c are no pins and never evidence by themselves (on the E300-9D they say 11 and 10 where 16 and 17
+fire).
 
 Linux and `_PRT` speak of routing with every IOAPIC in use. Where the profile says at which IOAPIC functions
 arrive under seL4, beliefs in another one stand behind all that agree with it, except what was measured.
@@ -39,7 +40,8 @@ def pin_candidates(
 ) -> dict[Bdf, tuple[PinCandidate, ...]]:
     """Return the beliefs about each function that has an INTx pin, best first, every kind of evidence once.
 
-    `stated` is what a person says, and no evidence about a function's neighbours. A function without an INTx pin has no entry; one about which nothing is known has none either.
+    `stated` is what a person says, and no evidence about a function's neighbours. A function without an INTx
+    pin has no entry; one about which nothing is known has none either.
     """
     view = _View.of(machine, profile)
     found: dict[Bdf, list[PinCandidate]] = defaultdict(list)

@@ -37,7 +37,7 @@ def test_a_pin_is_stated_by_any_name_of_a_device() -> None:
 
 @pytest.mark.parametrize(
     "text", ["", "17:00.0", "17:00.0=", "17:00.0=21", "=0/21", "17:00.0=0/", "17:00.0=-1/2", "17:00.0=0/2/3",
-             "17:00.0=0x0/1", "17:00.0=٠/١", "17:00.0=0/1234", "\x1b[2J", "9" * 5000],
+             "17:00.0=0x0/1", "17:00.0=\u0660/\u0661", "17:00.0=0/1234", "\x1b[2J", "9" * 5000],
 )  # fmt: skip
 def test_what_states_no_pin_is_wrong_usage(text: str) -> None:
     with pytest.raises(UsageError, match="is not DEVICE=IOAPIC/PIN") as refused:
