@@ -112,9 +112,9 @@ class Function:
 
     @property
     def is_bridge(self) -> bool:
-        """Header type 1 or 2, or class PCI bridge where the header was not read."""
+        """Header type 1 or 2; where the header was not read, class PCI bridge or a bus that it leads to."""
         return self.header_type in (1, 2) or (
-            self.header_type is None and self.class_code in (0x0604, 0x0607)
+            self.header_type is None and (self.class_code in (0x0604, 0x0607) or self.bridge is not None)
         )
 
 

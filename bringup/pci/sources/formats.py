@@ -11,6 +11,7 @@ from bringup.pci.sources.dmesg import addresses as dmesg
 from bringup.pci.sources.firmware import report as firmware
 from bringup.pci.sources.lspci import machine as lspci_machine
 from bringup.pci.sources.lspci import text as lspci
+from bringup.pci.sources.lspci import tree as lspci_tree
 from bringup.pci.sources.pciconf import text as pciconf
 
 
@@ -46,6 +47,7 @@ FORMATS = (
     Format(firmware, 1, "the console log of the firmware probe"),
     Format(lspci_machine, 3, "`lspci -vmmnnk`"),
     Format(lspci, 2, "`lspci -nn -vvv -xxxx`"),
+    Format(lspci_tree, 8, "`lspci -tv`"),
     Format(pciconf, 4, "`pciconf -lvbc`"),
     Format(sel4_log, 6, "the boot log of seL4"),
     Format(freebsd_log, 7, "that of FreeBSD"),

@@ -32,6 +32,7 @@ _INDENT = " " * 9
 _SOURCE_KINDS = {
     "linux": "Linux",
     "lspci-machine": "lspci",
+    "lspci-tree": "lspci",
     "dmesg": "boot log",
     "sel4-log": "seL4 boot log",
     "freebsd-log": "FreeBSD boot log",

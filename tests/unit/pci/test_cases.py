@@ -9,7 +9,7 @@ import pytest
 from bringup.base.errors import UsageError
 from bringup.pci.assessment import Assessment
 from bringup.pci.capture.open import open_capture
-from bringup.pci.model import Function, MsiX, Pcie
+from bringup.pci.model import Bridge, Function, MsiX, Pcie
 from bringup.rules.assess import assess
 from tests.places import SHARED
 
@@ -63,6 +63,13 @@ TABLE: list[tuple[str, Reading, object]] = [
     ("c11-dmesg-T.txt", firmware("01:00.0"), ["42c00000", "42d00000"]),
     ("c11-dmesg-T.txt", lambda told: "config-damaged" in codes(told), False),
     ("c12-noassign.txt", lambda told: codes(told) & {"config-damaged", "bar-unassigned"}, {"bar-unassigned"}),
+    ("c14-lspci-tv.txt", lambda told: len(told.machine.functions), 11),
+    ("c14-lspci-tv.txt", lambda told: at(told, "b4:03.0").bridge, Bridge(0xB4, 0xB7, 0xB8)),
+    (
+        "c14-lspci-tv.txt",
+        field("b7:00.3", "device_name"),
+        "Intel Corporation Ethernet Connection X722 for 10GbE SFP+",
+    ),
     ("c16-lspci.txt", pin("01:00.0"), []),
     ("c16dir", pin("01:00.0"), [(0, 17, "known")]),
     ("c17-amd.txt", lambda told: [f.message for f in told.findings if "SVM" in f.message] != [], True),
