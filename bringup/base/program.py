@@ -3,10 +3,21 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 from collections.abc import Sequence
 
 from bringup.base.errors import LabError, MissingProgramError
+
+
+def search_path() -> str:
+    """Return where programs are looked for: `ip` and dnsmasq lie in /sbin, which not all users search."""
+    return os.environ.get("PATH", "/usr/bin:/bin") + ":/usr/sbin:/sbin"
+
+
+def find_program(program: str) -> str | None:
+    """Return where a program lies, None where it is not installed."""
+    return shutil.which(program, path=search_path())
 
 
 def run_program(command: Sequence[str], package: str, *, timeout_s: float, data: bytes = b"") -> bytes:

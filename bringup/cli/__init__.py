@@ -23,6 +23,7 @@ _COMMANDS = {
     "media": ("media", "Show, insert or eject a board's virtual media."),
     "console": ("console", "Attach to a board's console."),
     "explain": ("explain", "Say what a recorded console proves."),
+    "doctor": ("doctor", "Check this host, the network and a board's BMC, and say how to mend them."),
     "runs": ("runs", "List what was booted, or show one run."),
     "serve-rights": ("serve_rights", "Let a person serve boards without being root."),
     "twin": ("twin", "Start, end or enter the virtual board."),

@@ -53,6 +53,8 @@ class BmcAccess:
     user: str
     password: Secret
     password_from: str
+    password_file: Path | None = None
+    """The file that the password is in, for programs that read one."""
 
 
 @dataclass(frozen=True)
@@ -353,12 +355,13 @@ def _network(table: NetworkTable) -> Network:
 
 def _bmc(table: BmcTable, folder: Path) -> BmcAccess:
     reference = table.password
+    path: Path | None = None
     if reference.env is not None:
         variable = reference.env
         password, source = Secret(lambda: from_environment(variable)), f"environment variable {variable}"
     elif reference.file is not None:
         path = folder / Path(reference.file).expanduser()
-        password, source = Secret(lambda: from_file(path)), f"file {shown_path(path)}"
+        password, source = _file_password(path), f"file {shown_path(path)}"
     elif reference.command is not None:
         words = reference.command
         # Its arguments may say more than people need to see; the program is enough.
@@ -366,4 +369,8 @@ def _bmc(table: BmcTable, folder: Path) -> BmcAccess:
     else:
         service = str(reference.keyring)
         password, source = Secret(lambda: from_keyring(service, table.user)), f"keyring, service {service}"
-    return BmcAccess(table.address, table.port, table.user, password, source)
+    return BmcAccess(table.address, table.port, table.user, password, source, path)
+
+
+def _file_password(path: Path) -> Secret:
+    return Secret(lambda: from_file(path))

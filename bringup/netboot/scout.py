@@ -70,6 +70,11 @@ class Scout:
             self._loop.add_reader(self._socket, self._read)
         self._tasks = [self._loop.create_task(self._watch_link())]
 
+    @property
+    def looks(self) -> bool:
+        """Whether this process may see the segment's packets, and ask."""
+        return self._socket is not None
+
     def close(self) -> None:
         """Look no more."""
         for task in self._tasks:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import shutil
 import subprocess
 import time
 from collections.abc import Sequence
@@ -16,6 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from bringup.base.errors import MissingProgramError, NamespaceError
+from bringup.base.program import find_program, search_path
 from bringup.lab.network import Network
 
 NETWORK = Network("br0", "own-segment", "10.55.0.1/24", "10.55.0.30")
@@ -74,11 +74,11 @@ class Keeper:
 
     def __init__(self, taps: Sequence[str]) -> None:
         for program, package in _PACKAGES.items():
-            if shutil.which(program, path=_search_path()) is None:
+            if find_program(program) is None:
                 raise MissingProgramError(
                     f"the program {program} is not installed", hint=f"apt install {package}"
                 )
-        self._environment = {**os.environ, "PATH": _search_path(), "LC_ALL": "C"}
+        self._environment = {**os.environ, "PATH": search_path(), "LC_ALL": "C"}
         try:
             self._make(taps, users=True)
         except NamespaceError:
@@ -187,8 +187,3 @@ def namespace_refused(reason: str) -> NamespaceError:
             "`sysctl kernel.apparmor_restrict_unprivileged_userns=0`; user.max_user_namespaces must not be 0"
         )
     return NamespaceError(f"this host denies the twin its private network: {reason}", hint=hint)
-
-
-def _search_path() -> str:
-    # `ip` lies in /sbin, which ordinary users do not always search.
-    return os.environ.get("PATH", "/usr/bin:/bin") + ":/usr/sbin:/sbin"

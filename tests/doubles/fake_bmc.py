@@ -164,6 +164,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--ignore-power", action="store_true", help="accept power commands, change nothing")
     parser.add_argument("--frozen-after", type=float, help="stop answering after so many seconds")
     parser.add_argument("--busy", type=int, default=0, help="answer node busy so many times (-1: for ever)")
+    parser.add_argument("--sol-bit-rate", type=int, default=10, help="as IPMI 2.0 table 26-5 numbers it")
     parser.add_argument("--answers", default="", help="NETFN.COMMAND.CODE.TIMES in hex, by commas")
     return parser.parse_args()
 
@@ -197,6 +198,7 @@ def main() -> None:
         intercept=Busy(options.busy) if options.busy else Answers(options.answers),
     )
     chassis.bmc = bmc
+    bmc._state.sol_bit_rates = dict.fromkeys((5, 6), options.sol_bit_rate)
     stop = threading.Event()
     threading.Thread(target=obey, args=(bmc, chassis, stop), daemon=True).start()
     if options.frozen_after is not None:

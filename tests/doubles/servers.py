@@ -91,6 +91,7 @@ def virtual_bmc(
     busy: int = 0,
     answers: str = "",
     state_file: Path | None = None,
+    sol_bit_rate: int = 10,
 ) -> Iterator[FakeBmc]:
     """Run this project's BMC with a fake board; `busy` -1 answers node busy for ever.
 
@@ -98,7 +99,7 @@ def virtual_bmc(
     """
     command = [sys.executable, "-m", "tests.doubles.fake_bmc", "--user", user, "--privilege", privilege]
     command += ["--suites", ",".join(map(str, suites)), "--port", str(port), f"--busy={busy}"]
-    command += ["--answers", answers]
+    command += ["--answers", answers, "--sol-bit-rate", str(sol_bit_rate)]
     command += ["--on"] * on + ["--ignore-power"] * ignore_power
     command += [] if frozen_after_s is None else ["--frozen-after", str(frozen_after_s)]
     command += [] if state_file is None else ["--state-file", str(state_file)]

@@ -16,6 +16,8 @@ from bringup.base.whole_file import whole_file
 from bringup.twin.bmc.boot import BootOptions
 from bringup.twin.bmc.sel import RECORD_SIZE, Sel
 
+BITS_115200 = 0x0A
+
 
 @dataclass
 class Watchdog:
@@ -59,6 +61,8 @@ class BmcState:
     restart_cause: int = 0
     last_power_event: int = 0
     sol_enabled: bool = True
+    sol_bit_rates: dict[int, int] = field(default_factory=lambda: {5: BITS_115200, 6: BITS_115200})
+    """SOL's bit rates, kept (parameter 5) and now (parameter 6), as IPMI 2.0 table 26-5 numbers them."""
     global_enables: int = 0
     sdr_reservation: int = 0
     lock: threading.RLock = field(default_factory=threading.RLock, repr=False)

@@ -23,7 +23,7 @@ _REVISION = 0x11
 _ONLY_REVISION = 0x80
 _READ_ONLY = 0x82
 _SOURCE_STATIC = 0x01
-_BITS_115200 = 0x0A
+_BIT_RATES = (0, 6, 7, 8, 9, 10)  # that of the serial channel, 9600 to 115200
 _SOL_ENABLE = 1
 
 
@@ -66,8 +66,7 @@ def sol_parameters(bmc: Shared) -> Mapping[int, bytes]:
         2: bytes([0xC0 | Privilege.USER]),  # encryption and authentication are forced
         3: bytes([1, SOL_PAYLOAD_SIZE]),
         4: bytes([8, 50]),  # tries; 10 ms units
-        5: bytes([_BITS_115200]),
-        6: bytes([_BITS_115200]),
+        **{number: bytes([rate]) for number, rate in bmc.state.sol_bit_rates.items()},
         7: bytes([LAN_CHANNEL]),
         8: bmc.identity.port.to_bytes(2, "little"),
     }
@@ -108,6 +107,12 @@ def _sol_set(request: Request, bmc: Shared) -> bytes:
     require_lan_channel(request.data[0], request)
     if request.data[1] == _SOL_ENABLE:
         bmc.state.sol_enabled = bool(request.data[2] & 0x01)
+        return b""
+    if request.data[1] in bmc.state.sol_bit_rates:
+        rate = request.data[2] & 0x0F
+        if rate not in _BIT_RATES:
+            raise RefusedError(Code.INVALID_FIELD)
+        bmc.state.sol_bit_rates[request.data[1]] = rate
         return b""
     _refuse_write(request, sol_parameters(bmc))
     return b""
