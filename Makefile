@@ -20,7 +20,7 @@ RUN_PACKAGES := python3-venv gcc cpp libc6-dev binutils \
 	dnsmasq-base iproute2 ethtool util-linux \
 	acpica-tools pci.ids linux-image-amd64 busybox-static cpio
 # Independent peers that the tests measure this tool against.
-FAST_TEST_PACKAGES := curl procps pciutils shellcheck librsvg2-bin zstd
+FAST_TEST_PACKAGES := curl procps pciutils shellcheck librsvg2-bin zstd gdisk dosfstools mtools xorriso
 TEST_PACKAGES := $(FAST_TEST_PACKAGES) openipmi ipmitool freeipmi-tools tcpdump hyperfine time tmux \
 	xen-hypervisor-4.17-amd64 clang libclang-rt-14-dev
 

@@ -1,0 +1,225 @@
+"""What is written to a disk, in which order, with which barriers: pure, so that every prefix can be judged.
+
+The order is what makes an update safe against a power cut at any moment: nothing names a slot while it is
+written, nothing names it before it was flushed and read back, and of the two state files one is always whole
+and right. Drives that say they flushed and did not are outside of this.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from bringup.base.errors import LabError
+from bringup.disk.fat import FatFile, FatImage, FatShape, make_fat
+from bringup.disk.layout import (
+    BIOS,
+    ESP,
+    MIB,
+    STATE,
+    Layout,
+    Letter,
+    backup_table,
+    primary_table,
+    protective_mbr,
+)
+from bringup.disk.pieces import Pieces, Zeros
+from bringup.disk.slot_image import SlotImage
+from bringup.disk.slots import DiskSlots
+from bringup.disk.state import STATE_FILES, State, other
+
+CHUNK_BYTES = 16 << 20
+"""How much is sent and written at a time."""
+
+
+@dataclass(frozen=True, slots=True)
+class Write:
+    """Write `content` at byte `offset` of the disk; `what` is what it is called to people."""
+
+    offset: int
+    content: Pieces
+    what: str
+
+
+@dataclass(frozen=True, slots=True)
+class Flush:
+    """Make the drive keep all that was written: nothing that follows may reach it before."""
+
+
+@dataclass(frozen=True, slots=True)
+class Compare:
+    """Read `length` bytes at `offset` back from the drive and compare; what differs ends the job."""
+
+    offset: int
+    length: int
+    sha256: str
+    what: str
+
+
+Action = Write | Flush | Compare
+
+
+@dataclass(frozen=True, slots=True)
+class Chunk:
+    """A part of a `Write` that is sent at once: at most `CHUNK_BYTES`, with its SHA-256."""
+
+    offset: int
+    length: int
+    sha256: str
+    write: Write
+
+    def data(self) -> bytes:
+        """Return its bytes; raises ImageError when a file has changed or cannot be read."""
+        return self.write.content.read(self.offset - self.write.offset, self.length)
+
+
+@dataclass(frozen=True, slots=True)
+class Loader:
+    """The boot loader's bytes: for sector 0 (at most 440), the core image for BIOS, the program for UEFI.
+
+    `boot_code` and `core` are empty for a disk that is started by UEFI only.
+    """
+
+    boot_code: bytes
+    core: bytes
+    efi: bytes
+
+
+def chunks(write: Write, size: int = CHUNK_BYTES) -> Iterator[Chunk]:
+    """Yield a write in parts of at most `size` bytes, hashing each as it is asked for; raises ImageError."""
+    for at in range(0, write.content.size, size):
+        length = min(size, write.content.size - at)
+        yield Chunk(write.offset + at, length, write.content.sha256(at, length), write)
+
+
+def install(layout: Layout, loader: Loader, slot: SlotImage) -> tuple[Action, ...]:
+    """Return how a disk is written from nothing: slot A good, slot B empty.
+
+    Until this ends nothing boots from the disk: the first sector of all is written last.
+    """
+    sector = layout.sector_bytes
+    end = layout.disk_bytes // sector * sector
+    backup_at, backup = backup_table(layout)
+    part_a, part_b = layout.slot("A"), layout.slot("B")
+    states = state_volume(layout, State(good="A"))
+    esp = esp_volume(layout, loader)
+    clear = (
+        Write(0, Pieces.of(Zeros(MIB)), "clearing the disk's begin"),
+        Write(end - MIB, Pieces.of(Zeros(MIB)), "clearing the disk's end"),
+    )
+    contents = (
+        Write(part_a.start, slot.content, "slot A"),
+        # What lies there from before must not pass for a slot.
+        Write(part_b.start, Pieces.of(Zeros(MIB)), "clearing slot B"),
+        Write(layout.part(ESP).start, esp.used, "loader for UEFI"),
+        *([Write(layout.part(BIOS).start, Pieces.of(loader.core), "loader for BIOS")] if loader.core else []),
+        Write(layout.part(STATE).start, states.used, "state"),
+    )
+    tables = (
+        Write(backup_at, Pieces.of(backup), "second partition table"),
+        Write(sector, Pieces.of(primary_table(layout)), "partition table"),
+    )
+    first = (Write(0, Pieces.of(protective_mbr(layout, loader.boot_code)), "first sector"),)
+    return tuple(action for group in (clear, contents, tables, first) for action in _settled(*group))
+
+
+def update(disk: DiskSlots, slot: SlotImage) -> tuple[Action, ...]:
+    """Return how the idle slot gets a new image, which is then on trial.
+
+    Raises LabError when no slot is good: then there is nothing to go back to, and the disk is installed anew.
+    """
+    state = _known_state(disk)
+    idle = other(state.good)
+    part = disk.layout.slot(idle)
+    actions = list(_agreed(disk, state))
+    if idle in (state.trial, state.tried):
+        state = state.settled(state.good)
+        actions += _states(disk, state)
+    actions += _settled(Write(part.start, slot.content, f"slot {idle}"))
+    return (*actions, *_states(disk, state.with_trial(idle, slot.manifest.image_id)))
+
+
+def confirm(disk: DiskSlots, image_id: str) -> tuple[Action, ...]:
+    """Return how the image that was tried becomes the good one.
+
+    Raises LabError when no image was tried, or another than the one with `image_id`.
+    """
+    state = _known_state(disk)
+    if state.tried is None:
+        raise LabError("no image was tried on this disk since the last one was confirmed")
+    if state.image_id != image_id:
+        raise LabError(f"the image that was tried is {state.image_id or 'without id'}, not {image_id}")
+    return (*_agreed(disk, state), *_states(disk, state.settled(state.tried)))
+
+
+def rollback(disk: DiskSlots) -> tuple[Letter, tuple[Action, ...]]:
+    """Return the slot that is started from now on, and how: the one before the last change.
+
+    An image on trial or tried is given up, and the good one stays; else the other slot becomes the good one.
+    Raises LabError when there is none or it is known to be damaged.
+    """
+    state = _known_state(disk)
+    if state.trial or state.tried:
+        target = state.good
+    else:
+        target = other(state.good)
+        slot = disk.slot(target)
+        if slot.manifest is None or slot.intact is False:
+            why = slot.problem or "nothing was written to it"
+            raise LabError(
+                f"slot {target} has no image to go back to: {why}", hint="bringup reimage BOARD IMAGE"
+            )
+    return target, (*_agreed(disk, state), *_states(disk, state.settled(target)))
+
+
+def _known_state(disk: DiskSlots) -> State:
+    """Return the state that counts; where both files are bad, that of what GRUB would start."""
+    if disk.state is not None:
+        return disk.state
+    if disk.good is None:
+        raise LabError(
+            "neither slot of this disk has an image that can be started",
+            hint="bringup reimage BOARD IMAGE --relayout",
+        )
+    return State(good=disk.good, n=0)
+
+
+def _agreed(disk: DiskSlots, state: State) -> Iterator[Action]:
+    """Yield what makes both files say what counts already, so that the first one may then be torn."""
+    for copy, at, name in reversed(list(zip(disk.copies, disk.places, STATE_FILES, strict=True))):
+        if copy != state:
+            yield from _settled(Write(at, Pieces.of(state.page()), name))
+
+
+def _states(disk: DiskSlots, state: State) -> Iterator[Action]:
+    for at, name in zip(disk.places, STATE_FILES, strict=True):
+        yield from _settled(Write(at, Pieces.of(state.page()), name))
+
+
+def _settled(*writes: Write) -> Iterator[Action]:
+    """Yield writes, a barrier, and that all of it is read back."""
+    yield from writes
+    yield Flush()
+    for write in writes:
+        yield Compare(write.offset, write.content.size, write.content.sha256(), write.what)
+
+
+def state_volume(layout: Layout, state: State) -> FatImage:
+    """Return the file system with the two state files, each in a page of its own."""
+    part = layout.part(STATE)
+    block = Pieces.of(state.block())
+    shape = FatShape(part.size, layout.sector_bytes, 4096, root_entries=128, label="STATE")
+    return make_fat([FatFile(name, block) for name in STATE_FILES], shape)
+
+
+def esp_volume(layout: Layout, loader: Loader) -> FatImage:
+    """Return the EFI system partition: one program where firmware looks for it without being told."""
+    part = layout.part(ESP)
+    cluster = max(layout.sector_bytes, 512)
+    shape = FatShape(part.size, layout.sector_bytes, cluster, label="ESP")
+    return make_fat([FatFile("EFI/BOOT/BOOTX64.EFI", Pieces.of(loader.efi))], shape)
+
+
+def bytes_written(actions: tuple[Action, ...]) -> int:
+    """Return how many bytes a list of actions writes."""
+    return sum(action.content.size for action in actions if isinstance(action, Write))

@@ -1,0 +1,185 @@
+"""Both slots of a disk as they are: which is good, which is on trial, what is in them."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from bringup.base.errors import LabError
+from bringup.disk.fat import FatError, FatVolume, Reader
+from bringup.disk.layout import LETTERS, STATE, Layout, Letter
+from bringup.disk.manifest import Manifest, parse_manifest
+from bringup.disk.slot_image import HASHES, HEAD_BYTES, MANIFEST
+from bringup.disk.state import BLOCK_BYTES, STATE_FILES, State, parse_state
+
+_LINE = re.compile(r"([0-9a-f]{64})  ([A-Za-z0-9_.-]{1,12})", re.ASCII)
+
+
+@dataclass(frozen=True, slots=True)
+class Slot:
+    """One slot: `manifest` is None where there is none, and `problem` says what is wrong with it.
+
+    A slot that was never written has neither. `intact` is whether every file has its hash, None where nobody
+    looked.
+    """
+
+    letter: Letter
+    manifest: Manifest | None = None
+    problem: str | None = None
+    intact: bool | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class DiskSlots:
+    """The slots of one disk. `copies` are the two state files as they are, None for one that counts as bad.
+
+    `places` are the bytes on the disk where the two files begin.
+    """
+
+    layout: Layout
+    copies: tuple[State | None, State | None]
+    places: tuple[int, int]
+    slots: tuple[Slot, Slot]
+
+    @property
+    def state(self) -> State | None:
+        """What counts: the first file, else the second; None where both are bad."""
+        return self.copies[0] or self.copies[1]
+
+    def slot(self, letter: Letter) -> Slot:
+        """Return a slot."""
+        return self.slots[LETTERS.index(letter)]
+
+    @property
+    def good(self) -> Letter | None:
+        """The slot that is started when nothing is on trial, as GRUB decides it.
+
+        Without any state that is the first slot whose files are known to be whole: `read_slots` with `check`.
+        """
+        if self.state is not None:
+            return self.state.good
+        return next((slot.letter for slot in self.slots if slot.intact), None)
+
+    def role(self, letter: Letter) -> str:
+        """Return what a slot is in one word: good, trial, tried, old, damaged, empty."""
+        state, slot = self.state, self.slot(letter)
+        if slot.manifest is None or slot.intact is False:
+            return "damaged" if slot.problem else "empty"
+        if state is not None and letter == state.trial:
+            return "trial"
+        if state is not None and letter == state.tried:
+            return "tried"
+        return "good" if letter == self.good else "old"
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the slots as plain JSON data."""
+        return {
+            "good": self.good,
+            "states_valid": [copy is not None for copy in self.copies],
+            "slots": {
+                slot.letter: {
+                    "role": self.role(slot.letter),
+                    "intact": slot.intact,
+                    "problem": slot.problem,
+                    "manifest": slot.manifest and slot.manifest.to_dict(),
+                }
+                for slot in self.slots
+            },
+        }
+
+
+def ranges(layout: Layout) -> tuple[tuple[int, int], ...]:
+    """Return (offset, length) in bytes of all that `read_slots` reads when it checks no hashes."""
+    state = layout.part(STATE)
+    heads = [layout.slot(letter) for letter in LETTERS]
+    return ((state.start, 64 << 10), *((part.start, min(part.size, HEAD_BYTES)) for part in heads))
+
+
+def reader_of(parts: Sequence[tuple[int, bytes]]) -> Reader:
+    """Return a reader of a disk of which these (offset, bytes) are known; elsewhere it raises OSError."""
+
+    def read(offset: int, length: int) -> bytes:
+        for at, data in parts:
+            if at <= offset and offset + length <= at + len(data):
+                return data[offset - at : offset - at + length]
+        raise OSError(f"{length} bytes at {offset} were not fetched")
+
+    return read
+
+
+def read_slots(read: Reader, layout: Layout, *, check: bool = False) -> DiskSlots:
+    """Return what is in the slots of a disk with this layout. Any bytes are taken; bad sectors, too.
+
+    `check` reads all of both slots and compares hashes. Raises LabError when the state files have no place:
+    then it is not a disk of this tool's.
+    """
+    places = state_places(read, layout)
+    copies = tuple(_state(read, at) for at in places)
+    slots = tuple(_slot(read, layout, letter, check=check) for letter in LETTERS)
+    return DiskSlots(layout, (copies[0], copies[1]), places, (slots[0], slots[1]))
+
+
+def state_places(read: Reader, layout: Layout) -> tuple[int, int]:
+    """Return the bytes on the disk where the two state files begin; raises LabError, see `read_slots`."""
+    start = layout.part(STATE).start
+    try:
+        volume = FatVolume(read, start)
+        runs = [volume.runs(name) for name in STATE_FILES]
+        if all(len(run) == 1 and run[0][1] == BLOCK_BYTES for run in runs):
+            return runs[0][0][0], runs[1][0][0]
+        problem = "they are not of one block each"
+    except (FatError, OSError) as error:
+        problem = str(error)
+    raise LabError(
+        f"the state files of this disk cannot be found: {problem}",
+        hint="bringup reimage writes the whole layout again with --relayout",
+    )
+
+
+def _state(read: Reader, at: int) -> State | None:
+    try:
+        return parse_state(read(at, BLOCK_BYTES))
+    except OSError:
+        return None
+
+
+def _slot(read: Reader, layout: Layout, letter: Letter, *, check: bool) -> Slot:
+    start = layout.slot(letter).start
+    try:
+        if not any(read(start, layout.sector_bytes)):
+            return Slot(letter)
+        volume = FatVolume(read, start)
+        manifest = parse_manifest(volume.file(MANIFEST))
+    except (FatError, OSError) as error:
+        return Slot(letter, None, str(error), False if check else None)
+    problem = None if manifest else f"{MANIFEST} cannot be read"
+    if check:
+        problem = damage(volume) or problem
+        return Slot(letter, manifest, problem, problem is None)
+    return Slot(letter, manifest, problem)
+
+
+def damage(volume: FatVolume) -> str | None:
+    """Return what is wrong with the files of a slot as GRUB checks them, None when all is right."""
+    try:
+        listed = list(_listed(volume.file(HASHES)))
+        for digest, name in listed:
+            found = hashlib.sha256()
+            for block in volume.blocks(name):
+                found.update(block)
+            if found.hexdigest() != digest:
+                return f"{name} is not what was written"
+    except (FatError, OSError) as error:
+        return str(error)
+    return None if listed else f"{HASHES} is empty"
+
+
+def _listed(data: bytes) -> Iterator[tuple[str, str]]:
+    for line in data.decode("ascii", "replace").splitlines():
+        match = _LINE.fullmatch(line)
+        if match is None:
+            raise FatError(f"{HASHES} is damaged")
+        yield match[1], match[2]

@@ -1,0 +1,329 @@
+"""What is written, in which order: judged by what GRUB would start after a cut at any moment."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from bringup.base.errors import LabError
+from bringup.base.firmware import Firmware
+from bringup.disk.commit import Chunk, Compare, Flush, Write, chunks, confirm, install, rollback, update
+from bringup.disk.grub_choice import Choice, Machine, grub_choice
+from bringup.disk.layout import MIB, make_layout
+from bringup.disk.slot_image import SlotImage
+from bringup.disk.state import State, other
+from tests.unit.disk.disks import (
+    LOADER,
+    SMALL,
+    MemoryDisk,
+    after,
+    installed,
+    power_cuts,
+    slot_image,
+    write_log,
+)
+
+MACHINE = Machine(LOADER)
+
+
+def boots(disk: MemoryDisk, machine: Machine = MACHINE) -> Choice:
+    return grub_choice(disk.read, disk.size, machine)
+
+
+def started(disk: MemoryDisk, machine: Machine = MACHINE) -> str | None:
+    """Start a machine from a disk, which GRUB writes to, and return the id of what runs then."""
+    choice = boots(disk, machine)
+    for offset, data in choice.writes:
+        disk.write(offset, data)
+    if choice.slot is None:
+        return None
+    manifest = disk.slots().slot(choice.slot).manifest
+    assert manifest is not None
+    return manifest.image_id
+
+
+@pytest.fixture
+def new(tmp_path: Path) -> SlotImage:
+    return slot_image(tmp_path, "new")
+
+
+@pytest.fixture
+def old_id(tmp_path: Path) -> str:
+    return slot_image(tmp_path, "old").manifest.image_id
+
+
+@pytest.mark.parametrize("firmware", list(Firmware))
+@pytest.mark.parametrize("sector_bytes", [512, 4096])
+def test_an_installed_disk_starts_its_image(tmp_path: Path, firmware: Firmware, sector_bytes: int) -> None:
+    layout = make_layout(71 * MIB, sector_bytes, MIB)
+    disk = installed(tmp_path, layout)
+    assert boots(disk, Machine(LOADER, firmware, sector_bytes)) == Choice("A")
+    assert disk.slots(layout).state == State("A")
+
+
+def test_the_first_sector_is_written_last_of_all(new: SlotImage) -> None:
+    actions = install(SMALL, LOADER, new)
+    writes = [action for action in actions if isinstance(action, Write)]
+    assert writes[-1].offset == 0
+    assert isinstance(actions[-2], Flush)
+    assert isinstance(actions[-1], Compare)
+    # Cut anywhere before, the disk is not taken for one that starts.
+    disk = MemoryDisk(SMALL.disk_bytes)
+    log = write_log(actions)
+    last = max(at for at, entry in enumerate(log) if entry.data is not None)
+    assert boots(after(disk, log[:last])).slot is None
+    assert boots(after(disk, log)).slot == "A"
+
+
+def test_an_installation_leaves_nothing_of_what_was_there(tmp_path: Path) -> None:
+    disk = installed(tmp_path, name="older")
+    disk.perform(update(disk.slots(), slot_image(tmp_path, "newer")))
+    disk.perform(install(SMALL, LOADER, slot_image(tmp_path, "fresh")))
+    slots = disk.slots()
+    assert [slots.role(letter) for letter in ("A", "B")] == ["good", "empty"]
+
+
+def test_an_update_is_tried_once_and_given_up_unless_it_is_confirmed(
+    tmp_path: Path, new: SlotImage, old_id: str
+) -> None:
+    disk, new_id = installed(tmp_path), new.manifest.image_id
+    disk.perform(update(disk.slots(), new))
+    assert [disk.slots().role(letter) for letter in ("A", "B")] == ["good", "trial"]
+    assert [started(disk) for _ in range(3)] == [new_id, old_id, old_id]
+    assert disk.slots().role("B") == "tried"
+    disk.perform(confirm(disk.slots(), new_id))
+    assert [started(disk) for _ in range(2)] == [new_id, new_id]
+    target, actions = rollback(disk.slots())
+    disk.perform(actions)
+    assert (target, started(disk)) == ("A", old_id)
+
+
+def test_the_key_y_confirms_what_was_tried_and_nothing_else(
+    tmp_path: Path, new: SlotImage, old_id: str
+) -> None:
+    disk, new_id = installed(tmp_path), new.manifest.image_id
+    pressed = Machine(LOADER, key="y")
+    assert started(disk, pressed) == old_id
+    disk.perform(update(disk.slots(), new))
+    assert started(disk) == new_id
+    assert started(disk, pressed) == new_id
+    assert started(disk) == new_id
+    assert disk.slots().state is not None
+    assert disk.slots().good == "B"
+
+
+def test_confirm_refuses_another_image_than_the_one_that_was_tried(tmp_path: Path, new: SlotImage) -> None:
+    disk = installed(tmp_path)
+    with pytest.raises(LabError, match="no image was tried"):
+        confirm(disk.slots(), new.manifest.image_id)
+    disk.perform(update(disk.slots(), new))
+    started(disk)
+    with pytest.raises(LabError, match="not 00000000"):
+        confirm(disk.slots(), "00000000")
+
+
+def test_rollback_gives_up_a_trial_and_keeps_the_good_one(
+    tmp_path: Path, new: SlotImage, old_id: str
+) -> None:
+    disk = installed(tmp_path)
+    disk.perform(update(disk.slots(), new))
+    target, actions = rollback(disk.slots())
+    disk.perform(actions)
+    assert (target, started(disk), started(disk)) == ("A", old_id, old_id)
+
+
+def test_rollback_needs_an_image_in_the_other_slot(tmp_path: Path) -> None:
+    disk = installed(tmp_path)
+    with pytest.raises(LabError, match="slot B has no image to go back to"):
+        rollback(disk.slots())
+
+
+def untouched(_disk: MemoryDisk, _folder: Path) -> None:
+    """The disk as installed."""
+
+
+def on_trial(disk: MemoryDisk, folder: Path) -> None:
+    disk.perform(update(disk.slots(), slot_image(folder, "between")))
+
+
+def tried(disk: MemoryDisk, folder: Path) -> None:
+    on_trial(disk, folder)
+    started(disk)
+
+
+def first_state_garbage(disk: MemoryDisk, folder: Path) -> None:
+    tried(disk, folder)
+    disk.write(disk.slots().places[0], b"\xff" * 512)
+
+
+def second_state_garbage(disk: MemoryDisk, folder: Path) -> None:
+    tried(disk, folder)
+    disk.write(disk.slots().places[1], b"\xff" * 512)
+
+
+def second_state_behind(disk: MemoryDisk, folder: Path) -> None:
+    stale = disk.read(disk.slots().places[1], 4096)
+    tried(disk, folder)
+    disk.write(disk.slots().places[1], stale)
+
+
+def no_state(disk: MemoryDisk, _folder: Path) -> None:
+    for place in disk.slots().places:
+        disk.write(place, b"\xff" * 512)
+
+
+PAST = [
+    untouched,
+    on_trial,
+    tried,
+    first_state_garbage,
+    second_state_garbage,
+    second_state_behind,
+    no_state,
+]
+
+
+@pytest.mark.parametrize("past", PAST)
+def test_a_cut_at_any_moment_leaves_the_old_or_the_new_image(
+    tmp_path: Path, new: SlotImage, old_id: str, past: Callable[[MemoryDisk, Path], None]
+) -> None:
+    """All prefixes of the write log and random subsets of what no flush made sure of, writes torn."""
+    disk = installed(tmp_path)
+    past(disk, tmp_path)
+    ours = {old_id, new.manifest.image_id}
+    before = boots(disk).slot
+    log = write_log(update(disk.slots(), new))
+    seen = set()
+    cuts = [after(disk, log[:length]) for length in range(len(log) + 1)]
+    cuts += power_cuts(disk, log, 300 // len(PAST) + 1, seed=13)
+    for cut in cuts:
+        choice = boots(cut)
+        first = started(cut)
+        # Whatever was on trial before is given up by the first barrier; until then it may still be tried.
+        assert first in ours or (choice.slot == before and before == "B"), choice
+        assert started(cut) == old_id
+        seen.add(first)
+    assert seen >= ours
+
+
+def test_cuts_into_what_grub_writes_itself_leave_an_image(
+    tmp_path: Path, new: SlotImage, old_id: str
+) -> None:
+    disk = installed(tmp_path)
+    disk.perform(update(disk.slots(), new))
+    writes = boots(disk).writes
+    for sectors in range(5):
+        cut = disk.copy()
+        for at, data in [(at + n, data[n : n + 512]) for at, data in writes for n in (0, 512)][:sectors]:
+            cut.write(at, data)
+        assert started(cut) in (old_id, new.manifest.image_id)
+        assert started(cut) in (old_id, new.manifest.image_id)
+        assert started(cut) == old_id
+
+
+def test_a_drive_that_was_told_no_barrier_would_lose_the_image(tmp_path: Path, new: SlotImage) -> None:
+    """The control: the same writes with the states first are caught by the hashes only."""
+    disk = installed(tmp_path)
+    actions = update(disk.slots(), new)
+    writes = [action for action in actions if isinstance(action, Write)]
+    states_first = [*writes[1:], writes[0]]
+    torn = after(disk, write_log(states_first)[:3])
+    choice = boots(torn)
+    assert choice.slot == "A"
+    assert "slot B" in choice.why[0]
+
+
+def test_a_disk_that_refuses_writes_starts_no_trial(tmp_path: Path, new: SlotImage, old_id: str) -> None:
+    disk = installed(tmp_path)
+    disk.perform(update(disk.slots(), new))
+    assert started(disk, Machine(LOADER, can_write=False)) == old_id
+
+
+@pytest.mark.parametrize("where", ["kernel.elf", "module1.img", "slot.cfg", "manifest.jsn", "sha256.sum"])
+def test_a_flipped_bit_or_bad_sector_in_either_slot_starts_the_other(
+    tmp_path: Path, new: SlotImage, old_id: str, where: str
+) -> None:
+    disk, new_id = installed(tmp_path), new.manifest.image_id
+    disk.perform(update(disk.slots(), new))
+    disk.perform(confirm_now(disk, new_id))
+    assert started(disk) == new_id
+    for letter, expected in (("B", old_id), ("A", new_id)):
+        assert letter in ("A", "B")
+        at = SMALL.slot(letter).start + new.places[where][0]
+        flipped = disk.copy()
+        flipped.flip(at + 5)
+        assert started(flipped) == expected
+        unreadable = disk.copy()
+        unreadable.bad.add(at // 512)
+        assert boots(unreadable).slot == ("A" if expected == old_id else "B")
+
+
+def confirm_now(disk: MemoryDisk, image_id: str) -> tuple[object, ...]:
+    started(disk)
+    return confirm(disk.slots(), image_id)
+
+
+def test_without_any_state_the_slot_that_is_whole_is_kept(tmp_path: Path, new: SlotImage) -> None:
+    disk, new_id = installed(tmp_path), new.manifest.image_id
+    disk.perform(update(disk.slots(), new))
+    no_state(disk, tmp_path)
+    disk.flip(SMALL.slot("A").start + new.places["module1.img"][0])
+    assert disk.slots().good == "B"
+    disk.perform(update(disk.slots(), slot_image(tmp_path, "third")))
+    state = disk.slots().state
+    assert state is not None
+    assert (state.good, state.trial) == ("B", "A")
+    started(disk)
+    assert started(disk) == new_id
+
+
+def test_an_update_of_a_disk_without_a_good_image_is_refused(tmp_path: Path, new: SlotImage) -> None:
+    disk = installed(tmp_path)
+    no_state(disk, tmp_path)
+    disk.flip(SMALL.slot("A").start + new.places["module1.img"][0])
+    with pytest.raises(LabError, match="neither slot"):
+        update(disk.slots(), new)
+
+
+def test_every_write_is_flushed_and_then_read_back(tmp_path: Path, new: SlotImage) -> None:
+    disk = installed(tmp_path)
+    on_trial(disk, tmp_path)
+    for actions in (update(disk.slots(), new), install(SMALL, LOADER, new)):
+        pending: list[Write] = []
+        open_writes = 0
+        for action in actions:
+            if isinstance(action, Write):
+                assert not [each for each in pending if open_writes == 0], "written before it was read back"
+                pending.append(action)
+                open_writes += 1
+            elif isinstance(action, Flush):
+                open_writes = 0
+            else:
+                assert open_writes == 0
+                match = next(each for each in pending if each.offset == action.offset)
+                assert (match.content.size, match.content.sha256()) == (action.length, action.sha256)
+                pending.remove(match)
+        assert not pending
+
+
+def test_an_update_never_writes_to_the_good_slot(tmp_path: Path, new: SlotImage) -> None:
+    for past in PAST:
+        disk = installed(tmp_path)
+        past(disk, tmp_path)
+        good = disk.slots().good
+        assert good is not None
+        part = SMALL.slot(good)
+        for action in update(disk.slots(), new):
+            if isinstance(action, Write):
+                assert action.offset + action.content.size <= part.start or action.offset >= part.end
+        assert other(good) != good
+
+
+def test_chunks_are_the_write_in_parts(new: SlotImage) -> None:
+    write = Write(MIB, new.content, "slot B")
+    parts = list(chunks(write, 100_000))
+    assert all(isinstance(part, Chunk) and part.length <= 100_000 for part in parts)
+    assert b"".join(part.data() for part in parts) == new.content.read(0, new.content.size)
+    assert [part.offset for part in parts] == list(range(MIB, MIB + new.content.size, 100_000))

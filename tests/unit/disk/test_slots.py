@@ -1,0 +1,113 @@
+"""What a disk's slots say, from the ranges that are fetched of it, and from any bytes."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from bringup.base.errors import ImageError, LabError, UsageError
+from bringup.disk.commit import update
+from bringup.disk.layout import MIB
+from bringup.disk.manifest import Manifest, parse_manifest
+from bringup.disk.slot_image import grub_lines, make_slot_image
+from bringup.disk.slots import ranges, read_slots, reader_of
+from bringup.image.folder import find_image
+from tests.unit.disk.disks import SMALL, installed, multiboot_kernel, slot_image
+
+
+def test_the_fetched_ranges_tell_what_is_in_both_slots(tmp_path: Path) -> None:
+    disk = installed(tmp_path)
+    new = slot_image(tmp_path, "new")
+    disk.perform(update(disk.slots(), new))
+    read = reader_of([(at, disk.read(at, length)) for at, length in ranges(SMALL)])
+    slots = read_slots(read, SMALL)
+    assert slots.slot("B").manifest == new.manifest
+    assert (slots.good, slots.role("A"), slots.role("B")) == ("A", "good", "trial")
+    told = json.loads(json.dumps(slots.to_dict()))
+    assert told["slots"]["B"]["manifest"]["capture"] == "c0ffee"
+    with pytest.raises(OSError, match="not fetched"):
+        read(0, 512)
+
+
+def test_a_disk_without_state_files_is_none_of_ours(tmp_path: Path) -> None:
+    disk = installed(tmp_path)
+    disk.write(SMALL.part("bringup-state").start, bytes(4096))
+    with pytest.raises(LabError, match="state files of this disk cannot be found"):
+        disk.slots()
+
+
+def test_damage_is_told_and_which_file_it_is(tmp_path: Path) -> None:
+    disk = installed(tmp_path)
+    at = SMALL.slot("A").start + slot_image(tmp_path, "old").places["module1.img"][0]
+    disk.flip(at)
+    slot = disk.slots().slot("A")
+    assert (slot.intact, slot.problem) == (False, "module1.img is not what was written")
+    assert disk.slots(check=False).slot("A").intact is None
+
+
+def test_the_hashes_in_a_slot_are_those_that_sha256sum_checks(tmp_path: Path) -> None:
+    image = slot_image(tmp_path, "new")
+    folder = tmp_path / "slot"
+    folder.mkdir()
+    for name, (at, length) in image.places.items():
+        (folder / name).write_bytes(image.content.read(at, length))
+    subprocess.run(["sha256sum", "--strict", "--quiet", "-c", "sha256.sum"], cwd=folder, check=True)
+
+
+def test_words_that_grub_would_change_are_refused(tmp_path: Path) -> None:
+    path = tmp_path / "kernel"
+    path.write_bytes(multiboot_kernel())
+    for words in ('say="hi"', "a\\b", "it's", "café"):
+        image = find_image([path], append=words)
+        with pytest.raises(UsageError, match="GRUB would change"):
+            grub_lines(image, Manifest.of(image, written_at="", written_by=""))
+    image = find_image([path], append="$root {a} ; reboot")
+    lines = grub_lines(image, Manifest.of(image, written_at="", written_by=""))
+    assert "multiboot2 /kernel.elf '$root' '{a}' ';' 'reboot'" in lines
+
+
+def test_an_image_larger_than_its_slot_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "kernel"
+    path.write_bytes(multiboot_kernel(bytes(2 * MIB)))
+    image = find_image([path])
+    with pytest.raises(ImageError, match=r"kernel and modules take 2\.0 MiB, and a slot has 1 MiB"):
+        make_slot_image(image, Manifest.of(image, written_at="", written_by=""), MIB)
+
+
+def test_an_image_that_grub_cannot_start_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "kernel"
+    path.write_bytes(b"no kernel")
+    image = find_image([path])
+    with pytest.raises(ImageError, match="GRUB cannot start this kernel"):
+        grub_lines(image, Manifest.of(image, written_at="", written_by=""))
+
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.text(max_size=5),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from(["v", "files"]), inner),
+    max_leaves=8,
+)
+
+
+@given(st.binary(max_size=300), JSON)
+def test_any_bytes_are_a_manifest_or_none(data: bytes, body: object) -> None:
+    assert parse_manifest(data) is None
+    assert parse_manifest(json.dumps(body).encode()) is None
+
+
+@given(JSON, st.sampled_from(["files", "title", "capture", "image_id", "kernel_args"]))
+def test_a_manifest_with_one_odd_value_is_one_or_none(value: object, name: str) -> None:
+    manifest = Manifest("ab", "seL4", "multiboot", "", (), "now", "me")
+    body = {
+        **json.loads(manifest.to_json()),
+        "files": [{"name": "k", "stored_as": "k", "size": 1, "sha256": ""}],
+    }
+    found = parse_manifest(json.dumps({**body, name: value}).encode())
+    assert found is None or parse_manifest(found.to_json()) == found
+    # Nothing in it can move a terminal's cursor.
+    assert found is None or found.title.isprintable()

@@ -1,0 +1,59 @@
+"""State files, held against GRUB's own tool, and read back from any bytes."""
+
+from __future__ import annotations
+
+import subprocess
+from pathlib import Path
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from bringup.disk.layout import LETTERS
+from bringup.disk.state import BLOCK_BYTES, PAGE_BYTES, State, parse_state
+
+SLOTS = st.sampled_from(LETTERS)
+STATES = st.builds(
+    State,
+    good=SLOTS,
+    trial=st.none() | SLOTS,
+    tried=st.none() | SLOTS,
+    image_id=st.text("0123456789abcdef", max_size=16),
+    n=st.integers(0, 999_999_999),
+)
+
+
+@given(STATES)
+def test_a_state_is_read_back_from_its_first_sector(state: State) -> None:
+    block = state.block()
+    assert len(block) == BLOCK_BYTES
+    assert len(state.page()) == PAGE_BYTES
+    assert parse_state(block) == state
+    # The second sector is the same for every state: a cut between the two changes nothing.
+    assert block[512:] == b"#" * 512
+
+
+@given(STATES, STATES, st.integers(0, 512))
+def test_a_block_cut_off_inside_is_bad_or_says_one_of_both(old: State, new: State, at: int) -> None:
+    assert parse_state(new.block()[:at] + bytes(BLOCK_BYTES - at)) in (None, new)
+    assert parse_state(new.block()[:at].ljust(BLOCK_BYTES, b"#")) in (None, new)
+
+
+@given(st.binary(max_size=1100))
+def test_any_bytes_are_a_state_or_none(data: bytes) -> None:
+    for block in (data, b"# GRUB Environment Block\n" + data, State("A").block()[:60] + data):
+        found = parse_state(block.ljust(BLOCK_BYTES, b"#"))
+        assert found is None or parse_state(found.block()) == found
+
+
+def test_grub_reads_and_writes_the_same_bytes(tmp_path: Path) -> None:
+    path = tmp_path / "state1.env"
+    state = State("A", "B", None, "1a2b3c4d", 7)
+    path.write_bytes(state.block())
+    listed = subprocess.run(["grub-editenv", path, "list"], capture_output=True, text=True, check=True)
+    assert listed.stdout.split() == [
+        *("v=1", "n=7", "good=A", "trial=B", "tried=", "id=1a2b3c4d", "end=1"),
+    ]
+    subprocess.run(["grub-editenv", path, "set", "tried=B", "trial="], check=True)
+    assert path.read_bytes() == state.begun().block()
+    subprocess.run(["grub-editenv", path, "set", "good=B", "tried="], check=True)
+    assert parse_state(path.read_bytes()) == State("B", None, None, "1a2b3c4d", 7)
