@@ -41,6 +41,7 @@ class _Source(click.Path):
 @click.option("--profile", metavar="NAME", shell_complete=profile_names, help="Judge by this board profile.")
 @click.option("--all", "everything", is_flag=True, help="Every function, not only Ethernet controllers.")
 @click.option("--tree", is_flag=True, help="Show the topology as a tree.")
+@click.option("--split", is_flag=True, help="Show which network ports can go to different VMs.")
 @json_option("docs/probe-pci.md")
 @click.option(
     "--svg",
@@ -72,6 +73,7 @@ def command(ctx: click.Context, /, **options: Any) -> int:
     Example:
       bringup probe-pci e300
       bringup probe-pci --from capture.tar.gz --tree
+      bringup probe-pci --from capture.tar.gz --split
       bringup probe-pci --from lspci.txt --from boot.log --profile supermicro-e300-9d --json
       bringup probe-pci --collector > collect.sh      then, on the machine: sh collect.sh
     """
@@ -94,17 +96,33 @@ def command(ctx: click.Context, /, **options: Any) -> int:
     if options["svg"] is not None:
         _draw(assessment, options["svg"], quiet=options["as_json"])
     if options["as_json"]:
-        from bringup.pci.export.machine import to_json
-
-        emit_json(to_json(assessment))
-    elif options["svg"] is None or options["tree"] or options["everything"]:
+        emit_json(_json(assessment, split=options["split"]))
+    elif options["svg"] is None or options["tree"] or options["everything"] or options["split"]:
         from bringup.report.pci.text import View, report_lines
         from bringup.report.pci.tree import report_as_tree
         from bringup.report.screen import screen_width
 
         view = View(screen_width(), options["everything"], options["verbose"], why_no_profile)
-        answer(*(report_as_tree if options["tree"] else report_lines)(assessment, view))
+        if options["split"]:
+            from bringup.report.pci.split import report_split
+            from bringup.rules.split import split_ports
+
+            answer(*report_split(assessment, split_ports(assessment), view))
+        else:
+            answer(*(report_as_tree if options["tree"] else report_lines)(assessment, view))
     return 0
+
+
+def _json(assessment: Assessment, *, split: bool) -> dict[str, Any]:
+    from bringup.pci.export.machine import to_json
+
+    body = to_json(assessment)
+    if split:
+        from bringup.report.pci.split import split_json
+        from bringup.rules.split import split_ports
+
+        body["split"] = split_json(split_ports(assessment))
+    return body
 
 
 def _machine(lab: Lab, options: dict[str, Any]) -> Machine:

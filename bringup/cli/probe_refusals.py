@@ -9,13 +9,18 @@ from bringup import UsageError
 
 _MACHINES = {"BOARD": "board", "--from": "paths", "--local": "local", "--collector": "collector"}
 _OF_A_BOARD = ("firmware_probe", "linux_probe", "firmware", "restart", "steal", "keep", "dry_run")
-_SHOWING = ("profile", "everything", "tree", "as_json", "svg", "verbose")
+_SHOWING = ("profile", "everything", "tree", "split", "as_json", "svg", "verbose")
 # What has no meaning together: (when, what is wrong, what to do).
 _REFUSED: tuple[tuple[Callable[[dict[str, Any]], bool], str, str], ...] = (
     (
         lambda o: o["collector"] and any(o[word] for word in _SHOWING),
         "--collector prints a script and nothing else",
         "leave the rest out",
+    ),
+    (
+        lambda o: o["split"] and (o["tree"] or o["everything"]),
+        "--split shows network ports only, neither --tree nor --all",
+        "ask once for each",
     ),
     (
         lambda o: o["as_json"] and o["tree"],

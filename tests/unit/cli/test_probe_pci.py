@@ -318,3 +318,12 @@ def test_help_and_listings_need_no_heavy_library(listing: str) -> None:
             timeout=30,
         )
         assert done.stdout.splitlines()[-1] == "[]", done.stdout
+
+
+def test_a_split_is_told_and_is_in_the_object(listing: str) -> None:
+    done = process("probe-pci", "--from", listing, "--split")
+    assert done.returncode == 0 and "17:00.0" in done.stdout and "network port" in done.stdout
+    body = json.loads(process("probe-pci", "--from", listing, "--split", "--json").stdout)
+    assert [group["ports"] for group in body["split"]["groups"]] == [["0000:17:00.0"]]
+    refused = process("probe-pci", "--from", listing, "--split", "--tree")
+    assert refused.returncode == 2 and "--split shows network ports only" in refused.stderr
