@@ -13,12 +13,13 @@ STANDIN := build/standin/standin-kernel
 PROBE   := build/firmware/firmware-probe
 BUILT   := $(STANDIN) $(PROBE)
 
-# What the twin, network boot, the probes and the CAmkES commands stand on.
+# What the twin, network boot, the probes, the CAmkES commands and the virtual lab stand on.
 RUN_PACKAGES := python3-venv gcc cpp libc6-dev binutils \
 	qemu-system-x86 seabios ovmf ipxe ipxe-qemu \
 	grub-common grub-pc-bin grub-efi-amd64-bin \
 	dnsmasq-base iproute2 ethtool util-linux \
-	acpica-tools pci.ids linux-image-amd64 busybox-static cpio
+	acpica-tools pci.ids linux-image-amd64 busybox-static cpio \
+	wireguard-go wireguard-tools nftables iptables iperf3
 # Independent peers that the tests measure this tool against.
 FAST_TEST_PACKAGES := curl procps pciutils shellcheck librsvg2-bin zstd gdisk dosfstools mtools xorriso
 TEST_PACKAGES := $(FAST_TEST_PACKAGES) openipmi ipmitool freeipmi-tools tcpdump hyperfine time tmux \

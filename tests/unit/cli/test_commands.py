@@ -30,7 +30,7 @@ twin = true
 """
 RUN = "2026-11-23-0007"
 # It becomes another program, whose output is that program's own.
-NO_JSON = {"bringup twin shell"}
+NO_JSON = {"bringup twin shell", "bringup vlab shell"}
 # What a parameter of this name takes -> what was typed of it, and what is offered.
 OFFERED = {
     "board": ("e3", {"e300-1"}),
@@ -42,6 +42,7 @@ OFFERED = {
     "run_id": ("2026-", {RUN}),
     "bringup boards show: name": ("e3", {"e300-1"}),
     "name": ("v", {"virtual"}),
+    "bringup vlab up: captures": ("e3", {"e3"}),
 }
 
 

@@ -1,0 +1,77 @@
+"""The virtual lab with real namespaces, real WireGuard and real firewalls."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from bringup.vlab.lab import LabRequest, VirtualLab
+from bringup.vlab.scripts import BACKENDS, Backend
+
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("home")]
+
+CANARY = b"sixteen bytes!!!"
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_pcs_meet_through_the_tunnel_and_nothing_of_it_is_seen_outside(
+    backend: Backend, tmp_path: Path
+) -> None:
+    with VirtualLab.start(LabRequest.of(backend=backend), tmp_path) as lab:
+        assert lab.recorder is not None
+        start = lab.recorder.mark()
+        told = lab.agent("pc-a").act("ping", to="10.0.2.10", payload=CANARY.hex(), count=3, wait_s=5)
+        end = lab.recorder.mark()
+        assert told["answered"] == 3
+        assert lab.tunnel("a").engine in ("kernel", "wireguard-go")
+        seen = {
+            segment: sum(CANARY in frame.data for frame in lab.recorder.frames(segment, start, end))
+            for segment in lab.description.segments
+        }
+    assert seen["outer"] == 0
+    assert seen["lan-a"] == seen["lan-b"] == 6
+    # From another hand: what tcpdump reads in the same files.
+    outside = tcpdump(tmp_path / "outer.pcap", "udp port 51820")
+    assert outside.count("192.168.1.10.51820 > 192.168.1.20.51820") >= 3
+    assert tcpdump(tmp_path / "lan-b.pcap", "icmp").count("echo request") == 3
+
+
+def tcpdump(path: Path, expression: str) -> str:
+    command = ["tcpdump", "-n", "-r", str(path), expression]
+    return subprocess.run(command, capture_output=True, text=True, check=True).stdout
+
+
+def bringup(*words: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-P", "-m", "bringup", *words]
+    return subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+
+
+def test_a_lab_that_is_left_up_is_entered_and_ended() -> None:
+    up = bringup("vlab", "up", "--json")
+    assert up.returncode == 0, up.stderr
+    told = json.loads(up.stdout)
+    try:
+        again = bringup("vlab", "up")
+        assert again.returncode == 2 and "up already" in again.stderr
+        assert "peer:" in bringup("vlab", "shell", "vm1-a", "wg", "show").stdout
+        assert bringup("vlab", "shell", "pc-a", "ping", "-c1", "-W5", "10.0.2.10").returncode == 0
+        assert json.loads(bringup("vlab", "status", "--json").stdout)["nodes"] == told["nodes"]
+        assert "10.0.1.10 > 10.0.2.10" in tcpdump(Path(told["captures"]) / "lan-a.pcap", "icmp")
+    finally:
+        down = bringup("vlab", "down", "--json")
+    assert json.loads(down.stdout) == {"up": False, "was_up": True}
+    for pid in [told["pid"], *(node["pid"] for node in told["nodes"].values())]:
+        assert not Path(f"/proc/{pid}").exists()
+    assert bringup("vlab", "shell", "pc-a").returncode == 2
+
+
+def test_a_script_of_a_person_that_fails_is_named(tmp_path: Path) -> None:
+    (tmp_path / "vm0-a.sh").write_text("iptables -A NOWHERE -j DROP\n", encoding="utf-8")
+    done = bringup("vlab", "up", "--rules", str(tmp_path))
+    assert done.returncode == 10
+    assert "vm0-a" in done.stderr and "vm0-a.sh that failed" in done.stderr
+    assert json.loads(bringup("vlab", "status", "--json").stdout) == {"up": False}
