@@ -135,6 +135,7 @@ def reach(
         yield BoardPlace(board, person=person)
         return
     from bringup.twin.client import StartedTwin, TwinRequest, running
+    from bringup.twin.disks import first_disks
 
     info = running(board.name)
     if info is not None:
@@ -147,7 +148,9 @@ def reach(
             running(board.name)  # clears away what is left of a twin that was killed meanwhile
         return
     memory_mib = setup.memory_mib or DEFAULT_MEMORY_MIB
-    with StartedTwin(TwinRequest(board.name, tied=not keep_twin, memory_mib=memory_mib)) as twin:
+    disks = first_disks(board.name) if setup.disk else None
+    request = TwinRequest(board.name, tied=not keep_twin, memory_mib=memory_mib, disks=disks)
+    with StartedTwin(request) as twin:
         where = f"BMC at {twin.info.bmc_address} port {twin.info.bmc_port}"
         emit(Event("twin", "twin.up", f"started, {memory_mib} MiB, {where}", {"tied": not keep_twin}))
         yield BoardPlace(board, twin.info.namespace.enter, twin.info.alive, person, tied=not keep_twin)

@@ -6,7 +6,7 @@ import os
 
 import click
 
-from bringup import LabError, UsageError
+from bringup import Firmware, LabError, UsageError
 from bringup.cli.complete import twin_names
 from bringup.cli.lab import lab_of
 from bringup.cli.options import engine_option, json_option, memory_option
@@ -14,6 +14,7 @@ from bringup.lab.names import BUILTIN_BOARD, check_board_name
 from bringup.report.output import answer, emit_json
 from bringup.report.twin import ended_line, started_lines, status_lines, twin_command, twin_json
 from bringup.twin import client
+from bringup.twin.disks import NO_DISK, TwinDisk, parse_disk
 from bringup.twin.engines import DEFAULT_MEMORY_MIB, choose_engine
 from bringup.twin.info import TwinInfo, twin_folder
 from bringup.twin.machine import VARIANTS, Variant
@@ -59,18 +60,50 @@ def command() -> None:
     show_default=True,
     help="8c: the 8-core sibling, with LAN1 and LAN2 at b7:00 instead of b5:00. no-acpi, crowded: for tests.",
 )
+@click.option(
+    "--disk",
+    "disks",
+    multiple=True,
+    metavar="KIND[,size=8G][,serial=S]",
+    help="A disk that keeps its bytes: ahci, nvme, nvme4k, usb; none. Repeatable (default: the last time's).",
+)
+@click.option(
+    "--firmware",
+    type=click.Choice([str(f) for f in Firmware]),
+    default=str(Firmware.BIOS),
+    show_default=True,
+    help="What its setup says: how it boots where no boot override is set.",
+)
 @json_option()
-def up(name: str, port: int, memory_mib: int | None, engine: str, variant: Variant, as_json: bool) -> None:
+def up(
+    name: str,
+    port: int,
+    memory_mib: int | None,
+    engine: str,
+    variant: Variant,
+    disks: tuple[str, ...],
+    firmware: str,
+    as_json: bool,
+) -> None:
     """Start the twin and leave it up until `bringup twin down`; the board in it is off.
 
     \b
     Example:
       bringup twin up
       bringup twin up --variant 8c
+      bringup twin up --disk nvme,size=8G,serial=M2
     """
     choose_engine(engine)
     memory_mib = memory_mib or DEFAULT_MEMORY_MIB
-    request = client.TwinRequest(name, tied=False, memory_mib=memory_mib, bmc_port=port, variant=variant)
+    request = client.TwinRequest(
+        name,
+        tied=False,
+        memory_mib=memory_mib,
+        bmc_port=port,
+        variant=variant,
+        disks=_disks(disks),
+        firmware=Firmware(firmware),
+    )
     info = client.StartedTwin(request).info
     if as_json:
         emit_json(twin_json(name, info))
@@ -151,6 +184,14 @@ def monitor(name: str, words: tuple[str, ...], as_json: bool) -> None:
         emit_json({"twin": name, "command": " ".join(words), "text": text})
     else:
         answer(*text.splitlines())
+
+
+def _disks(words: tuple[str, ...]) -> tuple[TwinDisk, ...] | None:
+    if NO_DISK in words:
+        if len(words) > 1:
+            raise UsageError("--disk none and another --disk", hint="leave out one of them")
+        return ()
+    return tuple(map(parse_disk, words)) or None
 
 
 def _running(name: str) -> TwinInfo:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Iterator
+from dataclasses import asdict
 from typing import Any
 
 from bringup.lab.names import BUILTIN_BOARD
@@ -33,6 +34,8 @@ def status_lines(name: str, info: TwinInfo | None) -> Iterator[str]:
     where = f"{info.bmc_address} port {info.bmc_port}"
     yield f"machine  {info.engine}, {info.memory_mib} MiB"
     yield f"BMC      {where}, user {info.user}, password in {info.password_file}"
+    for disk in info.disks:
+        yield f"disk     {disk.kind}, {disk.size_mib} MiB, serial {disk.serial}, in {disk.file}"
     network = f"{NETWORK.interface} {NETWORK.address}"
     yield f"network  {network} in a namespace of its own; the board gets {NETWORK.board_address}"
     yield f"NIC      17:00.0 {info.boot_mac} boots from the network"
@@ -49,6 +52,7 @@ def twin_json(name: str, info: TwinInfo | None) -> dict[str, Any]:
         "variant": info.variant,
         "engine": info.engine,
         "memory_mib": info.memory_mib,
+        "disks": [asdict(disk) for disk in info.disks],
         "pid": info.pid,
         "bmc": {
             "address": info.bmc_address,

@@ -6,25 +6,28 @@ process all become jobs of its queue, so no two of them can race.
 
 from __future__ import annotations
 
+import re
 import shutil
 import signal
 import socket
 import subprocess
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from queue import Queue
 from typing import Any, Protocol
 
 from bringup.base.errors import BringupError, LabError, MissingProgramError
 from bringup.base.firmware import Firmware
-from bringup.twin.machine import SOL_IO_PORT, BootOrder, Variant, Wiring, ovmf_files, qemu_arguments
+from bringup.twin.disks import TwinDisk
+from bringup.twin.machine import NICS, SOL_IO_PORT, BootOrder, Variant, Wiring, ovmf_files, qemu_arguments
 from bringup.twin.network import Namespace
 from bringup.twin.qmp import Qmp
 
 CYCLE_PAUSE_S = 1.0
 _STOP_TIMEOUT_S = 5.0
 _SERIAL_CHUNK = 4096
+_CABLE = re.compile(r"set_link (\w+) (?:on|off)", re.ASCII)
 
 
 class RequestedBoot(Protocol):
@@ -72,6 +75,7 @@ class Chassis:
         report: Callable[[str], None],
         com1: Callable[[bytes], None],
         variant: Variant = "standard",
+        disks: Sequence[TwinDisk] = (),
     ) -> None:
         self._namespace = namespace
         self._taps = taps
@@ -81,6 +85,8 @@ class Chassis:
         self._report = report
         self._com1 = com1
         self._variant = variant
+        self._disks = tuple(disks)
+        self._cables: dict[str, str] = {}
         self._bmc: AttachedBmc | None = None
         self._machine: _Machine | None = None
         self._swap = threading.Lock()
@@ -142,7 +148,15 @@ class Chassis:
         self._jobs.put(lambda: self._monitor("chardev-send-break", id="com2"))
 
     def ask_monitor(self, command: str) -> str:
-        """Return what QEMU's own monitor prints for `command`; raises LabError when the board is off."""
+        """Return what QEMU's own monitor prints for `command`; raises LabError when the board is off.
+
+        A cable that is pulled (`set_link NAME off`) stays so over resets and while the board is off.
+        """
+        cable = _CABLE.fullmatch(command)
+        if cable is not None and cable[1] in {nic.name for nic in NICS}:
+            self._cables[cable[1]] = command
+            if not self.is_on():
+                return ""
         machine = self._machine
         if machine is None or not machine.alive():
             raise LabError("the twin's board is off, and only a running one has a monitor")
@@ -191,7 +205,10 @@ class Chassis:
     def _new_machine(self, bmc: AttachedBmc) -> _Machine:
         flags = bmc.take_boot_flags()
         firmware = self._firmware_for(flags)
-        return _Machine(self, bmc, firmware, BootOrder(network=flags.device == "network"))
+        machine = _Machine(self, bmc, firmware, BootOrder(network=flags.device == "network"))
+        for command in self._cables.values():
+            machine.qmp.execute("human-monitor-command", **{"command-line": command})
+        return machine
 
     def _monitor(self, command: str, **arguments: Any) -> None:
         machine = self._machine
@@ -229,6 +246,7 @@ class _Machine:
             folder=chassis._folder,
             variant=chassis._variant,
             ovmf=pair and pair[0],
+            disks=chassis._disks,
         )
         with (chassis._folder / "qemu.log").open("ab") as log:
             self._process = subprocess.Popen(

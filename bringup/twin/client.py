@@ -13,9 +13,11 @@ from types import TracebackType
 
 from bringup.base.child import Child, end_process
 from bringup.base.errors import BringupError, LabError
+from bringup.base.firmware import Firmware
 from bringup.base.paths import home_runtime_dir, open_lock
 from bringup.twin import info
 from bringup.twin.chassis import require_programs
+from bringup.twin.disks import TwinDisk
 from bringup.twin.engines import DEFAULT_MEMORY_MIB
 from bringup.twin.info import TwinInfo
 from bringup.twin.machine import Variant
@@ -28,7 +30,8 @@ STOP_TIMEOUT_S = 10.0
 class TwinRequest:
     """How to start a twin: `tied` ends it with the command that started it; port 0 picks a free one.
 
-    `variant` is a sibling of the board (`machine.VARIANTS`).
+    `variant` is a sibling of the board (`machine.VARIANTS`). `disks` None: those it had the last time. The
+    board boots by `firmware` where no boot override says otherwise.
     """
 
     name: str
@@ -36,6 +39,8 @@ class TwinRequest:
     memory_mib: int = DEFAULT_MEMORY_MIB
     bmc_port: int = 0
     variant: Variant = "standard"
+    disks: tuple[TwinDisk, ...] | None = None
+    firmware: Firmware = Firmware.BIOS
 
 
 def running(name: str) -> TwinInfo | None:
@@ -57,7 +62,7 @@ class StartedTwin:
         with _one_starter(request.name):
             if running(request.name) is not None:
                 raise LabError(f"the twin {request.name} is up already", hint="bringup twin status")
-            self._child.start(asdict(request), START_TIMEOUT_S)
+            self._child.start({**asdict(request), "firmware": str(request.firmware)}, START_TIMEOUT_S)
         found = running(request.name)
         if found is None:
             self._child.close(STOP_TIMEOUT_S)

@@ -22,6 +22,7 @@ from bringup.base.paths import state_dir
 from bringup.twin.bmc.server import VirtualBmc
 from bringup.twin.chassis import Chassis
 from bringup.twin.com1 import Com1Server
+from bringup.twin.disks import TwinDisk, kept_disks
 from bringup.twin.engines import QEMU
 from bringup.twin.info import TwinInfo, own_ticks, twin_folder
 from bringup.twin.machine import BOOT_MAC, NICS
@@ -58,6 +59,7 @@ def _serve(request: dict[str, Any], folder: Path, emit: Emit, stop: threading.Ev
     folder.mkdir(mode=0o700, parents=True)
     name = request["name"]
     password = _make_password(folder)
+    disks = kept_disks(name, _asked_disks(request["disks"]))
     taps = {nic.name: f"tap{index}" for index, nic in enumerate(NICS) if nic.cabled}
     keeper = Keeper(list(taps.values()))
     com1 = Com1Server(folder)
@@ -67,10 +69,11 @@ def _serve(request: dict[str, Any], folder: Path, emit: Emit, stop: threading.Ev
             taps,
             folder,
             memory_mib=request["memory_mib"],
-            default_firmware=Firmware.BIOS,
+            default_firmware=Firmware(request["firmware"]),
             report=lambda text: _note(folder, text),
             com1=com1.feed,
             variant=request["variant"],
+            disks=disks,
         )
         bmc = VirtualBmc(
             chassis,
@@ -92,6 +95,7 @@ def _serve(request: dict[str, Any], folder: Path, emit: Emit, stop: threading.Ev
             memory_mib=request["memory_mib"],
             engine=QEMU.name,
             variant=request["variant"],
+            disks=disks,
         ).save()
         monitor = MonitorServer(folder, chassis.ask_monitor)
         emit(Event("run", READY, "the twin is up"))
@@ -105,6 +109,10 @@ def _serve(request: dict[str, Any], folder: Path, emit: Emit, stop: threading.Ev
     finally:
         com1.close()
         keeper.close()
+
+
+def _asked_disks(bodies: list[dict[str, Any]] | None) -> list[TwinDisk] | None:
+    return None if bodies is None else [TwinDisk(**body) for body in bodies]
 
 
 def _make_password(folder: Path) -> str:

@@ -35,10 +35,14 @@ class Engine:
 
 @dataclass(frozen=True, slots=True)
 class TwinSetup:
-    """What a person asks of a twin that has to be started; `memory_mib` None leaves it to the tool."""
+    """What a person asks of a twin that has to be started; `memory_mib` None leaves it to the tool.
+
+    `disk`: it is given one where it never had any.
+    """
 
     engine: str = "auto"
     memory_mib: int | None = None
+    disk: bool = False
 
     @property
     def asks(self) -> bool:

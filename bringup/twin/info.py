@@ -10,6 +10,7 @@ from pathlib import Path
 from bringup.base.paths import home_runtime_dir
 from bringup.base.whole_file import whole_file
 from bringup.lab.secret import Secret
+from bringup.twin.disks import TwinDisk
 from bringup.twin.network import Namespace
 
 
@@ -28,6 +29,7 @@ class TwinInfo:
     memory_mib: int
     engine: str
     variant: str = "standard"
+    disks: tuple[TwinDisk, ...] = ()
 
     @property
     def password_file(self) -> Path:
@@ -63,7 +65,8 @@ def load(name: str) -> TwinInfo | None:
     """Return what the twin's process wrote, None when there is nothing readable."""
     try:
         body = json.loads((twin_folder(name) / "twin.json").read_text(encoding="utf-8"))
-        return TwinInfo(**body)
+        disks = tuple(TwinDisk(**disk) for disk in body.pop("disks", ()))
+        return TwinInfo(**body, disks=disks)
     except (OSError, ValueError, TypeError):
         return None
 

@@ -14,18 +14,19 @@ tables (SeaBIOS then makes its own, OVMF does not), and `crowded` has more than 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, get_args
 
 from bringup.base.firmware import Firmware
+from bringup.twin.disks import TwinDisk, disk_arguments
 from bringup.twin.engines import QEMU
 
 SOL_IO_PORT = 0x2F8
 KCS_IO_PORT = 0xCA2
 BOOT_NIC = "slot7f0"
 BOOT_MAC = "52:54:00:0e:30:10"
-_DISK = "disk0"
 
 Variant = Literal["standard", "8c", "no-acpi", "crowded"]
 VARIANTS: tuple[Variant, ...] = get_args(Variant)
@@ -74,13 +75,13 @@ class Wiring:
 
 @dataclass(frozen=True, slots=True)
 class BootOrder:
-    """What the firmware tries first: the boot NIC or the (empty) disk."""
+    """What the firmware tries first: the boot NIC or the disks."""
 
     network: bool
 
     @property
     def nic_bootindex(self) -> int:
-        """Return QEMU's bootindex of the boot NIC; -1 takes it out of the order (the disk always has 2)."""
+        """Return QEMU's bootindex of the boot NIC; -1 takes it out of the order (disks have 2 and on)."""
         return 1 if self.network else -1
 
 
@@ -98,15 +99,17 @@ def qemu_arguments(
     folder: Path,
     variant: Variant = "standard",
     ovmf: Path | None = None,
+    disks: Sequence[TwinDisk] = (),
 ) -> list[str]:
     """Return the whole QEMU command for one power-on.
 
     `folder` holds the files the firmware needs: `sercon-port` (BIOS) and `uefi-vars.fd` (UEFI). UEFI needs
-    `ovmf`, its code, too; raises FileNotFoundError without.
+    `ovmf`, its code, too; raises FileNotFoundError without. Without `disks` there is one that is empty and
+    keeps nothing.
     """
     arguments = ["qemu-system-x86_64", *_chipset(memory_mib, variant), *_identity()]
     arguments += _firmware(firmware, folder, ovmf)
-    arguments += _topology(variant) + _nics(firmware, order, wiring) + _disk() + _lines(wiring)
+    arguments += _topology(variant) + _nics(firmware, order, wiring) + disk_arguments(disks) + _lines(wiring)
     return arguments
 
 
@@ -217,13 +220,6 @@ def _nic_model(nic: TwinNic, firmware: Firmware) -> str:
     # OVMF gives an option ROM behind pxb-pcie no address, and its e1000e driver lives in that ROM; it has a
     # virtio-net driver of its own (measured on OVMF 2022.11).
     return "virtio-net-pci,romfile="
-
-
-def _disk() -> list[str]:
-    return [
-        *("-blockdev", f"driver=null-co,node-name={_DISK},size=1073741824,read-zeroes=on"),
-        *_devices(f"ide-hd,bus=ide.0,drive={_DISK},bootindex=2"),
-    ]
 
 
 def _lines(wiring: Wiring) -> list[str]:
