@@ -1,8 +1,10 @@
-"""The probe ramdisk: an initramfs from the distribution's busybox and drivers, and scripts of our own.
+"""Ramdisks: an initramfs from the distribution's busybox and drivers, and scripts of our own.
 
-Made without root, the same bytes from the same inputs, kept in the cache by what went into it. It holds
-drivers for Ethernet, AHCI and NVMe controllers, so that they bind and show which interrupt pin they use, and
-no driver for SCSI disks and no file system: nothing that is on a disk can be mounted or written by accident.
+Made without root, the same bytes from the same inputs, kept in the cache by what went into it. That of the
+probe holds drivers for Ethernet, AHCI and NVMe controllers, so that they bind and show which interrupt pin
+they use, and no driver for SCSI disks: nothing that is on a disk can be written by accident. That for
+maintenance has the drivers of disks. Neither has a file system, RAID or LVM: what is on a disk is never
+mounted, and never put together by itself.
 """
 
 from __future__ import annotations
@@ -29,24 +31,20 @@ BOOT_DIR = Path("/boot")
 MODULES_DIR = Path("/lib/modules")
 BUSYBOX = Path("/bin/busybox")
 
-DRIVERS = (
-    # Ethernet of boards that seL4 runs on, of their PCIe cards, and of virtual machines.
-    *(
-        "igb",
-        "igc",
-        "e1000e",
-        "e1000",
-        "i40e",
-        "ixgbe",
-        "tg3",
-        "r8169",
-        "realtek",
-        "virtio_pci",
-        "virtio_net",
-    ),
-    *("ahci", "nvme"),
+ETHERNET = (
+    # Of boards that seL4 runs on, of their PCIe cards, and of virtual machines.
+    *("igb", "igc", "e1000e", "e1000", "i40e", "ixgbe", "tg3", "r8169", "realtek"),
+    *("virtio_pci", "virtio_net"),
 )
+DRIVERS = (*ETHERNET, "ahci", "nvme")
 """What is loaded where the hardware is there; what a kernel does not have is left out."""
+DISK_DRIVERS = (
+    *ETHERNET,
+    *("ahci", "sd_mod", "nvme", "virtio_blk"),
+    *("xhci_pci", "ehci_pci", "usb_storage", "uas"),
+    # The checksums that nvme and sd_mod ask the kernel's crypto for by name.
+    *("crc64_rocksoft_generic", "crct10dif_generic", "crct10dif_pclmul"),
+)
 
 _FORMAT = 1
 # System V ABI, chapters 4 and 5: class and byte order, e_machine, e_phoff; then e_phentsize and e_phnum.
@@ -55,6 +53,20 @@ _ELF64_TABLE, _ELF64_TABLE_AT = struct.Struct("<HH"), 54
 _EM_X86_64, _PT_INTERP = 62, 3
 _TIMEOUT_S = 60.0
 _PACKED = (".ko", ".ko.xz", ".ko.zst", ".ko.gz")
+
+
+@dataclass(frozen=True, slots=True)
+class Recipe:
+    """A ramdisk: its name, its drivers, and its init, one of `probes/linux/`."""
+
+    name: str
+    drivers: tuple[str, ...]
+    init: str
+    collects: bool = False
+
+
+PROBE = Recipe("ramdisk", DRIVERS, "init", collects=True)
+MAINTENANCE = Recipe("maintenance", DISK_DRIVERS, "maintenance")
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,20 +116,20 @@ def _age(name: str) -> list[tuple[int, int, str]]:
     return [(1, int(part), "") if part.isdigit() else (0, 0, part) for part in re.split(r"(\d+)", name)]
 
 
-def ramdisk(kernel: ProbeKernel, busybox: Path = BUSYBOX) -> Path:
+def ramdisk(kernel: ProbeKernel, busybox: Path = BUSYBOX, recipe: Recipe = PROBE) -> Path:
     """Return the initramfs for `kernel` and a static `busybox`, made first if need be.
 
     Raises MissingProgramError naming the package of what is not installed, LabError when it cannot be made.
     """
     if not is_static_program(busybox):
         raise MissingProgramError(
-            f"the probe needs a static {busybox}, and there is none", hint="apt install busybox-static"
+            f"the ramdisk needs a static {busybox}, and there is none", hint="apt install busybox-static"
         )
-    modules = wanted_modules(kernel)
-    programs = _programs(busybox)
+    modules = wanted_modules(kernel, recipe.drivers)
+    programs = _programs(recipe, busybox)
     folder = cache_dir() / "probe"
     folder.mkdir(exist_ok=True)
-    target = folder / f"ramdisk-{_key(kernel, modules, programs)}.cpio.gz"
+    target = folder / f"{recipe.name}-{_key(kernel, modules, programs)}.cpio.gz"
     if not target.is_file():
         _make(kernel, modules, programs, target)
     return target
@@ -135,7 +147,7 @@ def is_static_program(path: Path) -> bool:
     return magic == b"\x7fELF\x02\x01" and machine == _EM_X86_64 and _PT_INTERP not in kinds
 
 
-def wanted_modules(kernel: ProbeKernel) -> tuple[Module, ...]:
+def wanted_modules(kernel: ProbeKernel, drivers: Sequence[str] = DRIVERS) -> tuple[Module, ...]:
     """Return the drivers and what they need, sorted by name; raises LabError when there is no NIC driver."""
     try:
         table = parse_modules_dep((kernel.modules / "modules.dep").read_text(encoding="utf-8"))
@@ -144,7 +156,7 @@ def wanted_modules(kernel: ProbeKernel) -> tuple[Module, ...]:
             f"the list of modules of kernel {kernel.release} cannot be read", hint=f"depmod {kernel.release}"
         ) from None
     names: dict[str, None] = {}
-    for driver in DRIVERS:
+    for driver in drivers:
         if driver in table:
             names |= dict.fromkeys((driver, *table[driver][1]))
     if not names.keys() & {"igb", "e1000e", "virtio_net"}:
@@ -173,10 +185,13 @@ def _module_name(path: str) -> str:
     return path.rpartition("/")[2].partition(".ko")[0].replace("-", "_")
 
 
-def _programs(busybox: Path) -> dict[str, bytes]:
+def _programs(recipe: Recipe, busybox: Path) -> dict[str, bytes]:
     """Return what runs on the board, by its path in the ramdisk."""
-    programs = {name: asset(f"probes/linux/{name}").read_bytes() for name in ("init", "lease.sh")}
-    return {**programs, "collect.sh": collector_script().encode(), "bin/busybox": busybox.read_bytes()}
+    scripts = {"init": recipe.init, "common.sh": "common.sh", "lease.sh": "lease.sh"}
+    programs = {name: asset(f"probes/linux/{source}").read_bytes() for name, source in scripts.items()}
+    if recipe.collects:
+        programs["collect.sh"] = collector_script().encode()
+    return {**programs, "bin/busybox": busybox.read_bytes()}
 
 
 def _key(kernel: ProbeKernel, modules: Sequence[Module], programs: Mapping[str, bytes]) -> str:
@@ -200,7 +215,7 @@ def _make(
                 file.write(gzip.compress(_archive(root), compresslevel=6, mtime=0))
         except OSError as error:
             raise LabError(
-                f"cannot make the probe ramdisk in {target.parent}: {error.strerror}",
+                f"cannot make the ramdisk in {target.parent}: {error.strerror}",
                 hint="is its disk full? `df -h` tells",
             ) from None
 

@@ -1,6 +1,6 @@
 #!/bin/busybox sh
 # What udhcpc runs when something happens to its lease (busybox networking/udhcp): takes the address.
-# shellcheck disable=SC2154  # interface, ip, mask and router are udhcpc's
+# shellcheck disable=SC2154  # interface, ip, mask and router are udhcpc's; who is the init's
 case $1 in
 deconfig)
     ip address flush dev "$interface"
@@ -11,6 +11,6 @@ bound | renew)
         ip route add default via "$gateway" dev "$interface"
         break
     done
-    echo "bringup probe: $interface has $ip" >/dev/console
+    echo "bringup $who: $interface has $ip" >/dev/console
     ;;
 esac

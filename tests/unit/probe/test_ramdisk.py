@@ -16,6 +16,7 @@ from bringup.base.errors import ImageError, LabError, MissingProgramError
 from bringup.probe.ramdisk import (
     BUSYBOX,
     DRIVERS,
+    MAINTENANCE,
     ProbeKernel,
     find_kernel,
     is_static_program,
@@ -139,7 +140,7 @@ def test_what_is_in_it(kernel: ProbeKernel, home: Path) -> None:
     }
     assert files["lib/modules/6.9.1/igb.ko"] == b"kernel/net/igb.ko.xz"  # unpacked
     assert b"igb.ko: dca.ko i2c_algo_bit.ko\n" in files["lib/modules/6.9.1/modules.dep"]
-    assert set(files) - modules == {"init", "lease.sh", "collect.sh", "bin/busybox"}
+    assert set(files) - modules == {"init", "common.sh", "lease.sh", "collect.sh", "bin/busybox"}
     assert files["init"] == asset("probes/linux/init").read_bytes()
 
 
@@ -186,7 +187,7 @@ def test_a_busybox_with_libraries_is_not_taken(tmp_path: Path, kernel: ProbeKern
     assert error.value.hint == "apt install busybox-static"
 
 
-@pytest.mark.parametrize("script", ["init", "lease.sh"])
+@pytest.mark.parametrize("script", ["init", "common.sh", "lease.sh", "maintenance"])
 def test_shellcheck_finds_nothing(script: str) -> None:
     if shutil.which("shellcheck") is None:
         pytest.skip("shellcheck is not installed: apt install shellcheck")
@@ -200,12 +201,28 @@ def test_shellcheck_finds_nothing(script: str) -> None:
 
 
 def test_nothing_on_a_disk_is_named_in_the_ramdisks_scripts() -> None:
-    text = asset("probes/linux/init").read_text() + asset("probes/linux/lease.sh").read_text()
-    mounted = [line.split()[2] for line in text.splitlines() if line.startswith("mount ")]
+    names = ("init", "common.sh", "lease.sh", "maintenance")
+    text = "".join(asset(f"probes/linux/{name}").read_text() for name in names)
+    mounted = [line.split()[2] for line in text.splitlines() if line.split()[:1] == ["mount"]]
     assert mounted == ["devtmpfs", "proc", "sysfs", "tmpfs"]
     assert "/dev/sd" not in text
     assert "/dev/nvme" not in text
     assert not {"sd_mod", "ext4", "xfs", "btrfs", "vfat"} & set(DRIVERS)
+
+
+def test_the_maintenance_ramdisk_writes_disks_and_mounts_none() -> None:
+    assert {"sd_mod", "nvme", "usb_storage", "ahci"} <= set(MAINTENANCE.drivers)
+    assert not {"ext4", "xfs", "btrfs", "vfat", "md_mod", "dm_mod", "raid1"} & set(MAINTENANCE.drivers)
+
+
+def test_the_maintenance_ramdisk_has_an_init_of_its_own(kernel: ProbeKernel, home: Path) -> None:
+    needs_programs()
+    probe, maintenance = ramdisk(kernel), ramdisk(kernel, recipe=MAINTENANCE)
+    assert probe.name.startswith("ramdisk-")
+    assert maintenance.name.startswith("maintenance-")
+    files = contents(maintenance)
+    assert files["init"] == asset("probes/linux/maintenance").read_bytes()
+    assert "collect.sh" not in files
 
 
 def test_names_use_the_underscore() -> None:

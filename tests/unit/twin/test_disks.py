@@ -9,11 +9,7 @@ import pytest
 from bringup.base.errors import UsageError
 from bringup.twin.disks import TwinDisk, disk_arguments, first_disks, kept_disks, parse_disk
 
-
-@pytest.fixture(autouse=True)
-def state(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path))
-    return tmp_path
+pytestmark = pytest.mark.usefixtures("home")
 
 
 def test_a_disk_is_its_kind_and_what_is_said_of_it() -> None:

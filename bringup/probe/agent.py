@@ -1,0 +1,288 @@
+"""The host's side of the maintenance ramdisk: orders go out one by one, answers and bytes come back by HTTP.
+
+The ramdisk (probes/linux/maintenance) asks for its next order and says how the one before went; what it is
+ordered, and why, is decided here and above. One request more or less changes nothing: an order that was not
+heard is given again, an answer that comes twice is the same answer.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+import secrets
+import socket
+import threading
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+
+from bringup.base.errors import BringupError, LabError
+from bringup.netboot.upload import SHA256_HEADER
+
+REPLY_MAX = 16 << 20
+"""How many bytes the ramdisk may send at once."""
+
+_HELD_S = 15.0
+_STEP_S = 0.2
+_POLL_S = 0.05
+_HTTP_TIMEOUT_S = 60.0
+# What is done on the board before it asks again: fetching, writing and reading back one chunk on a bad day.
+ORDER_S = 300.0
+_TRIES = 3
+_DISK_NAME = re.compile(r"[a-z0-9]{2,20}", re.ASCII)
+
+WHY: Mapping[str, str] = {
+    "fetch": "the board could not fetch it",
+    "write": "the disk refused to write (an I/O error, or it is read-only)",
+    "read": "the disk could not be read (an I/O error)",
+    "flush": "the disk could not be flushed (an I/O error)",
+    "send": "what was read did not arrive here",
+    "order": "the ramdisk did not understand the order",
+}
+
+
+class DiskError(LabError):
+    """A disk, or the way to it, does not do what it is told; `why` is a key of `WHY`."""
+
+    def __init__(self, message: str, why: str, *, hint: str | None = None) -> None:
+        super().__init__(message, hint=hint)
+        self.why = why
+
+
+@dataclass(frozen=True, slots=True)
+class _Order:
+    number: int
+    words: str
+
+
+Content = Callable[[], bytes]
+
+
+class Agent:
+    """The ramdisk of one board, as what it can be told. Make it with a socket that listens; `close()` it.
+
+    `check` is called while an answer is awaited and raises what ends the job. `heard` is called once, from
+    another thread, when the ramdisk asks for the first time.
+    """
+
+    def __init__(
+        self,
+        sock: socket.socket,
+        *,
+        heard: Callable[[], None] = lambda: None,
+        check: Callable[[], None] = lambda: None,
+        order_s: float = ORDER_S,
+    ) -> None:
+        self._heard = heard
+        self._check = check
+        self._order_s = order_s
+        self._token = secrets.token_hex(16)
+        self._changed = threading.Condition()
+        self._order: _Order | None = None
+        self._next = 1
+        self._answer: str | None = None
+        self._reply: bytes | None = None
+        self._asked_s: float | None = None
+        self._contents: dict[str, Content] = {}
+        self._closed = False
+        self._server = _Server(sock, self)
+        self._port = int(sock.getsockname()[1])
+        self._thread = threading.Thread(
+            target=self._server.serve_forever, args=(_POLL_S,), name="agent", daemon=True
+        )
+        self._thread.start()
+
+    def url(self, address: str) -> str:
+        """Return where the ramdisk asks, with this host's address; nobody can guess it."""
+        return f"http://{address}:{self._port}/{self._token}"
+
+    def close(self) -> None:
+        """Say nothing more."""
+        with self._changed:
+            self._closed = True
+            self._changed.notify_all()
+        self._server.shutdown()
+        self._server.server_close()
+
+    # What it can be told. Every method raises DiskError, or what `check` raises.
+
+    def disks(self) -> str:
+        """Return what /sys has of every disk, as `probe.disk_text` reads it."""
+        return self._bytes("disks", "the list of disks").decode("ascii", "replace")
+
+    def read(self, disk: str, offset: int, length: int) -> bytes:
+        """Return bytes of a disk; whole sectors."""
+        data = self._bytes(f"read {_name(disk)} {offset} {length}", f"{length} bytes of {disk} at {offset}")
+        if len(data) != length:
+            raise DiskError(f"{disk} gave {len(data)} of {length} bytes at {offset}", "read")
+        return data
+
+    def write(self, disk: str, offset: int, length: int, content: Content) -> None:
+        """Write what `content` returns, `length` bytes, past the page cache; whole sectors."""
+        path = f"chunk/{secrets.token_hex(8)}"
+        with self._changed:
+            self._contents[path] = content
+        try:
+            self._ask(f"write {_name(disk)} {offset} {length} {path}", f"{disk} at {offset}")
+        finally:
+            with self._changed:
+                self._contents.pop(path, None)
+
+    def hashes(self, disk: str, ranges: Sequence[tuple[int, int]]) -> tuple[str, ...]:
+        """Return the SHA-256 of each (offset, length) as read from the disk."""
+        words = " ".join(f"{offset} {length}" for offset, length in ranges)
+        return tuple(self._ask(f"hash {_name(disk)} {words}", f"{disk}").split(","))
+
+    def flush(self, disk: str) -> None:
+        """Return when the disk says that it has kept what was written."""
+        self._ask(f"flush {_name(disk)}", disk)
+
+    # Orders.
+
+    def _bytes(self, words: str, what: str) -> bytes:
+        for _ in range(_TRIES):
+            try:
+                self._ask(words, what)
+            except DiskError as error:
+                if error.why != "send":
+                    raise
+                continue
+            if self._reply is not None:
+                return self._reply
+        raise DiskError(f"{what}: {WHY['send']}", "send")
+
+    def _ask(self, words: str, what: str) -> str:
+        with self._changed:
+            self._answer = self._reply = None
+            self._order = _Order(self._next, words)
+            self._changed.notify_all()
+            deadline_s = time.monotonic() + self._order_s
+            while self._answer is None:
+                self._check()
+                if self._closed or time.monotonic() > deadline_s:
+                    raise self._silent()
+                self._changed.wait(_STEP_S)
+            answer = self._answer
+        state, _, rest = answer.partition(":")
+        if state != "ok":
+            why = rest if rest in WHY else "order"
+            raise DiskError(f"{what}: {WHY[why]}", why)
+        return rest
+
+    def _silent(self) -> LabError:
+        return LabError(
+            "the maintenance ramdisk has not answered for too long",
+            hint="is the board on, and its network cable plugged? its words: bringup runs show --console",
+        )
+
+    # What the ramdisk asks, in threads of the server.
+
+    def order_for(self, number: int, answer: str) -> str:
+        """Take the answer to the order before `number` and return that one, "" while there is none."""
+        first = False
+        with self._changed:
+            first, self._asked_s = self._asked_s is None, time.monotonic()
+            if self._order is not None and number == self._order.number + 1 and self._answer is None:
+                self._answer = answer[:_ANSWER_MAX]
+                self._next = number
+                self._changed.notify_all()
+            elif self._order is None and number >= self._next:
+                self._next = number
+        if first:
+            self._heard()
+        deadline_s = time.monotonic() + _HELD_S
+        with self._changed:
+            while not self._closed and time.monotonic() < deadline_s:
+                if self._order is not None and self._order.number == number:
+                    return self._order.words
+                self._changed.wait(_STEP_S)
+        return ""
+
+    def content(self, path: str) -> bytes | None:
+        """Return what a board fetches, None where there is no such thing."""
+        with self._changed:
+            content = self._contents.get(path)
+        return None if content is None else content()
+
+    def take_reply(self, number: int, data: bytes) -> bool:
+        """Take the bytes that belong to an order; returns whether they were wanted."""
+        with self._changed:
+            if self._order is None or self._order.number != number:
+                return False
+            self._reply = data
+            return True
+
+    def is_ours(self, token: str) -> bool:
+        """Return whether a path begins with the secret of this run."""
+        return secrets.compare_digest(token.encode(errors="replace"), self._token.encode())
+
+
+_ANSWER_MAX = 8192
+
+
+def _name(disk: str) -> str:
+    if not _DISK_NAME.fullmatch(disk):
+        raise BringupError(f"not the name of a disk: {disk!r}")
+    return disk
+
+
+class _Server(ThreadingHTTPServer):
+    daemon_threads = True
+
+    def __init__(self, sock: socket.socket, agent: Agent) -> None:
+        super().__init__(sock.getsockname(), _Handler, bind_and_activate=False)
+        self.socket.close()
+        self.socket = sock
+        self.agent = agent
+
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """Leave a request that broke off: the ramdisk asks again."""
+
+
+class _Handler(BaseHTTPRequestHandler):
+    timeout = _HTTP_TIMEOUT_S
+    server: _Server
+
+    def do_GET(self) -> None:
+        words = self._path()
+        match words:
+            case ["order", number] if number.isdecimal() and len(number) < 9:
+                path, _, answer = self.path.partition("?")
+                del path
+                self._respond(200, self.server.agent.order_for(int(number), answer).encode())
+            case ["chunk", name]:
+                content = self.server.agent.content(f"chunk/{name}")
+                self._respond(404, b"") if content is None else self._respond(200, content)
+            case _:
+                self._respond(404, b"")
+
+    def do_PUT(self) -> None:
+        match self._path():
+            case ["reply", number] if number.isdecimal() and len(number) < 9:
+                self._respond(201 if self._taken(int(number)) else 422, b"")
+            case _:
+                self._respond(404, b"")
+
+    def _taken(self, number: int) -> bool:
+        length = self.headers.get("Content-Length", "")
+        if not length.isdecimal() or int(length) > REPLY_MAX:
+            return False
+        data = self.rfile.read(int(length))
+        said = self.headers.get(SHA256_HEADER, "").strip().lower()
+        return hashlib.sha256(data).hexdigest() == said and self.server.agent.take_reply(number, data)
+
+    def _path(self) -> list[str]:
+        _, token, *words = self.path.partition("?")[0].split("/", 4) if self.path.count("/") > 1 else ("", "")
+        return words if self.server.agent.is_ours(token) else []
+
+    def _respond(self, status: int, body: bytes) -> None:
+        self.send_response(status)
+        self.send_header("Content-Length", str(len(body)))
+        self.send_header("Connection", "close")
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, format: str, *args: Any) -> None:  # noqa: A002  # the name is http.server's
+        """Log nothing: what a board sends may be anything, and its answers are in the run."""

@@ -1,0 +1,96 @@
+"""The maintenance ramdisk without a board: asks an agent for orders over HTTP and obeys on files as disks."""
+
+from __future__ import annotations
+
+import hashlib
+import threading
+import urllib.error
+import urllib.request
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+
+from bringup.netboot.upload import SHA256_HEADER
+
+
+class FakeRamdisk:
+    """Obeys until `close()`; `disks` are the files by the disks' names, `listing` what `disks` answers.
+
+    `obeyed` are the orders in their sequence. `fail` says for an order what it fails with, None for nothing.
+    """
+
+    def __init__(
+        self,
+        url: str,
+        disks: dict[str, Path],
+        listing: str = "",
+        fail: Callable[[list[str]], str | None] = lambda _words: None,
+    ) -> None:
+        self.obeyed: list[str] = []
+        self._url = url
+        self._disks = disks
+        self._listing = listing
+        self._fail = fail
+        self._closing = False
+        self._thread = threading.Thread(target=self._run, daemon=True)
+        self._thread.start()
+
+    def close(self) -> None:
+        """Ask no more."""
+        self._closing = True
+        self._thread.join(20)
+
+    def _run(self) -> None:
+        number, answer = 1, "ready"
+        while not self._closing:
+            with suppress(OSError):
+                order = self._get(f"order/{number}?{answer}").decode()
+                if order:
+                    self.obeyed.append(order)
+                    answer = self._obey(number, order.split())
+                    number += 1
+
+    def _get(self, path: str) -> bytes:
+        with urllib.request.urlopen(f"{self._url}/{path}", timeout=20) as response:  # noqa: S310
+            data = response.read()
+            assert isinstance(data, bytes)
+            return data
+
+    def _obey(self, number: int, words: list[str]) -> str:
+        failed = self._fail(words)
+        if failed is not None:
+            return f"failed:{failed}"
+        match words:
+            case ["disks"]:
+                return self._send(number, self._listing.encode())
+            case ["read", disk, offset, length]:
+                return self._send(number, self._bytes(disk, int(offset), int(length)))
+            case ["write", disk, offset, length, path]:
+                data = self._get(path)
+                if len(data) != int(length):
+                    return "failed:fetch"
+                with self._disks[disk].open("r+b") as file:
+                    file.seek(int(offset))
+                    file.write(data)
+                return "ok"
+            case ["hash", disk, *ranges]:
+                pairs = zip(map(int, ranges[::2]), map(int, ranges[1::2]), strict=True)
+                sums = [hashlib.sha256(self._bytes(disk, *pair)).hexdigest() for pair in pairs]
+                return f"ok:{','.join(sums)}"
+            case ["flush", _]:
+                return "ok"
+        return "failed:order"
+
+    def _bytes(self, disk: str, offset: int, length: int) -> bytes:
+        with self._disks[disk].open("rb") as file:
+            file.seek(offset)
+            return file.read(length)
+
+    def _send(self, number: int, data: bytes) -> str:
+        headers = {SHA256_HEADER: hashlib.sha256(data).hexdigest()}
+        request = urllib.request.Request(f"{self._url}/reply/{number}", data, headers, method="PUT")  # noqa: S310
+        try:
+            urllib.request.urlopen(request, timeout=20).close()  # noqa: S310
+        except urllib.error.HTTPError:
+            return "failed:send"
+        return "ok"
