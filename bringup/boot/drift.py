@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from bringup.base.errors import ProfileError
+from bringup.base.regular_file import read_regular
 from bringup.camkes.claims.facts import HEADER_BYTES, Claims, claims_of_application, is_generated, read_claims
 from bringup.lab.inventory import Board
 from bringup.profile.toml_lines import shown_path
@@ -178,11 +179,10 @@ def _narrow(overlays: tuple[Claims, ...], words: Sequence[str]) -> tuple[Claims,
 
 def _cache(build: Path) -> tuple[Path | None, str | None, str | None]:
     """Return the source folder, the application and the platform that a build was configured for."""
-    try:
-        with (build / "CMakeCache.txt").open("rb") as file:
-            text = file.read(_CACHE_MAX).decode("utf-8", "replace")
-    except OSError:
+    data = read_regular(build / "CMakeCache.txt", _CACHE_MAX)
+    if data is None:
         return None, None, None
+    text = data.decode("utf-8", "replace")
     values = {match[1]: match[2].strip() for match in _CACHE_ENTRY.finditer(text)}
     home = values.get("CMAKE_HOME_DIRECTORY")
     return Path(home) if home else None, values.get("CAMKES_VM_APP"), values.get("PLATFORM")
@@ -223,10 +223,4 @@ class _Walk:
 
 
 def _head(path: Path) -> bytes | None:
-    try:
-        if not path.is_file():
-            return None
-        with path.open("rb") as file:
-            return file.read(HEADER_BYTES)
-    except OSError:
-        return None
+    return read_regular(path, HEADER_BYTES)

@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from bringup.base.errors import UsageError
+from bringup.base.regular_file import read_regular
 from bringup.image.folder import KERNEL_MAX
 from bringup.image.model import KERNEL_NAME
 from bringup.image.needs import FEATURES, Feature, KernelNeeds, kernel_needs
@@ -50,6 +51,7 @@ OPTIONS = (
 
 # libpci's own `project(libpci)` makes CMake note where its sources are.
 _LIBPCI = "libpci_SOURCE_DIR"
+_HOME = "CMAKE_HOME_DIRECTORY"
 _ENTRY = re.compile(r'"?([A-Za-z0-9_.+\-]+)"?:([A-Z]+)=(.*)')
 _PCI_MAX_DEVICES = re.compile(r"^[ \t]*#[ \t]*define[ \t]+PCI_MAX_DEVICES[ \t]+(\d{1,9})\b", re.MULTILINE)
 
@@ -126,8 +128,9 @@ def read_build(folder: Path) -> Build:
     """Read a build folder (or its CMakeCache.txt, named itself); raises UsageError when it is none."""
     cache = folder if folder.name == CACHE_NAME else folder / CACHE_NAME
     text = _read(cache)
-    options, libpci = parse_cache(text)
+    options, places = parse_cache(text)
     images = _images(cache.parent / "images")
+    libpci = places.get(_LIBPCI)
     return Build(
         cache.parent,
         options,
@@ -137,13 +140,20 @@ def read_build(folder: Path) -> Build:
     )
 
 
-def parse_cache(text: str) -> tuple[dict[str, str], str | None]:
-    """Return the options that matter and where libpci's sources are, from the text of a CMakeCache.txt.
+def configured_from(folder: Path) -> Path | None:
+    """Return the folder of sources that a build was configured from, None where no cache tells."""
+    cache = folder if folder.name == CACHE_NAME else folder / CACHE_NAME
+    _, places = parse_cache((read_regular(cache, _CACHE_MAX) or b"").decode("utf-8", "replace"))
+    return Path(places[_HOME]) if places.get(_HOME) else None
+
+
+def parse_cache(text: str) -> tuple[dict[str, str], dict[str, str]]:
+    """Return the options that matter and the folders of sources that are looked for, of a CMakeCache.txt.
 
     The last entry of a name counts, as for CMake; comments (`//`, `#`) and broken lines are passed over.
     """
     options: dict[str, str] = {}
-    libpci = None
+    places: dict[str, str] = {}
     for line in text.splitlines():
         match = _ENTRY.match(line)
         if match is None:
@@ -151,20 +161,18 @@ def parse_cache(text: str) -> tuple[dict[str, str], str | None]:
         name, value = match[1], match[3].strip()
         if name in OPTIONS:
             options[name] = value
-        elif name == _LIBPCI:
-            libpci = value
-    return options, libpci
+        elif name in (_LIBPCI, _HOME):
+            places[name] = value
+    return options, places
 
 
 def _read(cache: Path) -> str:
     hint = "name the folder where cmake or ninja was run, with --build-dir"
-    try:
-        with cache.open("rb") as file:
-            data = file.read(_CACHE_MAX + 1)
-    except (FileNotFoundError, NotADirectoryError):
-        raise UsageError(f"{cache.parent} is no build folder: it has no {CACHE_NAME}", hint=hint) from None
-    except OSError as error:
-        raise UsageError(f"cannot read {cache}: {error.strerror}", hint=hint) from None
+    data = read_regular(cache, _CACHE_MAX + 1)
+    if data is None and not cache.exists():
+        raise UsageError(f"{cache.parent} is no build folder: it has no {CACHE_NAME}", hint=hint)
+    if data is None:
+        raise UsageError(f"{cache} cannot be read as a file", hint=hint)
     if len(data) > _CACHE_MAX:
         raise UsageError(f"{cache} has more than {_CACHE_MAX >> 20} MiB and is no {CACHE_NAME}", hint=hint)
     return data.decode("utf-8", "replace")
@@ -181,17 +189,13 @@ def _kernel(folder: Path, images: Mapping[str, int]) -> KernelNeeds | None:
     kernels = [match for name in images if (match := KERNEL_NAME.fullmatch(name))]
     if len(kernels) != 1 or images[kernels[0].string] > KERNEL_MAX:
         return None
-    try:
-        data = (folder / kernels[0].string).read_bytes()
-    except OSError:
+    data = read_regular(folder / kernels[0].string, KERNEL_MAX)
+    if data is None:
         return None
     return kernel_needs(data, 64 if kernels[0][1] == "x86_64" else 32)
 
 
 def _pci_max_devices(libpci: Path) -> int | None:
-    try:
-        with (libpci / "include" / "pci" / "pci.h").open("rb") as file:
-            match = _PCI_MAX_DEVICES.search(file.read(_HEADER_MAX).decode("utf-8", "replace"))
-    except OSError:
-        return None
+    header = read_regular(libpci / "include" / "pci" / "pci.h", _HEADER_MAX)
+    match = _PCI_MAX_DEVICES.search((header or b"").decode("utf-8", "replace"))
     return int(match[1]) if match else None

@@ -19,12 +19,12 @@ from bringup.cli.camkes.options import (
 )
 from bringup.cli.lab import lab_of
 from bringup.cli.options import json_option
-from bringup.report.output import answer, emit_json
+from bringup.report.output import answer, emit_json, say
 from bringup.report.screen import fold_width
 
 
 @click.command("check")
-@click.argument("application", type=click.Path(path_type=Path))
+@click.argument("application", required=False, type=click.Path(path_type=Path))
 @capture_option()
 @PROFILE
 @PIN
@@ -39,14 +39,23 @@ from bringup.report.screen import fold_width
 @json_option("docs/camkes-check.md")
 @click.pass_context
 def command(
-    ctx: click.Context, /, application: Path, strict: bool, verbose: bool, as_json: bool, **options: Any
+    ctx: click.Context,
+    /,
+    application: Path | None,
+    strict: bool,
+    verbose: bool,
+    as_json: bool,
+    **options: Any,
 ) -> int:
     """Check APPLICATION.camkes against what VMM, capDL and kernel accept; exit 12 when it cannot work.
+
+    With --build-dir the application may be left out: it is the file that the build was made from.
 
     \b
     Example:
       bringup camkes check app.camkes -I camkes-vm/components/VM
       bringup camkes check e300/passthrough.camkes --capture e300 --build-dir build
+      bringup camkes check --build-dir build
     """
     from bringup import CheckRequest, check_file
     from bringup.report.camkes.check import check_json, check_lines
@@ -57,6 +66,8 @@ def command(
     checked = check_file(lab, application, request)
     failed = not checked.report.clean or (strict and checked.report.count("warning") > 0)
     exit_code = ProfileError.exit_code if failed else 0
+    if application is None and not as_json:
+        say(f"the build was made from {checked.report.root}")
     if as_json:
         emit_json(check_json(checked, exit_code, request.captures))
     else:

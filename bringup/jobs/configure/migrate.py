@@ -7,11 +7,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from bringup.base.errors import MissingProgramError, UsageError
-from bringup.camkes.app.load import load_application
 from bringup.camkes.model import Application
 from bringup.camkes.text.file import read_file, replace_kept
 from bringup.camkes.text.syntax import read_text, replace
 from bringup.camkes.write.migrate import left_over, migration, prove_migration
+from bringup.jobs.configure.request import CheckRequest
 from bringup.profile.toml_lines import shown_path
 
 
@@ -51,16 +51,19 @@ def plan_migration(
 ) -> PlannedMigration:
     """Return the file with today's spellings, and `ioapic` given to interrupts without one.
 
-    Includes that are not found are passed over: the spelling is changed in this file, and its own text
-    decides. Raises UsageError for what cannot be read, ProfileError where old and new stand side by side.
+    Includes are looked for as the application's projects lie, too; those not found are passed over: the
+    spelling is changed in this file, and its own text decides. Raises UsageError for what cannot be read,
+    ProfileError where old and new stand side by side.
     """
     old = read_file(application)
     document = read_text(old, shown_path(application.absolute()))
     migrated = migration(document, ioapic)
     new = document.encode(replace(document, migrated.changes))
 
+    request = CheckRequest(include=include, define=define, allow_missing=True)
+
     def read(text: bytes) -> Application:
-        return load_application(application, include=include, define=define, allow_missing=True, data=text)
+        return request.read(application, text)
 
     if new != old:
         after = read(new)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from bringup.camkes.app.command import command_for
+from bringup.camkes.app.command import command_of
 from bringup.camkes.app.load import load_application
 from bringup.camkes.model import Application
 from bringup.jobs.configure.facts import Facts, read_facts
@@ -38,7 +38,7 @@ class CheckRequest:
 
         Behind the folders and macros that are named come those of its build, else of the projects around it.
         """
-        own = command_for(path, self.build_dir)
+        own = command_of(path, self.build_dir)
         named = {macro.partition("=")[0] for macro in self.define}
         return load_application(
             path,
