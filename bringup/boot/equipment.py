@@ -9,7 +9,7 @@ from bringup.base.clock import Clock
 from bringup.base.events import Emit
 from bringup.boot.place import ReachedBoard
 from bringup.boot.signals import Signals
-from bringup.lab.lease import Holder
+from bringup.lab.holder import Holder
 from bringup.power.actions import Pace
 from bringup.power.base import Person
 

@@ -20,8 +20,9 @@ from bringup.base.events import Emit, Event
 from bringup.boot.folders import RunFolder, runs_folder
 from bringup.boot.place import BoardPlace, reach
 from bringup.boot.signals import Signals
+from bringup.lab.holder import Holder
 from bringup.lab.inventory import Board, Lab
-from bringup.lab.lease import Holder, Lease, known_as
+from bringup.lab.lease import Lease, known_as
 from bringup.power.actions import Pace
 from bringup.power.base import Person
 from bringup.twin.engines import USUAL, TwinSetup

@@ -20,6 +20,7 @@ _COMMANDS = {
     "pci": ("pci", "Compare two captures of PCI functions."),
     "boards": ("boards", "List boards and profiles, or explain one."),
     "power": ("power", "Ask for or change a board's power, confirmed."),
+    "lease": ("lease", "Take a board for a time, and see who has which."),
     "media": ("media", "Show, insert or eject a board's virtual media."),
     "console": ("console", "Attach to a board's console."),
     "explain": ("explain", "Say what a recorded console proves."),

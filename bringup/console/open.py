@@ -11,7 +11,8 @@ from bringup.base.paths import runtime_dir
 from bringup.console.base import Console
 from bringup.console.reconnect import ReconnectingConsole
 from bringup.console.shared.console import Role, SharedConsole, Way
-from bringup.lab.lease import Holder, known_as, lease_file, myself, read_holder
+from bringup.lab.holder import Holder, myself
+from bringup.lab.lease import known_as, lease_file, read_holder
 
 if TYPE_CHECKING:
     from bringup.lab.inventory import Board

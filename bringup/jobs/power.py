@@ -12,8 +12,8 @@ from bringup.base.events import Emit, Event
 from bringup.boot.place import BoardPlace
 from bringup.boot.session import Session
 from bringup.boot.standing import Standing
+from bringup.lab.holder import Holder
 from bringup.lab.inventory import Board
-from bringup.lab.lease import Holder
 from bringup.power import actions
 from bringup.power.actions import Pace, PowerResult
 from bringup.power.base import Person, Power, PowerState

@@ -1,7 +1,8 @@
-"""Who holds a board: a locked file, so that a lease ends with the process that took it, however it ends.
+"""Who works on a board: a locked file, so that a lease ends with the process that took it, however it ends.
 
 The file's first line says who holds it. Whoever acts on the board in spite of that (`--force`) appends a
-line, and the holder reads it: nobody acts behind another's back.
+line, and the holder reads it: nobody acts behind another's back. A person may have taken the board for longer
+(`bringup.lab.reservation`): then theirs are the only commands that come through.
 """
 
 from __future__ import annotations
@@ -9,19 +10,20 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import hashlib
-import json
-import math
 import os
 import time
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from contextlib import AbstractContextManager
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING
 
+from bringup.base import locks
 from bringup.base.errors import BmcBusyError, LabError
 from bringup.base.paths import home_runtime_dir, open_lock, runtime_dir
-from bringup.lab.who import person
+from bringup.base.plain_file import open_plain
+from bringup.lab.holder import RECORD_MAX, Holder, holder_in, is_stopped, myself
+from bringup.lab.reservation import ReservationFile, opened
 
 if TYPE_CHECKING:
     from bringup.lab.inventory import Board
@@ -29,25 +31,8 @@ if TYPE_CHECKING:
 HOST_LOCKS = Path("/run/lock")
 """World-writable with the sticky bit (FHS 5.9): whoever comes first makes the file, everybody may lock it."""
 
-_RECORD_MAX = 1024
-_WORD_MAX = 40
 _NOTICES_MAX = 64
 _UNTOLD_TRIES, _UNTOLD_PAUSE_S = 20, 0.05
-
-
-@dataclass(frozen=True, slots=True)
-class Holder:
-    """Who acts on a board and why; `since` is seconds since the epoch."""
-
-    who: str
-    pid: int
-    purpose: str
-    since: float
-
-    def __str__(self) -> str:
-        seconds = max(0.0, time.time() - self.since)
-        held = f"{seconds / 60:.0f} min" if seconds >= 60 else f"{seconds:.0f} s"
-        return f"{self.who} (process {self.pid}, {self.purpose}, for {held})"
 
 
 class Lease:
@@ -66,6 +51,7 @@ class Lease:
         host_locks: Path = HOST_LOCKS,
     ) -> None:
         self._board = board
+        self._known_as, self._host_locks = known_as, host_locks
         self._purpose = purpose
         self._force = force
         self._path = lease_file(board, known_as, host_locks)
@@ -78,17 +64,17 @@ class Lease:
     def __enter__(self) -> Lease:
         descriptor = self._open()
         try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            try:
-                self._pass_over(descriptor)
-            finally:
-                os.close(descriptor)
+            has_it = self._come_in(descriptor)
+        except BaseException:
+            os.close(descriptor)
+            raise
+        if not has_it:
+            os.close(descriptor)
             return self
         self._descriptor = descriptor
         with contextlib.suppress(PermissionError):  # made by another user, and open to us already
             os.fchmod(descriptor, 0o666 if self._shared else 0o600)
-        record = self._record()
+        record = myself(self._purpose).to_line()
         try:
             os.ftruncate(descriptor, 0)
             os.pwrite(descriptor, record, 0)
@@ -114,7 +100,7 @@ class Lease:
         """Yield who acted on the board in spite of this lease since the last call; a torn line waits."""
         if self._descriptor is None:
             return
-        data = os.pread(self._descriptor, _RECORD_MAX * _NOTICES_MAX, self._read_to)
+        data = os.pread(self._descriptor, RECORD_MAX * _NOTICES_MAX, self._read_to)
         whole, newline, _ = data.rpartition(b"\n")
         self._read_to += len(whole) + len(newline)
         for line in whole.splitlines():
@@ -131,21 +117,29 @@ class Lease:
                 hint="another user made it unreadable, or it is a link: remove it",
             ) from None
 
-    def _pass_over(self, descriptor: int) -> None:
-        holder = self._holder()
-        if not self._force:
-            raise BmcBusyError(
-                f"the board {self._board} is held by {holder or 'another process'}",
-                hint=f"wait for it to end; a lease ends with its process{self._way_past}",
-            ) from None
-        self.passed_over = holder
-        flags = fcntl.fcntl(descriptor, fcntl.F_GETFL)
-        fcntl.fcntl(descriptor, fcntl.F_SETFL, flags | os.O_APPEND)
-        os.write(descriptor, self._record())
+    def _come_in(self, descriptor: int) -> bool:
+        """Lock the lease, or return False where `force` goes on without it; raises BmcBusyError otherwise.
 
-    @property
-    def _way_past(self) -> str:
-        return "" if self._force is None else "; --force goes on all the same, and they are told"
+        Looking for another's reservation and locking are one act: somebody else may be taking the board now.
+        """
+        with reservation(self._board, self._known_as, self._host_locks) as file, file.guarded():
+            current = file.current()
+            reserved = None if current is None or current.holder.is_me else current.holder
+            if reserved is not None:
+                self._pass_over(reserved)
+                file.tell(myself(self._purpose))
+            if locks.take(descriptor):
+                return True
+        holder = self._holder()
+        self._pass_over(holder)
+        leave_word(descriptor, myself(self._purpose))
+        return False
+
+    def _pass_over(self, holder: Holder | None) -> None:
+        """Go on in spite of a holder where `force` says so; raises BmcBusyError naming them otherwise."""
+        if not self._force:
+            raise held(self._board, holder, past=self._force is not None)
+        self.passed_over = holder
 
     def _holder(self) -> Holder | None:
         """Return who holds the board; whoever took it in this moment gets a moment to say so."""
@@ -156,13 +150,25 @@ class Lease:
             time.sleep(_UNTOLD_PAUSE_S)
         return None
 
-    def _record(self) -> bytes:
-        return json.dumps(asdict(myself(self._purpose))).encode()[: _RECORD_MAX - 1] + b"\n"
+
+def leave_word(descriptor: int, holder: Holder) -> None:
+    """Tell whoever has the lease that is open here that somebody acts on the board all the same."""
+    flags = fcntl.fcntl(descriptor, fcntl.F_GETFL)
+    fcntl.fcntl(descriptor, fcntl.F_SETFL, flags | os.O_APPEND)
+    os.write(descriptor, holder.to_line())
 
 
-def myself(purpose: str) -> Holder:
-    """Return this process as others are told of it."""
-    return Holder(_word(person()), os.getpid(), purpose, time.time())
+def held(board: str, holder: Holder | None, *, past: bool = False) -> BmcBusyError:
+    """Return the refusal for a board that somebody else has; `past`: the command can be forced."""
+    force = "; --force goes on all the same, and they are told" if past else ""
+    if holder is not None and holder.until is not None:
+        hint = f"ask {holder.who}, or take it, and they are told: bringup lease steal {board}"
+    elif holder is not None and is_stopped(holder.pid):
+        pid = holder.pid
+        hint = f"their process is stopped: `kill -CONT {pid}` lets it go on, `kill -KILL {pid}` ends it"
+    else:
+        hint = "wait for it to end; a lease ends with its process"
+    return BmcBusyError(f"the board {board} is held by {holder or 'another process'}", hint=hint + force)
 
 
 def known_as(board: Board) -> str | None:
@@ -191,29 +197,35 @@ def lease_file(board: str, known_as: str | None, host_locks: Path = HOST_LOCKS) 
     return host_locks / f"bringup-{digest}.json"
 
 
+def reservation(
+    board: str, known_as: str | None, host_locks: Path = HOST_LOCKS
+) -> AbstractContextManager[ReservationFile]:
+    """Open the file of who has taken `board` for a time; raises LabError where it cannot be one."""
+    path = reservation_file(board, known_as, host_locks)
+    return opened(board, path, shared=path.parent == host_locks)
+
+
+def reservation_file(board: str, known_as: str | None, host_locks: Path = HOST_LOCKS) -> Path:
+    """Return the file of who has taken `board` for a time."""
+    return lease_file(board, known_as, host_locks).with_suffix(".taken")
+
+
+def worker(board: str, known_as: str | None, host_locks: Path = HOST_LOCKS) -> Holder | None:
+    """Return whose command works on a board now, if one does; raises LabError for what is no lease."""
+    path = lease_file(board, known_as, host_locks)
+    try:
+        with open_plain(path) as file:
+            return holder_in(file.readline(RECORD_MAX)) if locks.is_taken(file.fileno()) else None
+    except FileNotFoundError:
+        return None
+    except (OSError, ValueError):
+        raise LabError(f"the lease of {board}, {path}, cannot be read", hint=f"rm {path}") from None
+
+
 def read_holder(path: Path) -> Holder | None:
     """Return who wrote the lease file, None when nobody did or it cannot be read."""
     try:
-        with path.open("rb") as file:
-            return holder_in(file.readline(_RECORD_MAX))
-    except OSError:
+        with open_plain(path) as file:
+            return holder_in(file.readline(RECORD_MAX))
+    except (OSError, ValueError):
         return None
-
-
-def holder_in(line: bytes) -> Holder | None:
-    """Return who wrote a line; anybody can write one, so that nothing of it is taken on trust."""
-    try:
-        body = json.loads(line)
-        who, pid, purpose, since = (body[key] for key in ("who", "pid", "purpose", "since"))
-    except (ValueError, TypeError, KeyError, RecursionError):
-        return None
-    if not (isinstance(who, str) and isinstance(pid, int) and isinstance(purpose, str)):
-        return None
-    if not isinstance(since, int | float) or not math.isfinite(since):
-        return None
-    return Holder(_word(who), pid, _word(purpose), float(since))
-
-
-def _word(text: str) -> str:
-    """Return a name or a purpose as one short run of printable characters."""
-    return "".join(char if char.isprintable() else "?" for char in text)[:_WORD_MAX] or "?"

@@ -6,9 +6,11 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from bringup.lab.held import leases_of
 from bringup.lab.inventory import Board, Lab
 from bringup.profile.files import title_of
 from bringup.profile.toml_lines import shown_path
+from bringup.report.lease import held_words, lease_json
 from bringup.report.style import table
 
 
@@ -19,8 +21,8 @@ def lab_lines(lab: Lab, profiles: Mapping[str, Path]) -> Iterator[str]:
     else:
         yield f"lab  {shown_path(lab.file)}"
     yield ""
-    rows = [_row(board) for board in lab.boards.values()]
-    yield table(["board", "profile", "BMC", "console", "boots from"], rows)
+    rows = [[*_row(board), held_words(leases_of(board)) or "-"] for board in lab.boards.values()]
+    yield table(["board", "profile", "BMC", "console", "boots from", "held by"], rows)
     yield ""
     yield table(["profile", "what it is"], [[name, title_of(path) or "?"] for name, path in profiles.items()])
 
@@ -29,7 +31,10 @@ def lab_json(lab: Lab, profiles: Mapping[str, Path]) -> dict[str, Any]:
     """Return the same as plain JSON data."""
     return {
         "lab": lab.file and str(lab.file),
-        "boards": [board.to_dict() for board in lab.boards.values()],
+        "boards": [
+            {**board.to_dict(), "leases": [lease_json(lease) for lease in leases_of(board)]}
+            for board in lab.boards.values()
+        ],
         "profiles": [
             {"name": name, "title": title_of(path), "file": str(path)} for name, path in profiles.items()
         ],

@@ -18,7 +18,7 @@ from bringup.base.clock import Clock
 from bringup.base.errors import BmcTimeoutError, BringupError
 from bringup.base.events import Emit, Event
 from bringup.boot.signals import Signals
-from bringup.lab.lease import Holder
+from bringup.lab.holder import Holder
 from bringup.netboot.spec import MakeSpec, Segment
 from bringup.power.actions import Pace
 from bringup.power.base import BootOverride, Drivers, Logged, Person, PowerState

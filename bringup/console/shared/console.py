@@ -17,7 +17,7 @@ from bringup.console.base import Console
 from bringup.console.shared.door import TakenError
 from bringup.console.shared.hub import Hub
 from bringup.console.shared.joined import JoinedConsole
-from bringup.lab.lease import Holder
+from bringup.lab.holder import Holder
 
 _HAND_OVER_S = 5.0
 _RACE_PAUSE_S = 0.05

@@ -17,7 +17,7 @@ from bringup.base.events import Emit, Event
 from bringup.console.shared import door
 from bringup.console.shared.frames import Decoder, Kind, encode
 from bringup.console.shared.shown import LastShown
-from bringup.lab.lease import Holder, holder_in
+from bringup.lab.holder import Holder, holder_in
 
 _READERS_MAX = 16
 _WAITING_MAX = 256

@@ -14,7 +14,7 @@ from bringup.base.errors import ConsoleHeldError, ConsoleLostError
 from bringup.base.events import Emit, Event
 from bringup.console.shared import door
 from bringup.console.shared.frames import Decoder, Kind, encode
-from bringup.lab.lease import Holder, holder_in
+from bringup.lab.holder import Holder, holder_in
 
 _CHUNK = 65536
 _ANSWER_S = 20.0

@@ -14,7 +14,7 @@ from dataclasses import asdict
 from pathlib import Path
 
 from bringup.base.paths import open_lock
-from bringup.lab.lease import Holder, holder_in
+from bringup.lab.holder import Holder, holder_in
 
 _MAX = 4096
 _SESSIONS_MAX = 64

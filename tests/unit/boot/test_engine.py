@@ -28,8 +28,8 @@ from bringup.boot.preflight import prepare
 from bringup.boot.request import BootRequest
 from bringup.image.folder import find_image
 from bringup.jobs.boot import boot_steps
+from bringup.lab.holder import Holder
 from bringup.lab.inventory import twin_board
-from bringup.lab.lease import Holder
 from bringup.power.base import Logged, PowerState
 from bringup.report.run import console_lines
 from tests.doubles.equipment import Bench, Said, SaidElsewhere, Seen

@@ -20,7 +20,7 @@ from bringup.console.shared import door
 from bringup.console.shared.console import Role, SharedConsole, Way
 from bringup.console.shared.frames import Decoder, Kind, encode
 from bringup.console.shared.shown import LastShown
-from bringup.lab.lease import Holder
+from bringup.lab.holder import Holder
 
 
 @given(st.lists(st.tuples(st.sampled_from(Kind), st.binary(max_size=60)), max_size=8), st.integers(1, 40))

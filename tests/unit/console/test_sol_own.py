@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bringup.console.sol.own import OwnSessions
-from bringup.lab.lease import Holder
+from bringup.lab.holder import Holder
 
 ME = Holder("alice", os.getpid(), "console", time.time())
 
@@ -21,7 +21,7 @@ KILLED = """
 import os, sys, time
 from pathlib import Path
 from bringup.console.sol.own import OwnSessions
-from bringup.lab.lease import Holder
+from bringup.lab.holder import Holder
 own = OwnSessions(Path(sys.argv[1]), Holder("bob", os.getpid(), "boot", time.time()))
 own.add(17); own.add(18)
 os.kill(os.getpid(), 9)
