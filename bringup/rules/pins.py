@@ -419,7 +419,9 @@ def _not_observed(inputs: Inputs) -> Iterator[Finding]:
         "routing-not-observed",
         None,
         f"IOAPIC pins not observed: {named(tuple(unknown))}",
-        "capture with `bringup probe-pci BOARD`, or as root: the ACPI tables tell it",
+        "add Linux's boot log: its PCI Root Bridge lines tell where the tables' objects are"
+        if any("depends on registers" in reason for reason in reasons)
+        else "capture with `bringup probe-pci BOARD`, or as root: the ACPI tables tell it",
         *reasons[:_NOTED_MAX],
     )
 

@@ -13,6 +13,7 @@ import os
 import re
 import resource
 import select
+import shutil
 import signal
 import subprocess
 import time
@@ -22,6 +23,8 @@ from pathlib import Path
 PROGRAM = "acpiexec"
 HOW_TO_INSTALL = "acpiexec is not installed: apt install acpica-tools"
 
+# What it printed before it was ended tells at which command it was.
+_BY_LINES = ("stdbuf", "-oL")
 _MEMORY_BYTES = 1 << 30
 _OUTPUT_BYTES = 16 << 20
 _LOOP_SECONDS = "2"
@@ -41,6 +44,19 @@ class LoadError(AcpiexecError):
     """A table was refused, so that names of it are missing."""
 
 
+class LateError(AcpiexecError):
+    """acpiexec was ended because it took too long; `answers` are those to the commands that were done."""
+
+    def __init__(self, answers: Sequence[str]) -> None:
+        super().__init__("acpiexec did not answer in time")
+        self.answers = tuple(answers)
+
+    @property
+    def answered(self) -> int:
+        """How many commands were done."""
+        return len(self.answers)
+
+
 def write_tables(folder: Path, tables: Sequence[bytes]) -> list[str]:
     """Put the tables into `folder`, DSDT first, and return their file names."""
     names = []
@@ -55,10 +71,14 @@ def answers(
 ) -> list[str]:
     """Return what acpiexec prints for each command; raises AcpiexecError.
 
-    `deadline` is on time.monotonic(). A table that is not loaded is a LoadError.
+    `deadline` is on time.monotonic(). A table that is not loaded is a LoadError, and what is not done by
+    then a LateError.
     """
-    text = _run(folder, names, [*_WARM_UP, *commands, "quit"], fill, deadline)
+    text, in_time = _run(folder, names, [*_WARM_UP, *commands, "quit"], fill, deadline)
     start, *rest = _ANSWER.split(text)
+    if not in_time:
+        # The last one is what it was at.
+        raise LateError(rest[len(_WARM_UP) : -1])
     loaded = _LOADED.search(start)
     if loaded is None or int(loaded[1]) != len(names):
         error = _ERROR.search(start)
@@ -69,14 +89,19 @@ def answers(
     return told[: len(commands)]
 
 
-def _run(folder: Path, names: Sequence[str], commands: Sequence[str], fill: int, deadline: float) -> str:
+def _run(
+    folder: Path, names: Sequence[str], commands: Sequence[str], fill: int, deadline: float
+) -> tuple[str, bool]:
+    """Return what it printed, and whether it had come to its end."""
     # Runs with another fill may go on beside this one.
     asked, output = folder / f"commands-{fill:02x}", folder / f"output-{fill:02x}"
+    if shutil.which(PROGRAM) is None:
+        raise AcpiexecError(HOW_TO_INSTALL)
     asked.write_text("".join(f"{command}\n" for command in commands), encoding="ascii")
     with asked.open("rb") as source, output.open("wb") as sink:
         try:
             process = subprocess.Popen(
-                [PROGRAM, "-to", _LOOP_SECONDS, "-fv", f"{fill:#x}", *names],
+                [*_BY_LINES, PROGRAM, "-to", _LOOP_SECONDS, "-fv", f"{fill:#x}", *names],
                 cwd=folder,
                 env={"PATH": os.environ.get("PATH", os.defpath), "LC_ALL": "C"},
                 stdin=source,
@@ -84,8 +109,6 @@ def _run(folder: Path, names: Sequence[str], commands: Sequence[str], fill: int,
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
             )
-        except FileNotFoundError:
-            raise AcpiexecError(HOW_TO_INSTALL) from None
         except OSError as error:
             raise AcpiexecError(f"acpiexec does not start: {error.strerror}") from None
     try:
@@ -93,8 +116,7 @@ def _run(folder: Path, names: Sequence[str], commands: Sequence[str], fill: int,
         with contextlib.suppress(ProcessLookupError):
             resource.prlimit(process.pid, resource.RLIMIT_AS, (_MEMORY_BYTES, _MEMORY_BYTES))
             resource.prlimit(process.pid, resource.RLIMIT_FSIZE, (_OUTPUT_BYTES, _OUTPUT_BYTES))
-        if not _ended(process, deadline):
-            raise AcpiexecError("acpiexec did not answer in time")
+        in_time = _ended(process, deadline)
     finally:
         # What it may have started is in its group, and its number is not given anew before wait().
         with contextlib.suppress(ProcessLookupError, PermissionError):
@@ -102,7 +124,7 @@ def _run(folder: Path, names: Sequence[str], commands: Sequence[str], fill: int,
         process.wait()
     if output.stat().st_size >= _OUTPUT_BYTES:
         raise AcpiexecError(f"acpiexec wrote more than {_OUTPUT_BYTES >> 20} MiB")
-    return output.read_bytes().decode("ascii", "replace")
+    return output.read_bytes().decode("ascii", "replace"), in_time
 
 
 def _ended(process: subprocess.Popen[bytes], deadline: float) -> bool:

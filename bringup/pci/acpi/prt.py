@@ -12,48 +12,42 @@ from __future__ import annotations
 
 import tempfile
 import time
-from collections.abc import Iterable, Mapping
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from bringup.pci.acpi import aml as acpiexec
 from bringup.pci.acpi import output as acpiexec_text
-from bringup.pci.acpi.aml import AcpiexecError, LoadError
+from bringup.pci.acpi.aml import AcpiexecError, LateError, LoadError
 from bringup.pci.acpi.output import PrtRow
-from bringup.pci.acpi.places import Places, read_places
-from bringup.pci.acpi.tables import TABLES, table_body
-from bringup.pci.model import INTX_PINS, Bdf, Function, LostPrt, Missing, PrtEntry
-from bringup.pci.tree.files import Files
+from bringup.pci.acpi.places import Places
+from bringup.pci.acpi.session import Session, is_late
+from bringup.pci.model import INTX_PINS, Bdf, CodeTable, Function, LostPrt, Machine, Missing, PrtEntry
 
 SECONDS = 20.0
+# The slowest of 123 real dumps needs 8 s in all, most of it in its loops, which acpiexec ends after 2 s each.
+RUN_SECONDS = 9.0
 WHAT = "routing"
 
-_FILLS = (0x00, 0xA5)
-_TABLES_MAX = 128
 _PRT_MAX = 512
-_APIC_MODE = "evaluate \\_PIC 1"
 _PRESENT = 1
 
 
-def read_prt(
-    files: Files, functions: Iterable[Function], seconds: float = SECONDS
-) -> tuple[tuple[PrtEntry, ...] | None, tuple[LostPrt, ...], tuple[Missing, ...]]:
-    """Return the rows of every `_PRT` whose bus is known, sorted; those that were lost; what is missing.
+def with_routing(machine: Machine, seconds: float = SECONDS, run_seconds: float = RUN_SECONDS) -> Machine:
+    """Return a machine with the rows of every `_PRT` whose bus is known, those that were lost, and the gaps.
 
-    None: no routing was observed. Takes at most `seconds` (monotonic).
+    Its tables of code are gone from it then. Takes at most `seconds`, a run of `acpiexec`
+    `run_seconds` (both monotonic): what holds one up is named, and the rest goes on.
     """
-    tables, missing = _definition_blocks(files)
-    functions = tuple(functions)
-    if tables is None:
-        return None, (), tuple(missing)
-    try:
-        with tempfile.TemporaryDirectory(prefix="bringup-prt-") as folder:
-            machine = _Machine({f.bdf: f for f in functions}, read_places(files, functions))
-            entries, lost, problems = _routing_of(Path(folder), tables, machine, seconds)
-    except AcpiexecError as error:
-        return None, (), (*missing, Missing(WHAT, str(error)))
-    return entries or None, lost, (*missing, *(Missing(WHAT, problem) for problem in problems))
+    acpi = machine.acpi
+    if acpi.code is None:
+        return machine
+    seen = _Machine({f.bdf: f for f in machine.functions}, Places.of(acpi.places))
+    entries, lost, problems = _routing_in_time(acpi.code, seen, seconds, run_seconds)
+    return replace(
+        machine,
+        acpi=replace(acpi, prt=entries or None, lost_prt=lost, code=None),
+        missing=(*machine.missing, *(Missing(WHAT, problem) for problem in problems)),
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,63 +61,20 @@ class _Machine:
 _Routing = tuple[tuple[PrtEntry, ...], tuple[LostPrt, ...], list[str]]
 
 
-def _routing_of(folder: Path, tables: list[bytes], machine: _Machine, seconds: float) -> _Routing:
-    deadline = time.monotonic() + seconds
+def _routing_in_time(
+    code: Sequence[CodeTable], machine: _Machine, seconds: float, run_seconds: float
+) -> _Routing:
     try:
-        return _routing(_Session(folder, tables, deadline), machine)
-    except LoadError as error:
-        if len(tables) == 1:
-            raise
-        # The DSDT has nearly every _PRT; an SSDT that needs the live machine must not hide them.
-        entries, lost, problems = _routing(_Session(folder, tables[:1], deadline), machine)
-        return entries, lost, [f"{error}; the DSDT was evaluated alone", *problems]
-
-
-def _definition_blocks(files: Files) -> tuple[list[bytes] | None, list[Missing]]:
-    """Return DSDT and SSDTs; None without a DSDT that is whole."""
-    missing: list[Missing] = []
-    names = [name for name in files.children(TABLES) if name.startswith("SSDT")]
-    dynamic = [f"dynamic/{name}" for name in files.children(f"{TABLES}/dynamic") if name.startswith("SSDT")]
-    # SSDT10 comes after SSDT9: tables refer to earlier ones.
-    ordered = sorted(names, key=lambda name: (len(name), name)) + dynamic
-    blocks: list[bytes] = []
-    for name in ["DSDT", *ordered[:_TABLES_MAX]]:
-        data = files.read(f"{TABLES}/{name}")
-        if isinstance(data, Missing):
-            missing.append(data)
-            continue
-        try:
-            blocks.append(table_body(data, name.rpartition("/")[2][:4]))
-        except ValueError as error:
-            missing.append(Missing(f"{TABLES}/{name}", str(error)))
-    if any(gap.what == f"{TABLES}/DSDT" for gap in missing):
-        return None, missing
-    return blocks, missing
-
-
-class _Session:
-    """The tables of one machine, evaluated as often as needed before one deadline."""
-
-    def __init__(self, folder: Path, tables: list[bytes], deadline: float) -> None:
-        self._folder = folder
-        self._names = acpiexec.write_tables(folder, tables)
-        self._deadline = deadline
-
-    def ask_twice(self, commands: list[str]) -> tuple[dict[str, str], dict[str, str]]:
-        """Return the answers under either fill."""
-        # acpiexec sleeps 10 ms after every command: the two runs cost the time of one.
-        with ThreadPoolExecutor(len(_FILLS)) as pool:
-            first, second = pool.map(lambda fill: self._ask(commands, fill), _FILLS)
-        return first, second
-
-    def _ask(self, commands: list[str], fill: int) -> dict[str, str]:
-        asked = [_APIC_MODE, *commands]
-        texts = acpiexec.answers(self._folder, self._names, asked, fill, self._deadline)
-        status = acpiexec_text.failure(texts[0])
-        # Without a _PIC the firmware has one table only.
-        if status not in (None, "AE_NOT_FOUND"):
-            raise AcpiexecError(f"\\_PIC(1) failed with {status}")
-        return dict(zip(commands, texts[1:], strict=True))
+        with tempfile.TemporaryDirectory(prefix="bringup-prt-") as folder:
+            session = Session.of(Path(folder), code, time.monotonic() + seconds, run_seconds)
+            try:
+                entries, lost, problems = _routing(session, machine)
+            except (LoadError, LateError) as error:
+                session = session.of_those_that_load(code, error)
+                entries, lost, problems = _routing(session, machine)
+            return entries, lost, [*session.problems, *problems]
+    except AcpiexecError as error:
+        return (), (), [str(error)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,7 +104,7 @@ class _Row:
     link: str | None
 
 
-def _routing(session: _Session, machine: _Machine) -> _Routing:
+def _routing(session: Session, machine: _Machine) -> _Routing:
     texts = _find(session)
     names = {name: set(acpiexec_text.named_objects(text)) for name, text in texts.items()}
     constants = {
@@ -172,8 +123,11 @@ def _routing(session: _Session, machine: _Machine) -> _Routing:
         if name != "_PRT" and (path := f"{device}.{name}") in names[name] and path not in constants
     ]
     first, second = session.ask_twice(
-        [*(f"evaluate {path}" for path in methods), "objects device", "all _PRT"]
+        ["objects device", *(f"evaluate {path}" for path in methods), "all _PRT"]
     )
+    if is_late(first["all _PRT"]) or is_late(second["all _PRT"]):
+        # One of them holds up the rest: each is asked for by itself.
+        first, second = _one_by_one(session, owners, first, second)
     problems: list[str] = []
     values = constants | _values(methods, first, second, problems)
     devices = {path: _device(path, values, set(methods) - set(values)) for path in family}
@@ -195,6 +149,21 @@ def _routing(session: _Session, machine: _Machine) -> _Routing:
     return ordered, tuple(dict.fromkeys(lost)), list(dict.fromkeys(problems))
 
 
+def _one_by_one(
+    session: Session, owners: Sequence[str], first: dict[str, str], second: dict[str, str]
+) -> tuple[dict[str, str], dict[str, str]]:
+    """Return the answers with each `_PRT` evaluated by a command of its own.
+
+    Nodes have other addresses in every run, so those that answer are asked in one run, without the late ones.
+    """
+    asked = ["objects device", *(f"evaluate {owner}._PRT" for owner in owners)]
+    one, other = session.ask_twice(asked)
+    late = {command: text for text_of in (one, other) for command, text in text_of.items() if is_late(text)}
+    if late:
+        one, other = session.ask_twice([command for command in asked if command not in late])
+    return {**first, "all _PRT": "", **one, **late}, {**second, "all _PRT": "", **other, **late}
+
+
 def _lost(owner: str, devices: Mapping[str, _Device], machine: _Machine) -> list[LostPrt]:
     """Return where a `_PRT` is whose bus is not known: behind the bus above it, if that is known.
 
@@ -211,7 +180,7 @@ def _lost(owner: str, devices: Mapping[str, _Device], machine: _Machine) -> list
     return [LostPrt(above[1], True, above[0])]
 
 
-def _find(session: _Session) -> dict[str, str]:
+def _find(session: Session) -> dict[str, str]:
     """Return what `find` lists under each name; of two runs all, so that nothing is missed."""
     names = ("_PRT", "_BBN", "_ADR", "_SEG", "_STA")
     first, second = session.ask_twice([f"find {name}" for name in names])
@@ -259,8 +228,9 @@ def _prts(answer: Mapping[str, str], owners: list[str]) -> dict[str, list[_Row] 
     evaluated = acpiexec_text.evaluations(answer["all _PRT"])
     found: dict[str, list[_Row] | str] = {}
     for owner in owners:
+        asked = answer.get(f"evaluate {owner}._PRT")
         try:
-            rows = acpiexec_text.prt_rows(evaluated.get(f"{owner}._PRT", ""))
+            rows = acpiexec_text.prt_rows(asked or evaluated.get(f"{owner}._PRT", ""))
         except ValueError as error:
             found[owner] = f"{owner}._PRT {error}"
             continue
@@ -285,7 +255,7 @@ def _agreed(
     return agreed
 
 
-def _links(session: _Session, links: set[str]) -> dict[str, tuple[int, ...]]:
+def _links(session: Session, links: set[str]) -> dict[str, tuple[int, ...]]:
     """Return the interrupts of each link device; a link that depends on registers has none."""
     known = sorted(links - {"?"})
     if not known:

@@ -14,6 +14,7 @@ from typing import TypeVar
 from bringup.pci.model import (
     Acpi,
     Bdf,
+    CodeTable,
     Dmar,
     Drhd,
     Function,
@@ -31,6 +32,7 @@ TABLES = "sys/firmware/acpi/tables"
 HEADER_BYTES = 36
 
 T = TypeVar("T")
+_CODE_MAX = 128
 _ENABLED = 1
 _LOCAL_APIC, _IOAPIC, _OVERRIDE, _LOCAL_X2APIC = 0, 1, 2, 9
 _DRHD, _RMRR = 0, 1
@@ -53,6 +55,28 @@ def read_acpi(files: Files) -> tuple[Acpi, tuple[Missing, ...]]:
             for gap in missing
         ]
     return acpi, tuple(missing)
+
+
+def read_code(files: Files) -> tuple[tuple[CodeTable, ...] | None, tuple[Missing, ...]]:
+    """Return DSDT and SSDTs, and what was not read; None without a DSDT that is whole."""
+    missing: list[Missing] = []
+    names = [name for name in files.children(TABLES) if name.startswith("SSDT")]
+    dynamic = [f"dynamic/{name}" for name in files.children(f"{TABLES}/dynamic") if name.startswith("SSDT")]
+    # SSDT10 comes after SSDT9: tables refer to earlier ones.
+    ordered = sorted(names, key=lambda name: (len(name), name)) + dynamic
+    code: list[CodeTable] = []
+    for name in ["DSDT", *ordered[:_CODE_MAX]]:
+        data = files.read(f"{TABLES}/{name}")
+        if isinstance(data, Missing):
+            missing.append(data)
+            continue
+        try:
+            code.append(CodeTable(name, table_body(data, name.rpartition("/")[2][:4])))
+        except ValueError as error:
+            missing.append(Missing(f"{TABLES}/{name}", str(error)))
+    if any(gap.what == f"{TABLES}/DSDT" for gap in missing):
+        return None, tuple(missing)
+    return tuple(code), tuple(missing)
 
 
 def _read(files: Files, name: str, decode: Callable[[bytes], T], missing: list[Missing]) -> T | None:

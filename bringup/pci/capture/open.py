@@ -18,12 +18,13 @@ from pathlib import Path
 from typing import BinaryIO
 
 from bringup.base.errors import UsageError
-from bringup.pci.acpi.tables import TABLES, resolve_scopes
+from bringup.pci.acpi.tables import resolve_scopes
 from bringup.pci.capture.views import collected, files_of, prefer_bare_metal
 from bringup.pci.model import Function, Machine, Missing
 from bringup.pci.names import load_names, with_names
 from bringup.pci.sources import formats, loose
 from bringup.pci.sources import linux as linux_tree
+from bringup.pci.sources.dmesg import addresses as dmesg
 from bringup.pci.sources.merge import merge
 from bringup.pci.sources.pasted import unwrapped
 from bringup.pci.topology.inferred import infer_bridges
@@ -40,6 +41,8 @@ _PIPE_SECONDS = 30
 _HINT = (
     f"give a capture, a folder or tar with sys/bus/pci/devices, {formats.names()}, or a folder of such files"
 )
+# Views that count beside others, and may tell no function.
+_HELPERS = (loose.KIND, dmesg.KIND)
 _PASSED_OVER = "passed over: no view of a machine that is known here"
 _PICTURES = {b"\xff\xd8\xff": "a JPEG picture", b"\x89PNG": "a PNG picture", b"%PDF": "a PDF"}
 _PROGRAMS = {b"\x7fELF": "a program", b"MZ": "a program", b"PK\x03\x04": "a zip"}
@@ -68,11 +71,11 @@ def open_capture(paths: Sequence[Path]) -> Machine:
     if not machines:
         # Nothing in the folder was of any use: opening it as a tree says so.
         machines = [_open(path, path.name) for path in paths]
-    if all(machine.sources[0].kind == loose.KIND for machine in machines):
+    if not any(machine.functions or machine.sources[0].kind not in _HELPERS for machine in machines):
         raise UsageError(
             f"{inputs[0].name} tells of no PCI function", hint="give it beside a listing, in the same command"
         )
-    merged = prefer_bare_metal(merge(sorted(machines, key=formats.rank_of)), machines)
+    merged = prefer_bare_metal(_with_routing(merge(sorted(machines, key=formats.rank_of))), machines)
     return _finished(replace(merged, missing=(*merged.missing, *passed)))
 
 
@@ -115,7 +118,7 @@ def open_local() -> Machine:
     from bringup.pci.capture.local import NAME, local_files
 
     files = Hashed(local_files())
-    return _finished(_read_tree(files, NAME, files.hexdigest))
+    return _finished(_with_routing(_read_tree(files, NAME, files.hexdigest)))
 
 
 def _finished(machine: Machine) -> Machine:
@@ -135,7 +138,7 @@ def _without_window_bars(function: Function) -> Function:
 
 def _open(path: Path, name: str) -> Machine:
     if path == STANDARD_INPUT:
-        return read_bytes(_read(sys.stdin.buffer, "standard input"), name)
+        return _read(_read_all(sys.stdin.buffer, "standard input"), name)
     try:
         mode = path.stat().st_mode
         if stat.S_ISDIR(mode):
@@ -144,12 +147,12 @@ def _open(path: Path, name: str) -> Machine:
         if not (stat.S_ISREG(mode) or stat.S_ISFIFO(mode)):
             raise UsageError(f"{path} is neither a file nor a folder", hint=_HINT)
         if stat.S_ISFIFO(mode):
-            return read_bytes(_read_pipe(path), name)
+            return _read(_read_pipe(path), name)
         with path.open("rb") as file:
-            data = _read(file, str(path))
+            data = _read_all(file, str(path))
     except OSError as error:
         raise UsageError(f"cannot read {path}: {(error.strerror or str(error)).lower()}") from None
-    return read_bytes(data, name)
+    return _read(data, name)
 
 
 def _read_pipe(path: Path) -> bytes:
@@ -177,7 +180,7 @@ def _read_pipe(path: Path) -> bytes:
     return bytes(data)
 
 
-def _read(file: BinaryIO, name: str) -> bytes:
+def _read_all(file: BinaryIO, name: str) -> bytes:
     data = file.read(READ_LIMIT + 1)
     if len(data) > READ_LIMIT:
         raise UsageError(f"{name} has more than {READ_LIMIT >> 20} MiB: this is no capture")
@@ -186,6 +189,10 @@ def _read(file: BinaryIO, name: str) -> bytes:
 
 def read_bytes(data: bytes, name: str) -> Machine:
     """Return the machine in a file's bytes, whatever kind they are of; raises UsageError."""
+    return _with_routing(_read(data, name))
+
+
+def _read(data: bytes, name: str) -> Machine:
     if not data:
         raise UsageError(f"{name} is empty", hint=_HINT)
     plain = unpacked_text(data, name)
@@ -204,22 +211,18 @@ def _read_tree(files: Files, name: str, sha256: Callable[[], str]) -> Machine:
     machine = linux_tree.read_linux(files, name)
     if not machine.functions:
         raise UsageError(f"no PCI functions in {name}", hint=_HINT)
-    machine = _with_routing(machine, files)
     (source, *rest) = machine.sources
     return replace(machine, sources=(replace(source, sha256=sha256()), *rest))
 
 
-def _with_routing(machine: Machine, files: Files) -> Machine:
+def _with_routing(machine: Machine) -> Machine:
     """Add the routing of INTx pins by the firmware's `_PRT`, evaluated by ACPICA; it takes a moment."""
-    tables = files.read(f"{TABLES}/DSDT")
-    if not isinstance(tables, bytes):
-        return replace(machine, missing=(*machine.missing, tables))
-    # Imported late: a tree without ACPI tables, and every text, is opened without programs.
-    from bringup.pci.acpi.prt import read_prt
+    if machine.acpi.code is None:
+        return machine
+    # Imported late: what has no code of ACPI's is opened without programs.
+    from bringup.pci.acpi.prt import with_routing
 
-    prt, lost, missing = read_prt(files, machine.functions)
-    acpi = replace(machine.acpi, prt=prt, lost_prt=lost)
-    return replace(machine, acpi=acpi, missing=(*machine.missing, *missing))
+    return with_routing(machine)
 
 
 def _kind_of(data: bytes) -> str:

@@ -95,12 +95,8 @@ def _with_firmware_bars(functions: Sequence[Function], seen: Sequence[Function])
 
 
 def _acpi(seen: Acpi, other: Acpi) -> Acpi:
-    return Acpi(
-        madt=seen.madt or other.madt,
-        dmar=seen.dmar or other.dmar,
-        mcfg=seen.mcfg or other.mcfg,
-        prt=seen.prt or other.prt,
-        lost_prt=seen.lost_prt if seen.prt else other.lost_prt,
+    return replace(
+        other, madt=seen.madt or other.madt, dmar=seen.dmar or other.dmar, mcfg=seen.mcfg or other.mcfg
     )
 
 

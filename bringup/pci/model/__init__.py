@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from bringup.base.place import Bdf as Bdf
 from bringup.pci.model.acpi import Acpi as Acpi
+from bringup.pci.model.acpi import AcpiPlace as AcpiPlace
+from bringup.pci.model.acpi import CodeTable as CodeTable
 from bringup.pci.model.acpi import Dmar as Dmar
 from bringup.pci.model.acpi import Drhd as Drhd
 from bringup.pci.model.acpi import IoApic as IoApic

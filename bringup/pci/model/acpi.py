@@ -122,11 +122,34 @@ class LostPrt:
 
 
 @dataclass(frozen=True, slots=True)
+class CodeTable:
+    """A table of AML: its name among the firmware's tables ("DSDT", "SSDT3"), and its bytes."""
+
+    name: str
+    data: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class AcpiPlace:
+    """An OS's word on the bus behind an ACPI device: `name` is its path, or a host bridge's last name."""
+
+    name: str
+    domain: int
+    bus: int
+
+
+@dataclass(frozen=True, slots=True)
 class Acpi:
-    """Tables that were read; None for one that was not observed."""
+    """Tables that were read; None for one that was not observed.
+
+    `code` is what `prt` is evaluated from, DSDT first, once all views of the machine are known; `places` is
+    what operating systems said of where its devices are.
+    """
 
     madt: Madt | None = None
     dmar: Dmar | None = None
     mcfg: tuple[Mcfg, ...] | None = None
     prt: tuple[PrtEntry, ...] | None = None
     lost_prt: tuple[LostPrt, ...] | None = None
+    code: tuple[CodeTable, ...] | None = None
+    places: tuple[AcpiPlace, ...] = ()

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from bringup.pci.acpi.tables import read_acpi, resolve_scopes
+from bringup.pci.acpi.places import read_places
+from bringup.pci.acpi.tables import read_acpi, read_code, resolve_scopes
 from bringup.pci.model import Machine, Missing, SourceInfo
 from bringup.pci.sources.dmesg import addresses as dmesg
 from bringup.pci.sources.merge import merge
@@ -28,6 +29,8 @@ def read_linux(files: Files, name: str, sha256: str = "") -> Machine:
     whole = isinstance(files.read(MANIFEST), bytes)
     functions, missing = read_functions(files, name, whole=whole)
     acpi, acpi_missing = read_acpi(files)
+    code, no_code = read_code(files)
+    acpi = replace(acpi, code=code, places=tuple(read_places(files, functions)))
     interrupts, no_interrupts = read_interrupts(files)
     ioports, no_ioports = read_ranges(files, "proc/ioports")
     iomem, no_iomem = read_ranges(files, "proc/iomem")
@@ -40,7 +43,15 @@ def read_linux(files: Files, name: str, sha256: str = "") -> Machine:
         ioports=ioports,
         iomem=iomem,
         sources=(SourceInfo(name, KIND, sha256),),
-        missing=(*missing, *acpi_missing, *no_interrupts, *no_ioports, *no_iomem, *_unreadable(files)),
+        missing=(
+            *missing,
+            *acpi_missing,
+            *no_code,
+            *no_interrupts,
+            *no_ioports,
+            *no_iomem,
+            *_unreadable(files),
+        ),
     )
     machine = _with_boot_log(machine, files, name)
     return replace(machine, missing=_with_reasons(machine.missing))

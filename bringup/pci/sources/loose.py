@@ -7,9 +7,11 @@ from __future__ import annotations
 
 import hashlib
 import re
+from collections import Counter
+from dataclasses import replace
 
 from bringup.base.errors import UsageError
-from bringup.pci.acpi.tables import TABLES, read_acpi
+from bringup.pci.acpi.tables import TABLES, read_acpi, read_code
 from bringup.pci.model import Machine, SourceInfo
 from bringup.pci.sources.proc import INTERRUPTS, read_interrupts, read_ranges
 from bringup.pci.tree.files import MemoryFiles
@@ -42,9 +44,11 @@ def parse(data: bytes, name: str = KIND) -> Machine:
     source = SourceInfo(name, KIND, hashlib.sha256(data).hexdigest())
     if _is_dump(data):
         # What is not in a dump of some tables was not asked for, as far as anybody knows.
-        acpi, missing = read_acpi(MemoryFiles(_tables(data), {}))
-        told = tuple(gap for gap in missing if gap.why != "absent")
-        return Machine((), acpi=acpi, sources=(source,), missing=told)
+        tables = MemoryFiles(_tables(data), {})
+        acpi, missing = read_acpi(tables)
+        code, no_code = read_code(tables)
+        told = tuple(gap for gap in (*missing, *no_code) if not gap.why.startswith("absent"))
+        return Machine((), acpi=replace(acpi, code=code), sources=(source,), missing=told)
     if _CPUS.match(data):
         rows, missing = read_interrupts(MemoryFiles({INTERRUPTS: data}, {}))
         return Machine((), interrupts=rows, sources=(source,), missing=missing)
@@ -60,11 +64,15 @@ def _tables(data: bytes) -> dict[str, bytes]:
     heads = list(_TABLE.finditer(data))[:_TABLES_MAX]
     ends = [head.start() for head in heads[1:]] + [len(data)] * bool(heads)
     found: dict[str, bytes] = {}
+    seen: Counter[str] = Counter()
     for head, end in zip(heads, ends, strict=True):
         table = bytearray()
         for row in _ROW.finditer(data, head.end(), end):
             if int(row[1], 16) != len(table):
                 break
             table += bytes.fromhex(row[2].decode("ascii"))
-        found.setdefault(f"{TABLES}/{head[1].decode('ascii')}", bytes(table))
+        name = head[1].decode("ascii")
+        seen[name] += 1
+        # Linux numbers the tables of one signature; those that a machine has once are the others.
+        found.setdefault(f"{TABLES}/{name}{seen[name] if name == 'SSDT' else ''}", bytes(table))
     return found

@@ -29,8 +29,8 @@ from bringup.pci.names import load_names
 
 # Fields that hardware and firmware set: two sources of one machine must agree. Others change while it runs.
 _HARD = ("subsystem", "class_code", "header_type", "bars", "intx_pin")
-# ACPI table -> the part of `Acpi` that shows it was read; the AML tables are read for their routing.
-_HELD_IN = {"APIC": "madt", "DMAR": "dmar", "MCFG": "mcfg", "DSDT": "prt"}
+# ACPI table -> the part of `Acpi` that shows it was read.
+_HELD_IN = {"APIC": "madt", "DMAR": "dmar", "MCFG": "mcfg", "DSDT": "code"}
 
 
 def merge(machines: Sequence[Machine]) -> Machine:
@@ -48,6 +48,7 @@ def _merge_two(first: Machine, second: Machine) -> Machine:
     theirs = {function.bdf: function for function in second.functions}
     conflicts = list(first.conflicts) + list(second.conflicts)
     acpi = _first_known(Acpi, first.acpi, second.acpi) or Acpi()
+    acpi = replace(acpi, places=tuple(dict.fromkeys((*first.acpi.places, *second.acpi.places))))
     functions = []
     for bdf in sorted({*ours, *theirs}):
         if bdf in ours and bdf in theirs:

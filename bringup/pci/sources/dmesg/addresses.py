@@ -14,6 +14,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 from bringup.base.errors import UsageError
+from bringup.pci.acpi.places import places_in_log
 from bringup.pci.model import (
     Bar,
     Bdf,
@@ -73,9 +74,9 @@ _GUESTS_OWN = frozenset({"pci", "acpi", "pcieport", "vfio-pci", "pci-stub", "pci
 
 
 def looks_like(data: bytes) -> bool:
-    """Whether a kernel's lines about PCI functions are in the first 4 MiB."""
+    """Whether a kernel's lines about PCI functions or host bridges are in the first 4 MiB."""
     text = data[:_SNIFFED_BYTES].decode("utf-8", "replace")
-    return any(_tells(match[2]) for match in _LINE.finditer(text))
+    return any(_tells(match[2]) for match in _LINE.finditer(text)) or bool(places_in_log(text))
 
 
 def _tells(rest: str) -> bool:
@@ -83,11 +84,11 @@ def _tells(rest: str) -> bool:
 
 
 def parse(data: bytes, name: str = KIND) -> Machine:
-    """Return the machine a log shows; raises UsageError for a log without a function, or too large."""
+    """Return the machine a log shows; raises UsageError for one that tells nothing, or too large."""
     if len(data) > MAX_BYTES:
         raise UsageError(f"{name}: {len(data)} bytes are too many for the boot log of one machine")
     machine = read_log(data, name)
-    if not machine.functions:
+    if not machine.functions and not machine.acpi.places:
         raise UsageError(
             f"{name}: no line about a PCI function",
             hint="a log that starts later than the boot has lost them: use /var/log or the serial console's",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 
+from bringup.pci.acpi.places import places_in_log
 from bringup.pci.model import (
     Acpi,
     Identity,
@@ -62,7 +63,7 @@ def read_platform_lines(text: str) -> Machine:
             command_line=None if command_line is None else command_line[1].strip(),
             firmware=("uefi" if re.search(r"\befi: EFI v", text) else "bios") if begins else None,
         ),
-        acpi=Acpi(madt=_madt(text)),
+        acpi=Acpi(madt=_madt(text), places=places_in_log(text)),
         missing=(*_regions(text), *_units_off(text)),
     )
 
