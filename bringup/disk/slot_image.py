@@ -77,23 +77,20 @@ def grub_lines(image: Image, manifest: Manifest) -> str:
     words = grub_words(image.kernel_args)
     kernel, *modules = manifest.files
     command, module = _commands(image)
-    lines = [
-        f"set id={manifest.image_id}",
-        f'echo "bringup: loading kernel {kernel.stored_as}"',
-        f"if {command} /{kernel.stored_as} {words}; then true; else return 1; fi",
-    ]
+    loads = [("kernel", kernel.stored_as, f"{command} /{kernel.stored_as} {words}".rstrip())]
     count = len(modules)
     if image.kind == "linux" and modules:
         names = " ".join(f"/{each.stored_as}" for each in modules)
-        lines += _load(f"module 1 of {count} {modules[0].stored_as}", f"initrd {names}")
-        return "\n".join(lines) + "\n"
-    for number, each in enumerate(modules, 1):
-        lines += _load(f"module {number} of {count} {each.stored_as}", f"{module} /{each.stored_as}")
-    return "\n".join(lines) + "\n"
-
-
-def _load(what: str, command: str) -> list[str]:
-    return [f'echo "bringup: loading {what}"', f"if {command}; then true; else return 1; fi"]
+        loads.append((f"module 1 of {count}", modules[0].stored_as, f"{module} {names}"))
+    else:
+        loads += [
+            (f"module {number} of {count}", each.stored_as, f"{module} /{each.stored_as}")
+            for number, each in enumerate(modules, 1)
+        ]
+    # Each only when the one before was loaded; `return` would end the file that is sourced, not the function.
+    opened = [f'echo "bringup: loading {what} {name}"\nif {line}; then' for what, name, line in loads]
+    closed = [f'else\n\techo "bringup: loading {what} failed"\nfi' for what, _, _ in reversed(loads)]
+    return "\n".join([f"set id={manifest.image_id}", *opened, "set loaded=yes", *closed]) + "\n"
 
 
 def _commands(image: Image) -> tuple[str, str]:

@@ -20,10 +20,11 @@ from pathlib import Path
 from bringup.base.bounded_cache import BoundedCache, in_use
 from bringup.base.errors import ImageError
 from bringup.base.firmware import Firmware
+from bringup.base.grub import GRUB_DIR, MEMDISK
 from bringup.base.paths import cache_dir
 from bringup.netboot.catalog import ChangedFileError, hold, open_served
-from bringup.netboot.grub import GRUB_DIR, Grub, opening_lines, stop_lines
-from bringup.netboot.loaders import MEMDISK, SerialLine
+from bringup.netboot.grub import Grub, opening_lines, stop_lines
+from bringup.netboot.loaders import SerialLine
 from bringup.netboot.spec import ServedFile, ServeSpec
 
 CACHE_LIMIT_BYTES = 1 << 30

@@ -8,19 +8,15 @@ images differ only by platform, serial line and server, so they are made once an
 from __future__ import annotations
 
 import hashlib
-import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
-from bringup.base.errors import MissingProgramError
 from bringup.base.firmware import Firmware
+from bringup.base.grub import GRUB_DIR, GrubModules
 from bringup.base.paths import cache_dir
-from bringup.base.program import run_program
 from bringup.base.whole_file import whole_file
 from bringup.netboot.loaders import ATTEMPTS, RETRY_PAUSE_S, SerialLine
 
-GRUB_DIR = Path("/usr/lib/grub")
-_MAKE_TIMEOUT_S = 60.0
 # No gzio: a compressed module reaches the kernel as it is, the same bytes that iPXE would hand over.
 _MODULES = (
     *("multiboot", "multiboot2", "linux"),
@@ -28,18 +24,8 @@ _MODULES = (
 )
 
 
-@dataclass(frozen=True, slots=True)
-class _Platform:
-    directory: str
-    image_format: str
-    network: str
-    package: str
-
-
-_PLATFORMS = {
-    Firmware.BIOS: _Platform("i386-pc", "i386-pc-pxe", "pxe", "grub-pc-bin"),
-    Firmware.UEFI: _Platform("x86_64-efi", "x86_64-efi", "efinet", "grub-efi-amd64-bin"),
-}
+# (image format, module of the network) by firmware.
+_NETWORK = {Firmware.BIOS: ("i386-pc-pxe", "pxe"), Firmware.UEFI: ("x86_64-efi", "efinet")}
 
 
 def opening_lines(serial: SerialLine) -> list[str]:
@@ -78,24 +64,20 @@ def embedded_script(serial: SerialLine, server_ip: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Grub:
-    """GRUB for one platform as it is installed; `stamp` changes with it and with what its images hold."""
+    """GRUB for one firmware as it is installed; `stamp` changes with it and with what its images hold."""
 
-    platform: _Platform
-    modules: Path
+    image_format: str
+    network: str
+    modules: GrubModules
     stamp: str
 
     @classmethod
     def of(cls, firmware: Firmware, grub_dir: Path = GRUB_DIR) -> Grub:
         """Return GRUB for a firmware; raises MissingProgramError when its modules are not installed."""
-        platform = _PLATFORMS[firmware]
-        modules = grub_dir / platform.directory
-        try:
-            changed_ns = (modules / "moddep.lst").stat().st_mtime_ns
-        except FileNotFoundError:
-            raise MissingProgramError(
-                f"GRUB's modules for {firmware} are not installed", hint=f"apt install {platform.package}"
-            ) from None
-        return cls(platform, modules, repr((platform, _MODULES, changed_ns)))
+        image_format, network = _NETWORK[firmware]
+        modules = GrubModules.of(firmware, grub_dir)
+        stamp = repr((image_format, network, modules.package, _MODULES, modules.changed_ns))
+        return cls(image_format, network, modules, stamp)
 
     def make_image(
         self, script: str, target: Path, modules: tuple[str, ...], memdisk: Path | None = None
@@ -104,17 +86,7 @@ class Grub:
 
         Raises MissingProgramError or LabError.
         """
-        with tempfile.NamedTemporaryFile("w", encoding="ascii") as config:
-            config.write(script)
-            config.flush()
-            command = [
-                *("grub-mkimage", "--directory", str(self.modules)),
-                *("--format", self.platform.image_format, "--prefix", "(memdisk)"),
-                *("--config", config.name, "--output", str(target)),
-                *(() if memdisk is None else ("--memdisk", str(memdisk))),
-                *(*modules, *_MODULES),
-            ]
-            run_program(command, self.platform.package, timeout_s=_MAKE_TIMEOUT_S)
+        self.modules.make_image(self.image_format, script, target, (*modules, *_MODULES), memdisk)
 
 
 def core_image(firmware: Firmware, serial: SerialLine, server_ip: str, grub_dir: Path = GRUB_DIR) -> Path:
@@ -129,8 +101,8 @@ def core_image(firmware: Firmware, serial: SerialLine, server_ip: str, grub_dir:
     key = hashlib.sha256(repr((grub.stamp, script)).encode()).hexdigest()[:16]
     folder = cache_dir() / "grub"
     folder.mkdir(parents=True, exist_ok=True)
-    target = folder / f"{grub.platform.image_format}-{key}"
+    target = folder / f"{grub.image_format}-{key}"
     if not target.is_file():
         with whole_file(target) as made:
-            grub.make_image(script, Path(made.name), (grub.platform.network, "tftp", "http"))
+            grub.make_image(script, Path(made.name), (grub.network, "tftp", "http"))
     return target

@@ -22,14 +22,13 @@ from typing import Any, Literal
 from bringup.base.assets import asset
 from bringup.base.errors import ImageError, UsageError
 from bringup.base.firmware import LOADER_CHOICES, Firmware, LoaderName
+from bringup.base.grub import MEMDISK
 from bringup.netboot.spec import BOOT_IMAGE, Protocol, Route, Starter, Transport
 
 IPXE_MODULES_MAX = 8
 IPXE_COMMAND_LINES_MAX_BYTES = 512
 ATTEMPTS = 3
 RETRY_PAUSE_S = 2
-MEMDISK = "(memdisk)"
-"""How GRUB names the disk inside a boot image."""
 
 # The fastest first. 64 MiB on the virtual board (QEMU 7.2 TCG): iPXE 0.7 s by HTTP and 3.6 s by TFTP; GRUB
 # 16 s by HTTP and 10 s by TFTP under BIOS, 13 s and 9 s under UEFI. GRUB's TCP has a window of 8 KiB.

@@ -9,8 +9,9 @@ from typing import Literal
 
 from bringup.base.errors import MissingProgramError
 from bringup.base.firmware import Firmware
+from bringup.base.grub import GRUB_DIR
 from bringup.netboot.boot_image import Content, boot_image
-from bringup.netboot.grub import GRUB_DIR, core_image
+from bringup.netboot.grub import core_image
 from bringup.netboot.loaders import (
     BootSet,
     SerialLine,

@@ -122,10 +122,10 @@ def _ipxe(folder: Path) -> Result:
 
 
 def _grub(firmware: Firmware) -> Result:
-    from bringup.netboot.grub import Grub
+    from bringup.base.grub import GrubModules
 
     try:
-        found = Grub.of(firmware)
+        found = GrubModules.of(firmware)
     except MissingProgramError as error:
         return failed(error.message, as_root(str(error.hint)))
-    return passed(f"GRUB's modules for {firmware}, {found.modules}")
+    return passed(f"GRUB's modules for {firmware}, {found.folder}")

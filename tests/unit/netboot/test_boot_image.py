@@ -13,8 +13,8 @@ import pytest
 from bringup.base.bounded_cache import BoundedCache
 from bringup.base.errors import ImageError, MissingProgramError
 from bringup.base.firmware import Firmware
+from bringup.base.grub import GRUB_DIR
 from bringup.netboot.boot_image import Content, boot_image, boot_image_in_use, embedded_script
-from bringup.netboot.grub import GRUB_DIR
 from bringup.netboot.loaders import SerialLine
 from bringup.netboot.prepare import BootImage, LoadedFile, LoaderFolders, prepare
 from bringup.netboot.spec import Segment, ServedFile, ServeSpec

@@ -9,7 +9,8 @@ import pytest
 
 from bringup.base.errors import LabError, MissingProgramError, UsageError
 from bringup.base.firmware import Firmware
-from bringup.netboot.grub import GRUB_DIR, core_image, embedded_script
+from bringup.base.grub import GRUB_DIR
+from bringup.netboot.grub import core_image, embedded_script
 from bringup.netboot.loaders import SerialLine
 from bringup.netboot.prepare import BootImage, LoadedFile, LoaderFolders, boot_set, prepare
 from bringup.netboot.spec import Segment, ServeSpec
