@@ -75,14 +75,28 @@ class ComponentType:
 
 
 @dataclass(frozen=True, slots=True)
+class ConnectionEnd:
+    """One end of a connection: the instance and its interface."""
+
+    connection: str
+    instance: str
+    interface: str
+    place: Place
+
+    def __str__(self) -> str:
+        return f"{self.instance}.{self.interface}"
+
+
+@dataclass(frozen=True, slots=True)
 class Application:
     """What one root .camkes file amounts to. `settings` keep every assignment, doubled ones too, in order.
 
     `missing_includes` are files that cpp or `import` could not find and that were passed over on request;
     while there are any, `attributes` and `instances` are not complete. `connections` are the names of the
-    assemblies' connections, which can be given settings too. `components` are the types that are declared
-    (None: not known), `macros` what is left over in the assemblies, `stock` the instances that such macros
-    declare in camkes-vm, `assembled` whether there is an assembly. `octal` are the numbers that begin with 0.
+    assemblies' connections, which can be given settings too, `ends` what they connect. `components` are the
+    types that are declared (None: not known), `macros` what is left over in the assemblies, `stock` the
+    instances that such macros declare in camkes-vm, `assembled` whether there is an assembly. `octal` are the
+    numbers that begin with 0.
     """
 
     root: str
@@ -92,6 +106,7 @@ class Application:
     files: tuple[str, ...] = ()
     missing_includes: tuple[str, ...] = ()
     connections: tuple[str, ...] = ()
+    ends: tuple[ConnectionEnd, ...] = ()
     octal: tuple[tuple[str, Place], ...] = ()
     components: tuple[ComponentType, ...] | None = None
     stock: tuple[Instance, ...] = ()

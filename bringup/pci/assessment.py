@@ -56,7 +56,7 @@ class Passability:
     """Whether a function can be given to a VM.
 
     passable: as the machine and stock seL4 stand, within `limits` (such as who may not get the neighbour);
-    needs-change: once every one of `changes` is made, which tell what `reasons` say was not observed, too;
+    needs-change: once every one of `changes` is made, which also tell what is `unsettled`: was not observed;
     not-passable: because of `reasons`; unknown: what would decide was not observed (`reasons` says what).
     """
 
@@ -64,6 +64,7 @@ class Passability:
     limits: tuple[str, ...] = ()
     changes: tuple[str, ...] = ()
     reasons: tuple[str, ...] = ()
+    unsettled: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from bringup.base.finding import Finding, Found, Rule
+from bringup.base.near import did_you_mean
 from bringup.camkes.app.stock import VM_TYPE, call_of
 from bringup.camkes.model import ComponentType, Place
 from bringup.camkes.vms.attributes import VM_ATTRIBUTES
@@ -13,7 +14,8 @@ from bringup.rules.inputs import Inputs
 
 F13 = Rule(
     "F13",
-    "an application has an assembly, a type for each instance, and a value for each attribute of a VM",
+    "an application has an assembly, a type for each instance, an interface at each end of a connection, "
+    "and a value for each attribute of a VM",
     "camkes-tool camkes/parser/stage6.py, camkes/ast; camkes-vm components/VM/configurations/vm.h",
 )
 
@@ -136,9 +138,44 @@ def connected(inputs: Inputs) -> Found:
                 )
 
 
+def ends_declared(inputs: Inputs) -> Found:
+    """F13: each end of a connection is an interface that the type of an instance declares."""
+    application = inputs.written
+    instances = {i.name: i.component for i in (*application.stock, *application.instances)}
+    for end in application.ends:
+        component = instances.get(end.instance)
+        if component is None:
+            if not application.missing_includes and not application.macros:
+                near = did_you_mean(end.instance, list(instances))
+                yield F13.error(
+                    "instance-undefined",
+                    (None, end.place),
+                    f"the connection {end.connection} ends at {end}: there is no instance "
+                    f"{end.instance}{near}",
+                    "declare it, or connect another one",
+                )
+            continue
+        declared = [each for each in application.components or () if each.name == component]
+        # What macros and headers that were not read would declare is not known.
+        if not declared or any(each.macros for each in declared):
+            continue
+        interfaces = [name for each in declared for name in each.interfaces]
+        if end.interface not in interfaces:
+            near = did_you_mean(end.interface, interfaces)
+            yield F13.error(
+                "interface-undefined",
+                (None, end.place),
+                f"the connection {end.connection} ends at {end}: {component} has no interface "
+                f"{end.interface}{near}",
+                "declare it, or connect another one",
+                f"it has {', '.join(interfaces[:8]) or 'none'}",
+            )
+
+
 CHECKS = (
     (F13, assembled),
     (F13, types_declared),
     (F13, attributes_set),
     (F13, connected),
+    (F13, ends_declared),
 )

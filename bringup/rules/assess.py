@@ -52,7 +52,7 @@ def _words(inputs: Inputs, findings: Iterable[Finding]) -> dict[Bdf, Passability
         limits = _unique(*own.get("limit", ()), *_grade(function, inputs))
         if changes:
             changes += tuple(f"settle first: {reason}" for reason in unknown)
-            words[function.bdf] = Passability("needs-change", limits, changes, unknown)
+            words[function.bdf] = Passability("needs-change", limits, changes, unsettled=unknown)
         elif unknown:
             words[function.bdf] = Passability("unknown", limits, reasons=unknown)
         else:

@@ -63,6 +63,7 @@ def load_application(
         files=tuple(shown_path(file) for file in loader.read),
         missing_includes=tuple(loader.missing),
         connections=merged.connections,
+        ends=merged.ends,
         octal=tuple(loader.octal),
         components=merged.components,
         stock=merged.stock,

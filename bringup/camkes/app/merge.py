@@ -15,12 +15,21 @@ from bringup.camkes.app.adl.declarations import (
     ComponentDecl,
     CompositionDecl,
     ConfigurationDecl,
+    ConnectionDecl,
     Declaration,
     InstanceDecl,
     Reference,
 )
 from bringup.camkes.app.stock import stock_instances
-from bringup.camkes.model import Attribute, ComponentType, Instance, Place, Setting, Unevaluated
+from bringup.camkes.model import (
+    Attribute,
+    ComponentType,
+    ConnectionEnd,
+    Instance,
+    Place,
+    Setting,
+    Unevaluated,
+)
 
 Kind = TypeVar("Kind", CompositionDecl, ConfigurationDecl)
 
@@ -44,6 +53,7 @@ class Merged:
     settings: tuple[Setting, ...]
     instances: tuple[Instance, ...]
     connections: tuple[str, ...]
+    ends: tuple[ConnectionEnd, ...]
     attributes: tuple[Attribute, ...]
     components: tuple[ComponentType, ...]
     stock: tuple[Instance, ...]
@@ -64,6 +74,7 @@ def merge(declared: Iterable[tuple[Unit, Declaration]], *, complete: bool) -> Me
         tuple(merger.settings),
         tuple(merger.instances),
         tuple(merger.connections),
+        tuple(merger.ends),
         tuple(merger.attributes),
         tuple(merger.components),
         tuple(merger.stock),
@@ -79,6 +90,7 @@ class _Merger:
     settings: list[Setting] = field(default_factory=list)
     instances: list[Instance] = field(default_factory=list)
     connections: list[str] = field(default_factory=list)
+    ends: list[ConnectionEnd] = field(default_factory=list)
     attributes: list[Attribute] = field(default_factory=list)
     components: list[ComponentType] = field(default_factory=list)
     stock: list[Instance] = field(default_factory=list)
@@ -128,6 +140,7 @@ class _Merger:
             self.stock += [self._instance(where, instance, prefix) for instance in stock]
             self.macros += [macro.name for macro in found.macros]
             self.connections += [prefix + connection.name for connection in found.connections]
+            self.ends += _ends(where, found.connections, prefix)
         for where, instance in inside:
             self.instances.append(self._instance(where, instance, prefix))
         if len(self.instances) > _INSTANCES_MAX:
@@ -187,3 +200,13 @@ class _Merger:
                 applied=applied,
                 places=tuple(unit.place(offset) for offset in setting.offsets),
             )
+
+
+def _ends(unit: Unit, connections: Iterable[ConnectionDecl], prefix: str) -> Iterator[ConnectionEnd]:
+    """Yield the ends that name an instance and its interface; a name alone is one of the holder's own."""
+    for connection in connections:
+        for end in connection.ends:
+            instance, dot, interface = end.name.partition(".")
+            if dot and "." not in interface:
+                name = prefix + connection.name
+                yield ConnectionEnd(name, prefix + instance, interface, unit.place(end.offset))

@@ -168,7 +168,7 @@ def _accepted(
     change = passability.word == "needs-change"
     errors = _errors(bdf, assessment)
     needed = list(dict.fromkeys(found.code for found in errors)) or (["needs-change"] if change else [])
-    if not change or passability.reasons:
+    if not change or passability.unsettled:
         needed.append("unknown")
     texts = passability.changes if change else passability.reasons
     if missing := [code for code in needed if code not in accept]:

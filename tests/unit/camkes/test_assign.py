@@ -231,7 +231,7 @@ def test_what_was_not_observed_is_accepted_apart_from_the_changes() -> None:
     )
     beyond = Finding("C14", "beyond-pci-table", "error", "131st", (), "raise it", "", at)
     unknown = Passability("unknown", reasons=("which pin?",))
-    change = Passability("needs-change", changes=("more",), reasons=("what it is",))
+    change = Passability("needs-change", changes=("more",), unsettled=("what it is",))
     for word, finding, codes in (
         (unknown, masked, ["ioapic-not-recorded", "unknown"]),
         (change, beyond, ["beyond-pci-table", "unknown"]),

@@ -115,3 +115,54 @@ def test_an_attribute_of_an_interface_at_most_warns(tmp_path: Path, attribute: s
     found = check(load_application(path, include=[tmp_path])).findings
     severity = {"interface-attribute": "warning", "unknown-attribute": "error"}[told]
     assert [(each.code, each.severity) for each in found if each.rule == "C42"] == [(told, severity)]
+
+
+CONNECTED = """
+component A { uses P a; emits E ready; maybe dataport D d; }
+component B { provides P b; consumes E go; dataport D d; }
+component Outer { provides P p; composition { component B inner; connection seL4RPC own(from inner.b, to p);
+    export inner.b -> p; } }
+assembly {
+    composition {
+        component A a; component B b; component Outer outer;
+        connection seL4RPCCall c(from a.a, to b.b);
+        connection seL4Notification n(from a.ready, to b.go);
+        connection seL4SharedData s(from a.d, to b.d);
+        connection seL4RPCCall o(from a.a, to outer.p);
+    }
+    configuration { }
+}
+"""
+
+
+def test_what_is_connected_as_declared_is_not_told(tmp_path: Path) -> None:
+    assert absent(tmp_path, CONNECTED, header=True) == []
+
+
+@pytest.mark.parametrize(
+    ("was", "now", "code", "words"),
+    [
+        ("to b.b)", "to b.bb)", "interface-undefined", "B has no interface bb; did you mean b?"),
+        ("from a.ready", "from a.reday", "interface-undefined", "A has no interface reday"),
+        ("to b.go)", "to bee.go)", "instance-undefined", "there is no instance bee"),
+        (
+            "from inner.b",
+            "from inner.x",
+            "interface-undefined",
+            "the connection outer.own ends at outer.inner.x",
+        ),
+    ],
+)
+def test_an_end_that_nobody_declares_is_told(
+    tmp_path: Path, was: str, now: str, code: str, words: str
+) -> None:
+    (finding,) = absent(tmp_path, CONNECTED.replace(was, now), header=True)
+    assert (finding.code, finding.severity) == (code, "error")
+    assert words in finding.message and finding.place is not None
+
+
+def test_what_headers_that_were_not_read_may_declare_is_not_told(tmp_path: Path) -> None:
+    text = APPLICATION.replace(
+        "VM_PER_VM_COMP_DEF(0)", "VM_PER_VM_COMP_DEF(0) connection C c(from vm0.x, to o.y);"
+    )
+    assert absent(tmp_path, text, header=False) == []

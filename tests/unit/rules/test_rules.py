@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from bringup.camkes.model import ComponentType, Place, Unevaluated
+from bringup.camkes.model import ComponentType, ConnectionEnd, Place, Unevaluated
 from bringup.pci.acpi.tables import TABLES
 from bringup.pci.model import (
     Bar,
@@ -190,6 +190,11 @@ def queues(**changed: Any) -> Change:
 
 def types(*declared: ComponentType) -> Change:
     return lambda w: setattr(w, "components", declared)
+
+
+def end(instance: str, interface: str) -> Change:
+    made = ConnectionEnd("c", instance, interface, Place("app.camkes", 9))
+    return lambda w: setattr(w, "ends", (*w.ends, made))
 
 
 SERVER = ComponentType("FileServer")
@@ -726,6 +731,14 @@ CASES = (
         types(SERVER, INIT0, replace(INIT1, macros=("VM_CONNECTION_COMPONENT_DEF(1, t)",))),
         types(SERVER, INIT0, INIT1),
     ),
+    Case(
+        "F13",
+        "interface-undefined",
+        "error",
+        all_of(types(SERVER, INIT0, replace(INIT1, macros=())), end("vm1", "net")),
+        all_of(types(SERVER, replace(INIT0, macros=()), INIT1), end("vm0", "net"), end("vm1", "of_a_macro")),
+    ),
+    Case("F13", "instance-undefined", "error", end("vm7", "net"), end("vm0", "net")),
     Case(
         "C42",
         "interface-attribute",

@@ -11,7 +11,7 @@ from typing import Any
 
 from bringup.base.finding import Finding, Report
 from bringup.camkes.app.build import Build
-from bringup.camkes.model import Application, ComponentType, Instance, Place, Setting, Value
+from bringup.camkes.model import Application, ComponentType, ConnectionEnd, Instance, Place, Setting, Value
 from bringup.image.needs import KernelNeeds
 from bringup.pci.assessment import Assessment, PinCandidate, PinGrade
 from bringup.pci.model import (
@@ -105,6 +105,7 @@ class World:
     built: bool = True
     missing: tuple[str, ...] = ()
     octal: tuple[tuple[str, Place], ...] = ()
+    ends: tuple[ConnectionEnd, ...] = ()
     assembled: bool = True
     components: tuple[ComponentType, ...] | None = None
 
@@ -130,6 +131,7 @@ class World:
             missing_includes=self.missing,
             connections=("topology_conn",),
             octal=self.octal,
+            ends=self.ends,
             assembled=self.assembled,
             components=self.components,
         )

@@ -47,10 +47,11 @@ class InstanceDecl:
 
 @dataclass(frozen=True, slots=True)
 class ConnectionDecl:
-    """`connection type name(...);`: settings may be given to it too."""
+    """`connection type name(from a.b, to c.d);`: settings may be given to it too; `ends` as named."""
 
     name: str
     offset: int
+    ends: tuple[Reference, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -221,7 +221,8 @@ class _Declarations(Transformer[Word, object]):
         return InstanceDecl(str(name), component, _offset(name))  # type: ignore[arg-type]  # by the grammar
 
     def connection(self, children: list[object]) -> ConnectionDecl:
-        return ConnectionDecl(str(children[1]), _offset(children[1]))
+        # The first is the connector's type.
+        return ConnectionDecl(str(children[1]), _offset(children[1]), _all(Reference, children[2:]))
 
     def configuration(self, children: list[object]) -> ConfigurationDecl:
         return ConfigurationDecl(_name(children), _all(SettingDecl, children), _macros(children))
