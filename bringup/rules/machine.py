@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from bringup.base.finding import Finding, Rule
+from bringup.pci.match.board import why_partial
 from bringup.pci.match.ports import ids_of, seen_at
 from bringup.pci.model import Bar, Function, Machine, Platform
 from bringup.rules.inputs import Inputs, named
@@ -117,6 +118,14 @@ def _board(machine: Machine, profile: Profile) -> Iterator[Finding]:
             "name the right profile: bringup boards lists them",
             f"SMBIOS baseboard: {identity.baseboard}",
         )
+    if part := why_partial(machine):
+        yield M10.note(
+            "profile-part",
+            None,
+            f"this is a part of a machine: {part}; whether it is a whole {profile.title} is not known",
+            "give a whole listing, or a boot log, to have it compared with the profile",
+        )
+        return
     counts = Counter(ids_of(function) for function in machine.functions)
     for expected in profile.pci.expected:
         if counts[expected.id] < expected.count:

@@ -13,7 +13,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from bringup.pci.match.ports import ids_of, subsystem_of
-from bringup.pci.model import Machine
+from bringup.pci.model import Bdf, Machine
+from bringup.pci.sources.common import CUT_OFF
 
 if TYPE_CHECKING:
     from bringup.profile.model import Profile
@@ -78,6 +79,17 @@ def _checked(name: str, folders: Sequence[Path]) -> BoardSigns:
         None if subsystem is None else subsystem.value,
         {each.id: each.count for each in profile.pci.expected},
     )
+
+
+def why_partial(machine: Machine) -> str | None:
+    """Return by what a capture is known to be of a part of a machine; None where it may be whole.
+
+    Every PC has a host bridge at 00:00.0, and who lists functions in order begins with it.
+    """
+    if machine.functions and machine.find(Bdf(0, 0, 0, 0)) is None:
+        return "its host bridge 00:00.0 is not in it"
+    cut = next((gap for gap in machine.missing if gap.why == CUT_OFF), None)
+    return None if cut is None else f"{cut.what} is missing, where the text ends"
 
 
 def choose(machine: Machine, boards: Sequence[BoardSigns]) -> tuple[str | None, str]:

@@ -11,6 +11,7 @@ from bringup.pci.model import Bdf, Function, Missing
 
 # A machine has a few hundred; what claims more than this is none.
 FUNCTION_LIMIT = 1 << 16
+CUT_OFF = "the text ends in the middle of it"
 
 
 def lines_of(data: bytes) -> Iterator[str]:
@@ -21,7 +22,7 @@ def lines_of(data: bytes) -> Iterator[str]:
 
 def cut_off(name: str, bdf: Bdf) -> tuple[Missing, ...]:
     """Return the gap of a text that ends in the middle: what its last record lacks proves nothing."""
-    return (Missing(f"the rest of {bdf.short} in {name}", "the text ends in the middle of it"),)
+    return (Missing(f"the rest of {bdf.short} in {name}", CUT_OFF),)
 
 
 def told_elsewhere(

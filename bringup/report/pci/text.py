@@ -129,6 +129,8 @@ def _profile(assessment: Assessment, why_none: str) -> str:
     codes = {finding.code for finding in assessment.findings}
     if codes & _ANOTHER_BOARD:
         return f"unit does not match profile {assessment.profile}"
+    if "profile-part" in codes:
+        return f"a part of a machine, judged by profile {assessment.profile}"
     if any(code.startswith("profile-") for code in codes):
         return f"unit matches profile {assessment.profile}, with differences"
     return f"unit matches profile {assessment.profile}"

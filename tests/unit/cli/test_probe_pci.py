@@ -194,10 +194,13 @@ def test_an_empty_profile_name_is_no_profile(listing: str) -> None:
 
 
 def test_a_wrong_profile_is_a_finding_and_no_failure(listing: str) -> None:
-    done = process("probe-pci", "--from", listing, "--profile", "supermicro-e300-9d-8cn8tp", "--json")
-    assert done.returncode == 0
-    codes = {finding["code"] for finding in json.loads(done.stdout)["findings"]}
-    assert "profile-functions-missing" in codes
+    whole = "00:00.0 Host bridge [0600]: Acme [8086:2020]\n\n"
+    for start, expected in ((whole, "functions-missing"), ("", "part")):
+        Path(listing).write_text(start + LISTING)
+        done = process("probe-pci", "--from", listing, "--profile", "supermicro-e300-9d-8cn8tp", "--json")
+        assert done.returncode == 0
+        codes = {finding["code"] for finding in json.loads(done.stdout)["findings"]}
+        assert codes & {"profile-functions-missing", "profile-part"} == {f"profile-{expected}"}
 
 
 def bad_inputs(folder: Path) -> dict[str, int]:
