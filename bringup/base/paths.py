@@ -59,6 +59,14 @@ def open_lock(path: Path, mode: int = 0o600) -> int:
     return descriptor
 
 
+def is_at(path: Path, descriptor: int) -> bool:
+    """Return whether an open file still has this name: whoever held its lock may have taken it away."""
+    try:
+        return os.path.samestat(path.lstat(), os.fstat(descriptor))
+    except OSError:
+        return False
+
+
 def _folder(kind: str, variable: str, fallback: Path) -> Path:
     home = os.environ.get("BRINGUP_HOME")
     return _own(Path(home) / kind if home else Path(os.environ.get(variable) or fallback) / "bringup")

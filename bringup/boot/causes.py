@@ -58,7 +58,7 @@ _CABLE = Cause("cable in another port", "plug it into the port that `bringup boa
 _SPANNING_TREE = Cause(
     "switch port learns for 30 s",
     "spanning tree: portfast on this port",
-    unless=frozenset({Fact.OFFERED}),
+    unless=frozenset({Fact.OFFERED, Fact.NO_LINK}),
 )
 _OVERRIDE = Cause(
     "the boot override was not taken",
@@ -80,6 +80,12 @@ _EXPIRED = Cause(
     "set the boot order in the firmware setup: network first, and boot with --override none",
     needs=frozenset({Fact.OVERRIDE_EXPIRED}),
 )
+_SPENT = Cause(
+    "the board restarted in its self-test, which spends an override that holds once",
+    "boot again: what made it restart (new settings, memory training) is done now",
+    needs=frozenset({Fact.LOGGED_RESTART}),
+    unless=frozenset({Fact.OVERRIDE_ABSENT}),
+)
 _ORDER = Cause(
     "the firmware does not follow the BMC's boot override",
     "set the boot order in the firmware setup: network first",
@@ -94,7 +100,7 @@ _FIREWALL_HTTP = replace(FIREWALL, unless=frozenset({Fact.HTTP_ASKED}))
 _OTHER_SERVER = Cause(
     "another DHCP server answered",
     "use an own segment, or take the board off that network",
-    unless=frozenset({Fact.NO_RIVAL}),
+    unless=frozenset({Fact.NO_RIVAL, Fact.RIVAL}),
 )
 _WRONG_PORT = Cause(
     "kernel and console use different ports",
@@ -184,7 +190,11 @@ TABLE: Mapping[str, Row] = {
         "{who} was offered an address and did not take it",
         (
             _OTHER_SERVER,
-            Cause("the firmware ignores proxyDHCP", 'network mode = "own-segment" in lab.toml'),
+            Cause(
+                "the firmware ignores proxyDHCP",
+                'network mode = "own-segment" in lab.toml',
+                unless=frozenset({Fact.OWN_SEGMENT}),
+            ),
             Cause("the offer did not reach the board", "switch or VLAN: is it the same segment both ways?"),
         ),
     ),
@@ -196,11 +206,12 @@ TABLE: Mapping[str, Row] = {
             Cause(
                 "the board took the server address of another DHCP server",
                 "use an own segment",
-                unless=frozenset({Fact.NO_RIVAL, Fact.TFTP_ASKED}),
+                unless=frozenset({Fact.NO_RIVAL, Fact.RIVAL, Fact.TFTP_ASKED}),
             ),
             Cause(
                 "iPXE waits for an IPv6 router",
                 "this takes 13 s on a shared segment: raise the loader's limit",
+                unless=frozenset({Fact.OWN_SEGMENT}),
             ),
         ),
     ),
@@ -334,10 +345,12 @@ TABLE: Mapping[str, Row] = {
     ),
     "console-held": Row(
         "undecided",
-        "everything was loaded, and somebody else has the console: {awaited} is not seen here",
+        "everything was loaded, and the console is not to be had: {awaited} is not seen here",
         (
             Cause(
-                "it is read elsewhere", "look there; --steal takes it, and ends the console of whoever has it"
+                "it is read elsewhere",
+                "look there; --steal takes it, and ends the console of whoever has it",
+                unless=frozenset({Fact.HELD_TOLD}),
             ),
         ),
     ),
@@ -409,17 +422,22 @@ TABLE: Mapping[str, Row] = {
         "lab",
         "the board started something that was not served to it",
         (
+            _SPENT,
             _OVERRIDE,
             _NO_OVERRIDE,
             _ORDER,
-            Cause("another boot server answered", "use an own segment", unless=frozenset({Fact.NO_RIVAL})),
+            Cause(
+                "another boot server answered",
+                "use an own segment",
+                unless=frozenset({Fact.NO_RIVAL, Fact.RIVAL}),
+            ),
             _CABLE,
         ),
     ),
     "override-ignored": Row(
         "lab",
         "the boot override to the network was set and read back, and the board booted its disk",
-        (_ORDER, _CABLE),
+        (_SPENT, _ORDER, _CABLE),
     ),
     "override-expired": Row(
         "lab",
@@ -429,7 +447,7 @@ TABLE: Mapping[str, Row] = {
     "override-unproven": Row(
         "lab",
         "the boot override to the network was set, not read back for certain, and the board booted its disk",
-        (_OVERRIDE, _CABLE),
+        (_SPENT, _OVERRIDE, _CABLE),
     ),
     "dhcp-no-file": Row(
         "lab",
@@ -449,6 +467,7 @@ TABLE: Mapping[str, Row] = {
             Cause(
                 "another DHCP server told it that name",
                 "use an own segment, or take that server's boot settings away",
+                unless=frozenset({Fact.NO_RIVAL, Fact.RIVAL}),
             ),
             Cause("the network boot ROM has a name of its own", "look at the ROM's settings in the setup"),
         ),
@@ -486,6 +505,31 @@ TABLE: Mapping[str, Row] = {
     "servers-lost": Row(
         "tool",
         "the servers of the network boot ended while the board needed them",
-        (Cause("a bug in this tool, or a full disk", "bringup runs show --events; report it"),),
+        (
+            Cause(
+                "somebody ended them, or the kernel did for want of memory",
+                "journalctl -k | grep -i 'killed process'; then boot again",
+            ),
+            Cause("a bug in this tool, or a full disk", "bringup runs show --events; report it"),
+        ),
     ),
 }
+
+_NO_OFFER = frozenset({Fact.OFFERED})
+_NO_OTHER = frozenset({Fact.NO_RIVAL, Fact.RIVAL})
+_DISK = frozenset({Fact.OVERRIDE_READ, Fact.OVERRIDE_UNSURE, Fact.OVERRIDE_ABSENT})
+HINT_UNLESS: Mapping[str, frozenset[Fact]] = {
+    "no DHCP server answers on this segment": _NO_OFFER,
+    "no DHCP server answers on this port, or the switch port learns for 30 s": frozenset({Fact.HTTP_ASKED}),
+    "no DHCP server answers, or the firmware ignores proxyDHCP": _NO_OFFER,
+    "the network's own DHCP server did not answer": frozenset({Fact.OWN_SEGMENT}),
+    "another DHCP server answered first": _NO_OTHER,
+    "another server's answer sent it there": _NO_OTHER,
+    "another DHCP server gave it an address of another network": _NO_OTHER,
+    "a firewall drops UDP 69": frozenset({Fact.TFTP_ASKED}),
+    "a firewall drops UDP 4011": frozenset({Fact.OWN_SEGMENT}),
+    "the firmware does not take proxyDHCP answers": frozenset({Fact.OWN_SEGMENT}),
+    "the disk was booted and not the network": _DISK,
+    "the network boot was not tried or failed": frozenset({Fact.ROM_SPOKE}),
+}
+"""What the console hints at by itself, and a boot may know better: by the words of the failure (`why`)."""

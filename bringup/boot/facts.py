@@ -32,6 +32,11 @@ class Fact(StrEnum):
     OVERRIDE_EXPIRED = "the BMC dropped the boot override 60 s after it was set"
     OVERRIDE_ABSENT = "no boot override was set"
     NO_RIVAL = "this segment was searched for another DHCP server, and none answered"
+    HELD_TOLD = "who asked for the console was told why it is not to be had"
+    RIVAL = "another DHCP server was heard on this segment"
+    OWN_SEGMENT = "this host is the segment's only DHCP server by plan"
+    NO_LINK = "the board's network boot says that its port has no link"
+    LOGGED_RESTART = "the BMC's event log has a restart that nobody asked for since power-on"
     ASKS_HTTP = "the board asks as a client of UEFI HTTP boot"
     LOG_READ = "the BMC's event log was read, and what it was asked for since power-on is all there is"
     LOGGED_WATCHDOG = "the BMC's event log has a watchdog since power-on"
@@ -53,6 +58,7 @@ LOGGED: Mapping[str, Fact] = {
     "bus": Fact.LOGGED_BUS,
     "button": Fact.LOGGED_BUTTON,
     "self-test": Fact.LOGGED_SELF_TEST,
+    "restart": Fact.LOGGED_RESTART,
 }
 """By the kinds of entries in a board's own log (`bringup.power.base.Logged`)."""
 
@@ -75,6 +81,10 @@ def facts_of(boot: BootEvidence, witness: Witness, at_s: float) -> frozenset[Fac
         Fact.OVERRIDE_EXPIRED: witness.override_until_s is not None and at_s > witness.override_until_s,
         Fact.OVERRIDE_ABSENT: witness.override_absent,
         Fact.NO_RIVAL: witness.searched_rivals and not witness.rivals,
+        Fact.HELD_TOLD: witness.console_held_by is not None,
+        Fact.RIVAL: bool(witness.rivals),
+        Fact.OWN_SEGMENT: witness.own_segment,
+        Fact.NO_LINK: any(seen.failure.code == "pxe-no-link" for seen in boot.failures),
         Fact.ASKS_HTTP: boot.arch in _HTTP_ARCHITECTURES,
     }
     logged = witness.logged

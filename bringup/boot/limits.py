@@ -16,6 +16,8 @@ _PRINTING_MAX = 20
 _SERVED_GRACE_S = 1.0
 # A BMC hands over what it kept when its console is back, and what is typed then may be answered.
 _GAP_GRACE_S = 8.0
+# A BMC that restarts takes the console with it, and is told of once it has said nothing for a while.
+_BMC_TOLD_S = 11.0
 _TRANSFER_STAGES = (Stage.LOADER, Stage.KERNEL_IMAGE, Stage.MODULES)
 
 
@@ -65,6 +67,10 @@ class Limits:
         due_s = self.waiting_since_s() + allowed_s
         if missing >= Stage.KERNEL and self._boot.gaps:
             due_s = max(due_s, self._boot.gaps[-1].until_s + _GAP_GRACE_S)
+        witness = self._course.witness
+        if missing >= Stage.KERNEL and witness.console_lost_s is not None and not witness.console_held:
+            # Whether its BMC is there at all is known a little later.
+            due_s = max(due_s, witness.console_lost_s + _BMC_TOLD_S)
         # While it prints, it may get further; but what prints for ever must not be watched for ever.
         return min(due_s, self._advanced_s() + allowed_s * _PRINTING_MAX)
 

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 from bringup.base.errors import FAULTS, BringupError
 from bringup.base.stage import Stage
-from bringup.boot.causes import LOGGED_CAUSES, TABLE, Cause, Causes, Row
+from bringup.boot.causes import HINT_UNLESS, LOGGED_CAUSES, TABLE, Cause, Causes, Row
 from bringup.boot.course import Course, is_garbage
 from bringup.boot.evidence import BootEvidence, SeenFailure, StageReached, Suite
-from bringup.boot.facts import LOGGED, facts_of
+from bringup.boot.facts import LOGGED, Fact, facts_of
 from bringup.boot.limits import UNENDING_S, Limits
 from bringup.boot.stalls import elsewhere_code, restart_code, stall_code
 from bringup.boot.verdict import Verdict
 from bringup.transcript.markers import SUITE_PASSED
 
+_NONE: frozenset[Fact] = frozenset()
 _RELATED_S = 5.0
 _CAUSES_MAX = 3
 _NAMES_MAX = 5
@@ -175,11 +176,14 @@ class Telling:
             logged=", ".join((self._course.witness.logged or {}).values()),
         )
         facts = facts_of(self._boot, self._course.witness, at_s)
-        told = {self._filled(hint.failure.why, hint.failure.fix): None for hint in hints or ()}
-        usual = (self._worded(cause) for cause in row.causes if cause.fits(facts))
-        causes = tuple(dict.fromkeys((*self._strangers(code), *self._rivals(code), *told, *usual)))[
-            :_CAUSES_MAX
+        possible = [
+            hint.failure for hint in hints or () if not HINT_UNLESS.get(hint.failure.why, _NONE) & facts
         ]
+        told = {self._filled(failure.why, failure.fix): None for failure in possible}
+        usual = (self._worded(cause) for cause in row.causes if cause.fits(facts))
+        causes = tuple(
+            dict.fromkeys((*self._strangers(code), *self._rivals(code), *self._held(code), *told, *usual))
+        )[:_CAUSES_MAX]
         return self._verdict(row.fault, code, cause, at_s, causes, seen=seen, lines=lines)
 
     def _row(self, code: str) -> Row:
@@ -219,6 +223,10 @@ class Telling:
             return ()
         fix = "use an own segment, or switch that server off"
         return ((f"{', '.join(rivals[:_CAUSES_MAX])} answers DHCP on this segment, too", fix),)
+
+    def _held(self, code: str) -> Causes:
+        why = self._course.witness.console_held_by
+        return (why,) if code == "console-held" and why is not None else ()
 
     def _verdict(
         self,

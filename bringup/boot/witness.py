@@ -20,12 +20,12 @@ from bringup.transcript.markers import (
     SUITE_PASSED,
     SUITE_RESULT,
     SUITE_STARTS,
+    is_ours,
 )
 
 _SERVED_AS = {"loader": Stage.LOADER, "loader-script": Stage.LOADER, "kernel": Stage.KERNEL_IMAGE}
 _STRANGERS_MAX = 8
-# Every line of this tool's own loader scripts begins so (pxe/).
-_OURS = "bringup:"
+_WAIT = "wait until it is free, and boot again"
 # SeaBIOS and legacy BIOSes name what they boot from.
 _DISK_MARKERS = ("Booting from Hard Disk...",)
 _MODULE_ROLES = ("module", "initrd")
@@ -63,6 +63,8 @@ class Witness:
         self.boot = BootEvidence()
         self.console_lost_s: float | None = None
         self.console_held = False
+        self.console_held_by: tuple[str, str] | None = None
+        """Why the console is not to be had, in words, and what to do."""
         self.bmc_silent = False
         self.bmc_back_s: float | None = None
         self.override_read = self.override_unsure = self.override_absent = False
@@ -70,6 +72,7 @@ class Witness:
         """When the BMC drops the override that was set, None where it keeps it."""
         self.carrier: bool | None = None
         self.rivals: list[str] = []
+        self.own_segment = False
         self.searched_rivals = False
         self.servers_lost_s: float | None = None
         self.logged: dict[str, str] | None = None
@@ -83,9 +86,12 @@ class Witness:
         self._netboot = netboot
         self._bytes = 0
         self._text = 0
+        self._began_s: float | None = None
 
     def feed(self, event: Event) -> None:
         """Take one event; kinds that prove nothing are ignored."""
+        if self._is_of_before(event):
+            return
         handler, errand = _HANDLERS.get(event.kind), self._errand.get(event.kind)
         if handler is not None:
             handler(self, event)
@@ -93,6 +99,17 @@ class Witness:
             errand(self.boot, event)
         elif event.kind.startswith(("tftp.", "http.")):
             self.boot.transfer_s = event.at_s
+
+    def _is_of_before(self, event: Event) -> bool:
+        """Return whether this is of the board, and was seen before it was told to start."""
+        if self._began_s is None or event.kind not in _OF_THE_BOARD:
+            return False
+        if event.kind == "console.activity":
+            quiet = _last_s(event) < self._began_s
+            if quiet and not event.data.get("port"):
+                self._bytes, self._text = int(event.data.get("bytes", 0)), 0
+            return quiet
+        return event.at_s < self._began_s
 
     def _power_state(self, event: Event) -> None:
         state = str(event.data.get("state", "")).lower()
@@ -104,6 +121,8 @@ class Witness:
     def _power_action(self, event: Event) -> None:
         """Forget what was seen before the board starts anew; the action is told before it is done."""
         action = event.data.get("action")
+        if action in ("on", "reset"):
+            self._began_s = event.at_s
         if action == "on":
             self.boot = BootEvidence()
         elif action == "reset":
@@ -113,7 +132,7 @@ class Witness:
                 self.boot.reached[Stage.POWER] = power
 
     def _console_activity(self, event: Event) -> None:
-        boot, last_s = self.boot, float(event.data.get("last_s", event.at_s))
+        boot, last_s = self.boot, _last_s(event)
         count, text = int(event.data.get("bytes", 0)), int(event.data.get("image_bytes", 0))
         if event.data.get("port"):
             self._other_port_spoke(str(event.data["port"]), text, last_s)
@@ -166,6 +185,8 @@ class Witness:
 
     def _console_held(self, event: Event) -> None:
         self.console_lost_s, self.console_held = event.at_s, True
+        if event.data.get("reason"):
+            self.console_held_by = (str(event.data["reason"]), str(event.data.get("hint") or _WAIT))
 
     def _console_back(self, event: Event) -> None:
         self.console_lost_s, self.console_held = None, False
@@ -213,7 +234,7 @@ class Witness:
         """Return whether a loader speaks that was not served; this tool's own are known by their lines."""
         if marker in _DISK_MARKERS:
             return self._netboot
-        ours = Stage.LOADER in self.boot.reached or marker.startswith(_OURS)
+        ours = Stage.LOADER in self.boot.reached or is_ours(marker)
         return (
             self._netboot
             and stage is Stage.LOADER
@@ -361,6 +382,9 @@ class Witness:
     def _searched_rivals(self, _event: Event) -> None:
         self.searched_rivals = True
 
+    def _serves(self, event: Event) -> None:
+        self.own_segment = event.data.get("mode") == "own-segment"
+
     def _carrier(self, event: Event) -> None:
         self.carrier = bool(event.data.get("carrier"))
 
@@ -391,12 +415,22 @@ def _quote(event: Event) -> str:
     return f'{where}: "{event.text}"'
 
 
+def _last_s(event: Event) -> float:
+    """Return when the last character came that an event counts."""
+    return event.at_s - float(event.data.get("quiet_s", 0.0))
+
+
 def _is_boot_client(event: Event) -> bool:
     """Return whether a DHCP packet came from firmware or iPXE: an operating system asks without option 93."""
     vendor = str(event.data.get("vendor_class") or "")
     return event.data.get("arch") is not None or vendor.startswith(("PXEClient", "HTTPClient"))
 
 
+# What is told of the way to the board holds whenever it was told.
+_OF_THIS_HOST = (
+    *("console.attached", "console.gap", "console.lost", "console.held"),
+    *("dhcp.rival", "dhcp.searched"),
+)
 _HANDLERS: dict[str, Callable[[Witness, Event], None]] = {
     "power.state": Witness._power_state,
     "power.action": Witness._power_action,
@@ -418,6 +452,7 @@ _HANDLERS: dict[str, Callable[[Witness, Event], None]] = {
     "dhcp.rival": Witness._rival,
     "dhcp.searched": Witness._searched_rivals,
     "link.carrier": Witness._carrier,
+    "run.ready": Witness._serves,
     "override.read": Witness._override_read,
     "override.set": Witness._override_set,
     "override.unsure": Witness._override_unsure,
@@ -432,3 +467,9 @@ _HANDLERS: dict[str, Callable[[Witness, Event], None]] = {
     "http.progress": Witness._serving,
     "run.servers_lost": Witness._servers_lost,
 }
+
+_OF_THE_BOARD = frozenset(
+    kind
+    for kind in _HANDLERS
+    if kind.startswith(("console.", "dhcp.", "tftp.", "http.")) and kind not in _OF_THIS_HOST
+)

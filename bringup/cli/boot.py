@@ -128,6 +128,10 @@ def command(
       bringup boot e300 xen.gz vmlinuz --append "loglvl=all" --until kernel
     """
     refuse_two_forms(as_json=as_json, events=events, detach=detach)
+    if dry_run and detach:
+        raise UsageError(
+            "--dry-run begins nothing that --detach could leave running", hint="leave one of the two out"
+        )
     lab = lab_of(ctx)
     work = partial(_boot, lab, options, as_json=as_json, dry_run=dry_run, events=events, detach=detach)
     if events:

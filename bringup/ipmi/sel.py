@@ -14,7 +14,7 @@ RECORD_BYTES = 16
 FIRST, LAST = 0x0000, 0xFFFF
 """What stands for the first and the last entry of a log; the latter is also what follows the last one."""
 
-Kind = Literal["watchdog", "power", "thermal", "memory", "processor", "bus", "button", "self-test"]
+Kind = Literal["watchdog", "power", "thermal", "memory", "processor", "bus", "button", "self-test", "restart"]
 
 _SYSTEM_EVENT = 0x02
 _DEASSERTED = 0x80
@@ -64,6 +64,12 @@ _SPECIFIC: Mapping[int, Mapping[int, tuple[Kind, str]]] = {
         0xA: ("bus", "bus: fatal error"),
     },
     0x14: {0x0: ("button", "power button pressed"), 0x2: ("button", "reset button pressed")},
+    0x1D: {
+        0x1: ("restart", "restart: hard reset"),
+        0x2: ("restart", "restart: warm reset"),
+        0x5: ("restart", "restart: hard reset by software"),
+        0x6: ("restart", "restart: warm reset by software"),
+    },
     0x23: {
         0x1: ("watchdog", "watchdog: hard reset"),
         0x2: ("watchdog", "watchdog: power off"),

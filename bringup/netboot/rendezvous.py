@@ -23,7 +23,7 @@ from pathlib import Path
 
 from bringup.base import local_socket
 from bringup.base.errors import LabError
-from bringup.base.paths import open_lock, runtime_dir
+from bringup.base.paths import is_at, open_lock, runtime_dir
 from bringup.lab.lease import HOST_LOCKS
 
 GROUP = "bringup"
@@ -73,7 +73,7 @@ class Rendezvous:
         except BlockingIOError:
             os.close(descriptor)
             return None
-        if not _is_at(path, descriptor):
+        if not is_at(path, descriptor):
             os.close(descriptor)  # its holder took the file away in this moment: the next one is another
             return None
         with contextlib.suppress(PermissionError):  # made by another user, and open to us already
@@ -149,14 +149,6 @@ def _user_name(uid: int) -> str:
 
 
 _NAME = re.compile(r"bringup-serve-[0-9a-f]{16}", re.ASCII)
-
-
-def _is_at(path: Path, descriptor: int) -> bool:
-    """Return whether an open file still has this name."""
-    try:
-        return os.path.samestat(path.lstat(), os.fstat(descriptor))
-    except OSError:
-        return False
 
 
 def _outer_uid() -> int:

@@ -10,6 +10,7 @@ import threading
 import time
 from collections.abc import Sequence
 from dataclasses import asdict
+from itertools import count
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -26,6 +27,7 @@ from bringup.netboot.wire import Lines, send_descriptors, send_line
 
 READY_TIMEOUT_S = 20.0
 _STOP_TIMEOUT_S = 6.0
+_AGAIN_MAX = 3
 _TITLE = "the process that serves the network boot"
 
 
@@ -38,7 +40,8 @@ class NetbootServer:
 
     `enter` is the command prefix that runs a program in the network namespace of the board, empty for the
     host's own; `meeting` is where boots of one interface meet, for tests. Events reach `emit`, once it serves
-    from a thread of this object. Servers that end by themselves are an event `run.servers_lost`.
+    from a thread of this object. A process that is killed is started again, an event `run.servers_again`;
+    servers that end by themselves, or whose process cannot be had again, are one `run.servers_lost`.
     """
 
     def __init__(
@@ -68,8 +71,14 @@ class NetbootServer:
 
         Raises PortBusyError, MissingProgramError, ProfileError or LabError, and then nothing is served.
         """
+        lines = self._meet()
+        self._reader = threading.Thread(target=self._follow, args=(lines,), name=_TITLE, daemon=True)
+        self._reader.start()
+
+    def _meet(self) -> Lines:
+        """Join the process that serves, or a new one; returns what it says from now on."""
         deadline_s = time.monotonic() + READY_TIMEOUT_S
-        while time.monotonic() < deadline_s:
+        while time.monotonic() < deadline_s and not self._closing:
             sock = self._point.connect()
             if sock is None:
                 self._launch()
@@ -84,9 +93,7 @@ class NetbootServer:
                 self._drop()
                 raise
             sock.settimeout(None)
-            self._reader = threading.Thread(target=self._read, args=(lines,), name=_TITLE, daemon=True)
-            self._reader.start()
-            return
+            return lines
         raise LabError(f"{_TITLE} was not ready within {READY_TIMEOUT_S:.0f} s")
 
     def _launch(self) -> None:
@@ -169,10 +176,24 @@ class NetbootServer:
         self._emit(event)
         return event.kind
 
-    def _read(self, lines: Lines) -> None:
-        with contextlib.suppress(ValueError, KeyError):
-            while (body := lines.next()) is not None:
-                self._take(body)
+    def _follow(self, lines: Lines) -> None:
+        """Take what the process says; one that was killed is met again, though not for ever."""
+        for killed in count(1):
+            with contextlib.suppress(ValueError, KeyError, OSError):
+                while (body := lines.next()) is not None:
+                    self._take(body)
+            if self._closing:
+                return
+            if self._error is not None or killed > _AGAIN_MAX:
+                break
+            self._drop()
+            try:
+                lines = self._meet()
+            except BringupError as error:
+                self._error = error
+                break
+            text = "the process that serves was killed: another one serves on"
+            self._emit(Event("run", "run.servers_again", text))
         if not self._closing:
             reason = "it was ended" if self._error is None else self._error.message
             text = "the servers of the network boot ended by themselves"
@@ -181,12 +202,10 @@ class NetbootServer:
     def close(self) -> None:
         """Be served no more, and wait until that is so; the last boot waits for the end of the process."""
         self._closing = True
-        sock, pid = self._socket, self.pid
-        if sock is None:
-            return
-        process = _process(pid)
-        with contextlib.suppress(OSError):
-            send_line(sock, {"leave": True})
+        sock, process = self._socket, _process(self.pid)
+        if sock is not None:
+            with contextlib.suppress(OSError):
+                send_line(sock, {"leave": True})
         if self._reader is not None and self._reader is not threading.current_thread():
             self._reader.join(_STOP_TIMEOUT_S)
         self._drop()

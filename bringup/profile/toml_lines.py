@@ -23,6 +23,9 @@ KeyPath = tuple[str | int, ...]
 _SIZE_MAX_BYTES = 1 << 20
 _SYNTAX_PLACE = re.compile(r"^(.*) \(at (?:line (\d+), column \d+|end of document)\)$", re.DOTALL)
 
+_SECRET = re.compile(r"passw|secret|token|key", re.IGNORECASE)
+_SHOWN_MAX = 120
+
 _SPACE = re.compile(r"(?:[ \t\n]|#[^\n]*)*")
 _BARE_KEY = re.compile(r"[A-Za-z0-9_-]+")
 _BARE_VALUE = re.compile(r"[^,\]}#\n]*")
@@ -109,12 +112,23 @@ def _parse(text: str, shown: str) -> dict[str, Any]:
         place = _SYNTAX_PLACE.match(str(error))
         reason = place[1] if place else str(error)
         line = place[2] if place and place[2] else text.rstrip("\n").count("\n") + 1
-        raise ProfileError(f"{shown}:{line}: not valid TOML: {_lower_first(reason)}") from None
+        told = f"{shown}:{line}: not valid TOML: {_lower_first(reason)}"
+        raise ProfileError(told, hint=_line_shown(text, int(line))) from None
     except RecursionError:
         raise ProfileError(f"{shown}: lists or tables are nested too deeply") from None
     except ValueError as error:
         # Python refuses to convert integers of thousands of digits, outside of tomllib's own errors.
         raise ProfileError(f"{shown}: not valid TOML: {_lower_first(str(error))}") from None
+
+
+def _line_shown(text: str, number: int) -> str | None:
+    """Return a line for people, None where it is empty or may hold a secret."""
+    lines = text.split("\n")
+    line = lines[number - 1].strip() if number <= len(lines) else ""
+    if not line or _SECRET.search(line):
+        return None
+    shown = "".join(char if char.isprintable() else "?" for char in line[:_SHOWN_MAX])
+    return f"mend line {number}: {shown}"
 
 
 def key_lines(text: str) -> dict[KeyPath, int]:

@@ -16,6 +16,7 @@ from bringup.report.output import say
 from bringup.report.run import image_line
 from bringup.report.screen import fitted, is_terminal
 from bringup.report.style import Mark, glyph
+from bringup.transcript.markers import is_ours
 from bringup.transcript.suite import test_words
 
 if TYPE_CHECKING:
@@ -40,6 +41,7 @@ class BootView:
         self._told_failure = False
         self._failed_line: tuple[str, int] | None = None
         self._refreshed_s = 0.0
+        self._served_any = False
 
     def __enter__(self) -> BootView:
         if self._image is not None:
@@ -71,6 +73,7 @@ class BootView:
         """Show one event, if it is one that people need."""
         if event.kind == "run.begin":
             self._origin_s = self._since_s = event.at_s
+        self._served_any = self._served_any or event.kind in _SERVING
         line = self._line(event)
         if line is not None:
             mark, name, text = line
@@ -129,10 +132,14 @@ class BootView:
         if port:
             return self._other_port(name, port, event)
         vm = event.data.get("vm")
-        key = f"{name}/{vm}" if vm is not None else name
+        # Where nothing was fetched from here, a loader that is not ours lay on the board.
+        ours = self._served_any or name != str(Stage.LOADER) or is_ours(str(event.data.get("marker")))
+        key = f"{name if ours else 'disk'}/{vm}" if vm is not None or not ours else name
         if name is None or key in self._told_stages or Stage(name) in _SHOWN_BY_SERVERS:
             return None
         self._told_stages.add(key)
+        if not ours:
+            return "bad", "disk", f'"{event.text.strip()[:90]}"'
         label = _STAGE_LABEL.get(name, name)
         which = "" if vm is None else f"{event.data.get('vm_name') or f'VM {vm}'}: "
         return "ok", label, f'{which}"{event.text.strip()[:90]}"'
@@ -209,6 +216,7 @@ def transfer_text(event: Event) -> str:
 
 
 _SHOWN_BY_SERVERS = {Stage.POWER, Stage.DHCP, Stage.KERNEL_IMAGE, Stage.MODULES}
+_SERVING = frozenset({"tftp.start", "http.start", "tftp.progress", "http.progress", "tftp.done", "http.done"})
 _STAGE_LABEL = {"user-space": "user space", "kernel": "started"}
 _ROLE_LABEL = {
     "loader": "loader",
@@ -225,6 +233,7 @@ def _plain(label: str, mark: Mark = "ok") -> Any:
 
 _LINES: dict[str, Any] = {
     "console.attached": _plain("console"),
+    "run.servers_again": _plain("servers", "bad"),
     "console.lost": _plain("console", "bad"),
     "console.gap": _plain("console", "bad"),
     "console.held": _plain("console", "bad"),

@@ -85,6 +85,14 @@ SUITE_RESULT = "Test suite passed."
 SUITE_PASSED = "All is well in the universe"
 """What sel4test says first, and at its end when every test passed."""
 
+_OURS = "bringup:"
+
+
+def is_ours(marker: str) -> bool:
+    """Return whether a loader's text is of this tool's own scripts (pxe/): all their lines begin so."""
+    return marker.startswith(_OURS)
+
+
 # An iPXE banner says "firmware": where the NIC's option ROM is iPXE, it appears before any DHCP packet.
 MARKERS: tuple[Marker, ...] = (
     *_group("firmware", Stage.FIRMWARE, "SeaBIOS src/bootsplash.c, src/boot.c",

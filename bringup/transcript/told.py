@@ -49,7 +49,7 @@ def activity(reader: StageReader, at_s: float, *, port: str | None = None) -> Ev
         "bytes": reader.bytes_seen,
         "lines": reader.lines_seen,
         "image_bytes": reader.text_bytes,
-        "last_s": at_s if reader.heard_s is None else reader.heard_s,
+        "quiet_s": 0.0 if reader.heard_s is None else round(max(0.0, at_s - reader.heard_s), 3),
     }
     number, text = reader.last_line or (None, "")
     data["line"] = number

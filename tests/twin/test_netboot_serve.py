@@ -105,7 +105,9 @@ def test_can_start_again_at_once(made: Lab, spec: ServeSpec) -> None:
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL])
-def test_dnsmasq_ends_with_the_server_however_that_ends(made: Lab, spec: ServeSpec, number: int) -> None:
+def test_a_server_that_is_killed_leaves_nothing_and_another_one_serves_on(
+    made: Lab, spec: ServeSpec, number: int
+) -> None:
     heard = Heard()
     with served(spec, heard, made.enter) as server:
         pid = server.pid
@@ -113,7 +115,23 @@ def test_dnsmasq_ends_with_the_server_however_that_ends(made: Lab, spec: ServeSp
         assert len(everything) == 2
         os.kill(pid, number)
         assert wait_gone(everything)
-        assert heard.wait("run.servers_lost").text
+        heard.wait("run.servers_again")
+        assert server.pid != pid
+        assert fetch(made, f"http://{SERVER_IP}/kernel") == CONTENT
+        assert "run.servers_lost" not in heard.kinds()
+        last = server.pid
+    assert wait_gone([last])
+
+
+def test_a_server_that_is_killed_again_and_again_is_lost(made: Lab, spec: ServeSpec) -> None:
+    heard = Heard()
+    with served(spec, heard, made.enter) as server:
+        for count in range(4):
+            while len(heard.of("run.servers_again")) < count:
+                time.sleep(0.01)
+            os.kill(server.pid, signal.SIGKILL)
+        heard.wait("run.servers_lost")
+    assert len(heard.of("run.servers_again")) == 3
 
 
 def test_a_dying_dnsmasq_ends_the_server_with_a_reason(made: Lab, spec: ServeSpec) -> None:

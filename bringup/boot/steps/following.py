@@ -85,6 +85,8 @@ class Following:
                 try:
                     if self._held is not None:
                         self._wait_for_console(self._held)
+                        if self._stop.is_set():
+                            break
                         self._held = None
                     self._take(self._console.read(_POLL_S), log)
                 except ConsoleTakenError as error:
@@ -103,7 +105,7 @@ class Following:
         """Ask for the console until it is ours; whoever has it is left alone."""
         clock, began_s = self._run.clock, self._run.clock.now_s()
         text = f"{held.message}; the boot goes on without it"
-        self._run.emit("console", "console.held", text, hint=held.hint)
+        self._run.emit("console", "console.held", text, hint=held.hint, reason=held.message)
         while not self._stop.is_set():
             clock.wait(self._stop.wait, _ASK_AGAIN_S)
             with suppress(BmcBusyError, BmcTimeoutError):

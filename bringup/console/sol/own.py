@@ -13,11 +13,12 @@ import os
 from dataclasses import asdict
 from pathlib import Path
 
-from bringup.base.paths import open_lock
+from bringup.base.paths import is_at, open_lock
 from bringup.lab.holder import Holder, holder_in
 
 _MAX = 4096
 _SESSIONS_MAX = 64
+_TRIES = 3
 
 
 class OwnSessions:
@@ -31,6 +32,7 @@ class OwnSessions:
         self.left_by: Holder | None = None
         self._who = who
         self._ids: list[int] = []
+        self._path = path
         self._descriptor = None if path is None or who is None else _locked(path)
         if self._descriptor is not None:
             self.left, self.left_by = _read(self._descriptor)
@@ -42,36 +44,41 @@ class OwnSessions:
     def add(self, session: int) -> None:
         """Note a session before it asks for the console: the answer may be lost, or this process killed."""
         self._ids = [*self._ids[-_SESSIONS_MAX:], session]
-        self._write({**asdict(self._who), "sessions": self._ids} if self._who is not None else None)
+        if self._who is not None:
+            self._write({**asdict(self._who), "sessions": self._ids})
 
     def close(self) -> None:
         """Leave nothing behind."""
-        self._write(None)
         descriptor, self._descriptor = self._descriptor, None
-        if descriptor is not None:
+        if descriptor is not None and self._path is not None:
+            with contextlib.suppress(OSError):  # while it is locked: nobody else can have begun to use it
+                self._path.unlink()
             os.close(descriptor)
 
-    def _write(self, body: dict[str, object] | None) -> None:
+    def _write(self, body: dict[str, object]) -> None:
         if self._descriptor is None:
             return
-        data = b"" if body is None else json.dumps(body).encode()
         with contextlib.suppress(OSError):
             os.ftruncate(self._descriptor, 0)
-            os.pwrite(self._descriptor, data, 0)
+            os.pwrite(self._descriptor, json.dumps(body).encode(), 0)
 
 
 def _locked(path: Path) -> int | None:
     """Return the file, locked; None where a living process has it, or none can be had."""
-    try:
-        descriptor = open_lock(path)
-    except OSError:
-        return None
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError:
+    for _ in range(_TRIES):
+        try:
+            descriptor = open_lock(path)
+        except OSError:
+            return None
+        with contextlib.suppress(OSError):
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            if is_at(path, descriptor):
+                return descriptor
+            os.close(descriptor)  # who had it took it away in this moment
+            continue
         os.close(descriptor)
         return None
-    return descriptor
+    return None
 
 
 def _read(descriptor: int) -> tuple[frozenset[int], Holder | None]:

@@ -353,6 +353,8 @@ def test_who_reads_the_console_elsewhere_makes_no_failed_boot(boot: Callable[...
     told = boot(bench)
     assert (told.verdict["verdict"], told.verdict["exit_code"]) == ("undecided", 3)
     assert told.verdict["code"] == "console-held"
+    assert told.verdict["causes"] == [{"cause": "held by another session", "fix": "--steal"}]
+    assert "console.lost" not in told.kinds("console")
     assert "console.held" in told.kinds("console") and "console.attached" not in told.kinds("console")
     bench = Bench(LOADED, fails={"open console": ConsoleHeldError("held by another session")})
     threading.Timer(0.2, bench.heal, ["open console"]).start()

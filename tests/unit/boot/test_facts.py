@@ -9,9 +9,10 @@ import pytest
 
 from bringup.base.events import Event
 from bringup.base.stage import Stage
-from bringup.boot.causes import TABLE
+from bringup.boot.causes import HINT_UNLESS, TABLE
 from bringup.boot.facts import Fact
 from bringup.boot.verdict import Verdict
+from bringup.transcript.failures.table import FAILURES
 from bringup.transcript.markers import HAND_OVER
 from tests.unit.boot.test_verdict import BIOS, MAC, SERVED, decide, dhcp, event, failed, on, said, tftp
 
@@ -240,7 +241,7 @@ def test_stranger_that_is_another_board_of_the_lab_is_named(asked: list[str], to
 
 def test_text_on_the_other_port_counts_from_the_loaders_last_words_on() -> None:
     over = said(6.1, Stage.LOADER, HAND_OVER, 9)
-    other = event(6.4, "console", "console.activity", bytes=90, image_bytes=90, last_s=6.3, port="COM1")
+    other = event(6.4, "console", "console.activity", bytes=90, image_bytes=90, quiet_s=0.1, port="COM1")
     assert decide([*SERVED, over, other])[0].code == "other-port"
     assert decide([*SERVED, other])[0].code != "other-port"  # a loader may still be speaking
 
@@ -294,6 +295,61 @@ def test_silence_of_a_board_that_its_bmc_calls_broken_is_not_the_images(kind: st
     assert verdict.cause.endswith(f"its BMC logged what the {kind} did, what the bus did")
     bus, _ = decide([*STARTED, logged("bus")])
     assert (bus.code, bus.causes[0][0]) == ("kernel-hangs", "the BMC logged what the bus did")
+
+
+def test_a_restart_in_the_self_test_spends_an_override_that_holds_once() -> None:
+    spent = "the board restarted in its self-test, which spends an override that holds once"
+    for events in DISK:
+        assert spent not in whys([READ, ON, TEXT, *events])[1]
+        code, causes = whys([READ, ON, TEXT, *events, logged("restart")])
+        assert (code, causes[0]) == ("override-ignored", spent)
+        assert spent not in whys([ABSENT, ON, TEXT, *events, logged("restart")])[1]
+
+
+SERVES = {mode: event(0.5, "run", "run.ready", mode=mode) for mode in ("own-segment", "proxy")}
+
+
+@pytest.mark.parametrize(
+    ("events", "line", "contradicts"),
+    [
+        ([ON, TEXT], "PXE-E51:", [dhcp(3.0, "discover"), dhcp(3.1, "offer")]),
+        ([ON, TEXT], "PXE-E16:", [dhcp(3.0, "discover"), dhcp(3.1, "offer")]),
+        (GIVEN, "PXE-T01:", [SEARCHED]),
+        (GIVEN, "PXE-E53:", [RIVAL]),
+        ([ON, TEXT], "PXE-E55:", [SERVES["own-segment"]]),
+        ([ON, TEXT], "PXE-E78:", [SERVES["own-segment"]]),
+        ([ON, TEXT, *DISK[0]], "Entering rescue mode...", [READ]),
+        ([ON, TEXT, *DISK[0]], "Entering rescue mode...", [ABSENT]),
+    ],
+)
+def test_what_a_rom_or_loader_guesses_is_not_told_where_the_boot_knows_better(
+    events: list[Event], line: str, contradicts: list[Event]
+) -> None:
+    guess = failed(3.6, line)
+    row = next(row for row in FAILURES if row.text == line)
+    assert row.why in HINT_UNLESS
+    assert row.why in whys([*events, guess])[1]
+    known = sorted([*contradicts, *events], key=lambda each: each.at_s)
+    assert row.why not in whys([*known, guess])[1]
+
+
+def test_every_guess_that_can_be_contradicted_is_one_that_a_console_can_bring() -> None:
+    assert HINT_UNLESS.keys() <= {row.why for row in FAILURES}
+
+
+@pytest.mark.parametrize(
+    ("code", "cause", "events"),
+    [
+        ("dhcp-not-taken", "the firmware ignores proxyDHCP", SERVED[:4]),
+        ("loader-not-fetched", "iPXE waits for an IPv6 router", GIVEN),
+    ],
+)
+def test_what_only_a_shared_segment_has_is_told_only_there(
+    code: str, cause: str, events: list[Event]
+) -> None:
+    for mode, told in (("proxy", True), ("own-segment", False)):
+        found, causes = whys([SEARCHED, SERVES[mode], *events])
+        assert (found, cause in causes) == (code, told)
 
 
 def test_an_entry_of_a_kind_that_is_not_known_here_changes_nothing() -> None:

@@ -71,7 +71,7 @@ def dhcp(at_s: float, name: str, mac: str = MAC, **data: Any) -> Event:
 
 def heard(at_s: float, text: int) -> Event:
     """`text` bytes came since the loader spoke, the last of them now."""
-    return event(at_s, "console", "console.activity", bytes=1000 + text, image_bytes=text, last_s=at_s)
+    return event(at_s, "console", "console.activity", bytes=1000 + text, image_bytes=text, quiet_s=0.0)
 
 
 def ran(at_s: float, number: int | None, name: str, failed: bool = False) -> Event:
@@ -144,7 +144,7 @@ UEFI = replace(BIOS, firmware=Firmware.UEFI)
 
 def spoke_on_com1(at_s: float) -> Event:
     """Firmware and loaders may speak on every port."""
-    data = {"port": "COM1", "bytes": 900, "image_bytes": 900, "last_s": at_s}
+    data = {"port": "COM1", "bytes": 900, "image_bytes": 900, "quiet_s": 0.0}
     return event(at_s, "console", "console.activity", **data)
 
 
@@ -538,6 +538,49 @@ def test_what_was_before_power_off_counts_for_nothing() -> None:
     assert decide([*old, reset, *GOOD[2:]])[0].kind == "ok"
     switched_on = event(0.6, "power", "power.action", action="on")
     assert decide([*old[1:], switched_on, *GOOD[1:]])[0].kind == "ok"
+
+
+SWITCHED_OFF = event(1.0, "power", "power.state", state="off")
+FOUND_ON = [event(0.5, "power", "power.action", action="off"), SWITCHED_OFF]
+
+
+def switched_on(at_s: float) -> list[Event]:
+    return [event(at_s, "power", "power.action", action="on"), on(at_s + 0.2)]
+
+
+@pytest.mark.parametrize(
+    "between",
+    [
+        [dhcp(2.0, "discover"), dhcp(2.1, "offer"), dhcp(2.2, "request"), dhcp(2.3, "ack")],
+        [said(2.0, Stage.FIRMWARE), said(2.5, Stage.KERNEL, "Linux version 6.1")],
+        [failed(2.0, "halting...")],
+        [event(2.0, "tftp", "tftp.done", role="loader", path="/undionly.kpxe")],
+    ],
+)
+def test_what_comes_between_off_and_on_is_not_of_the_new_boot(between: list[Event]) -> None:
+    verdict, _ = decide([*FOUND_ON, *between, *switched_on(4.0)])
+    assert (verdict.code, verdict.stage, verdict.seen) == ("no-sign-of-life", Stage.POWER, None)
+    # Nor where it is told late: a server's words and a console's count come with a delay.
+    started = [*FOUND_ON, *switched_on(4.0), *between]
+    assert decide(started)[0].code == "no-sign-of-life"
+
+
+def test_characters_that_were_counted_before_power_on_are_none_of_the_boot() -> None:
+    count = {"bytes": 900, "image_bytes": 900, "line": 3}
+    old = event(4.6, "console", "console.activity", "reboot: Power down", **count, quiet_s=2.1)
+    verdict, _ = decide([*FOUND_ON, *switched_on(4.0), old])
+    assert (verdict.code, verdict.seen) == ("no-sign-of-life", None)
+    new = replace(old, at_s=6.0, text="hello", data={**count, "bytes": 950, "quiet_s": 0.1})
+    verdict, _ = decide([*FOUND_ON, *switched_on(4.0), old, new])
+    assert (verdict.code, verdict.seen) == ("no-dhcp", 'console line 3: "hello"')
+
+
+def test_a_console_that_is_lost_is_not_judged_before_its_bmc_can_be_told_of() -> None:
+    short = replace(BIOS, limits={**LIMITS, Stage.KERNEL: 3.0})
+    lost = event(6.5, "console", "console.lost")
+    assert decide([*SERVED, lost], short)[1] == 17.5
+    boot = progress([*SERVED, lost, event(16.0, "power", "bmc.silent")], short)
+    assert boot.decide(100.0) is None
 
 
 def test_disk_that_boots_instead_is_not_our_image() -> None:

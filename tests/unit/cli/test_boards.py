@@ -155,6 +155,7 @@ def test_failures_of_the_process(in_folder: Path) -> None:
     told = process("boards")
     assert (told.returncode, told.stdout) == (12, "")
     assert told.stderr.startswith("✖ profile: lab.toml:10: not valid TOML: invalid value  (exit 12)")
+    assert told.stderr.splitlines()[1].endswith("mend line 10: baud = x")
     told = process("boards", PYTHONIOENCODING="ascii")
     assert told.stderr.startswith("x profile: lab.toml:10:")
     told = process("boards", "--json")

@@ -61,3 +61,7 @@ def test_an_engine_that_is_not_there_yet_is_refused(command: list[str], engine: 
 def test_a_real_board_is_what_it_is(in_folder: Path, words: list[str]) -> None:
     (in_folder / "lab.toml").write_text(LAB)
     assert "e300-1 is a real board" in refusal("boot", "e300-1", "--dry-run", *words).message
+
+
+def test_a_plan_is_not_something_to_leave_running() -> None:
+    assert "--detach" in refusal("boot", "e300", "--dry-run", "--detach").message

@@ -38,6 +38,7 @@ def test_what_a_killed_process_left_is_known(tmp_path: Path) -> None:
     assert 17 not in own
     own.add(19)
     own.close()
+    assert not path.exists()
     assert OwnSessions(path, ME).left == frozenset()
 
 
@@ -50,7 +51,9 @@ def test_what_a_living_process_has_is_not_left(tmp_path: Path) -> None:
     second.add(2)
     assert 1 in first and 2 not in first and 2 in second
     second.close()
+    assert path.exists()
     first.close()
+    assert not path.exists()
 
 
 def test_nothing_is_kept_where_nothing_can_be(tmp_path: Path) -> None:

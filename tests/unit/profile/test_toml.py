@@ -210,3 +210,24 @@ def test_a_folder_is_told_apart(tmp_path: Path) -> None:
 
 def test_dotted() -> None:
     assert dotted(("nics", 2, "id", "value")) == "nics[2].id.value"
+
+
+@pytest.mark.parametrize(
+    ("text", "hint"),
+    [
+        ("a = 1\nb = [1, 2\nc = 3\n", "mend line 3: c = 3"),
+        ("[boards.x\n", "mend line 1: [boards.x"),
+        ("\tinterface = br0\n", "mend line 1: interface = br0"),
+        ("a = '" + "x" * 500, "mend line 1: a = '" + "x" * 115),
+        ('bmc = { password = "hunter2 }', None),
+        ("token = x", None),
+    ],
+)
+def test_a_line_that_is_no_toml_is_shown_unless_it_may_hold_a_secret(
+    tmp_path: Path, text: str, hint: str | None
+) -> None:
+    path = tmp_path / "lab.toml"
+    path.write_text(text)
+    with pytest.raises(ProfileError) as caught:
+        read_toml(path)
+    assert caught.value.hint == hint

@@ -113,3 +113,24 @@ def test_the_running_test_is_shown_as_one_of_how_many(monkeypatch: pytest.Monkey
         view(now)
         time.sleep(0.5)
         assert "test 12 of 123 (SCHED0001)" in screen.shown
+
+
+def loader(marker: str) -> Event:
+    return Event(
+        "console", "console.stage", marker, {"stage": "loader", "marker": marker, "line": 3, "vm": None}
+    )
+
+
+@pytest.mark.parametrize(
+    ("before", "marker", "label"),
+    [
+        ([], "GRUB loading.", "disk"),
+        ([], "Welcome to GRUB!", "disk"),
+        ([], "bringup: loading kernel", "loader"),
+        ([Event("tftp", "tftp.start", "core.0", {"path": "core.0"})], "GRUB loading.", "loader"),
+    ],
+)
+def test_a_loader_that_was_not_served_is_the_disk_s(before: list[Event], marker: str, label: str) -> None:
+    lines = shown(*before, loader(marker), loader(marker)).splitlines()
+    told = [line for line in lines if marker in line]
+    assert len(told) == 1 and f" {label} " in told[0]
