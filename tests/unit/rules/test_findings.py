@@ -412,7 +412,12 @@ CASES: list[tuple[str, str, Machine, Machine]] = [
         replace(E300_MACHINE, identity=Identity(baseboard="X10SDV")),
         replace(E300_MACHINE, identity=Identity(baseboard="X11SDV-4C-TLN2F")),
     ),
-    ("profile-part", "note", alone(*E300_PORTS), E300_MACHINE),
+    (
+        "profile-part",
+        "note",
+        alone(*(replace(f, bdf=replace(f.bdf, device=f.bdf.device + 1)) for f in E300_REST), *E300_PORTS),
+        E300_MACHINE,
+    ),
     ("profile-functions-missing", "error", alone(*E300_REST, *E300_PORTS[:2]), E300_MACHINE),
     (
         "function-count-differs",
