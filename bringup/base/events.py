@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 SCHEMA_VERSION = 1
+_FAR_S = 1e10  # some 300 years
 
 Source = Literal["run", "power", "console", "dhcp", "tftp", "http", "image", "twin"]
 
@@ -49,13 +50,12 @@ class Event:
         """Return the event of a line that is read already; raises ValueError or KeyError."""
         if not isinstance(body, dict) or body.get("v") != SCHEMA_VERSION:
             raise ValueError("not an event of schema 1")
-        return cls(
-            source=body["source"],
-            kind=body["kind"],
-            text=body["text"],
-            data=body["data"],
-            at_s=body["t"] + origin_s,
-        )
+        source, kind, text, data, at_s = (body[key] for key in ("source", "kind", "text", "data", "t"))
+        if not all(isinstance(word, str) for word in (source, kind, text)) or not isinstance(data, dict):
+            raise ValueError("not the members of an event")
+        if isinstance(at_s, bool) or not isinstance(at_s, int | float) or not abs(at_s) < _FAR_S:
+            raise ValueError("not the time of an event")
+        return cls(source, kind, text, data, at_s + origin_s)
 
 
 Emit = Callable[[Event], None]

@@ -14,7 +14,6 @@ from __future__ import annotations
 import fcntl
 import json
 import os
-import stat
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
@@ -25,6 +24,7 @@ from typing import TYPE_CHECKING, Any
 from bringup.base.errors import LabError, UsageError
 from bringup.base.events import Event
 from bringup.base.paths import state_dir
+from bringup.base.plain_file import read_plain
 from bringup.base.whole_file import whole_file
 
 if TYPE_CHECKING:
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
 EVENTS = "events.ndjson"
 _MAX_RUNS_A_DAY = 9999
-_FILE_MAX_BYTES = 256 << 20
+FILE_MAX_BYTES = 256 << 20
 _TEXTS = ("board", "verdict", "cause", "run", "until", "firmware", "stage", "missing", "seen", "aim")
 _CHECKED = ("plan.json", "verdict.json")
 _LISTS = ("stages", "steps", "causes", "limits")
@@ -83,7 +83,7 @@ class RunFolder:
     def read_json(self, name: str) -> dict[str, Any] | None:
         """Return a JSON file of the run, None if the run did not come that far or the file is damaged."""
         try:
-            body = json.loads(_read_file(self.path / name))
+            body = json.loads(read_plain(self.path / name, FILE_MAX_BYTES))
         except (OSError, ValueError, RecursionError):
             return None
         if not isinstance(body, dict) or (name in _CHECKED and not _is_ours(body)):
@@ -110,7 +110,7 @@ class RunFolder:
     def events(self) -> Iterator[Event]:
         """Yield the recorded events, their times counted from the start of the run."""
         try:
-            lines = _read_file(self.path / EVENTS).splitlines()
+            lines = read_plain(self.path / EVENTS, FILE_MAX_BYTES).splitlines()
         except (OSError, ValueError):
             return
         for line in lines:
@@ -157,15 +157,6 @@ class EventLog:
     def close(self) -> None:
         """Close the file."""
         os.close(self._descriptor)
-
-
-def _read_file(path: Path) -> bytes:
-    """Return a file of a run; raises OSError, and ValueError for a pipe, a device, gigabytes."""
-    with open(path, "rb", opener=lambda name, flags: os.open(name, flags | os.O_NONBLOCK)) as file:
-        status = os.fstat(file.fileno())
-        if not stat.S_ISREG(status.st_mode) or status.st_size > _FILE_MAX_BYTES:
-            raise ValueError(f"{path} is no record of a run")
-        return file.read(_FILE_MAX_BYTES)
 
 
 def _is_ours(body: Mapping[str, Any]) -> bool:

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 
-from bringup.base.errors import InterruptedRunError
+from bringup.base.errors import InterruptedRunError, LabError
 from bringup.base.events import Event
-from bringup.boot.folders import EVENTS, RunFolder
+from bringup.base.plain_file import open_plain
+from bringup.boot.folders import EVENTS, FILE_MAX_BYTES, RunFolder
 
 VERDICT = "run.verdict"
+_PIECE_BYTES, _LINE_MAX_BYTES = 1 << 20, 4 << 20
 _POLL_S = 0.1
 # Between its folder and its first event a run writes a few small files.
 _BEGINS_WITHIN_S = 5.0
@@ -27,33 +30,39 @@ def follow(
     """Yield the events of a run from its first to its verdict, each as soon as it is written.
 
     Their times are seconds since the run began. Raises InterruptedRunError for a run whose process ended
-    without a verdict.
+    without a verdict, LabError for records that cannot be a run's.
     """
     began_s = now()
     while not (run.path / EVENTS).exists() and now() - began_s < _BEGINS_WITHIN_S:
         sleep(_POLL_S)
     try:
-        file = (run.path / EVENTS).open("rb")
-    except OSError:
+        file = open_plain(run.path / EVENTS)
+    except (OSError, ValueError):
         raise _ended(run) from None
     with file:
         rest, silences = b"", 0
         while silences < _SILENCES:
             went_on = run.goes_on  # asked first: what is written before the end is read after it
-            data = file.read()
+            if os.fstat(file.fileno()).st_size > FILE_MAX_BYTES:
+                raise LabError(f"the records of run {run.run_id} are damaged: {run.path / EVENTS}")
+            data = file.read(_PIECE_BYTES)
             *lines, rest = (rest + data).split(b"\n")
+            rest = rest[:_LINE_MAX_BYTES]  # no line of ours is so long
             for event in _events(lines):
                 yield event
                 if event.kind == VERDICT:
                     return
             silences = 0 if went_on or data else silences + 1
-            sleep(_POLL_S)
+            if len(data) < _PIECE_BYTES:
+                sleep(_POLL_S)
     raise _ended(run)
 
 
 def _events(lines: Iterable[bytes]) -> Iterator[Event]:
     for line in lines:
-        with suppress(ValueError, KeyError):  # another schema, or torn by a full disk
+        with suppress(
+            ValueError, KeyError, TypeError, RecursionError
+        ):  # another schema, or torn by a full disk
             yield Event.from_json(line)
 
 

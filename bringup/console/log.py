@@ -18,6 +18,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from bringup.base.errors import LabError
+from bringup.base.plain_file import open_plain, read_plain
 from bringup.transcript.clean import plain_text
 
 CONSOLE = "console"
@@ -25,6 +26,7 @@ PORT_LOGS = {"console1": "COM1", "console2": "COM2"}
 """Logs of the serial port that the console does not show."""
 _FLAGS = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC
 _LINE_MAX = 4096
+_INDEX_MAX_BYTES = 256 << 20
 
 
 class ConsoleLog:
@@ -88,8 +90,8 @@ class _Index:
         self._times: list[float] = []
         path = _index_path(folder, name)
         try:
-            data = path.read_bytes() if path.is_file() else b""
-        except OSError:
+            data = read_plain(path, _INDEX_MAX_BYTES)
+        except (OSError, ValueError):
             return
         for record in data.splitlines(keepends=True):
             if record.endswith(b"\n"):
@@ -129,10 +131,8 @@ def read_log(folder: Path, name: str = CONSOLE) -> Iterator[tuple[float | None, 
     """
     log, index = log_path(folder, name), _Index(folder, name)
     try:
-        stream = log.open("rb") if log.is_file() else None
-    except OSError:
-        return
-    if stream is None:
+        stream = open_plain(log)
+    except (OSError, ValueError):
         return
     with stream:
         offset = 0

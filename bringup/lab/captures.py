@@ -108,7 +108,8 @@ def latest_capture(board: str) -> Path | None:
 
 def _age(path: Path) -> tuple[str, int] | None:
     match = _NAME.fullmatch(path.name)
-    if match is None or path.is_dir() == bool(match[3]):
+    # A pipe or a device of this name is none.
+    if match is None or not (path.is_file() if match[3] else path.is_dir()):
         return None
     return match[1], int(match[2] or 1)
 

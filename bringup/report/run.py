@@ -129,7 +129,7 @@ def run_report(run: RunFolder) -> str:
     """Return one run as a page of text; a run that was killed says so; raises LabError for a damaged one."""
     try:
         return _run_report(run)
-    except (KeyError, TypeError, ValueError):
+    except (LookupError, TypeError, ValueError, AttributeError, ArithmeticError):
         raise LabError(
             f"the records of run {run.run_id} are damaged: {run.path}",
             hint="runs show --json prints what is there",
@@ -168,10 +168,9 @@ def event_lines(run: RunFolder) -> Iterator[str]:
 def console_lines(run: RunFolder) -> Iterator[str]:
     """Yield the console log, each line with its time in the run, then that of the port it does not show."""
     for name in (CONSOLE, *PORT_LOGS):
-        lines = list(read_log(run.path, name))
-        if lines and name in PORT_LOGS:
-            yield f"-- {PORT_LOGS[name]} --"
-        for at_s, line in lines:
+        for number, (at_s, line) in enumerate(read_log(run.path, name)):
+            if number == 0 and name in PORT_LOGS:
+                yield f"-- {PORT_LOGS[name]} --"
             yield f"{'-':>9}    {line}" if at_s is None else f"{at_s:9.3f} s  {line}"
 
 

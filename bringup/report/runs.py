@@ -17,7 +17,7 @@ def run_row(run: RunFolder) -> dict[str, Any]:
     return {
         "run": run.run_id,
         "board": plan.get("board"),
-        "verdict": verdict.get("verdict", without),
+        "verdict": verdict.get("verdict") or without,
         "stage": verdict.get("stage"),
         "cause": verdict.get("cause"),
         "at_s": verdict.get("at_s"),

@@ -58,7 +58,7 @@ def faint(text: str) -> str:
 
 def table(headers: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     """Return an aligned table as text; the last column is not padded."""
-    body = [[harmless(cell) for cell in row] for row in rows]
+    body = [[harmless(cell).replace("\n", " ") for cell in row] for row in rows]
     widths = [max(len(colourless(row[i])) for row in [list(headers), *body]) for i in range(len(headers))]
     lines = [faint(_table_line(headers, widths))]
     lines += [_table_line(row, widths) for row in body]

@@ -8,10 +8,13 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from bringup.base.paths import home_runtime_dir
+from bringup.base.plain_file import read_plain
 from bringup.base.whole_file import whole_file
 from bringup.lab.secret import Secret
 from bringup.twin.disks import TwinDisk
 from bringup.twin.network import Namespace
+
+_MAX_BYTES = 64 << 10
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,10 +67,10 @@ def twin_folder(name: str) -> Path:
 def load(name: str) -> TwinInfo | None:
     """Return what the twin's process wrote, None when there is nothing readable."""
     try:
-        body = json.loads((twin_folder(name) / "twin.json").read_text(encoding="utf-8"))
+        body = json.loads(read_plain(twin_folder(name) / "twin.json", _MAX_BYTES))
         disks = tuple(TwinDisk(**disk) for disk in body.pop("disks", ()))
         return TwinInfo(**body, disks=disks)
-    except (OSError, ValueError, TypeError):
+    except (OSError, ValueError, TypeError, RecursionError):
         return None
 
 
