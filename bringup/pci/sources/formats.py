@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from bringup.pci.model import Machine
-from bringup.pci.sources import freebsd_log, linux, loose, sel4_log
+from bringup.pci.sources import freebsd_log, iommu_groups, linux, loose, sel4_log
 from bringup.pci.sources.dmesg import addresses as dmesg
 from bringup.pci.sources.firmware import report as firmware
 from bringup.pci.sources.lspci import machine as lspci_machine
@@ -52,6 +52,7 @@ FORMATS = (
     Format(sel4_log, 6, "the boot log of seL4"),
     Format(freebsd_log, 7, "that of FreeBSD"),
     Format(dmesg, 5, "that of Linux"),
+    Format(iommu_groups, 11, "a list of IOMMU groups"),
     Format(loose, 9, "beside one of these /proc/interrupts, iomem, ioports or acpidump's text"),
 )
 

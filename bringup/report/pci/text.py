@@ -37,6 +37,7 @@ _SOURCE_KINDS = {
     "sel4-log": "seL4 boot log",
     "freebsd-log": "FreeBSD boot log",
     "firmware-probe": "firmware probe",
+    "iommu-groups": "IOMMU groups",
     "loose": "files beside it",
 }
 _REMARKS = {"problems": "broken", "moves": "changed by the OS", "unread": "not understood here"}

@@ -120,6 +120,30 @@ IOMMU Group 7 02:00.0 Ethernet controller [0200]: Acme [8086:1521] (rev 01)
     assert [f.iommu_group for f in read(text).functions] == [1, 1, 7]
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        "IOMMU group 1:\t[8086:1901] 00:01.0 PCI bridge: Acme (x16) (rev 07)\n"
+        "[8086:1521] 01:00.0 Ethernet controller: Acme (rev 01)\n",
+        "Group 1:\t[8086:1901] [R] 00:01.0  PCI bridge        Acme (x16)\n"
+        "\t[8086:1521] [R] 01:00.0  Ethernet controller      Acme\n",
+        "Group:  1   0000:00:01.0 PCI bridge [0604]: Acme [8086:1901] (rev 07)   Driver: pcieport\n"
+        "Group:  1   0000:01:00.0 Ethernet controller [0200]: Acme [8086:1521] (rev 01)   Driver: igb\n",
+        "/sys/kernel/iommu_groups/1/devices/0000:00:01.0\n/sys/kernel/iommu_groups/1/devices/0000:01:00.0\n",
+        "pci 0000:00:01.0: Adding to iommu group 1\npci 0000:01:00.0: Adding to iommu group 1\n",
+        "iommu: Adding device 0000:00:01.0 to group 1\npci 0000:01:00.0: Adding to iommu group 1\n",
+    ],
+    ids=["ids-first", "columns", "driver", "sysfs", "log", "old-log"],
+)
+def test_groups_in_other_words(text: str) -> None:
+    machine = read(text)
+    assert [(f.bdf.short, f.iommu_group) for f in machine.functions] == [("00:01.0", 1), ("01:00.0", 1)]
+    told = [f.device for f in machine.functions if f.observed("device")]
+    assert told in ([], [0x1901, 0x1521]) and bool(told) == ("8086" in text)
+    assert [f.driver for f in machine.functions] == (["pcieport", "igb"] if "Driver" in text else [None] * 2)
+    assert not any("rest of" in gap.what for gap in machine.missing)
+
+
 def is_right(function: Function, whole: Function) -> bool:
     """Whether every field is what the whole listing tells; BARs of a broken-off one are some of them."""
     for field in function.provenance:

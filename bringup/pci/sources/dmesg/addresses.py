@@ -63,6 +63,12 @@ _CHANGED = re.compile(
 _CLAIM = re.compile(r"can't claim BAR ([0-5]) ")
 _PLACED = re.compile(r"\bassigned\b|\bset to\b")
 # drivers/acpi/pci_irq.c before Linux 3.x told of every function.
+# drivers/iommu/iommu.c; before Linux 5.x "iommu: Adding device 0000:02:00.0 to group 7".
+_GROUP = re.compile(r"Adding to iommu group (\d{1,5})$")
+_OLD_GROUP = re.compile(
+    r"\biommu: Adding device ([0-9a-f]{4,8}:[0-9a-f]{2}:[01][0-9a-f]\.[0-7]) to group (\d{1,5})\s",
+    re.IGNORECASE,
+)
 _ROUTED = re.compile(r"PCI INT ([A-D]) -> GSI (\d{1,4}) \(")
 # drivers/iommu/intel/iommu.c: functions that must keep their identity mapping.
 _KEPT = re.compile(
@@ -80,7 +86,7 @@ def looks_like(data: bytes) -> bool:
 
 
 def _tells(rest: str) -> bool:
-    return any(pattern.match(rest) for pattern in (_IDS, _REGISTER, _NAMED, _BRIDGE, _CHANGED))
+    return any(pattern.match(rest) for pattern in (_IDS, _REGISTER, _NAMED, _BRIDGE, _CHANGED, _GROUP))
 
 
 def parse(data: bytes, name: str = KIND) -> Machine:
@@ -102,6 +108,8 @@ def read_log(data: bytes, name: str) -> Machine:
     drafts: dict[str, _Draft] = {}
     for match in _LINE.finditer(text):
         _draft_of(drafts, match[1]).read(match[2].rstrip())
+    for match in _OLD_GROUP.finditer(text):
+        _draft_of(drafts, match[1]).known["iommu_group"] = int(match[2])
     for match in _DRIVER_LINE.finditer(text):
         _draft_of(drafts, match[2]).hear(match[1], match[3], match[4].rstrip())
     functions = [function for draft in drafts.values() if (function := draft.function(name)) is not None]
@@ -169,6 +177,8 @@ class _Draft:
             self._changed(int(match[1]), rest)
         elif match := _ROUTED.match(rest):
             self._routed(match)
+        elif match := _GROUP.match(rest):
+            self.known["iommu_group"] = int(match[1])
 
     def hear(self, driver: str, port: str | None, rest: str) -> None:
         """Read a line of a driver about its function."""

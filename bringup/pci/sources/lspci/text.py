@@ -40,6 +40,7 @@ _KERNEL_SPEAKS = re.compile(rb"\[ {0,8}\d{1,7}\.\d{6}\] ")
 _BETWEEN = ("#", "--")
 # `IOMMU Group 7:` above its functions, or before each; a word that such scripts put before a function.
 _GROUP = re.compile(r"(?:(?:IOMMU )?Group:?|IOMMU group) {1,4}(\d{1,5}):?[ \t]*")
+_DRIVER = re.compile(r" {2,8}Driver: ([a-zA-Z0-9_-]{1,40})\s*$")
 _CLOSING = re.compile(r"\[[0-9a-f]{4}:[0-9a-f]{4}\]|\(rev [0-9a-f]{2}\)$")
 _IDS = re.compile(r"\[[0-9a-f]{4}:[0-9a-f]{4}\]")
 _SPACES = frozenset(" \t")
@@ -79,6 +80,10 @@ def _header(line: str) -> Paragraph | None:
     record = read_header(_MARK.sub("", text, count=1) if text.startswith("[") else text)
     if record is not None and group is not None:
         record.iommu_group = int(group[1])
+        if driver := _DRIVER.search(record.title):
+            record.title = record.title[: driver.start()]
+            record.lines.append(f"\tKernel driver in use: {driver[1]}")
+            record.closed = True
     return record
 
 
