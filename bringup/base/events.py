@@ -10,7 +10,7 @@ import json
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any, Literal, TypeGuard
 
 SCHEMA_VERSION = 1
 _FAR_S = 1e10  # some 300 years
@@ -53,9 +53,14 @@ class Event:
         source, kind, text, data, at_s = (body[key] for key in ("source", "kind", "text", "data", "t"))
         if not all(isinstance(word, str) for word in (source, kind, text)) or not isinstance(data, dict):
             raise ValueError("not the members of an event")
-        if isinstance(at_s, bool) or not isinstance(at_s, int | float) or not abs(at_s) < _FAR_S:
+        if not is_time(at_s):
             raise ValueError("not the time of an event")
         return cls(source, kind, text, data, at_s + origin_s)
+
+
+def is_time(value: object) -> TypeGuard[float]:
+    """Return whether a value that was read can be seconds of a run."""
+    return isinstance(value, int | float) and not isinstance(value, bool) and abs(value) < _FAR_S
 
 
 Emit = Callable[[Event], None]

@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from bringup.base.errors import LabError, UsageError
-from bringup.base.events import Event
+from bringup.base.events import Event, is_time
 from bringup.base.paths import state_dir
 from bringup.base.plain_file import read_plain
 from bringup.base.whole_file import whole_file
@@ -165,7 +165,7 @@ def _is_ours(body: Mapping[str, Any]) -> bool:
     lists = [body.get(key) or [] for key in _LISTS]
     return (
         all(text is None or isinstance(text, str) for text in texts)
-        and isinstance(body.get("at_s", 0.0), int | float | None)
+        and (body.get("at_s") is None or is_time(body["at_s"]))
         and all(isinstance(items, list) and all(isinstance(item, dict) for item in items) for items in lists)
     )
 
