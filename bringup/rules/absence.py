@@ -29,6 +29,8 @@ _REQUIRED = tuple(
 _EXAMPLES = {"guest_ram_mb": "128", "kernel_image": '"bzimage"', "initrd_image": '"rootfs.cpio"'}
 # Macros of camkes-vm's headers that set none of them.
 _STOCK = "VM_"
+# In a name that only a macro would tell.
+_CALL = "("
 
 
 def assembled(inputs: Inputs) -> Found:
@@ -55,7 +57,7 @@ def types_declared(inputs: Inputs) -> Found:
         return
     vm_types = [name for name, each in types.items() if _is_vm_type(each)]
     for instance in (*application.instances, *application.stock):
-        if not instance.component or instance.component in types:
+        if not instance.component or instance.component in types or _CALL in instance.component:
             continue
         # The types of VMs stand in the application itself, beside each other.
         own = instance.component.startswith("Init") and any(name.startswith("Init") for name in vm_types)
@@ -144,6 +146,8 @@ def ends_declared(inputs: Inputs) -> Found:
     instances = {i.name: i.component for i in (*application.stock, *application.instances)}
     for end in application.ends:
         component = instances.get(end.instance)
+        if _CALL in str(end):
+            continue
         if component is None:
             if not application.missing_includes and not application.macros:
                 near = did_you_mean(end.instance, list(instances))

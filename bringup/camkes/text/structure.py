@@ -231,9 +231,10 @@ class _Scan:
                 index = self.brackets.step(index + 1) if called else index + 1
 
     def _brace(self, index: int) -> int | None:
-        """Return the index of the `{` that `keyword` or `keyword name` has behind it."""
+        """Return the index of the `{` behind `keyword` or `keyword name`; a macro's call may be the name."""
         tokens = self.brackets.tokens
-        for brace in (index + 1, index + 2):
+        called = index + 2 < len(tokens) and tokens[index + 2].kind == "("
+        for brace in (index + 1, self.brackets.step(index + 2) if called else index + 2):
             if brace < len(tokens) and tokens[brace].kind == "{":
                 return brace
         return None
@@ -244,7 +245,7 @@ class _Scan:
         body_end = tokens[behind - 1].start if even else tokens[behind - 1].end
         return Block(
             kind=tokens[index].text,  # type: ignore[arg-type]  # one of _ENTERED
-            name=tokens[index + 1].text if brace == index + 2 else None,
+            name=tokens[index + 1].text if brace > index + 1 else None,
             span=Span(tokens[index].start, tokens[behind - 1].end),
             body=Span(tokens[brace].end, body_end),
             place=self.lines.place(tokens[index].start),

@@ -2,7 +2,8 @@
 
 camkes-tool would refuse such a text. Here one MACRO word takes the place of each, so that the rest of the
 application can still be read: of a call used as a statement, and of what only the macro would tell: a value,
-the size of a dataport, a number of threads, a name or the ends of a connection.
+the size of a dataport, a number of threads or the ends of a connection. A call where a name belongs is a
+name.
 """
 
 from __future__ import annotations
@@ -22,6 +23,8 @@ _BLOCKS = frozenset(
 _BARE = frozenset(("", "assembly", "component", "composition", "configuration", "group"))
 _FIRST_IN_VALUE = frozenset(("[", "{", "(", ",", ":"))
 _SET = frozenset(("=", "<-"))
+# What a connector's end says, and the words that end it.
+_OF_AN_END = {"with": ("thread", "threads"), "template": ("with",)}
 _LITERALS = frozenset((NUMBER, STRING, "]", "}"))
 
 
@@ -50,7 +53,7 @@ class _Reader:
             token = self.tokens[self.index]
             if not head and token.kind == WORD and self._statement_macro():
                 continue
-            if head in ("component", "connection") and token.kind == WORD and self._name_macro(head):
+            if head and token.kind == WORD and self._name(head):
                 continue
             self._keep(1)
             if token.kind == "{":
@@ -66,8 +69,8 @@ class _Reader:
                 self._ends()
             elif token.kind == "(" and head in ("dataport", "maybe"):
                 self._expression(self._behind(self.index - 1) - 1)
-            elif token.text == "with" and head in ("from", "to"):
-                self._expression(self._before(("thread", "threads")))
+            elif token.text in _OF_AN_END and head in ("from", "to"):
+                self._expression(self._before(_OF_AN_END[token.text]))
             else:
                 head = head or token.text
 
@@ -78,13 +81,13 @@ class _Reader:
         self.kept.extend(self.tokens[self.index : self.index + count])
         self.index += count
 
-    def _macro(self, end: int) -> None:
+    def _macro(self, end: int, kind: str = MACRO) -> None:
         first, last = self.tokens[self.index], self.tokens[end - 1]
         shown, behind = "", first.start
         for part in self.tokens[self.index : end]:
             shown += f"{' ' if part.start > behind else ''}{part.text}"
             behind = part.end
-        self.kept.append(Token(MACRO, first.start, last.end, shown))
+        self.kept.append(Token(kind, first.start, last.end, shown))
         self.index = end
 
     def _statement_macro(self) -> bool:
@@ -93,6 +96,8 @@ class _Reader:
         following = self._kind(self.index + 1)
         if self.tokens[self.index].text in KEYWORDS:
             return False
+        if following == "(" and self._kind(self._behind(self.index + 1)) == ".":
+            return self._name("")
         if following == "(":
             self._macro(self._behind(self.index + 1))
         elif block in _BARE and following != ".":
@@ -125,13 +130,15 @@ class _Reader:
                 break
         return index
 
-    def _name_macro(self, head: str) -> bool:
-        """Take the call that names an instance, its type, or a connection, whose ends are behind it."""
-        if self._kind(self.index + 1) != "(":
+    def _name(self, head: str) -> bool:
+        """Take a call where a name belongs; the ends of a connection are no arguments."""
+        block = self.blocks[-1][0] if self.blocks else ""
+        if self._kind(self.index + 1) != "(" or self.tokens[self.index].text in KEYWORDS:
             return False
-        if head == "connection" and self._kind(self._behind(self.index + 1)) != "(":
+        end = self._behind(self.index + 1)
+        if block == "procedure" or (head == "connection" and self._kind(end) not in ("(", WORD)):
             return False
-        self._macro(self._behind(self.index + 1))
+        self._macro(end, WORD)
         return True
 
     def _ends(self) -> None:
@@ -142,17 +149,36 @@ class _Reader:
                 continue
             if self.tokens[self.index].text in ("from", "to"):
                 self._keep(1)
-            end = self.index
-            while self._kind(end) in (WORD, ".") and self._kind(end + 1) in (WORD, "."):
-                end += 1
-            if self._kind(end + 1) == "(":
-                self._macro(self._behind(end + 1))
-            elif self.kept[-1].text in ("from", "to"):
-                self._keep(end + 1 - self.index)
+                self._end()
             else:
-                self._macro(end + 1)
+                self._macro(self._behind_reference())
             if self._kind(self.index) == WORD:
                 self._comma()  # the macro brings its own
+
+    def _end(self) -> None:
+        """Take what an end is called, parts of which may be calls; a call alone is the whole end."""
+        end = self._behind_reference()
+        if end == self._behind_part(self.index) > self.index + 1:
+            self._macro(end)
+        while self.index < end:
+            part = self._behind_part(self.index)
+            if part > self.index + 1:
+                self._macro(part, WORD)
+            else:
+                self._keep(1)
+
+    def _behind_part(self, index: int) -> int:
+        """Return the index behind a name or a call that stands for one."""
+        return self._behind(index + 1) if self._kind(index + 1) == "(" else index + 1
+
+    def _behind_reference(self) -> int:
+        end = self.index
+        while self._kind(end) == WORD:
+            end = self._behind_part(end)
+            if self._kind(end) != ".":
+                break
+            end += 1
+        return end
 
     def _before(self, words: tuple[str, ...]) -> int:
         """Return the index of the next of `words` in this statement, or where the statement ends."""
@@ -182,7 +208,7 @@ class _Reader:
             kind = self._kind(self.index)
             if depth <= 0 and kind in (";", "}"):
                 return
-            if first and kind not in _PAIRS and kind not in _VALUE_ENDS:
+            if first and (kind == "(" or kind not in _PAIRS) and kind not in _VALUE_ENDS:
                 self._element(whole=depth == 0)
                 first = False
                 continue
@@ -226,6 +252,8 @@ class _Reader:
             kind = self.tokens[index].kind
             if kind == "(":
                 index = self._behind(index)
+                if self._kind(index) == "[":
+                    index = self._behind(index)  # the look-up of a query
                 continue
             questions += kind == "?"
             if kind == ":" and questions:
