@@ -36,7 +36,7 @@ TEXTS = {
     f"{assembled('vm9.z = 9;')}",
     "connections": composed("connection K(x) c(from a.b, to c.d); connection K CAT(x)(from a.b, to c.d);"),
     "ends": composed("connection K x(from F(1), to G(2)); connection K y(ENDS); connection K z(E(1));"),
-    "parts of ends": composed("connection K x(from CAT(vm,1).x, to a.CAT(b,1)); connection K y(from a, to b);"),
+    "parts of ends": composed("connection K x(from CAT(vm,1).x, to a.CAT(b,1)); connection K y(from a);"),
     "instances": composed("component T(0) n(0); component T(1) vm1; group G(1) { M component A a; }"),
     "exports": component("composition { export a.b -> M; export M(1) -> c; }"),
     "component's name": f"component CAT(Init, 0) {{ control; }} {assembled('vm9.z = 9;')}",
