@@ -18,10 +18,10 @@ RUN_PACKAGES := python3-venv gcc cpp libc6-dev binutils \
 	qemu-system-x86 seabios ovmf ipxe ipxe-qemu \
 	grub-common grub-pc-bin grub-efi-amd64-bin \
 	dnsmasq-base iproute2 ethtool util-linux \
-	acpica-tools pci.ids linux-image-amd64 busybox-static cpio \
+	acpica-tools pci.ids linux-image-amd64 busybox-static cpio xorriso mtools \
 	wireguard-go wireguard-tools nftables iptables iperf3
 # Independent peers that the tests measure this tool against.
-FAST_TEST_PACKAGES := curl procps pciutils shellcheck librsvg2-bin zstd gdisk dosfstools mtools xorriso
+FAST_TEST_PACKAGES := curl procps pciutils shellcheck librsvg2-bin zstd gdisk dosfstools
 TEST_PACKAGES := $(FAST_TEST_PACKAGES) openipmi ipmitool freeipmi-tools tcpdump hyperfine time tmux \
 	xen-hypervisor-4.17-amd64 clang libclang-rt-14-dev
 

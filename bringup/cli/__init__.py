@@ -21,7 +21,7 @@ _COMMANDS = {
     "boards": ("boards", "List boards and profiles, or explain one."),
     "power": ("power", "Ask for or change a board's power, confirmed."),
     "lease": ("lease", "Take a board for a time, and see who has which."),
-    "media": ("media", "Show, insert or eject a board's virtual media."),
+    "media": ("media.group", "Make and write sticks and discs; a board's virtual media."),
     "console": ("console", "Attach to a board's console."),
     "explain": ("explain", "Say what a recorded console proves."),
     "doctor": ("doctor", "Check this host, the network and a board's BMC, and say how to mend them."),

@@ -32,6 +32,8 @@ SLOT_BYTES = 1 << 30
 SECTOR_SIZES = (512, 4096)
 
 STATE, ESP, BIOS = "bringup-state", "bringup-esp", "bringup-bios"
+MEDIA = "bringup-media"
+"""The one partition with files of a stick, which is an EFI system partition, too."""
 SLOT_NAMES: Mapping[Letter, str] = {"A": "bringup-a", "B": "bringup-b"}
 
 BIOS_BOOT_TYPE = uuid.UUID("21686148-6449-6e6f-744e-656564454649")
@@ -95,6 +97,11 @@ class Layout:
         return self.part(SLOT_NAMES[letter])
 
     @property
+    def is_media(self) -> bool:
+        """Whether it is the table of a stick that this tool makes."""
+        return [part.name for part in self.partitions] == [BIOS, MEDIA]
+
+    @property
     def is_ours(self) -> bool:
         """Whether it is a table that this tool makes, whatever the size of its slots."""
         names = [(part.number, part.name, part.type_guid) for part in self.partitions]
@@ -144,6 +151,22 @@ def make_layout(
         for number, (name, kind) in enumerate(_PARTS, 1)
     )
     return Layout(disk_bytes, sector_bytes, new_guid(), partitions, bootable)
+
+
+def media_layout(
+    disk_bytes: int, media_bytes: int, *, new_guid: Callable[[], uuid.UUID] = uuid.uuid4
+) -> Layout:
+    """Return the layout of a stick with a file system of `media_bytes` bytes on a disk of 512-byte sectors.
+
+    Raises LabError when the disk is too small.
+    """
+    if disk_bytes < (least := 2 * MIB + media_bytes + _TAIL_BYTES):
+        raise LabError(f"the stick has {mib_text(disk_bytes)}, and {mib_text(least)} are needed")
+    partitions = (
+        Partition(1, BIOS, MIB, MIB, BIOS_BOOT_TYPE, new_guid()),
+        Partition(2, MEDIA, 2 * MIB, media_bytes, ESP_TYPE, new_guid()),
+    )
+    return Layout(disk_bytes, 512, new_guid(), partitions)
 
 
 def protective_mbr(layout: Layout, boot_code: bytes = b"") -> bytes:

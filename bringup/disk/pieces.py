@@ -14,10 +14,11 @@ _READ_BYTES = 1 << 20
 
 @dataclass(frozen=True, slots=True)
 class FileSpan:
-    """The first `size` bytes of a file, which is read each time that they are needed."""
+    """`size` bytes of a file from `start` on, which are read each time that they are needed."""
 
     path: Path
     size: int
+    start: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +92,7 @@ def _blocks(part: Piece, offset: int, length: int) -> Iterator[bytes]:
             yield bytes(step)
             length -= step
     else:
-        yield from _file_blocks(part.path, offset, length)
+        yield from _file_blocks(part.path, part.start + offset, length)
 
 
 def _file_blocks(path: Path, offset: int, length: int) -> Iterator[bytes]:

@@ -9,9 +9,10 @@ from __future__ import annotations
 import hashlib
 from dataclasses import dataclass
 
-from bringup.base.errors import ImageError, UsageError
+from bringup.base.errors import ImageError
 from bringup.base.size import mib_text
 from bringup.disk.fat import FatFile, FatImage, FatShape, make_fat
+from bringup.disk.loading import load_lines
 from bringup.disk.manifest import Manifest
 from bringup.disk.pieces import FileSpan, Pieces
 from bringup.image.model import Image
@@ -44,7 +45,7 @@ def make_slot_image(image: Image, manifest: Manifest, slot_bytes: int, sector_by
     """
     sources = [FileSpan(file.path, file.size) for file in (image.kernel, *image.modules)]
     small = [
-        (LINES, grub_lines(image, manifest).encode("ascii")),
+        (LINES, slot_lines(image, manifest).encode("ascii")),
         (MANIFEST, manifest.to_json()),
     ]
     hashes = [(hashlib.sha256(data).hexdigest(), name) for name, data in small]
@@ -69,45 +70,7 @@ def _made(files: list[FatFile], shape: FatShape, manifest: Manifest) -> FatImage
         ) from None
 
 
-def grub_lines(image: Image, manifest: Manifest) -> str:
-    """Return what GRUB runs to load this image (pure); the caller of it says `boot`.
-
-    Raises ImageError and UsageError as `make_slot_image` does.
-    """
-    words = grub_words(image.kernel_args)
-    kernel, *modules = manifest.files
-    command, module = _commands(image)
-    loads = [("kernel", kernel.stored_as, f"{command} /{kernel.stored_as} {words}".rstrip())]
-    count = len(modules)
-    if image.kind == "linux" and modules:
-        names = " ".join(f"/{each.stored_as}" for each in modules)
-        loads.append((f"module 1 of {count}", modules[0].stored_as, f"{module} {names}"))
-    else:
-        loads += [
-            (f"module {number} of {count}", each.stored_as, f"{module} /{each.stored_as}")
-            for number, each in enumerate(modules, 1)
-        ]
-    # Each only when the one before was loaded; `return` would end the file that is sourced, not the function.
-    opened = [f'echo "bringup: loading {what} {name}"\nif {line}; then' for what, name, line in loads]
-    closed = [f'else\n\techo "bringup: loading {what} failed"\nfi' for what, _, _ in reversed(loads)]
-    return "\n".join([f"set id={manifest.image_id}", *opened, "set loaded=yes", *closed]) + "\n"
-
-
-def _commands(image: Image) -> tuple[str, str]:
-    if image.kind == "linux":
-        return "linux", "initrd"
-    if image.multiboot2:
-        return "multiboot2", "module2"
-    if image.multiboot1:
-        return "multiboot", "module"
-    raise ImageError("GRUB cannot start this kernel: it has no multiboot header and is no Linux")
-
-
-def grub_words(words: str) -> str:
-    """Return kernel words as GRUB takes them literally; raises UsageError for those that it would change."""
-    if not all(" " <= char <= "~" for char in words) or any(char in "\"'\\" for char in words):
-        raise UsageError(
-            f"GRUB would change the kernel's words {words!r}",
-            hint="printable ASCII without quotes and backslashes; see --append",
-        )
-    return " ".join(f"'{word}'" for word in words.split())
+def slot_lines(image: Image, manifest: Manifest) -> str:
+    """Return what GRUB runs to load a slot's image (pure); raises as `make_slot_image` does."""
+    names = [f"/{file.stored_as}" for file in manifest.files]
+    return "\n".join([f"set id={manifest.image_id}", *load_lines(image, names)]) + "\n"

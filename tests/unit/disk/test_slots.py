@@ -14,7 +14,7 @@ from bringup.base.errors import ImageError, LabError, UsageError
 from bringup.disk.commit import update
 from bringup.disk.layout import MIB
 from bringup.disk.manifest import Manifest, parse_manifest
-from bringup.disk.slot_image import grub_lines, make_slot_image
+from bringup.disk.slot_image import make_slot_image, slot_lines
 from bringup.disk.slots import ranges, read_slots, reader_of
 from bringup.image.folder import find_image
 from tests.unit.disk.disks import SMALL, installed, multiboot_kernel, slot_image
@@ -65,9 +65,9 @@ def test_words_that_grub_would_change_are_refused(tmp_path: Path) -> None:
     for words in ('say="hi"', "a\\b", "it's", "café"):
         image = find_image([path], append=words)
         with pytest.raises(UsageError, match="GRUB would change"):
-            grub_lines(image, Manifest.of(image, written_at="", written_by=""))
+            slot_lines(image, Manifest.of(image, written_at="", written_by=""))
     image = find_image([path], append="$root {a} ; reboot")
-    lines = grub_lines(image, Manifest.of(image, written_at="", written_by=""))
+    lines = slot_lines(image, Manifest.of(image, written_at="", written_by=""))
     assert "multiboot2 /kernel.elf '$root' '{a}' ';' 'reboot'" in lines
 
 
@@ -84,7 +84,7 @@ def test_an_image_that_grub_cannot_start_is_refused(tmp_path: Path) -> None:
     path.write_bytes(b"no kernel")
     image = find_image([path])
     with pytest.raises(ImageError, match="GRUB cannot start this kernel"):
-        grub_lines(image, Manifest.of(image, written_at="", written_by=""))
+        slot_lines(image, Manifest.of(image, written_at="", written_by=""))
 
 
 JSON = st.recursive(

@@ -40,7 +40,7 @@ def command(
 
     \b
     Example:
-      bringup media e300-1
+      bringup media board e300-1
       bringup media e300-1 insert http://10.0.0.1/rescue.iso --boot uefi
       bringup media e300-1 eject
     """

@@ -1,0 +1,1 @@
+"""`bringup media` and its commands."""

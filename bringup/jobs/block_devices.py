@@ -1,0 +1,83 @@
+"""The disks of this host, as its kernel and udev tell them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from bringup.base.errors import LabError
+from bringup.disk.removable import BlockDevice
+
+_SYS_BLOCK = Path("/sys/class/block")
+_SECTOR_BYTES = 512
+
+
+def block_devices() -> tuple[BlockDevice, ...]:
+    """Return every whole disk; raises LabError where udev does not answer."""
+    try:
+        import pyudev
+
+        found = list(pyudev.Context().list_devices(subsystem="block", DEVTYPE="disk"))
+    except (ImportError, OSError) as error:
+        raise LabError(f"this host's disks cannot be listed: {error}") from None
+    mounts = mounted_sources(
+        Path("/proc/self/mountinfo").read_text(encoding="utf-8"),
+        Path("/proc/swaps").read_text(encoding="utf-8"),
+    )
+    return tuple(_device(each, mounts) for each in found)
+
+
+def _device(device: Any, mounts: Mapping[str, tuple[str, ...]]) -> BlockDevice:
+    attributes, properties = device.attributes, device.properties
+    partitions = [child for child in device.children if child.device_type == "partition"]
+    family = [device, *partitions]
+    nodes = [each.device_node for each in family]
+    numbers = [f"{number >> 8}:{number & 0xFF}" for number in (each.device_number for each in family)]
+    used = [mount for name in (*nodes, *numbers) for mount in mounts.get(name, ())]
+    holders = [path.name for each in family for path in (_SYS_BLOCK / each.sys_name / "holders").glob("*")]
+    return BlockDevice(
+        node=device.device_node,
+        number=device.device_number,
+        size_bytes=attributes.asint("size") * _SECTOR_BYTES,
+        removable=attributes.get("removable", b"0").strip() == b"1",
+        bus=properties.get("ID_BUS", ""),
+        model=properties.get("ID_MODEL", "").replace("_", " ").strip(),
+        serial=properties.get("ID_SERIAL_SHORT", ""),
+        read_only=attributes.get("ro", b"0").strip() == b"1",
+        partitions=tuple(each.device_node for each in partitions),
+        mounts=tuple(dict.fromkeys([*used, *_mounts_above(holders, mounts)])),
+        holders=tuple(dict.fromkeys(holders)),
+        names=tuple(device.device_links),
+    )
+
+
+def _mounts_above(holders: list[str], mounts: Mapping[str, tuple[str, ...]]) -> Iterator[str]:
+    """Yield what is mounted from what is built on a disk (LVM, RAID), however deep."""
+    for name in holders:
+        folder = _SYS_BLOCK / name
+        try:
+            number = (folder / "dev").read_text(encoding="ascii").strip()
+        except OSError:
+            continue
+        yield from mounts.get(number, ())
+        yield from _mounts_above([path.name for path in (folder / "holders").glob("*")], mounts)
+
+
+def mounted_sources(mountinfo: str, swaps: str) -> dict[str, tuple[str, ...]]:
+    """Return where each device is mounted or swapped to, by its number `major:minor` and by its node.
+
+    The formats: proc(5). btrfs shows a number that no disk has, and then its node tells.
+    """
+    used: dict[str, list[str]] = {}
+    for line in mountinfo.splitlines():
+        before, _, after = line.partition(" - ")
+        fields, source = before.split(), after.split()
+        if len(fields) > 4 and len(source) > 1:
+            place = fields[4].replace("\\040", " ")
+            for name in (fields[2], source[1]):
+                used.setdefault(name, []).append(place)
+    for line in swaps.splitlines()[1:]:
+        if fields := line.split():
+            used.setdefault(fields[0], []).append("swap")
+    return {name: tuple(places) for name, places in used.items()}

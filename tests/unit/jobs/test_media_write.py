@@ -1,0 +1,168 @@
+"""A stick image on a device: regular files stand for devices, in a listing that is given."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from bringup.base.errors import InterruptedRunError, LabError, UsageError
+from bringup.disk.layout import MEDIA, MIB, read_layout
+from bringup.disk.media import Stick, media_layout
+from bringup.disk.pieces import Pieces
+from bringup.disk.removable import BlockDevice
+from bringup.jobs.block_devices import block_devices, mounted_sources
+from bringup.jobs.media_write import Progress, plan_media
+
+FILES = b"files of the stick " * 30_000
+
+
+@pytest.fixture
+def image(tmp_path: Path) -> Path:
+    path = tmp_path / "rescue.img"
+    stick = Stick(media_layout(7 * MIB, 4 * MIB), b"code".ljust(440), b"core" * 1000, Pieces.of(FILES))
+    with path.open("wb") as file:
+        file.truncate(stick.layout.disk_bytes)
+        for write in stick.writes():
+            file.seek(write.offset)
+            file.writelines(write.content.blocks())
+    return path
+
+
+@pytest.fixture
+def stick(tmp_path: Path) -> BlockDevice:
+    """A stick of 20 MiB that is full of somebody else's bytes."""
+    path = tmp_path / "sdb"
+    path.write_bytes(b"\xa5" * 20 * MIB)
+    return BlockDevice(str(path), 0, 20 * MIB, removable=True, bus="usb", model="Ultra", serial="4C53")
+
+
+def test_a_stick_holds_the_image_and_a_table_of_its_own(image: Path, stick: BlockDevice) -> None:
+    seen: list[Progress] = []
+    plan_media(image, stick.node, listing=lambda: [stick]).run(seen.append)
+    written = Path(stick.node).read_bytes()
+    assert len(written) == stick.size_bytes
+    made, there = read_layout(image.read_bytes(), 7 * MIB, 512), read_layout(written, 20 * MIB, 512)
+    assert made is not None
+    assert there is not None
+    assert there.part(MEDIA).size == made.part(MEDIA).size
+    # Two sticks of one image are two disks to a firmware.
+    assert there.disk_guid != made.disk_guid
+    assert written[:440] == image.read_bytes()[:440]
+    assert written[MIB : 6 * MIB] == image.read_bytes()[MIB : 6 * MIB]
+    assert written[-512:].startswith(b"EFI PART")
+    # What lay behind is overwritten only where something new is.
+    assert written[8 * MIB] == 0xA5
+    stages = [each.stage for each in seen]
+    assert list(dict.fromkeys(stages)) == ["writing", "reading back"]
+    assert seen[-1].done == seen[-1].total
+
+
+def test_any_other_image_is_written_as_it_is(tmp_path: Path, stick: BlockDevice) -> None:
+    image = tmp_path / "other.iso"
+    image.write_bytes(bytes(range(256)) * 4 * 3 * 1024)
+    plan_media(image, stick.node, listing=lambda: [stick]).run()
+    written = Path(stick.node).read_bytes()
+    assert written[: 3 * MIB] == image.read_bytes()
+    assert not any(written[-MIB:])
+
+
+def test_the_first_sector_is_written_last(image: Path, stick: BlockDevice) -> None:
+    planned = plan_media(image, stick.node, listing=lambda: [stick])
+    assert planned.writes[0].offset == planned.writes[-1].offset == 0
+
+    def stop(at: Progress) -> None:
+        if at.done > 3 * MIB:
+            raise KeyboardInterrupt
+
+    with pytest.raises(InterruptedRunError, match="half written and does not boot"):
+        planned.run(stop)
+    assert not any(Path(stick.node).read_bytes()[:MIB])
+
+
+def test_a_stick_that_loses_a_bit_is_told(image: Path, stick: BlockDevice) -> None:
+    def flip(at: Progress) -> None:
+        if at.stage == "writing" and at.done == at.total:
+            with Path(stick.node).open("r+b") as file:
+                file.seek(2 * MIB + 100)
+                file.write(b"\0")
+
+    with pytest.raises(LabError, match="does not hold what was written to it at 2 MiB"):
+        plan_media(image, stick.node, listing=lambda: [stick]).run(flip)
+
+
+@pytest.mark.parametrize(
+    ("changes", "sentence"),
+    [
+        ({"removable": False, "bus": "ata"}, "neither removable nor on USB"),
+        ({"mounts": ("/media/me/STICK",)}, "mounted at /media/me/STICK"),
+        ({"mounts": ("/media/x", "/boot/efi")}, r"the running system is on it \(/boot/efi\)"),
+        ({"mounts": ("swap",)}, r"the running system is on it \(swap\)"),
+        ({"holders": ("dm-0",)}, "in use by dm-0"),
+        ({"read_only": True}, "write-protected"),
+        ({"size_bytes": 0}, "no medium in it"),
+        ({"size_bytes": 2 * MIB}, r"it has 2 MiB, and 7 MiB are needed"),
+    ],
+)
+def test_what_must_not_be_written_is_refused_before_it_is_opened(
+    image: Path, stick: BlockDevice, changes: dict[str, object], sentence: str
+) -> None:
+    listed = replace(stick, node="/dev/that-is-not-there", **changes)  # type: ignore[arg-type]
+    with pytest.raises(LabError, match=sentence):
+        plan_media(image, listed.node, listing=lambda: [listed])
+
+
+def test_a_usb_hard_disk_that_says_it_is_not_removable_is_allowed(image: Path, stick: BlockDevice) -> None:
+    disk = replace(stick, removable=False)
+    assert plan_media(image, disk.node, listing=lambda: [disk]).device is disk
+
+
+def test_a_device_is_named_by_any_of_its_paths_and_never_by_a_partition(
+    image: Path, stick: BlockDevice
+) -> None:
+    listed = replace(stick, partitions=("/dev/sdb1",), names=("/dev/disk/by-id/usb-Ultra",))
+    planned = plan_media(image, "/dev/disk/by-id/usb-Ultra", listing=lambda: [listed])
+    assert planned.device is listed
+    with pytest.raises(UsageError, match="/dev/sdb1 is a partition"):
+        plan_media(image, "/dev/sdb1", listing=lambda: [listed])
+    with pytest.raises(UsageError, match="is no disk of this host") as caught:
+        plan_media(image, "/dev/sdz", listing=lambda: [listed])
+    assert str(listed) in str(caught.value.hint)
+
+
+def test_a_device_that_is_another_one_by_now_is_not_written(image: Path, stick: BlockDevice) -> None:
+    planned = plan_media(image, stick.node, listing=lambda: [replace(stick, number=0x810)])
+    with pytest.raises(LabError, match="is another device now"):
+        planned.run()
+    assert Path(stick.node).read_bytes() == b"\xa5" * 20 * MIB
+
+
+def test_what_is_no_image_is_refused(tmp_path: Path, stick: BlockDevice) -> None:
+    small = tmp_path / "page.html"
+    small.write_text("<html>not found</html>")
+    for path in (small, tmp_path / "absent", tmp_path):
+        with pytest.raises(UsageError):
+            plan_media(path, stick.node, listing=lambda: [stick])
+
+
+def test_mounts_and_swap_are_told_by_number_and_node() -> None:
+    mountinfo = (
+        "36 35 98:0 / /mnt/two\\040words rw,noatime master:1 - ext4 /dev/sdb1 rw\n"
+        "40 35 0:33 / /home rw - btrfs /dev/sdc2 rw\n"
+    )
+    swaps = "Filename\tType\tSize\tUsed\tPriority\n/dev/sdd3 partition 8 0 -2\n"
+    assert mounted_sources(mountinfo, swaps) == {
+        "98:0": ("/mnt/two words",),
+        "/dev/sdb1": ("/mnt/two words",),
+        "0:33": ("/home",),
+        "/dev/sdc2": ("/home",),
+        "/dev/sdd3": ("swap",),
+    }
+
+
+def test_this_hosts_own_disks_are_listed_and_none_with_its_root_may_be_written(image: Path) -> None:
+    for device in block_devices():
+        if "/" in device.mounts:
+            with pytest.raises(LabError, match="the running system is on it"):
+                plan_media(image, device.node)
