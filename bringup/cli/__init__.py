@@ -26,6 +26,7 @@ _COMMANDS = {
     "explain": ("explain", "Say what a recorded console proves."),
     "doctor": ("doctor", "Check this host, the network and a board's BMC, and say how to mend them."),
     "runs": ("runs", "List what was booted, or show one run."),
+    "verify": ("verify", "Make a plan's checks on a target, with evidence."),
     "vlab": ("vlab", "Two sites over WireGuard in namespaces: make, enter, end them."),
     "serve-rights": ("serve_rights", "Let a person serve boards without being root."),
     "twin": ("twin", "Start, end or enter the virtual board."),

@@ -9,6 +9,7 @@ from bringup.base.errors import LabError
 from bringup.base.size import rough_size
 from bringup.boot.folders import RunFolder
 from bringup.console.log import CONSOLE, PORT_LOGS, read_log
+from bringup.report.verify import verify_report
 
 _FAULT = {
     "ok": "",
@@ -128,7 +129,8 @@ def _aim(plan: Mapping[str, Any]) -> str:
 def run_report(run: RunFolder) -> str:
     """Return one run as a page of text; a run that was killed says so; raises LabError for a damaged one."""
     try:
-        return _run_report(run)
+        checks = run.read_json("verify.json")
+        return _run_report(run) if checks is None else verify_report(checks)
     except (LookupError, TypeError, ValueError, AttributeError, ArithmeticError):
         raise LabError(
             f"the records of run {run.run_id} are damaged: {run.path}",

@@ -116,15 +116,17 @@ def udp(
                 sock.sendto(data, (to, port))
             except OSError as error:
                 errors.append(errno.errorcode.get(error.errno or 0, str(error)))
-            answered += _datagrams(sock, interval_s, 1)
+            # The whole interval, answered or not: what is sent while something happens is spread over it.
+            answered += _datagrams(sock, interval_s, None)
         answered += _datagrams(sock, wait_s, count - answered)
     return {"sent": count, "answered": answered, "errors": errors}
 
 
-def _datagrams(sock: socket.socket, wait_s: float, wanted: int) -> int:
-    end, seen = time.monotonic() + wait_s, 0
-    while seen < wanted and (left := end - time.monotonic()) > 0:
-        sock.settimeout(left)
+def _datagrams(sock: socket.socket, wait_s: float, wanted: int | None) -> int:
+    """Return how many datagrams come within `wait_s`; it may end early when `wanted` are there."""
+    end_s, seen = time.monotonic() + wait_s, 0
+    while (wanted is None or seen < wanted) and (left_s := end_s - time.monotonic()) > 0:
+        sock.settimeout(left_s)
         try:
             sock.recv(65535)
             seen += 1
@@ -132,9 +134,7 @@ def _datagrams(sock: socket.socket, wait_s: float, wanted: int) -> int:
             break
         except OSError:
             # An ICMP error came back: there is still time for an answer.
-            time.sleep(min(0.01, max(left, 0)))
-    if wanted <= 0:
-        time.sleep(max(0.0, end - time.monotonic()) if wait_s < 0.1 else 0)
+            time.sleep(min(0.01, left_s))
     return seen
 
 

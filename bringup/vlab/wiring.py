@@ -34,6 +34,11 @@ def bridge(segment: str) -> str:
     return f"seg-{segment}"
 
 
+def port(node: str, card: str) -> str:
+    """Return the name of the far end of a card, which is a port of its segment's bridge."""
+    return f"p-{node}-{card[-1]}"
+
+
 def wire_script(description: Description, holders: Mapping[str, int]) -> str:
     """Return what is run where the bridges are: segments, and a card in each node (`holders`: their pids)."""
     lines = ["set -e"]
@@ -47,11 +52,11 @@ def wire_script(description: Description, holders: Mapping[str, int]) -> str:
         ]
     for node in description.nodes():
         for link in node.links:
-            port = f"p-{node.name}-{link.name[-1]}"
+            far = port(node.name, link.name)
             lines += [
-                f"ip link add {port} type veth peer name {link.name} netns {holders[node.name]}",
-                f"echo 1 > /proc/sys/net/ipv6/conf/{port}/disable_ipv6",
-                f"ip link set {port} master {bridge(link.segment)} up",
+                f"ip link add {far} type veth peer name {link.name} netns {holders[node.name]}",
+                f"echo 1 > /proc/sys/net/ipv6/conf/{far}/disable_ipv6",
+                f"ip link set {far} master {bridge(link.segment)} up",
             ]
     return "\n".join(lines)
 

@@ -1,0 +1,208 @@
+"""Verify: a target is made, the checks of a plan are made on it one by one, and it is ended again."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from bringup.base.errors import BringupError, InterruptedRunError, LabError, ProfileError
+from bringup.base.events import Emit, Event
+from bringup.base.version import __version__
+from bringup.boot.folders import EventLog, RunFolder
+from bringup.boot.plan import PlannedStep
+from bringup.verify.plan import Check, VerifyPlan, chosen
+from bringup.verify.probes import probe
+from bringup.verify.result import Result
+from bringup.verify.runner import Checked, run_checks
+from bringup.verify.scene import Scene
+from bringup.vlab.lab import LabRequest, VirtualLab
+
+TARGET = "vlab"
+_EXPECTED_S = 2.0
+_LONGEST_S = 120.0
+
+
+@dataclass(frozen=True, slots=True)
+class Verified:
+    """How a run of verify ended; `body` is the content of `verify.json`."""
+
+    folder: Path
+    body: dict[str, Any]
+    exit_code: int
+
+    @property
+    def failed(self) -> list[dict[str, Any]]:
+        """The checks that failed."""
+        return [check for check in self.body["checks"] if check["status"] == "fail"]
+
+
+class VerifyRun:
+    """One run of a plan on the virtual lab, in a folder of its own: make it, call `execute` once."""
+
+    def __init__(
+        self,
+        plan: VerifyPlan,
+        request: LabRequest,
+        folder: RunFolder,
+        *,
+        only: Sequence[str] = (),
+        listeners: Sequence[Emit] = (),
+    ) -> None:
+        self.plan, self.request, self.folder = plan, request, folder
+        self.checks = chosen(plan, only)
+        self._only = only
+        self._listeners = list(listeners)
+        self._origin_s = time.monotonic()
+        self._started_s = time.time()
+
+    def steps(self) -> tuple[PlannedStep, ...]:
+        """Return what will be done, in order."""
+        lab = PlannedStep("vlab", "make the virtual lab", _EXPECTED_S, _LONGEST_S)
+        checks = [PlannedStep(check.id, check.purpose, 1.0, _LONGEST_S) for check in self.checks]
+        return (lab, *checks, PlannedStep("end", "end the virtual lab", 1.0, _LONGEST_S))
+
+    def execute(self) -> Verified:
+        """Make the checks; raises BringupError when there is no lab to make them on."""
+        self.folder.write_json("plan.json", self._plan_json())
+        log = EventLog(self.folder, self._origin_s)
+        self._listeners.insert(0, log)
+        ended: list[Checked] = []
+        error: BringupError | None = None
+        try:
+            self._tell("run.begin", f"{self.folder.run_id} on {TARGET}", run=self.folder.run_id)
+            facts = self._perform(ended)
+            return self._told(ended, facts, None)
+        except KeyboardInterrupt:
+            error = InterruptedRunError("interrupted; the virtual lab is down")
+            raise error from None
+        except BringupError as fault:
+            error = fault
+            raise
+        finally:
+            if error is not None:
+                self._told(ended, {}, error)
+            log.close()
+
+    def _perform(self, ended: list[Checked]) -> dict[str, Any]:
+        captures = self.folder.path / "captures"
+        captures.mkdir()
+        with ExitStack() as stack:
+            with self._step("vlab", "make the virtual lab"):
+                lab = stack.enter_context(VirtualLab.start(self.request, captures))
+                scene = Scene(lab)
+            self._beginning_s = time.monotonic()
+
+            def make(check: Check) -> Result:
+                return probe(check.probe)(scene, check)
+
+            for each in run_checks(self.checks, make, named=self._only, begun=self._begun):
+                ended.append(each)
+                data = {"step": each.check.id, "state": _STATES[each.result.status], **asdict(each.result)}
+                self._tell("run.step", each.check.purpose, **data, seconds=round(each.seconds, 3))
+            return {"engine": scene.tunnels["a"].engine if scene.found["a"] else "none"}
+
+    def _begun(self, check: Check) -> None:
+        self._tell("run.step", check.purpose, step=check.id, state="begin")
+
+    @contextmanager
+    def _step(self, name: str, title: str) -> Iterator[None]:
+        self._tell("run.step", title, step=name, state="begin")
+        state = "failed"
+        try:
+            yield
+            state = "done"
+        finally:
+            self._tell("run.step", title, step=name, state=state)
+
+    def _tell(self, event_kind: str, event_text: str, **data: Any) -> None:
+        event = Event("run", event_kind, event_text, data)
+        for listener in self._listeners:
+            listener(event)
+
+    def _plan_json(self) -> dict[str, Any]:
+        return {
+            "kind": "verify",
+            "board": TARGET,
+            "aim": self.plan.name,
+            "until": self.plan.name,
+            "steps": [asdict(step) for step in self.steps()],
+            "checks": [check.model_dump(mode="json") for check in self.checks],
+            "title": self.plan.title,
+        }
+
+    def _told(self, ended: Sequence[Checked], facts: dict[str, Any], error: BringupError | None) -> Verified:
+        body = self._body(ended, facts)
+        if error is None:
+            kind, code, cause = _verdict(ended)
+        else:
+            kind, code, cause = error.fault, error.exit_code, error.message
+        told = {
+            "kind": "verify",
+            "run": self.folder.run_id,
+            "folder": str(self.folder.path),
+            "board": TARGET,
+            "aim": self.plan.name,
+            "verdict": kind,
+            "exit_code": code,
+            "cause": cause,
+            "stage": None,
+            "at_s": body["seconds"],
+        }
+        self._tell("run.verdict", cause or "ok", **told)
+        self.folder.write_json("verify.json", body)
+        self.folder.write_json("verdict.json", told)
+        return Verified(self.folder.path, body, code)
+
+    def _body(self, ended: Sequence[Checked], facts: dict[str, Any]) -> dict[str, Any]:
+        counts = {status: sum(each.result.status == status for each in ended) for status in _STATES}
+        return {
+            "run": self.folder.run_id,
+            "folder": str(self.folder.path),
+            "target": TARGET,
+            "plan": self.plan.name,
+            "title": self.plan.title,
+            "version": __version__,
+            "started": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(self._started_s)),
+            "seconds": round(time.monotonic() - self._origin_s, 2),
+            "firewall": self.request.backend,
+            "rules": None if self.request.rules is None else str(self.request.rules),
+            **facts,
+            **counts,
+            "checks": [_check_json(each) for each in ended],
+            "lab": self.request.description.model_dump(mode="json"),
+        }
+
+
+_STATES = {"pass": "done", "fail": "failed", "skip": "skipped"}
+
+
+def _check_json(ended: Checked) -> dict[str, Any]:
+    check, result = ended.check, ended.result
+    return {
+        "id": check.id,
+        "status": result.status,
+        "evidence": result.evidence,
+        "trouble": result.trouble,
+        "at_s": round(ended.at_s, 2),
+        "seconds": round(ended.seconds, 2),
+        "purpose": check.purpose,
+        "how": check.how,
+        "limit": check.limit,
+        "control": check.control,
+        "values": dict(result.values),
+        "excerpt": list(result.excerpt),
+    }
+
+
+def _verdict(ended: Sequence[Checked]) -> tuple[str, int, str | None]:
+    """Return the verdict's kind, the exit code and the cause."""
+    failed = [each for each in ended if each.result.status == "fail"]
+    if not failed:
+        return "ok", 0, None
+    fault = LabError if all(each.result.trouble for each in failed) else ProfileError
+    names = ", ".join(each.check.id for each in failed)
+    return fault.fault, fault.exit_code, f"{len(failed)} of {len(ended)} checks failed: {names}"

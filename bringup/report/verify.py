@@ -1,0 +1,62 @@
+"""A run of verify as text: each check as it ends, and the answer."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from bringup.base.events import Event
+from bringup.report.output import say
+from bringup.report.style import Mark, faint, glyph, paint
+
+_MARKS: dict[str, Mark] = {"pass": "ok", "fail": "bad", "skip": "idle"}
+_WIDTH = 14
+
+
+def show_progress(event: Event) -> None:
+    """Say how a check ended, when it does."""
+    data = event.data
+    if event.kind != "run.step" or data.get("status") is None:
+        return
+    say(check_line({**data, "id": data["step"]}))
+
+
+def check_line(check: Mapping[str, Any]) -> str:
+    """Return a check as a line: its mark, its name, its seconds, its evidence."""
+    seconds = faint(f"{check['seconds']:5.1f} s")
+    text = check["evidence"]
+    if check["status"] == "pass":
+        # All places said the like; the whole is in the report and in --json.
+        first, *others = text.split(" | ")
+        text = f"{first} (and {len(others)} more)" if others else first
+    return f"{seconds}  {glyph(_MARKS[check['status']])} {check['id']:<{_WIDTH}}{text}"
+
+
+def answer_lines(body: Mapping[str, Any]) -> Iterator[str]:
+    """Yield the answer: what holds, what does not and why it matters, where the evidence lies."""
+    total = len(body["checks"])
+    counts = f"{body['pass']} passed, {body['fail']} failed, {body['skip']} not made"
+    if body["fail"]:
+        headline = paint(f"{body['plan']} does not hold", "bad")
+        yield f"{headline}: {body['fail']} of {total} checks failed ({counts}, {body['seconds']:.1f} s)"
+        for check in body["checks"]:
+            if check["status"] == "fail":
+                yield from _failed(check)
+    else:
+        yield f"{paint('ok', 'good')}  {body['plan']} holds: {counts} in {body['seconds']:.1f} s"
+    for check in body["checks"]:
+        if check["status"] == "skip" and not body["fail"]:
+            yield f"skipped   {check['id']}: {check['evidence']}"
+    yield f"run       {body['run']}   {body['folder']}"
+
+
+def verify_report(body: Mapping[str, Any]) -> str:
+    """Return a recorded run as text: every check, then the answer."""
+    return "\n".join([*map(check_line, body["checks"]), *answer_lines(body)])
+
+
+def _failed(check: Mapping[str, Any]) -> Iterator[str]:
+    yield f"{glyph('bad')} {check['id']}: {check['purpose']}"
+    yield f"  seen      {check['evidence']}"
+    for line in check["excerpt"][:4]:
+        yield f"            {line}"

@@ -1,0 +1,26 @@
+"""The files that a run of verify can leave for others: JSON, JUnit XML."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from bringup.base.whole_file import unwritable, write_whole
+from bringup.report.junit import junit_xml
+
+
+def write_report(folder: Path, body: Mapping[str, Any]) -> list[str]:
+    """Write the run's files into `folder` and return their names; raises UsageError where that cannot be."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise unwritable(folder, error) from None
+    files = {
+        "verify.json": json.dumps(body, indent=2, default=str).encode() + b"\n",
+        "junit.xml": junit_xml(body),
+    }
+    for name, data in files.items():
+        write_whole(folder / name, data)
+    return list(files)

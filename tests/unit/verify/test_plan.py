@@ -1,0 +1,101 @@
+"""Plans as data: the ones that come along are whole, mistakes are told at their line."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from bringup.base.errors import ProfileError, UsageError
+from bringup.verify.plan import chosen, load_plan, plan_names
+from bringup.verify.probes import PROBES, probe
+
+# The checks of the first model that this project promises.
+PROMISED = {
+    "ptp-ab",
+    "ptp-ba",
+    "split",
+    "no-clear",
+    "red-closed",
+    "kill-switch",
+    "dns",
+    "rekey-natural",
+    "rekey-forced",
+    "mtu",
+    "pmtu-hole",
+    "roam",
+    "wrong-key",
+    "replay",
+    "loss",
+    "clock",
+    "route-rp",
+    "ipv6",
+}
+
+ONE = """\
+title = "mine"
+targets = ["vlab"]
+[[check]]
+id = "first"
+purpose = "p"
+how = "h"
+probe = "split"
+"""
+
+
+@pytest.mark.parametrize("name", plan_names())
+def test_a_plan_that_comes_along_says_what_each_check_is_for(name: str) -> None:
+    plan = load_plan(name, PROBES)
+    for check in plan.check:
+        assert check.purpose.endswith(".") and check.how.endswith(".")
+        assert check.not_here or check.probe
+
+
+def test_model_1_has_every_check_that_is_promised() -> None:
+    assert set(load_plan("model-1", PROBES).ids) >= PROMISED
+
+
+def test_every_probe_is_there_and_used() -> None:
+    used = {check.probe for check in load_plan("model-1", PROBES).check}
+    for name in PROBES:
+        assert callable(probe(name))
+        assert name in used
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "said"),
+    [
+        ('probe = "split"', 'probe = "splitt"', "plan.toml:4: there is no probe 'splitt'"),
+        (
+            'probe = "split"',
+            'probe = "split"\nneeds = ["later"]',
+            "first needs later, which is no check before",
+        ),
+        ('id = "first"', 'id = ""', "plan.toml:4"),
+        ('how = "h"', 'how = "h"\nlimits = "x"', "limits"),
+        ('how = "h"\n', "", "how"),
+    ],
+)
+def test_a_mistake_is_told_at_its_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, old: str, new: str, said: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "plan.toml").write_text(ONE.replace(old, new), encoding="utf-8")
+    with pytest.raises(ProfileError) as told:
+        load_plan("plan.toml", PROBES)
+    assert said in told.value.message
+
+
+def test_a_plan_of_ones_own_is_named_by_its_file(tmp_path: Path) -> None:
+    (tmp_path / "mine.toml").write_text(ONE, encoding="utf-8")
+    assert load_plan(str(tmp_path / "mine.toml"), PROBES).name == "mine"
+    with pytest.raises(UsageError, match="there is no plan model-9"):
+        load_plan("model-9", PROBES)
+
+
+def test_what_a_named_check_needs_is_made_too() -> None:
+    plan = load_plan("model-1", PROBES)
+    assert [check.id for check in chosen(plan, ["dns"])] == ["tunnel", "ptp-ab", "ptp-ba", "split", "dns"]
+    assert chosen(plan, []) == plan.check
+    with pytest.raises(UsageError, match="no check dnss"):
+        chosen(plan, ["dnss"])
