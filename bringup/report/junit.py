@@ -40,7 +40,8 @@ def junit_xml(body: Mapping[str, Any]) -> bytes:
             _property(properties, name, body[name])
     for check in checks:
         _case(suite, check, f"{body['plan']}.{body['target']}")
-    return b"<?xml version='1.0' encoding='utf-8'?>\n" + Xml.tostring(suites, encoding="utf-8") + b"\n"
+    text = Xml.tostring(suites, encoding="unicode")
+    return f"<?xml version='1.0' encoding='utf-8'?>\n{text}\n".encode()
 
 
 def _case(suite: Xml.Element, check: Mapping[str, Any], where: str) -> None:
