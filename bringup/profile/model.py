@@ -168,7 +168,8 @@ class ExpectedNic(_Model):
     """One Ethernet function. Match it by `id` and `subsystem`; `seen_at` moves with cards and settings.
 
     `ioapic_pin` is where its INTx arrives under seL4, `acpi_gsi` which interrupt an ACPI operating system
-    uses for it, through IOAPICs that seL4 may leave masked.
+    uses for it, through IOAPICs that seL4 may leave masked. `ioapic_pin_else` is where it may arrive if
+    the board's rule does not hold for this port.
     """
 
     name: Text
@@ -182,6 +183,7 @@ class ExpectedNic(_Model):
     intx_pin: Fact[Literal["A", "B", "C", "D"]] | None = None
     ioapic_pin: Fact[Annotated[int, Field(ge=0, le=239)]] | None = None
     acpi_gsi: Fact[Annotated[int, Field(ge=0, le=0xFFFF)]] | None = None
+    ioapic_pin_else: Fact[Annotated[int, Field(ge=0, le=239)]] | None = None
 
 
 class Interrupts(_Model):

@@ -151,6 +151,10 @@ def _models(profile: Profile) -> Iterator[str]:
 
 
 def _pin(nic: ExpectedNic, profile: Profile) -> str:
+    if nic.ioapic_pin is None and nic.ioapic_pin_else is not None:
+        return "by rule, or " + _show(
+            nic.ioapic_pin_else, lambda pin: f"{profile.interrupts.ioapic.value}/{pin}"
+        )
     return _show(nic.ioapic_pin, lambda pin: f"{profile.interrupts.ioapic.value}/{pin}")
 
 

@@ -347,7 +347,9 @@ def pin_known(inputs: Inputs) -> Found:
 
 def _disagree(function: Function, beliefs: tuple[PinCandidate, ...]) -> Iterator[Finding]:
     best, *rest = beliefs
-    other = [belief for belief in rest if (belief.ioapic, belief.pin) != (best.ioapic, best.pin)]
+    # What a profile says of systems with ACPI is known of the model, and says nothing of this unit.
+    of_unit = [belief for belief in rest if belief.grade != "firmware" or belief.this_unit]
+    other = [belief for belief in of_unit if (belief.ioapic, belief.pin) != (best.ioapic, best.pin)]
     if not other:
         return
     # Tables describe routing with every IOAPIC in use: no surprise beside better evidence.

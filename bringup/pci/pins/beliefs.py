@@ -55,7 +55,13 @@ def pin_candidates(
         function = view.functions[bdf]
         found[bdf] += _stated(bdf, stated or {})
         found[bdf] += [*_neighbour(function, measured, view), *_rule(function, view)]
-        found[bdf] += [*_firmware(function, view), *_routed(function, view), *lines_of(function, machine)]
+        found[bdf] += [*_firmware(function, view), *_routed(function, view)]
+        if not any(belief.grade == "measured" for belief in found[bdf]):
+            found[bdf] += _else(function, view)
+        found[bdf] += lines_of(function, machine)
+        # Never the only belief: a number that seL4 may leave masked is no pin to write.
+        if found[bdf] and not any(belief.grade == "firmware" for belief in found[bdf]):
+            found[bdf] += _of_the_model(function, view)
     return {bdf: _sorted(beliefs, profile) for bdf, beliefs in found.items() if beliefs}
 
 
@@ -253,6 +259,29 @@ def _routed(function: Function, view: _View) -> Iterator[PinCandidate]:
         line = ioapic_line(view.machine, routed.gsi) if routed.bdf == function.bdf else None
         if line is not None:
             yield PinCandidate(*line, "firmware", routed.source, this_unit=True)
+
+
+def _else(function: Function, view: _View) -> Iterator[PinCandidate]:
+    """Tell where a port may arrive if the board's rule, which nobody has seen to fit there, does not hold."""
+    nic = view.nics.get(function.bdf)
+    if nic is not None and nic.ioapic_pin_else is not None and view.profile is not None:
+        fact, ioapic = nic.ioapic_pin_else, view.profile.interrupts.ioapic.value
+        source = f"instead of the board's rule: {cited(view.profile, fact)}, graded {fact.grade}"
+        yield PinCandidate(ioapic, fact.value, "inferred", source, untested=True)
+
+
+def _of_the_model(function: Function, view: _View) -> Iterator[PinCandidate]:
+    """Tell the interrupt that an OS with ACPI uses for this port on other units of the model."""
+    nic = view.nics.get(function.bdf)
+    if nic is None or nic.acpi_gsi is None or view.profile is None:
+        return
+    fact = nic.acpi_gsi
+    line = view.profile.interrupts.input_of(fact.value) or ioapic_line(view.machine, fact.value)
+    if line is not None:
+        source = (
+            f"{cited(view.profile, fact)}: GSI {fact.value} under a system with ACPI, graded {fact.grade}"
+        )
+        yield PinCandidate(*line, "firmware", source)
 
 
 def ioapic_line(machine: Machine, gsi: int) -> tuple[int, int] | None:

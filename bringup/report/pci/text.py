@@ -172,7 +172,9 @@ def _details(
     """Yield what stands under a row: beliefs that disagree with the best one; with `verbose` everything."""
     best = pins[0] if pins else None
     for pin in pins:
-        if best and (verbose or (pin.ioapic, pin.pin) != (best.ioapic, best.pin)):
+        of_model = pin.grade == "firmware" and not pin.this_unit
+        differs = best and (pin.ioapic, pin.pin) != (best.ioapic, best.pin)
+        if best and (verbose or (differs and not of_model)):
             unit = ", on this unit" if pin.this_unit else ""
             says = "pin" if pin is best else "also said: pin"
             yield f"{says} {pin.ioapic}/{pin.pin} {pin.words}{unit}: {clean(pin.source, 200)}"

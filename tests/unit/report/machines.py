@@ -143,7 +143,7 @@ def small() -> Assessment:
         pins={
             PORT0: (
                 PinCandidate(0, 16, "measured", measured),
-                PinCandidate(1, 8, "firmware", "_PRT of \\_SB.PC01, MADT"),
+                PinCandidate(1, 8, "firmware", "_PRT of \\_SB.PC01, MADT", this_unit=True),
             ),
             PORT1: (PinCandidate(0, 19, "inferred", "routing rule of the root port"),),
             OTHER: (PinCandidate(0, 19, "known", "/proc/interrupts in INTx mode", this_unit=True),),
