@@ -222,41 +222,57 @@ unsigned acpi_read_dmar(const struct acpi_table *table, uint32_t units[UNITS_MAX
     return count;
 }
 
-/* A byte constant in AML is its value (0x0a and the byte) or one of the one-byte zero and one. */
-static uint32_t read_constant(uint32_t at, uint8_t *value)
+/* A byte constant in AML is its value (0x0a and the byte) or one of the one-byte zero and one. Returns what follows
+   it, 0 when it is neither or does not end before `end`. */
+static uint32_t read_constant(uint32_t at, uint32_t end, uint8_t *value)
 {
-    uint8_t operation = mem_read8(at);
-    if (operation == 0x0a) {
-        *value = mem_read8(at + 1) & 7;
-        return at + 2;
+    uint32_t next = at < end && mem_read8(at) == 0x0a ? at + 2 : at + 1;
+    if (!at || next > end) {
+        return 0;
     }
-    *value = operation & 7; /* ZeroOp 0x00, OneOp 0x01 */
-    return operation <= 1 ? at + 1 : 0;
+    uint8_t operation = mem_read8(at);
+    *value = (operation == 0x0a ? mem_read8(at + 1) : operation) & 7;
+    return operation == 0x0a || operation <= 1 ? next : 0; /* ZeroOp 0x00, OneOp 0x01 */
 }
 
 /* Name(_S5, Package(){type a, type b, …}): 08 "_S5_" 12 length count …; the length takes 1 byte here, as the
-   package is short. */
-static bool read_sleep_types(uint32_t name, struct acpi_sleep *sleep)
+   package is short. `name` is where the text begins, `end` where the table does. */
+static bool read_sleep_types(uint32_t name, uint32_t end, struct acpi_sleep *sleep)
 {
-    if (mem_read8(name + 4) != 0x12 || mem_read8(name + 5) > 0x3f || mem_read8(name + 6) < 2) {
+    if (name + 7 > end || mem_read8(name + 4) != 0x12 || mem_read8(name + 5) > 0x3f || mem_read8(name + 6) < 2) {
         return false;
     }
-    uint32_t at = read_constant(name + 7, &sleep->type_a);
-    return at && read_constant(at, &sleep->type_b);
+    return read_constant(read_constant(name + 7, end, &sleep->type_a), end, &sleep->type_b);
+}
+
+static bool find_sleep_types(const struct acpi_table *table, struct acpi_sleep *sleep)
+{
+    uint32_t end = table->address + table->length;
+    for (uint32_t name = table->address + HEADER_BYTES + 1; name + 4 <= end; name++) {
+        if (mem_read8(name - 1) == 0x08 && is_text(name, "_S5_") && read_sleep_types(name, end, sleep)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* Names may be defined in the DSDT or in any SSDT: they load into one namespace (ACPI 6.4, 5.2.11.2). */
+static bool defines_names(const struct acpi_table *table)
+{
+    const char *of = table->signature;
+    return (of[0] == 'D' || of[0] == 'S') && of[1] == 'S' && of[2] == 'D' && of[3] == 'T' && table->checksum_right;
 }
 
 bool acpi_read_sleep(const struct acpi *acpi, struct acpi_sleep *sleep)
 {
     const struct acpi_table *fixed = acpi_table(acpi, "FACP");
-    const struct acpi_table *definition = acpi_table(acpi, "DSDT");
-    if (!fixed || fixed->length < 72 || !definition) {
+    if (!fixed || fixed->length < 72) {
         return false;
     }
     *sleep = (struct acpi_sleep){.control_a = (uint16_t)read32(fixed->address + 64),
                                  .control_b = (uint16_t)read32(fixed->address + 68)};
-    for (uint32_t at = HEADER_BYTES; at + 16 <= definition->length; at++) {
-        uint32_t name = definition->address + at;
-        if (is_text(name, "_S5_") && mem_read8(name - 1) == 0x08 && read_sleep_types(name, sleep)) {
+    for (unsigned i = 0; i < acpi->count; i++) {
+        if (defines_names(&acpi->tables[i]) && find_sleep_types(&acpi->tables[i], sleep)) {
             return sleep->control_a != 0;
         }
     }

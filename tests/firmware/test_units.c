@@ -323,6 +323,34 @@ static void test_acpi(void)
     CHECK(acpi.tables[1].length == 0xffffffff && !acpi.tables[1].checksum_right); /* nothing is there */
 }
 
+/* The sleep types lie anywhere in any table of names, to its last byte, and no byte behind it is read. */
+static void test_sleep_types_lie_in_any_table_of_names(void)
+{
+    static const char S5[] = "\x08_S5_\x12\x06\x04\x0a\x05\x0a\x07";
+    enum { BYTES = sizeof(S5) - 1 };
+    uint8_t fixed[244] = {0}, dsdt[60] = {0}, ssdt[36 + BYTES] = {0};
+    struct acpi acpi = {.count = 4};
+    struct acpi_sleep sleep;
+    sim_reset();
+    put32(fixed + 64, 0x404);
+    memcpy(ssdt + 36, S5, BYTES);
+    acpi.tables[0] = (struct acpi_table){0x30000, sizeof(fixed), "FACP", true};
+    acpi.tables[1] = (struct acpi_table){0x50000, sizeof(dsdt), "DSDT", true};
+    acpi.tables[2] = (struct acpi_table){0x60000, 36, "SSDT", true};
+    acpi.tables[3] = (struct acpi_table){0x70000, sizeof(ssdt), "SSDT", true};
+    sim_memory(0x30000, fixed, sizeof(fixed));
+    sim_memory(0x50000, dsdt, sizeof(dsdt));
+    sim_memory(0x70000, ssdt, sizeof(ssdt));
+    CHECK(acpi_read_sleep(&acpi, &sleep) && sleep.control_a == 0x404 && sleep.type_a == 5 && sleep.type_b == 7);
+    for (uint32_t cut = 1; cut < BYTES; cut++) {
+        acpi.tables[3].length = sizeof(ssdt) - cut;
+        CHECK(!acpi_read_sleep(&acpi, &sleep));
+    }
+    acpi.tables[3].length = sizeof(ssdt);
+    acpi.tables[3].checksum_right = false;
+    CHECK(!acpi_read_sleep(&acpi, &sleep));
+}
+
 static struct ioapic ioapics[SIM_IOAPICS];
 static const struct boot_info boot = {.regions_seen = 2, .regions = {{0, 0x9fc00, 1}, {0x100000, 0x7ff00000, 1}}};
 static struct madt madt;
@@ -583,6 +611,7 @@ int main(void)
     test_capability_walks_end();
     test_extended_space();
     test_acpi();
+    test_sleep_types_lie_in_any_table_of_names();
     test_pins_of_every_family();
     test_pins_that_cannot_be_measured();
     test_a_controller_that_goes_on_without_saying_so();
