@@ -13,7 +13,6 @@ from bringup.boot.request import BootRequest
 from bringup.image.check import check_memory
 from bringup.image.model import Image
 from bringup.lab.inventory import Board
-from bringup.twin.engines import DEFAULT_MEMORY_MIB, choose_engine
 
 if TYPE_CHECKING:
     from bringup.camkes.app.build import Build
@@ -28,7 +27,7 @@ def check_needs(board: Board, image: Image, request: BootRequest, build: Build |
     """
     refused, told = _of_kernel(board, image, request, build)
     if board.twin:
-        memory_mib = request.twin.memory_mib or DEFAULT_MEMORY_MIB
+        memory_mib = request.twin.memory
         more = build.root_cnode_bytes if build and image.is_sel4 else 0
         refused += [(each.message, each.fix) for each in check_memory(image, memory_mib, more)]
     if refused and not request.ignore_needs:
@@ -36,6 +35,16 @@ def check_needs(board: Board, image: Image, request: BootRequest, build: Build |
         also = "".join(f"; also: {other}" for other, _ in others)
         raise ImageError(message, hint=f"{fix}{also}; or boot it all the same: {IGNORE}")
     return (*(f"{message} ({IGNORE})" for message, _ in refused), *told)
+
+
+def needs_vtx(image: Image, build: Build | None) -> bool:
+    """Return whether this image is known to need VT-x: it has VMs, or its kernel was built for them."""
+    if image.needs is None:
+        return False
+    from bringup.image.needs import VTX
+    from bringup.rules.needs import Needs
+
+    return bool(Needs(image.needs, build, image.vms).demands(VTX))
 
 
 def _of_kernel(
@@ -50,7 +59,7 @@ def _of_kernel(
     from bringup.rules.console import C45, console_elsewhere, kernel_silent
 
     needs = rules.Needs(image.needs, build, image.vms)
-    offer = rules.offer_of(board.profile, choose_engine(request.twin.engine).engine)
+    offer = rules.offer_of(board.profile, request.twin.chosen.engine)
     console = build.text("LibPlatSupportX86ConsoleDevice") if build else None
     elsewhere = console_elsewhere(console, board.kernel_port, board.reader) if console is not None else ()
     refused: list[tuple[str, str]] = []

@@ -13,7 +13,7 @@ from bringup.console.base import Console
 from bringup.lab.inventory import Board
 from bringup.netboot.spec import MakeSpec, Segment
 from bringup.power.base import Drivers, Person
-from bringup.twin.engines import DEFAULT_MEMORY_MIB, USUAL, TwinSetup
+from bringup.twin.engines import USUAL, TwinSetup
 from bringup.twin.info import TwinInfo, twin_folder
 from bringup.twin.machine import BOOT_MAC
 from bringup.twin.network import NETWORK
@@ -129,12 +129,12 @@ def reach(
 ) -> Iterator[BoardPlace]:
     """Make the board reachable: a twin that is not up is started, and ended again unless it is to be kept.
 
-    Raises LabError for a twin that is up with another memory than `setup` asks for.
+    Raises LabError for a twin that is up with another memory or on another engine than `setup` asks for.
     """
     if not board.twin:
         yield BoardPlace(board, person=person)
         return
-    from bringup.twin.client import StartedTwin, TwinRequest, running
+    from bringup.twin.client import StartedTwin, request_of, running
     from bringup.twin.disks import first_disks
 
     info = running(board.name)
@@ -147,16 +147,21 @@ def reach(
         finally:
             running(board.name)  # clears away what is left of a twin that was killed meanwhile
         return
-    memory_mib = setup.memory_mib or DEFAULT_MEMORY_MIB
     disks = first_disks(board.name) if setup.disk else None
-    request = TwinRequest(board.name, tied=not keep_twin, memory_mib=memory_mib, disks=disks)
-    with StartedTwin(request) as twin:
+    with StartedTwin(request_of(setup, board.name, tied=not keep_twin, disks=disks)) as twin:
         where = f"BMC at {twin.info.bmc_address} port {twin.info.bmc_port}"
-        emit(Event("twin", "twin.up", f"started, {memory_mib} MiB, {where}", {"tied": not keep_twin}))
+        emit(
+            Event("twin", "twin.up", f"started, {twin.info.memory_mib} MiB, {where}", {"tied": not keep_twin})
+        )
         yield BoardPlace(board, twin.info.namespace.enter, twin.info.alive, person, tied=not keep_twin)
 
 
 def _check_setup(info: TwinInfo, setup: TwinSetup) -> None:
+    if setup.engine not in ("auto", info.engine):
+        raise LabError(
+            f"the twin {info.name} is up on {info.engine}, not on {setup.engine}",
+            hint=f"bringup twin down {info.name}, or leave out --engine",
+        )
     if setup.memory_mib not in (None, info.memory_mib):
         raise LabError(
             f"the twin {info.name} is up with {info.memory_mib} MiB, not with {setup.memory_mib}",

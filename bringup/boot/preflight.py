@@ -26,7 +26,6 @@ from bringup.netboot.prepare import prepare as prepare_files
 from bringup.netboot.spec import Route, Segment, ServeSpec, Upload
 from bringup.transcript.suite import DRIVER
 from bringup.transcript.vms import VmNames
-from bringup.twin.engines import DEFAULT_MEMORY_MIB
 
 if TYPE_CHECKING:
     from bringup.profile.model import Profile
@@ -204,7 +203,7 @@ def _route(image: Image, firmware: Firmware, wanted: str, target: Target) -> Rou
 
 def _memory_bytes(board: Board, request: BootRequest) -> int | None:
     """Return how much memory the machine has, None where nobody knows."""
-    return (request.twin.memory_mib or DEFAULT_MEMORY_MIB) << 20 if board.twin else None
+    return request.twin.memory << 20 if board.twin else None
 
 
 def _unit(port: int) -> int:

@@ -57,7 +57,7 @@ def memory_option(whose: str) -> Callable[[Function], Function]:
         "memory_mib",
         type=click.IntRange(*MEMORY_LIMITS_MIB),
         metavar="MIB",
-        help=f"{whose} (default: {DEFAULT_MEMORY_MIB}); the host gives what is used.",
+        help=f"{whose} (default: {DEFAULT_MEMORY_MIB}; on bochs 2047); the host gives what is used.",
     )
 
 
@@ -70,7 +70,7 @@ def engine_option() -> Callable[[Function], Function]:
         type=click.Choice(ENGINE_CHOICES),
         default="auto",
         show_default=True,
-        help="What the twin runs on; qemu is the only one now.",
+        help="What the twin runs on: qemu is fast, bochs and kvm (where it nests) have VT-x for VMs.",
     )
 
 

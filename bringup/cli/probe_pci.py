@@ -10,7 +10,7 @@ import click
 from bringup import Firmware, UsageError
 from bringup.cli.complete import board_names, profile_names
 from bringup.cli.lab import lab_of
-from bringup.cli.options import as_option, json_option, override_option
+from bringup.cli.options import as_option, engine_option, json_option, override_option
 from bringup.cli.probe_refusals import refuse_senseless
 from bringup.report.output import answer, emit, emit_json, say
 
@@ -57,6 +57,7 @@ class _Source(click.Path):
 )
 @override_option()
 @click.option("--restart", is_flag=True, help="BOARD: restart it even though it is on.")
+@engine_option()
 @click.option("--steal", is_flag=True, help="BOARD: take the console even if somebody else holds it.")
 @click.option("--dry-run", is_flag=True, help="BOARD: print what would be done and touch nothing.")
 @as_option()
@@ -153,6 +154,7 @@ def _machine(lab: Lab, options: dict[str, Any]) -> Machine:
 def _planned(lab: Lab, options: dict[str, Any]) -> PlannedCapture:
     from bringup import CaptureRequest, plan_capture
     from bringup.jobs.capture.probes import BOTH
+    from bringup.twin.engines import TwinSetup
 
     request = CaptureRequest(
         probes=[probe for probe in BOTH if options[f"{probe}_probe"]] or BOTH,
@@ -161,6 +163,7 @@ def _planned(lab: Lab, options: dict[str, Any]) -> PlannedCapture:
         override=options["override"],
         steal=options["steal"],
         keep_twin=options["keep"],
+        twin=TwinSetup(options["engine"]),
     )
     return plan_capture(lab, options["board"], request)
 

@@ -15,7 +15,7 @@ from bringup.report.output import answer, emit_json
 from bringup.report.twin import ended_line, started_lines, status_lines, twin_command, twin_json
 from bringup.twin import client
 from bringup.twin.disks import NO_DISK, TwinDisk, parse_disk
-from bringup.twin.engines import DEFAULT_MEMORY_MIB, choose_engine
+from bringup.twin.engines import TwinSetup
 from bringup.twin.info import TwinInfo, twin_folder
 from bringup.twin.machine import VARIANTS, Variant
 from bringup.twin.monitor import ask_monitor
@@ -92,13 +92,12 @@ def up(
       bringup twin up
       bringup twin up --variant 8c
       bringup twin up --disk nvme,size=8G,serial=M2
+      bringup twin up --engine bochs
     """
-    choose_engine(engine)
-    memory_mib = memory_mib or DEFAULT_MEMORY_MIB
-    request = client.TwinRequest(
+    request = client.request_of(
+        TwinSetup(engine, memory_mib),
         name,
         tied=False,
-        memory_mib=memory_mib,
         bmc_port=port,
         variant=variant,
         disks=_disks(disks),

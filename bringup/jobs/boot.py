@@ -13,7 +13,7 @@ from bringup.base.events import Emit
 from bringup.base.stage import Stage
 from bringup.boot.folders import last_test_of, runs_folder, usual_duration_s
 from bringup.boot.job import Finished, Job
-from bringup.boot.needs import check_needs
+from bringup.boot.needs import check_needs, needs_vtx
 from bringup.boot.plan import Plan
 from bringup.boot.preflight import Prepared, prepare
 from bringup.boot.request import BootRequest, with_defaults
@@ -26,6 +26,7 @@ from bringup.boot.steps.power import SwitchOn
 from bringup.boot.steps.serve import MakeFiles, ServeImage
 from bringup.boot.steps.twin import StartTwin
 from bringup.boot.steps.watch import Watch
+from bringup.boot.which_twin import not_a_twin, settle_twin
 from bringup.image.folder import find_image, folders_of
 from bringup.image.model import Image
 from bringup.image.profile import read_image_profile
@@ -121,12 +122,11 @@ def plan_boot(
     said = read_image_profile(folders)
     request = with_defaults(request or BootRequest(), said, twin=board.twin)
     if request.twin.asks and not board.twin:
-        raise UsageError(
-            f"{board.name} is a real board: its memory and processor are what they are",
-            hint="leave out --memory and --engine",
-        )
+        raise not_a_twin(board.name)
     image = _image(board, paths, append or said.append, module_mib)
     build, unread = _build(folders)
+    board, setup = settle_twin(board, request.twin, vtx=board.twin and needs_vtx(image, build))
+    request = replace(request, twin=setup)
     prepared = prepare(board, image, request, vm_names=_vm_names(paths, build))
     prepared = replace(prepared, watch=replace(prepared.watch, last_test=_last_test(lab, prepared, build)))
     needs = check_needs(board, prepared.image, request, build)

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from bringup.base.finding import Finding, Found, Gap, Rule
 from bringup.image.needs import FEATURES, VTX, Feature, KernelNeeds
 from bringup.rules.options import BUILD, PROFILE
-from bringup.twin.engines import ENGINES, QEMU, Engine
+from bringup.twin.engines import BOCHS, QEMU, Engine
 
 if TYPE_CHECKING:
     from bringup.camkes.app.build import Build
@@ -96,7 +96,8 @@ def offer_of(profile: Profile, engine: Engine | None = None) -> Offer:
         source=engine.source,
         threads=threads,
         virtual=True,
-        engines={name: other.features for name, other in ENGINES.items() if other is not engine},
+        # KVM is no advice: where it nests VT-x it is taken unasked.
+        engines={other.name: other.features for other in (QEMU, BOCHS) if other is not engine},
     )
 
 

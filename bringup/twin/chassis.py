@@ -1,4 +1,4 @@
-"""The chassis of the twin: QEMU is the board, so the power state is whether its process lives.
+"""The chassis of the twin: an emulator is the board, so the power state is whether its process lives.
 
 One worker thread owns the machine. Power commands from the BMC, resets from the guest and the end of the
 process all become jobs of its queue, so no two of them can race.
@@ -19,14 +19,28 @@ from typing import Any, Protocol
 
 from bringup.base.errors import BringupError, LabError, MissingProgramError
 from bringup.base.firmware import Firmware
+from bringup.twin.bmc.request import Code, RefusedError
+from bringup.twin.bochs.machine import BochsMachine, require_bochs
+from bringup.twin.bochs.messages import Meaning
 from bringup.twin.disks import TwinDisk
-from bringup.twin.machine import NICS, SOL_IO_PORT, BootOrder, Variant, Wiring, ovmf_files, qemu_arguments
+from bringup.twin.engines import BOCHS, QEMU, Engine
+from bringup.twin.machine import (
+    BOOT_MAC,
+    BOOT_NIC,
+    NICS,
+    SOL_IO_PORT,
+    BootOrder,
+    Variant,
+    Wiring,
+    ovmf_files,
+    qemu_arguments,
+)
 from bringup.twin.network import Namespace
 from bringup.twin.qmp import Qmp
+from bringup.twin.uart import start_reading
 
 CYCLE_PAUSE_S = 1.0
 _STOP_TIMEOUT_S = 5.0
-_SERIAL_CHUNK = 4096
 _CABLE = re.compile(r"set_link (\w+) (?:on|off)", re.ASCII)
 
 
@@ -58,6 +72,22 @@ class AttachedBmc(Protocol):
         """Record a change of power in the event log."""
 
 
+class Machine(Protocol):
+    """A board that runs, from power-on to power-off."""
+
+    def alive(self) -> bool:
+        """Return whether its process lives."""
+
+    def write_serial(self, data: bytes) -> None:
+        """Type on the SOL port."""
+
+    def monitor(self, command: str, **arguments: Any) -> Any:
+        """Run a command of QEMU's monitor protocol; raises BringupError where there is none."""
+
+    def close(self) -> None:
+        """Pull the plug."""
+
+
 class Chassis:
     """Power, reset and serial ports of one virtual board. Implements what the BMC's server asks of it.
 
@@ -76,7 +106,9 @@ class Chassis:
         com1: Callable[[bytes], None],
         variant: Variant = "standard",
         disks: Sequence[TwinDisk] = (),
+        engine: Engine = QEMU,
     ) -> None:
+        self._engine = engine
         self._namespace = namespace
         self._taps = taps
         self._folder = folder
@@ -88,7 +120,8 @@ class Chassis:
         self._disks = tuple(disks)
         self._cables: dict[str, str] = {}
         self._bmc: AttachedBmc | None = None
-        self._machine: _Machine | None = None
+        self._machine: Machine | None = None
+        self._resetting = False
         self._swap = threading.Lock()
         self._jobs: Queue[Callable[[], None] | None] = Queue()
         self._worker = threading.Thread(target=self._work, name="chassis", daemon=True)
@@ -111,7 +144,7 @@ class Chassis:
     def is_on(self) -> bool:
         """Return whether the virtual machine lives."""
         with self._swap:
-            return self._machine is not None and self._machine.alive()
+            return self._resetting or (self._machine is not None and self._machine.alive())
 
     def power_on(self) -> None:
         """Switch on, if off."""
@@ -130,11 +163,13 @@ class Chassis:
         self._jobs.put(self._reset)
 
     def soft_off(self) -> None:
-        """Press the ACPI power button."""
+        """Press the ACPI power button; raises RefusedError where the engine has none."""
+        self._need_qemu()
         self._jobs.put(lambda: self._monitor("system_powerdown"))
 
     def pulse_diag(self) -> None:
-        """Send a non-maskable interrupt."""
+        """Send a non-maskable interrupt; raises RefusedError where the engine cannot."""
+        self._need_qemu()
         self._jobs.put(lambda: self._monitor("inject-nmi"))
 
     def write_serial(self, data: bytes) -> None:
@@ -160,7 +195,11 @@ class Chassis:
         machine = self._machine
         if machine is None or not machine.alive():
             raise LabError("the twin's board is off, and only a running one has a monitor")
-        return str(machine.qmp.execute("human-monitor-command", **{"command-line": command}))
+        return str(machine.monitor("human-monitor-command", **{"command-line": command}))
+
+    def _need_qemu(self) -> None:
+        if self._engine is BOCHS:
+            raise RefusedError(Code.INVALID_FIELD)
 
     # The worker's jobs.
 
@@ -176,8 +215,9 @@ class Chassis:
             return
         self._off()  # clears away a machine that ended by itself
         assert self._bmc is not None  # noqa: S101
+        machine = self._new_machine(self._bmc)
         with self._swap:
-            self._machine = self._new_machine(self._bmc)
+            self._machine = machine
         self._bmc.log_power(True)
 
     def _off(self) -> None:
@@ -196,37 +236,67 @@ class Chassis:
     def _reset(self) -> None:
         if not self.is_on() or self._bmc is None:
             return
-        # A fresh process is the one reset that swaps firmware too; nobody sees the gap, `is_on` waits for it.
+        # A fresh process is the one reset that swaps firmware too; to the BMC the board is on meanwhile.
         with self._swap:
-            if self._machine is not None:
-                self._machine.close()
-            self._machine = self._new_machine(self._bmc)
+            self._resetting, old = True, self._machine
+        machine = old
+        try:
+            if old is not None:
+                old.close()
+            machine = self._new_machine(self._bmc)
+        finally:
+            with self._swap:
+                self._resetting, self._machine = False, machine
 
-    def _new_machine(self, bmc: AttachedBmc) -> _Machine:
+    def _new_machine(self, bmc: AttachedBmc) -> Machine:
         flags = bmc.take_boot_flags()
-        firmware = self._firmware_for(flags)
-        machine = _Machine(self, bmc, firmware, BootOrder(network=flags.device == "network"))
+        network = flags.device == "network"
+        if self._engine is BOCHS:
+            return self._new_bochs(bmc, network=network)
+        machine = _QemuMachine(self, bmc, self._firmware_for(flags), BootOrder(network=network))
         for command in self._cables.values():
-            machine.qmp.execute("human-monitor-command", **{"command-line": command})
+            machine.monitor("human-monitor-command", **{"command-line": command})
+        return machine
+
+    def _new_bochs(self, bmc: AttachedBmc, *, network: bool) -> Machine:
+        machine: Machine
+
+        def told(meaning: Meaning, text: str) -> None:
+            if meaning == "fault":
+                self._report(f"Bochs ended: {text}")
+            elif machine is self._machine:
+                self._jobs.put(self._reset if meaning == "reset" else self._off)
+
+        machine = BochsMachine(
+            self._namespace.enter,
+            self._folder,
+            tap=self._taps[BOOT_NIC],
+            mac=BOOT_MAC,
+            memory_mib=self._memory_mib,
+            network=network,
+            sol=bmc.serial_output,
+            com1=self._com1,
+            told=told,
+        )
         return machine
 
     def _monitor(self, command: str, **arguments: Any) -> None:
         machine = self._machine
         if machine is not None and machine.alive():
-            machine.qmp.execute(command, **arguments)
+            machine.monitor(command, **arguments)
 
     def _firmware_for(self, flags: RequestedBoot) -> Firmware:
         if flags.device == "none":
             return self._default_firmware
         return Firmware.UEFI if flags.uefi else Firmware.BIOS
 
-    def _on_event(self, machine: _Machine, name: str, data: dict[str, Any]) -> None:
+    def _on_event(self, machine: _QemuMachine, name: str, data: dict[str, Any]) -> None:
         # QEMU pauses instead of restarting or ending (-action), so the board's next step is decided here.
         if name == "SHUTDOWN" and machine is self._machine:
             self._jobs.put(self._reset if data.get("reason") == "guest-reset" else self._off)
 
 
-class _Machine:
+class _QemuMachine:
     """One QEMU process from power-on to power-off, with its four lines."""
 
     def __init__(self, chassis: Chassis, bmc: AttachedBmc, firmware: Firmware, order: BootOrder) -> None:
@@ -247,6 +317,7 @@ class _Machine:
             variant=chassis._variant,
             ovmf=pair and pair[0],
             disks=chassis._disks,
+            engine=chassis._engine,
         )
         with (chassis._folder / "qemu.log").open("ab") as log:
             self._process = subprocess.Popen(
@@ -262,8 +333,8 @@ class _Machine:
         self._sol = sol
         self._kcs = kcs
         bmc.attach_kcs(kcs)
-        for line, take in ((sol, bmc.serial_output), (com1, chassis._com1)):
-            threading.Thread(target=_read_serial, args=(line, take), name="uart", daemon=True).start()
+        start_reading(sol, bmc.serial_output)
+        start_reading(com1, chassis._com1)
         try:
             self.qmp = Qmp(monitor, lambda name, data: chassis._on_event(self, name, data))
         except BringupError:
@@ -279,6 +350,9 @@ class _Machine:
         except OSError:
             return  # the board was switched off under our hands
 
+    def monitor(self, command: str, **arguments: Any) -> Any:
+        return self.qmp.execute(command, **arguments)
+
     def close(self) -> None:
         self._end()
         self.qmp.close()
@@ -288,17 +362,6 @@ class _Machine:
         self._process.wait(timeout=_STOP_TIMEOUT_S)
         for line in (self._com1, self._sol, self._kcs):
             line.close()
-
-
-def _read_serial(line: socket.socket, take: Callable[[bytes], object]) -> None:
-    while True:
-        try:
-            data = line.recv(_SERIAL_CHUNK)
-        except OSError:
-            return
-        if not data:
-            return
-        take(data)
 
 
 def _waiting_connection() -> tuple[socket.socket, socket.socket]:
@@ -323,8 +386,11 @@ def prepare_firmware_files(folder: Path) -> None:
         shutil.copyfile(pair[1], folder / "uefi-vars.fd")
 
 
-def require_programs() -> None:
+def require_programs(engine: Engine = QEMU) -> None:
     """Raise MissingProgramError when a program or firmware the twin stands on is not installed."""
+    if engine is BOCHS:
+        require_bochs()
+        return
     if shutil.which("qemu-system-x86_64") is None:
         raise MissingProgramError(
             "the program qemu-system-x86_64 is not installed, and the twin is a QEMU machine",

@@ -12,13 +12,13 @@ from dataclasses import asdict, dataclass
 from types import TracebackType
 
 from bringup.base.child import Child, end_process
-from bringup.base.errors import BringupError, LabError
+from bringup.base.errors import BringupError, LabError, UsageError
 from bringup.base.firmware import Firmware
 from bringup.base.paths import home_runtime_dir, open_lock
 from bringup.twin import info
 from bringup.twin.chassis import require_programs
 from bringup.twin.disks import TwinDisk
-from bringup.twin.engines import DEFAULT_MEMORY_MIB
+from bringup.twin.engines import BOCHS, DEFAULT_MEMORY_MIB, ENGINES, QEMU, TwinSetup
 from bringup.twin.info import TwinInfo
 from bringup.twin.machine import Variant
 
@@ -30,8 +30,8 @@ STOP_TIMEOUT_S = 10.0
 class TwinRequest:
     """How to start a twin: `tied` ends it with the command that started it; port 0 picks a free one.
 
-    `variant` is a sibling of the board (`machine.VARIANTS`). `disks` None: those it had the last time. The
-    board boots by `firmware` where no boot override says otherwise.
+    `variant` is a sibling of the board (`machine.VARIANTS`), `engine` what it runs on. `disks` None: those it
+    had the last time. The board boots by `firmware` where no boot override says otherwise.
     """
 
     name: str
@@ -41,6 +41,36 @@ class TwinRequest:
     variant: Variant = "standard"
     disks: tuple[TwinDisk, ...] | None = None
     firmware: Firmware = Firmware.BIOS
+    engine: str = QEMU.name
+
+
+def request_of(
+    setup: TwinSetup,
+    name: str,
+    *,
+    tied: bool,
+    bmc_port: int = 0,
+    variant: Variant = "standard",
+    disks: tuple[TwinDisk, ...] | None = None,
+    firmware: Firmware = Firmware.BIOS,
+) -> TwinRequest:
+    """Return how to start the twin that `setup` asks for; raises UsageError for what its engine cannot do."""
+    engine = setup.chosen.engine
+    title = engine.title.partition(",")[0]
+    refusals = {
+        f"{title} gives a board at most {engine.most_memory_mib} MiB, not {setup.memory}": (
+            setup.memory > engine.most_memory_mib
+        ),
+        f"{title} has no PCI Express, so no variant {variant} of the board": (
+            engine is BOCHS and variant != "standard"
+        ),
+        f"{title} runs a board without disks": engine is BOCHS and bool(disks or setup.disk),
+        f"{title} has no firmware {firmware}": firmware not in engine.firmwares,
+    }
+    for refusal, holds in refusals.items():
+        if holds:
+            raise UsageError(refusal, hint="leave that out, or --engine qemu")
+    return TwinRequest(name, tied, setup.memory, bmc_port, variant, disks, firmware, engine.name)
 
 
 def running(name: str) -> TwinInfo | None:
@@ -56,7 +86,7 @@ class StartedTwin:
     """A twin this process started; `close()` ends it if it is tied."""
 
     def __init__(self, request: TwinRequest) -> None:
-        require_programs()
+        require_programs(ENGINES[request.engine])
         self._tied = request.tied
         self._child = Child("bringup.twin.daemon", "the twin's process")
         with _one_starter(request.name):

@@ -23,7 +23,7 @@ from bringup.twin.bmc.server import VirtualBmc
 from bringup.twin.chassis import Chassis
 from bringup.twin.com1 import Com1Server
 from bringup.twin.disks import TwinDisk, kept_disks
-from bringup.twin.engines import QEMU
+from bringup.twin.engines import ENGINES
 from bringup.twin.info import TwinInfo, own_ticks, twin_folder
 from bringup.twin.machine import BOOT_MAC, NICS
 from bringup.twin.monitor import MonitorServer
@@ -74,6 +74,7 @@ def _serve(request: dict[str, Any], folder: Path, emit: Emit, stop: threading.Ev
             com1=com1.feed,
             variant=request["variant"],
             disks=disks,
+            engine=ENGINES[request["engine"]],
         )
         bmc = VirtualBmc(
             chassis,
@@ -93,7 +94,7 @@ def _serve(request: dict[str, Any], folder: Path, emit: Emit, stop: threading.Ev
             keeper_pid=keeper.namespace.keeper_pid,
             boot_mac=BOOT_MAC,
             memory_mib=request["memory_mib"],
-            engine=QEMU.name,
+            engine=request["engine"],
             variant=request["variant"],
             disks=disks,
         ).save()

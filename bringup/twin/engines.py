@@ -6,11 +6,15 @@ of Linux' /proc/cpuinfo (arch/x86/include/asm/cpufeatures.h).
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from types import MappingProxyType
-from typing import Literal, get_args
+from typing import Literal, Protocol, get_args
 
 from bringup.base.errors import UsageError
+from bringup.base.firmware import Firmware
+from bringup.lab.names import BUILTIN_PROFILE
+from bringup.twin.host import HOST, INSTALL_BOCHS
 
 EngineName = Literal["qemu", "bochs", "kvm"]
 ENGINE_CHOICES: tuple[str, ...] = ("auto", *get_args(EngineName))
@@ -22,7 +26,9 @@ MEMORY_LIMITS_MIB = (256, 65536)
 class Engine:
     """What runs the twin: its processor's features, what of the board's is missing, and where this is from.
 
-    `processor` is QEMU's -cpu.
+    `processor` is what the engine calls it, `accelerator` QEMU's -accel. `profile` is that of the machine it
+    makes. `firmwares`, `memory_mib` and `most_memory_mib` are what it can do. `limits` is what it leaves
+    unproven, for people.
     """
 
     name: EngineName
@@ -31,23 +37,41 @@ class Engine:
     features: frozenset[str]
     missing: frozenset[str]
     source: str
+    profile: str = BUILTIN_PROFILE
+    accelerator: str = "tcg"
+    firmwares: tuple[Firmware, ...] = (Firmware.BIOS, Firmware.UEFI)
+    memory_mib: int = DEFAULT_MEMORY_MIB
+    most_memory_mib: int = MEMORY_LIMITS_MIB[1]
+    limits: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class TwinSetup:
-    """What a person asks of a twin that has to be started; `memory_mib` None leaves it to the tool.
+    """What a person asks of a twin that has to be started; `memory_mib` None leaves it to the engine.
 
-    `disk`: it is given one where it never had any.
+    `disk`: it is given one where it never had any. `why` says why it is this engine, where that was settled.
     """
 
     engine: str = "auto"
     memory_mib: int | None = None
     disk: bool = False
+    why: str = ""
 
     @property
     def asks(self) -> bool:
         """Whether anything was asked for."""
-        return self != USUAL
+        return self.engine != "auto" or self.memory_mib is not None
+
+    @property
+    def chosen(self) -> ChosenEngine:
+        """The engine, and why this one; raises UsageError for one that cannot be had here."""
+        found = choose_engine(self.engine)
+        return replace(found, why=self.why or found.why)
+
+    @property
+    def memory(self) -> int:
+        """MiB of memory."""
+        return self.memory_mib or self.chosen.engine.memory_mib
 
 
 USUAL = TwinSetup()
@@ -102,12 +126,37 @@ QEMU = Engine(
     ),
     source="CPUID of QEMU 7.2.22 (TCG), read from its monitor (feature-words of the processor)",
 )
-ENGINES = MappingProxyType({engine.name: engine for engine in (QEMU,)})
-
-_LATER = {
-    "bochs": "it needs a machine of its own beside QEMU's",
-    "kvm": "it needs a host whose processor offers nested VT-x",
-}
+KVM = replace(
+    QEMU,
+    name="kvm",
+    title="QEMU, the host's processor (KVM)",
+    processor="host",
+    accelerator="kvm",
+    features=QEMU.features | QEMU.missing,
+    missing=frozenset(),
+    source="KVM nests VT-x here (KVM_GET_SUPPORTED_CPUID); its other features are assumed to be the board's",
+    limits="passthrough and DMA are QEMU's, not the board's",
+)
+BOCHS = Engine(
+    name="bochs",
+    title="Bochs, processor emulated with VT-x",
+    processor="corei7_skylake_x",
+    features=_words(
+        "abm acpi adx aes apic arat avx avx2 avx512bw avx512cd avx512dq avx512f avx512vl bmi1 bmi2 clflush "
+        "clflushopt clwb cmov cx16 cx8 de erms f16c fma fpu fsgsbase fxsr invpcid lahf_lm lm mca mce mmx "
+        "monitor movbe msr mtrr nx pae pat pcid pclmulqdq pdpe1gb pge pni popcnt pse pse36 rdrand rdseed "
+        "rdtscp sep smap smep ss sse sse2 sse4_1 sse4_2 ssse3 syscall tsc tsc_deadline_timer vmx x2apic "
+        "xgetbv1 xsave xsavec xsaveopt xsaves 3dnowprefetch"
+    ),
+    missing=_words("mpx pku spec_ctrl"),
+    source="Bochs' model corei7_skylake_x (bochs cpu/cpudb/intel/corei7_skylake-x.cc)",
+    profile="twin-bochs",
+    firmwares=(Firmware.BIOS,),
+    memory_mib=2047,
+    most_memory_mib=2048,
+    limits="it has no IOMMU, no PCI Express and no NIC of the board's: passthrough and DMA stay unproven",
+)
+ENGINES: Mapping[str, Engine] = MappingProxyType({engine.name: engine for engine in (QEMU, BOCHS, KVM)})
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,16 +167,40 @@ class ChosenEngine:
     why: str
 
 
-def choose_engine(asked: str) -> ChosenEngine:
-    """Return the engine for `auto` or a name; raises UsageError for one that the twin does not run on."""
+class EngineHost(Protocol):
+    """The computer that the twin runs on."""
+
+    def nests_vtx(self) -> bool:
+        """Return whether its KVM gives VT-x to guests."""
+        ...
+
+    def has_bochs(self) -> bool:
+        """Return whether Bochs is installed."""
+        ...
+
+
+def choose_engine(asked: str, *, vtx: bool = False, host: EngineHost = HOST) -> ChosenEngine:
+    """Return the engine for `auto` or a name; `vtx` says that the image has VMs or demands VT-x.
+
+    Raises UsageError for one that cannot be had here.
+    """
     if asked == "auto":
-        return ChosenEngine(QEMU, "the twin's only engine; VMs need VT-x, which it does not emulate")
-    if asked == QEMU.name:
-        return ChosenEngine(QEMU, "as asked")
-    if asked in _LATER:
+        return _best(host) if vtx else ChosenEngine(QEMU, "the fastest; no VMs are known in this image")
+    if asked not in ENGINES:
+        raise UsageError(f"no such engine: {asked}", hint=", ".join(ENGINE_CHOICES))
+    if asked == KVM.name and not host.nests_vtx():
         raise UsageError(
-            f"the twin does not run on {asked} yet: {_LATER[asked]}",
-            hint="--engine qemu, with an image that does without "
-            "PCID (-DKernelSupportPCID=OFF) and VMs; or boot it on a real board",
+            "the twin cannot run on kvm here: this host's KVM gives its guests no VT-x",
+            hint="--engine bochs for images with VMs, --engine qemu for others",
         )
-    raise UsageError(f"no such engine: {asked}", hint=", ".join(ENGINE_CHOICES))
+    return ChosenEngine(ENGINES[asked], "as asked")
+
+
+def _best(host: EngineHost) -> ChosenEngine:
+    if host.nests_vtx():
+        return ChosenEngine(KVM, "the image needs VT-x, and this host nests it")
+    if host.has_bochs():
+        return ChosenEngine(BOCHS, "the image needs VT-x, which QEMU does not emulate; a VM boots in minutes")
+    return ChosenEngine(
+        QEMU, f"the image needs VT-x, and neither nested KVM nor Bochs is here: {INSTALL_BOCHS}"
+    )

@@ -21,7 +21,7 @@ from typing import Literal, get_args
 
 from bringup.base.firmware import Firmware
 from bringup.twin.disks import TwinDisk, disk_arguments
-from bringup.twin.engines import QEMU
+from bringup.twin.engines import QEMU, Engine
 
 SOL_IO_PORT = 0x2F8
 KCS_IO_PORT = 0xCA2
@@ -100,6 +100,7 @@ def qemu_arguments(
     variant: Variant = "standard",
     ovmf: Path | None = None,
     disks: Sequence[TwinDisk] = (),
+    engine: Engine = QEMU,
 ) -> list[str]:
     """Return the whole QEMU command for one power-on.
 
@@ -107,18 +108,18 @@ def qemu_arguments(
     `ovmf`, its code, too; raises FileNotFoundError without. Without `disks` there is one that is empty and
     keeps nothing.
     """
-    arguments = ["qemu-system-x86_64", *_chipset(memory_mib, variant), *_identity()]
+    arguments = ["qemu-system-x86_64", *_chipset(engine, memory_mib, variant), *_identity()]
     arguments += _firmware(firmware, folder, ovmf)
     arguments += _topology(variant) + _nics(firmware, order, wiring) + disk_arguments(disks) + _lines(wiring)
     return arguments
 
 
-def _chipset(memory_mib: int, variant: Variant) -> list[str]:
+def _chipset(engine: Engine, memory_mib: int, variant: Variant) -> list[str]:
     acpi = ",acpi=off" if variant == "no-acpi" else ""
     return [
         *("-machine", f"q35,kernel-irqchip=split,sata=on,vmport=off{acpi}"),
-        *("-accel", "tcg"),
-        *("-cpu", QEMU.processor),
+        *("-accel", engine.accelerator),
+        *("-cpu", engine.processor),
         *("-m", f"{memory_mib}M"),
         *("-nodefaults", "-no-user-config", "-display", "none", "-vga", "none"),
         *("-boot", "strict=on"),

@@ -45,7 +45,7 @@ static void read_play(const char *text, struct options *options)
         {"flood", PLAY_FLOOD},         {"release", PLAY_RELEASE}, {"cap-fault", PLAY_CAP_FAULT},
         {"quiet", PLAY_QUIET},         {"report", PLAY_REPORT},   {"late-fault", PLAY_LATE_FAULT},
         {"suite", PLAY_SUITE},         {"needs", PLAY_NEEDS},     {"suite-fails", PLAY_SUITE_FAILS},
-        {"module", PLAY_MODULE},
+        {"module", PLAY_MODULE},       {"vmx", PLAY_VMX},
     };
     options->play = PLAY_NOTHING;
     for (unsigned i = 0; i < sizeof(plays) / sizeof(*plays); i++) {

@@ -22,6 +22,7 @@
                       says so on COM1 only
    play=release[:PORT]  a kernel built without printing: only VMMs and guests speak, not even a fatal end is said;
                       with PORT (0x3f8) an application without VMs says a few lines there, and only there
+   play=vmx           enters VMX, runs a guest of a few instructions and leaves, and says so or why not
    play=quiet:SECONDS a pause before user space */
 #pragma once
 
@@ -51,6 +52,7 @@ enum play {
     PLAY_SUITE_FAILS,
     PLAY_NEEDS,
     PLAY_MODULE,
+    PLAY_VMX,
 };
 
 enum stage { STAGE_NONE, STAGE_KERNEL, STAGE_USER_SPACE, STAGE_VMM, STAGE_GUEST };

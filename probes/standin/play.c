@@ -5,6 +5,7 @@
 #include "print.h"
 #include "random.h"
 #include "uart.h"
+#include "vmx.h"
 
 _Noreturn void play_boot_failure(void)
 {
@@ -29,6 +30,16 @@ _Noreturn void play_vtx_locked(void)
 {
     print("vt-x: feature locked\n");
     play_boot_failure();
+}
+
+void play_vmx(void)
+{
+    const char *failed = vmx_run();
+    if (failed) {
+        print("%s\n", failed);
+        play_boot_failure();
+    }
+    print("stand-in: VMX entered, a guest ran to its CPUID and its VMCALL, VMX left\n");
 }
 
 /* seL4 src/kernel/faulthandler.c, src/api/faults.c: a thread without a fault handler touches address 0. */

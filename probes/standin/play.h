@@ -23,5 +23,8 @@ void play_application(uint16_t port);
 /* A console that somebody recorded, from the module that holds it. */
 _Noreturn void play_module(const struct module *module);
 
+/* Use VT-x before user space; a processor without it ends the boot, in seL4's words. */
+void play_vmx(void);
+
 /* Print `lines` numbered lines at 200 a second, then return. */
 void play_flood(uint32_t lines);

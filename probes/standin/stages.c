@@ -115,6 +115,9 @@ static void boot_kernel(void)
     if (options.play == PLAY_VTX_LOCKED) {
         play_vtx_locked();
     }
+    if (options.play == PLAY_VMX) {
+        play_vmx();
+    }
     if (options.report && options.report->when <= KERNELS_LAST) {
         report_say(options.report);
         if (options.report->when == IN_KERNEL) {

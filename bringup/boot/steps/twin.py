@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from bringup.boot.plan import PlannedStep
 from bringup.boot.step import Step
-from bringup.twin.engines import DEFAULT_MEMORY_MIB, USUAL, TwinSetup, choose_engine
+from bringup.twin.engines import USUAL, TwinSetup
 
 if TYPE_CHECKING:
     from bringup.boot.engine import Run
@@ -23,11 +23,12 @@ class StartTwin(Step):
         setup: TwinSetup = USUAL,
         stays: Callable[[Run], bool] = lambda _run: False,
     ) -> None:
-        chosen = choose_engine(setup.engine)
+        chosen = setup.chosen
         detail = {
             "engine": chosen.engine.title,
             "why": chosen.why,
-            "memory_mib": setup.memory_mib or DEFAULT_MEMORY_MIB,
+            "memory_mib": setup.memory,
+            **({"unproven": chosen.engine.limits} if chosen.engine.limits else {}),
         }
         self.planned = PlannedStep("twin", "start the twin if it is not up", 0.5, 20.0, detail)
         self._stays = stays

@@ -16,6 +16,7 @@ from bringup.boot.preflight import Prepared, prepare
 from bringup.boot.request import BootRequest
 from bringup.boot.session import Session
 from bringup.boot.steps.twin import StartTwin
+from bringup.boot.which_twin import not_a_twin, settle_twin
 from bringup.jobs.boot import Display, boot_steps, run_job
 from bringup.jobs.capture.power import FoundPower, KeepPower
 from bringup.jobs.capture.probes import BOTH, PROBES, Probe, ProbeName
@@ -25,6 +26,7 @@ from bringup.pci.capture.open import open_capture
 from bringup.pci.model import Machine, Missing
 from bringup.power.base import OverridePolicy, Person
 from bringup.power.open import has_override
+from bringup.twin.engines import USUAL, TwinSetup
 
 if TYPE_CHECKING:
     from bringup.boot.engine import Run
@@ -34,7 +36,8 @@ if TYPE_CHECKING:
 class CaptureRequest:
     """What a person asked for. `restart` allows to restart a real board that is on.
 
-    `override` says whether the boot override has to be read back, None leaves it to the profile.
+    `override` says whether the boot override has to be read back, None leaves it to the profile. `twin` says
+    how a twin is started that is not up.
     """
 
     probes: Sequence[ProbeName] = BOTH
@@ -43,6 +46,7 @@ class CaptureRequest:
     steal: bool = False
     keep_twin: bool = False
     override: OverridePolicy | None = None
+    twin: TwinSetup = USUAL
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +81,9 @@ class PlannedCapture:
         and LabError when the board could not be left as it was.
         """
         keep_twin = self.request.keep_twin
-        with Session(self.board, "probe", keep_twin=keep_twin, person=person) as session:
+        with Session(
+            self.board, "probe", keep_twin=keep_twin, twin=self.request.twin, person=person
+        ) as session:
             return self.run_in(session, display)
 
     def run_in(self, session: Session, display: Display | None = None) -> OnBoard:
@@ -117,6 +123,10 @@ def plan_capture(
     """Return the boots of the probes that may begin; raises BringupError when none may."""
     request = request or CaptureRequest()
     board = lab.board(board_name)  # a name that is wrong says so before a ramdisk is made for it
+    if request.twin.asks and not board.twin:
+        raise not_a_twin(board.name)
+    board, setup = settle_twin(board, request.twin)
+    request = replace(request, twin=setup)
     failed: dict[ProbeName, BringupError] = {}
     ready: dict[ProbeName, Prepared] = {}
     boot = BootRequest(
@@ -125,6 +135,7 @@ def plan_capture(
         steal=request.steal,
         keep_twin=request.keep_twin,
         override=request.override,
+        twin=setup,
     )
     for name in request.probes:
         try:
@@ -153,7 +164,7 @@ def _job(prepared: Prepared, probe: Probe, found: FoundPower, request: CaptureRe
         partial(probe.spec, prepared),
         overridden=has_override(board),
         readers=[probe.reader],
-        twin=StartTwin(keep=request.keep_twin, stays=stays),
+        twin=StartTwin(keep=request.keep_twin, setup=request.twin, stays=stays),
         before=[KeepPower(found, may_restart=board.twin or request.restart, last=last, stays=stays)],
     )
     return Job.of(prepared, steps)

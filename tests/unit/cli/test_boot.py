@@ -10,6 +10,7 @@ from click.testing import CliRunner, Result
 
 from bringup.base.errors import UsageError
 from bringup.cli import root
+from bringup.twin.host import HOST
 
 pytestmark = pytest.mark.usefixtures("home", "in_folder")
 
@@ -44,17 +45,36 @@ def test_the_plan_says_what_the_twin_runs_on_and_why() -> None:
     usual = twin_step()
     assert usual["memory_mib"] == 4096
     assert "QEMU" in str(usual["engine"])
-    assert "VT-x" in str(usual["why"])
+    assert "no VMs are known" in str(usual["why"])
     asked = twin_step("--engine", "qemu", "--memory", "1024")
     assert asked == {**usual, "why": "as asked", "memory_mib": 1024}
 
 
-@pytest.mark.parametrize("engine", ["bochs", "kvm"])
+def test_what_bochs_leaves_unproven_is_in_the_plan() -> None:
+    detail = twin_step("--engine", "bochs")
+    assert (detail["why"], detail["memory_mib"]) == ("as asked", 2047)
+    assert "passthrough and DMA stay unproven" in str(detail["unproven"])
+
+
 @pytest.mark.parametrize("command", [["boot", "e300", "--dry-run"], ["twin", "up"]])
-def test_an_engine_that_is_not_there_yet_is_refused(command: list[str], engine: str) -> None:
-    error = refusal(*command, "--engine", engine)
-    assert f"does not run on {engine} yet" in error.message
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [
+        (["--engine", "bochs", "--memory", "4096"], "Bochs gives a board at most 2048 MiB, not 4096"),
+        *([] if HOST.nests_vtx() else [(["--engine", "kvm"], "this host's KVM gives its guests no VT-x")]),
+    ],
+)
+def test_what_an_engine_cannot_do_is_refused_by_name(command: list[str], words: list[str], says: str) -> None:
+    error = refusal(*command, *words)
+    assert says in error.message
     assert "--engine qemu" in (error.hint or "")
+
+
+def test_bochs_boots_by_bios_only_and_has_no_variants() -> None:
+    error = refusal("boot", "e300", "--dry-run", "--engine", "bochs", "--firmware", "uefi")
+    assert error.message == "twin-bochs does not boot by uefi"
+    error = refusal("twin", "up", "--engine", "bochs", "--variant", "8c")
+    assert error.message == "Bochs has no PCI Express, so no variant 8c of the board"
 
 
 @pytest.mark.parametrize("words", [["--engine", "qemu"], ["--memory", "1024"]])

@@ -68,8 +68,8 @@ def test_refused_before_anything_is_touched_and_the_same_by_a_dry_run(tmp_path: 
     assert (real.message, real.hint, real.exit_code) == (dry.message, dry.hint, dry.exit_code)
     assert real.message == REFUSED
     assert real.hint == (
-        "build with -DKernelSupportPCID=OFF, or boot it on a real board; or boot it all the same: "
-        "--ignore-needs"
+        "build with -DKernelSupportPCID=OFF, or --engine bochs, or boot it on a real board; or boot it all "
+        "the same: --ignore-needs"
     )
     assert real.exit_code == 11
     assert not (state_dir() / "runs").exists()
@@ -81,7 +81,7 @@ def test_a_check_of_the_build_says_the_same(tmp_path: Path) -> None:
     words = ["camkes", "check", str(tmp_path / "app.camkes"), "--build-dir", str(build), "--json"]
     checked = json.loads(invoke(*words, "--profile", "twin-e300-9d").stdout)
     found = {f["message"]: f["fix"] for f in checked["findings"] if f["rule"] == "F9"}
-    refused = refusal("boot", "e300", str(build))
+    refused = refusal("boot", "e300", str(build), "--engine", "qemu")
     assert refused.message == REFUSED
     assert REFUSED in found
     others = [message for message in found if message != REFUSED]
@@ -109,11 +109,11 @@ def test_a_release_kernel_is_judged_by_its_cache(tmp_path: Path) -> None:
     assert "not known: whether the kernel demands XSAVEC, XSAVES, IBRS, IBPB, x2APIC, VT-x" in silent
     assert "a RELEASE build: the kernel prints nothing" in silent
     build = built(tmp_path, cache="RELEASE:BOOL=ON\nKernelLAPICMode:STRING=X2APIC\n")
-    assert "the twin's QEMU has no x2APIC" in refusal("boot", "e300", str(build)).message
+    assert "the twin's QEMU has no x2APIC" in refusal("boot", "e300", str(build), "--engine", "qemu").message
 
 
 def test_vms_are_refused_on_qemu_whatever_the_kernel_says(tmp_path: Path) -> None:
-    error = refusal("boot", "e300", str(built(tmp_path, vms=3)))
+    error = refusal("boot", "e300", str(built(tmp_path, vms=3)), "--engine", "qemu")
     assert error.message.startswith("the twin's QEMU has no VT-x, and an image with VMs does not run without")
 
 

@@ -38,6 +38,7 @@ NAMES = [
     "supermicro-e300-9d",
     "supermicro-e300-9d-4cn8tp",
     "supermicro-e300-9d-8cn8tp",
+    "twin-bochs",
     "twin-e300-9d",
 ]
 # Read by the profile's own functions: `BmcFacts.spacing_s`, `Interrupts.input_of`.

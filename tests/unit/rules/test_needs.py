@@ -53,7 +53,7 @@ def test_a_default_64_bit_kernel_is_refused_on_qemu_with_the_way_out() -> None:
     needs = Needs(kernel("PCID", "INVPCID", "FSGSBASE", "1 GiB pages", "XSAVE", "XSAVEOPT"))
     assert messages(needs, twin()) == [
         "the twin's QEMU has no PCID and no INVPCID, and this kernel does not run without: build with "
-        "-DKernelSupportPCID=OFF, or boot it on a real board"
+        "-DKernelSupportPCID=OFF, or --engine bochs, or boot it on a real board"
     ]
     (finding,) = told(needs, twin())
     assert isinstance(finding, Finding)
@@ -64,7 +64,8 @@ def test_a_default_64_bit_kernel_is_refused_on_qemu_with_the_way_out() -> None:
 def test_vms_need_vt_x_also_where_a_release_kernel_does_not_say_so() -> None:
     needs = Needs(kernel(printing=False), vms=3)
     assert messages(needs, twin()) == [
-        "the twin's QEMU has no VT-x, and an image with VMs does not run without: boot it on a real board"
+        "the twin's QEMU has no VT-x, and an image with VMs does not run without: --engine bochs, or boot it "
+        "on a real board"
     ]
 
 
@@ -202,6 +203,6 @@ def test_a_twin_that_only_lent_its_capture_warns() -> None:
         report = check(w.application(), build=w.build(), profile=w.profile, practice=practice)
         (found,) = (finding for finding in report.findings if finding.rule == "F9")
         assert found.message.startswith("the twin's QEMU has no VT-x, and an image with VMs")
-        assert found.fix == "boot it on a real board"
+        assert found.fix == "--engine bochs, or boot it on a real board"
         severities.append(found.severity)
     assert severities == ["error", "warning"]
