@@ -23,7 +23,7 @@ RUN_PACKAGES := python3-venv gcc cpp libc6-dev binutils \
 # Independent peers that the tests measure this tool against.
 FAST_TEST_PACKAGES := curl procps pciutils shellcheck librsvg2-bin zstd gdisk dosfstools
 TEST_PACKAGES := $(FAST_TEST_PACKAGES) openipmi ipmitool freeipmi-tools tcpdump hyperfine time tmux \
-	xen-hypervisor-4.17-amd64 clang libclang-rt-14-dev
+	bochs bochs-term bochsbios vgabios xen-hypervisor-4.17-amd64 clang libclang-rt-14-dev
 
 .PHONY: boot test test-fast test-system-python test-distros lint bench standin firmware-probe system system-test clean help
 

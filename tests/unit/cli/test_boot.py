@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner, Result
 
-from bringup.base.errors import UsageError
+from bringup.base.errors import ProfileError, UsageError
 from bringup.cli import root
 from bringup.twin.host import HOST
 
@@ -71,8 +71,9 @@ def test_what_an_engine_cannot_do_is_refused_by_name(command: list[str], words: 
 
 
 def test_bochs_boots_by_bios_only_and_has_no_variants() -> None:
-    error = refusal("boot", "e300", "--dry-run", "--engine", "bochs", "--firmware", "uefi")
-    assert error.message == "twin-bochs does not boot by uefi"
+    wrong = invoke("boot", "e300", "--dry-run", "--engine", "bochs", "--firmware", "uefi").exception
+    assert isinstance(wrong, ProfileError)
+    assert wrong.message == "twin-bochs does not boot by uefi"
     error = refusal("twin", "up", "--engine", "bochs", "--variant", "8c")
     assert error.message == "Bochs has no PCI Express, so no variant 8c of the board"
 

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import shutil
 import socket
+import struct
 import subprocess
 from collections.abc import Iterator
+from dataclasses import dataclass
 
 import pytest
 
 from bringup.base.errors import UsageError
-from bringup.twin.engines import ENGINE_CHOICES, ENGINES, QEMU, choose_engine
+from bringup.twin.engines import BOCHS, ENGINE_CHOICES, ENGINES, KVM, QEMU, Engine, choose_engine
+from bringup.twin.host import offers_vmx
 from bringup.twin.qmp import Qmp
 
 # Where CPUID tells a feature: leaf, subleaf (None: the leaf has none), register, bit (Intel SDM volume 2,
@@ -90,12 +93,50 @@ def test_qemus_processor_is_of_the_boards_family(processor: tuple[Qmp, str]) -> 
     assert told == ["GenuineIntel", 6, 85, 4, "Intel(R) Xeon(R) D-2123IT CPU @ 2.20GHz"]
 
 
+@dataclass(frozen=True)
+class Computer:
+    """A host of the twin."""
+
+    nests: bool = False
+    bochs: bool = False
+
+    def nests_vtx(self) -> bool:
+        return self.nests
+
+    def has_bochs(self) -> bool:
+        return self.bochs
+
+
+@pytest.mark.parametrize(
+    ("host", "vtx", "taken"),
+    [
+        (Computer(), False, QEMU),
+        (Computer(nests=True, bochs=True), False, QEMU),
+        (Computer(nests=True, bochs=True), True, KVM),
+        (Computer(bochs=True), True, BOCHS),
+        (Computer(), True, QEMU),
+    ],
+)
+def test_auto_takes_what_the_image_needs_and_the_host_has(host: Computer, vtx: bool, taken: Engine) -> None:
+    chosen = choose_engine("auto", vtx=vtx, host=host)
+    assert chosen.engine is taken
+    assert ("needs VT-x" in chosen.why) is vtx
+    assert ("apt install" in chosen.why) is (vtx and taken is QEMU)
+
+
 def test_every_engine_that_can_be_named_is_chosen_or_refused_with_a_way_out() -> None:
-    assert choose_engine("auto").engine is QEMU
-    for name in set(ENGINE_CHOICES) - {"auto"} - set(ENGINES):
-        with pytest.raises(UsageError, match=f"does not run on {name} yet") as refused:
-            choose_engine(name)
-        assert refused.value.hint is not None
-        assert "--engine qemu" in refused.value.hint
+    assert set(ENGINE_CHOICES) == {"auto", *ENGINES}
+    for name, engine in ENGINES.items():
+        assert choose_engine(name, host=Computer(nests=True)).engine is engine
+    with pytest.raises(UsageError, match="gives its guests no VT-x") as refused:
+        choose_engine("kvm", host=Computer(bochs=True))
+    assert "--engine bochs" in (refused.value.hint or "")
     with pytest.raises(UsageError, match="no such engine"):
         choose_engine("simics")
+
+
+@pytest.mark.parametrize(("ecx", "offers"), [(1 << 5, True), (0, False), (0xFFFFFFDF, False)])
+def test_kvm_is_asked_for_vt_x_itself(ecx: int, offers: bool) -> None:
+    leaves = [(0, 0), (7, 0xFFFFFFFF), (1, ecx), (0x80000001, 0xFFFFFFFF)]
+    entries = b"".join(struct.pack("10I", leaf, 0, 0, 0, 0, value, 0, 0, 0, 0) for leaf, value in leaves)
+    assert offers_vmx(struct.pack("2I", len(leaves), 0) + entries + bytes(4000)) is offers
