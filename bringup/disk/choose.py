@@ -11,12 +11,15 @@ import fnmatch
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from bringup.base.errors import LabError, UsageError
 from bringup.base.size import mib_text, rough_size
 from bringup.disk.contents import EMPTY, Contents
 from bringup.disk.layout import SECTOR_SIZES
+
+if TYPE_CHECKING:
+    from bringup.profile.model import Storage
 
 _KERNEL_NAME = re.compile(r"(/dev/)?(sd[a-z]+|nvme\d+n\d+|vd[a-z]+|mmcblk\d+)")
 
@@ -85,6 +88,25 @@ class Wish:
     fits_model: str | None = None
     bios: bool = True
     other_boards: Mapping[str, str] | None = None
+
+
+def wish_for(
+    storage: Storage,
+    least_bytes: int,
+    *,
+    named: str | None,
+    bios: bool,
+    other_boards: Mapping[str, str] | None = None,
+) -> Wish:
+    """Return the wish for a board with what its profile says of its disk; see `Wish`."""
+    return Wish(
+        least_bytes,
+        named,
+        fits_path=storage.path.value if storage.path else None,
+        fits_model=storage.model.value if storage.model else None,
+        bios=bios,
+        other_boards=other_boards,
+    )
 
 
 def choose(disks: Sequence[Disk], wish: Wish) -> Disk:

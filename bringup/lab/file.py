@@ -133,6 +133,7 @@ class BoardTable(_Model):
     baud: Baud | None = None
     console_port: IoPort | None = None
     console2: Annotated[str, AfterValidator(_second_line)] | None = None
+    disk: Text | None = None
     network: NetworkTable | None = None
     power: Annotated[PowerTable, BeforeValidator(_power)] = PowerTable(driver="ipmi")
 

@@ -66,6 +66,8 @@ class Board:
     the board's other UART, None where there is none: what comes there is recorded, too. `power` is the name
     of its power driver, `power_table` what the driver alone understands. `document` is the lab file that the
     board is from, None in the built-in lab. `neighbours` are the MACs of the lab's other boards, and whose.
+    `disk` is the serial, WWN or path of the disk that it may be written to, None where the profile or a
+    person says; `neighbour_disks` are those of the others, and whose.
     """
 
     name: str
@@ -78,12 +80,14 @@ class Board:
     baud: int | None = None
     console_port: int | None = None
     console2: str | None = None
+    disk: str | None = None
     network: Network | None = None
     power: str = "ipmi"
     power_table: Mapping[str, Any] = field(default_factory=dict, repr=False)
     document: TomlDocument | None = field(default=None, repr=False)
     profile_folders: tuple[Path, ...] = field(default=(), repr=False)
     neighbours: Mapping[str, str] = field(default_factory=dict, repr=False)
+    neighbour_disks: Mapping[str, str] = field(default_factory=dict, repr=False)
 
     @cached_property
     def profile(self) -> Profile:
@@ -156,6 +160,7 @@ class Board:
             "baud": self.baud,
             "console2": self.console2,
             "console_port": self.console_port,
+            "disk": self.disk,
             "network": network and asdict(network),
             "power": self.power,
         }
@@ -265,12 +270,14 @@ def _read_lab(path: Path) -> Lab:
     profile_folders = (folder / (content.lab.boards or "boards"),)
     _check_nothing_is_shared(content, document)
     neighbours = {mac: name for name, table in content.boards.items() for mac in table.macs}
+    disks = {table.disk: name for name, table in content.boards.items() if table.disk is not None}
     boards = {}
     for name, table in content.boards.items():
         profile = _profile_reference(table, profile_folders, document, ("boards", name, "profile"))
         board = _board(name, table, profile, document, profile_folders)
         others = {mac: other for mac, other in neighbours.items() if other != name}
-        boards[name] = replace(board, neighbours=others)
+        other_disks = {disk: other for disk, other in disks.items() if other != name}
+        boards[name] = replace(board, neighbours=others, neighbour_disks=other_disks)
     runs = (folder / Path(content.lab.runs).expanduser()) if content.lab.runs else None
     return Lab(boards, path.absolute(), runs, profile_folders)
 
@@ -332,6 +339,7 @@ def _board(
         baud=table.baud,
         console_port=table.console_port,
         console2=table.console2,
+        disk=table.disk,
         network=None if table.network is None else _network(table.network),
         power=table.power.driver,
         power_table=table.power.model_extra or {},

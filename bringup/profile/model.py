@@ -124,6 +124,19 @@ class BmcFacts(_Model):
         return 0.0 if self.min_command_spacing_s is None else self.min_command_spacing_s.value
 
 
+class Storage(_Model):
+    """The disk that an image is written to; what is absent is left to the person.
+
+    `path` and `model` are patterns (`*`) of where it is plugged in and what it calls itself. `slot_mib` is
+    the size of a slot in MiB. `active_mbr` is for a BIOS that wants the active flag on a disk with a GPT.
+    """
+
+    path: Fact[Text] | None = None
+    model: Fact[Text] | None = None
+    slot_mib: Fact[Annotated[int, Field(ge=1, le=1 << 20)]] | None = None
+    active_mbr: Fact[bool] | None = None
+
+
 class FirmwareRoutes(_Model):
     """Which ways of starting the board has, and which one is taken when nobody says."""
 
@@ -327,6 +340,7 @@ class Profile(_Model):
     bmc: BmcFacts = BmcFacts()
     firmware: FirmwareRoutes
     netboot: Netboot = Netboot()
+    disk: Storage = Storage()
     nics: Many[ExpectedNic] = ()
     interrupts: Interrupts
     pci: Pci = Pci()

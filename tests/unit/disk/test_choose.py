@@ -9,8 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bringup.base.errors import BringupError, LabError, UsageError
-from bringup.disk.choose import Disk, Wish, choose
+from bringup.disk.choose import Disk, Wish, choose, wish_for
 from bringup.disk.contents import Contents, Found, Kind
+from bringup.profile.model import Fact, Storage
 
 GIB = 1 << 30
 SATA = Disk(
@@ -125,6 +126,13 @@ def test_the_profile_says_where_the_disk_is() -> None:
     assert choose([SATA, NVME], replace(WISH, fits_model="SuperDOM*")) is SATA
     with pytest.raises(LabError, match="it is not at pci-0000:99"):
         choose([SATA], replace(WISH, fits_path="pci-0000:99:*"))
+
+
+def test_a_profile_is_asked_where_its_disk_is() -> None:
+    storage = Storage(path=Fact(value="pci-0000:05:*", grade="INF", source="dmi"))
+    wish = wish_for(storage, 3 * GIB, named=None, bios=True, other_boards={"X": "b"})
+    assert wish == replace(WISH, fits_path="pci-0000:05:*", other_boards={"X": "b"})
+    assert wish_for(Storage(), 3 * GIB, named=None, bios=True) == WISH
 
 
 def test_no_disk_at_all_is_the_labs_fault() -> None:

@@ -338,3 +338,12 @@ def test_lab_of_a_simulated_bmc_may_name_the_loopback_but_nothing_is_served_ther
     board = lab.board("e300-1")
     with pytest.raises(ProfileError, match="served over the loopback"):
         segment_of(board)
+
+
+def test_a_board_may_say_which_disk_is_its_own_and_the_others_know(tmp_path: Path) -> None:
+    text = BOARD + 'disk = "S4EWNX0M"\n' + OWN + '[boards.v]\ntwin = true\ndisk = "pci-0000:00:1f.2-ata-1"\n'
+    lab = lab_of(tmp_path, text)
+    board, twin = lab.board("e300-1"), lab.board("v")
+    assert (board.disk, board.neighbour_disks) == ("S4EWNX0M", {"pci-0000:00:1f.2-ata-1": "v"})
+    assert (twin.disk, twin.neighbour_disks) == ("pci-0000:00:1f.2-ata-1", {"S4EWNX0M": "e300-1"})
+    assert board.to_dict()["disk"] == "S4EWNX0M"
