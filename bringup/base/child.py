@@ -148,6 +148,11 @@ class Child:
         text = os.pread(self._stderr.fileno(), _STDERR_TAIL, max(0, length - _STDERR_TAIL))
         return next(iter(text.decode(errors="replace").strip().splitlines()[-1:]), "no reason given")
 
+    def tell(self, body: Mapping[str, Any]) -> None:
+        """Send one more line of JSON, to a child that reads its stdin; nothing happens when it has ended."""
+        if self._process is not None:
+            self._send(self._process, body)
+
     def release(self) -> None:
         """Let it go on without this process; only for a child that does not end with its starter."""
         process, self._process = self._process, None

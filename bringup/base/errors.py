@@ -108,6 +108,10 @@ class ConsoleTakenError(ConsoleLostError):
     """A console that was ours is somebody else's now."""
 
 
+class PowerStuckError(LabError):
+    """The BMC took a power command, and the board's power stayed as it was."""
+
+
 class NotOfferedError(LabError):
     """This way of switching the board has no such command."""
 
@@ -158,6 +162,7 @@ CODES: Mapping[str, type[BringupError]] = {
     "console-held": ConsoleHeldError,
     "console-lost": ConsoleLostError,
     "console-taken": ConsoleTakenError,
+    "power-stuck": PowerStuckError,
     "not-offered": NotOfferedError,
     "unclear-state": UnclearStateError,
     "override": OverrideError,

@@ -129,7 +129,8 @@ def reach(
 ) -> Iterator[BoardPlace]:
     """Make the board reachable: a twin that is not up is started, and ended again unless it is to be kept.
 
-    Raises LabError for a twin that is up with another memory or on another engine than `setup` asks for.
+    Raises LabError for a twin that is up with another memory, on another engine or without the faults that
+    `setup` asks for.
     """
     if not board.twin:
         yield BoardPlace(board, person=person)
@@ -140,7 +141,7 @@ def reach(
     info = running(board.name)
     if info is not None:
         _check_setup(info, setup)
-        where = f"BMC at {info.bmc_address} port {info.bmc_port}"
+        where = f"BMC at {info.bmc_address} port {info.bmc_port}{_plays(info)}"
         emit(Event("twin", "twin.up", f"already up, {info.memory_mib} MiB, {where}"))
         try:
             yield BoardPlace(board, info.namespace.enter, info.alive, person)
@@ -149,11 +150,15 @@ def reach(
         return
     disks = first_disks(board.name) if setup.disk else None
     with StartedTwin(request_of(setup, board.name, tied=not keep_twin, disks=disks)) as twin:
-        where = f"BMC at {twin.info.bmc_address} port {twin.info.bmc_port}"
+        where = f"BMC at {twin.info.bmc_address} port {twin.info.bmc_port}{_plays(twin.info)}"
         emit(
             Event("twin", "twin.up", f"started, {twin.info.memory_mib} MiB, {where}", {"tied": not keep_twin})
         )
         yield BoardPlace(board, twin.info.namespace.enter, twin.info.alive, person, tied=not keep_twin)
+
+
+def _plays(info: TwinInfo) -> str:
+    return f", plays {', '.join(info.faults)} (seed {info.seed})" if info.faults else ""
 
 
 def _check_setup(info: TwinInfo, setup: TwinSetup) -> None:
@@ -161,6 +166,11 @@ def _check_setup(info: TwinInfo, setup: TwinSetup) -> None:
         raise LabError(
             f"the twin {info.name} is up on {info.engine}, not on {setup.engine}",
             hint=f"bringup twin down {info.name}, or leave out --engine",
+        )
+    if setup.faults and (setup.faults, setup.seed) != (info.faults, info.seed):
+        raise LabError(
+            f"the twin {info.name} is up without what is asked for{_plays(info)}",
+            hint=f"bringup twin down {info.name}, or leave out --fault",
         )
     if setup.memory_mib not in (None, info.memory_mib):
         raise LabError(

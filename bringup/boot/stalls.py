@@ -5,6 +5,7 @@ from __future__ import annotations
 from bringup.base.stage import Stage
 from bringup.boot.course import Course
 from bringup.boot.facts import BROKEN, LOGGED
+from bringup.netboot.policy import ARCHITECTURES
 
 _SILENT_AFTER_KERNEL = {
     Stage.VMM: "no-vmm",
@@ -15,7 +16,10 @@ _SILENT_AFTER_KERNEL = {
 
 # What rests on text that did not come: a gap in which it may have come makes it a guess.
 _RESTS_ON_TEXT = frozenset(
-    {"kernel-silent", "kernel-hangs", *_SILENT_AFTER_KERNEL.values(), "text-missing", "suite-silent"}
+    {
+        *("kernel-silent", "kernel-hangs", "text-missing", "suite-silent"),
+        *_SILENT_AFTER_KERNEL.values(),
+    }
 )
 
 
@@ -24,7 +28,16 @@ def stall_code(course: Course) -> str:
     code = _stall_code(course)
     if code in _RESTS_ON_TEXT and _is_broken(course):
         return "board-fault"
+    if code == "console-silent":
+        return "console-gap" if _loader_spoke_in_gap(course) else code
     return "console-gap" if code in _RESTS_ON_TEXT and course.gap_s() > 0 else code
+
+
+def _loader_spoke_in_gap(course: Course) -> bool:
+    """Return whether the loader ran while the console was away: else its words would have been the proof."""
+    loader = course.boot.reached.get(Stage.LOADER)
+    ran_s = None if loader is None else loader.at_s
+    return ran_s is not None and any(gap.since_s <= ran_s <= gap.until_s for gap in course.boot.gaps)
 
 
 def restart_code(course: Course) -> str:
@@ -78,11 +91,17 @@ def _before_address(course: Course) -> str:
         return "host-no-link"
     if "ack" in boot.dhcp:
         return "dhcp-no-file" if boot.arch is None else "dhcp-ignored"
-    if "ignored" in boot.dhcp and "offer" not in boot.dhcp:
+    if ("ignored" in boot.dhcp and "offer" not in boot.dhcp) or _asks_otherwise(course):
         return "dhcp-ignored"
     if "discover" in boot.dhcp:
         return "dhcp-not-taken" if "offer" in boot.dhcp else "dhcp-unanswered"
     return "no-dhcp" if boot.heard_s is not None else "no-sign-of-life"
+
+
+def _asks_otherwise(course: Course) -> bool:
+    """Return whether the board says that it is of another firmware than this boot serves a file for."""
+    arch = course.boot.arch
+    return arch is not None and arch not in map(str, ARCHITECTURES[course.request.firmware])
 
 
 def _after_loading(course: Course, missing: Stage) -> str:

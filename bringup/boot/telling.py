@@ -17,7 +17,11 @@ _NONE: frozenset[Fact] = frozenset()
 _RELATED_S = 5.0
 _CAUSES_MAX = 3
 _NAMES_MAX = 5
-_RIVALS_MATTER = ("dhcp-not-taken", "loader-not-fetched", "foreign-file", "booted-elsewhere")
+# iPXE asks by DHCP a second time, and may then take what another server says.
+_RIVALS_MATTER = (
+    *("dhcp-not-taken", "loader-not-fetched", "foreign-file", "booted-elsewhere"),
+    *("kernel-not-fetched", "dhcp-no-file"),
+)
 _EXIT_CODES = {"ok": 0, "undecided": 3, **{fault: kind.exit_code for fault, kind in FAULTS.items()}}
 
 
@@ -118,7 +122,9 @@ class Telling:
         """Return the verdict of a boot that a failure ended."""
         missing = self._course.awaited
         if fatal.failure.gives_up and missing is not None and missing < Stage.KERNEL:
-            return self.stalled(fatal.at_s, fatal.seen, fatal.lines)
+            # The network boot's own words say more than that nothing was left to boot.
+            why = next((f for f in self._hints() if not f.failure.gives_up), fatal)
+            return self.stalled(fatal.at_s, why.seen, why.lines)
         fault = self._telling(fatal)
         failure = fault.failure
         causes = (self._filled(failure.why, failure.fix), *self._logged())[:_CAUSES_MAX]

@@ -17,6 +17,7 @@ from bringup.cli.lab import lab_of
 from bringup.cli.options import (
     as_option,
     engine_option,
+    fault_options,
     json_option,
     memory_option,
     override_option,
@@ -97,6 +98,7 @@ _STAGES = [str(stage) for stage in BOOT_STAGES]
 )
 @memory_option("Memory of a twin that this boot starts")
 @engine_option()
+@fault_options()
 @override_option()
 @click.option("--restart", is_flag=True, help="Restart a real board that is on without asking.")
 @click.option("--steal", is_flag=True, help="Take the console even if somebody else holds it.")
@@ -125,6 +127,7 @@ def command(
       bringup boot e300 build/ --until login
       bringup boot e300 build/ --until-text "iperf Done" --fail-text "panic" --for 30
       bringup boot e300 --image build/ --config apps/zmq/e300/passthrough.camkes
+      bringup boot e300 --fault sol-drop@kernel
       bringup boot e300 xen.gz vmlinuz --append "loglvl=all" --until kernel
     """
     refuse_two_forms(as_json=as_json, events=events, detach=detach)
@@ -193,7 +196,9 @@ def _request(options: dict[str, Any]) -> BootRequest:
         ignore_needs=options["ignore_needs"],
         override=options["override"],
         restart=options["restart"],
-        twin=TwinSetup(options["engine"], options["memory_mib"]),
+        twin=TwinSetup(
+            options["engine"], options["memory_mib"], faults=options["faults"], seed=options["seed"]
+        ),
     )
 
 

@@ -70,8 +70,33 @@ def engine_option() -> Callable[[Function], Function]:
         type=click.Choice(ENGINE_CHOICES),
         default="auto",
         show_default=True,
-        help="What the twin runs on: qemu is fast, bochs and kvm (where it nests) have VT-x for VMs.",
+        help="What the twin runs on: qemu is fast, bochs and kvm (where it nests) have VT-x for VMs; "
+        "scripted says the texts of a boot and runs nothing.",
     )
+
+
+def fault_options() -> Callable[[Function], Function]:
+    """Return what adds `--fault` and `--seed` to a command, as `faults` and `seed`."""
+
+    def checked(_ctx: click.Context, _parameter: click.Parameter, texts: tuple[str, ...]) -> tuple[str, ...]:
+        if not texts:
+            return ()
+        from bringup.twin.faults.choice import choose_all
+
+        return tuple(map(str, choose_all(texts)))
+
+    fault = click.option(
+        "--fault",
+        "faults",
+        multiple=True,
+        callback=checked,
+        metavar="NAME[@STAGE|@SECONDS][,KEY=NUMBER]",
+        help="What the twin plays; `bringup twin faults` lists them. Repeatable.",
+    )
+    seed = click.option(
+        "--seed", type=click.IntRange(0), default=0, show_default=True, help="Chances of the faults."
+    )
+    return lambda function: fault(seed(function))
 
 
 def override_option() -> Callable[[Function], Function]:

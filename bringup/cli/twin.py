@@ -9,7 +9,7 @@ import click
 from bringup import Firmware, LabError, UsageError
 from bringup.cli.complete import twin_names
 from bringup.cli.lab import lab_of
-from bringup.cli.options import engine_option, json_option, memory_option
+from bringup.cli.options import engine_option, fault_options, json_option, memory_option
 from bringup.lab.names import BUILTIN_BOARD, check_board_name
 from bringup.report.output import answer, emit_json
 from bringup.report.twin import ended_line, started_lines, status_lines, twin_command, twin_json
@@ -74,6 +74,7 @@ def command() -> None:
     show_default=True,
     help="What its setup says: how it boots where no boot override is set.",
 )
+@fault_options()
 @json_option()
 def up(
     name: str,
@@ -83,6 +84,8 @@ def up(
     variant: Variant,
     disks: tuple[str, ...],
     firmware: str,
+    faults: tuple[str, ...],
+    seed: int,
     as_json: bool,
 ) -> None:
     """Start the twin and leave it up until `bringup twin down`; the board in it is off.
@@ -93,9 +96,10 @@ def up(
       bringup twin up --variant 8c
       bringup twin up --disk nvme,size=8G,serial=M2
       bringup twin up --engine bochs
+      bringup twin up --fault sol-drop@kernel --fault bmc-slow,delay=2 --seed 7
     """
     request = client.request_of(
-        TwinSetup(engine, memory_mib),
+        TwinSetup(engine, memory_mib, faults=faults, seed=seed),
         name,
         tied=False,
         bmc_port=port,
@@ -191,6 +195,24 @@ def _disks(words: tuple[str, ...]) -> tuple[TwinDisk, ...] | None:
             raise UsageError("--disk none and another --disk", hint="leave out one of them")
         return ()
     return tuple(map(parse_disk, words)) or None
+
+
+@command.command()
+@json_option()
+def faults(as_json: bool) -> None:
+    """List what a twin can be made to do wrong, and the verdict that a boot then ends in (docs/faults.md).
+
+    \b
+    Example:
+      bringup twin faults
+      bringup twin faults --json
+    """
+    from bringup.report.faults import fault_lines, faults_json
+
+    if as_json:
+        emit_json(faults_json())
+    else:
+        answer(*fault_lines())
 
 
 def _running(name: str) -> TwinInfo:

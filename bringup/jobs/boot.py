@@ -34,6 +34,7 @@ from bringup.lab.inventory import Board, Lab
 from bringup.power.base import Person
 from bringup.power.open import has_override
 from bringup.transcript.vms import VmNames, find_vm_names
+from bringup.twin.engines import SCRIPTED
 
 if TYPE_CHECKING:
     from bringup.camkes.app.build import Build
@@ -121,9 +122,20 @@ def plan_boot(
     folders = folders_of(paths)
     said = read_image_profile(folders)
     request = with_defaults(request or BootRequest(), said, twin=board.twin)
+    if request.twin.faults and not board.twin:
+        raise UsageError(
+            f"{board.name} is a real board: {' and '.join(request.twin.faults)} is played by a twin only",
+            hint="leave out --fault, or name a twin",
+        )
     if request.twin.asks and not board.twin:
         raise not_a_twin(board.name)
-    image = _image(board, paths, append or said.append, module_mib)
+    if paths and request.twin.engine == SCRIPTED.name:
+        raise UsageError(
+            "a scripted board runs no image: it says what the stand-in would, whatever it is given",
+            hint="leave the image out, or boot it on --engine qemu",
+        )
+    played = "" if paths else " ".join(f"play={word}" for word in _plays(request))
+    image = _image(board, paths, append or said.append or played, module_mib)
     build, unread = _build(folders)
     board, setup = settle_twin(board, request.twin, vtx=board.twin and needs_vtx(image, build))
     request = replace(request, twin=setup)
@@ -135,6 +147,15 @@ def plan_boot(
     steps = boot_steps(prepared, prepared.spec, overridden=has_override(board), before=before)
     notes = (*needs, *unread, *drift)
     return PlannedBoot(lab, board, Job.of(prepared, steps, notes=notes), request, notes)
+
+
+def _plays(request: BootRequest) -> tuple[str, ...]:
+    """Return what the stand-in image has to do for the faults that are asked for."""
+    if not request.twin.faults:
+        return ()
+    from bringup.twin.faults.choice import choose_all, plays
+
+    return plays(choose_all(request.twin.faults))
 
 
 def _build(folders: Sequence[Path]) -> tuple[Build | None, tuple[str, ...]]:

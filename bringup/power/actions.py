@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import Any
 
-from bringup.base.errors import BmcBusyError, BmcTimeoutError, LabError, UnclearStateError
+from bringup.base.errors import BmcBusyError, BmcTimeoutError, LabError, PowerStuckError, UnclearStateError
 from bringup.base.events import Emit, Event
 from bringup.power.base import Power, PowerState
 
@@ -348,7 +348,7 @@ class _Sequence:
                 f"the operating system did not switch the board off within {timeout_s:.0f} s ({who})",
                 hint="switch it off without asking: bringup power BOARD off",
             )
-        return LabError(
+        return PowerStuckError(
             f"{who} accepted the command and the board is still {seen[-1]} after {timeout_s:.0f} s",
             hint="check mains power and front-panel button; a BMC that ignores commands needs its own reset",
         )

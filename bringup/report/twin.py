@@ -39,6 +39,8 @@ def status_lines(name: str, info: TwinInfo | None) -> Iterator[str]:
     network = f"{NETWORK.interface} {NETWORK.address}"
     yield f"network  {network} in a namespace of its own; the board gets {NETWORK.board_address}"
     yield f"NIC      17:00.0 {info.boot_mac} boots from the network"
+    if info.faults:
+        yield f"plays    {', '.join(info.faults)} (seed {info.seed})"
     yield f"try      {ipmitool(info)} chassis power status"
 
 
@@ -53,6 +55,8 @@ def twin_json(name: str, info: TwinInfo | None) -> dict[str, Any]:
         "engine": info.engine,
         "memory_mib": info.memory_mib,
         "disks": [asdict(disk) for disk in info.disks],
+        "faults": list(info.faults),
+        "seed": info.seed,
         "pid": info.pid,
         "bmc": {
             "address": info.bmc_address,

@@ -6,6 +6,7 @@ process all become jobs of its queue, so no two of them can race.
 
 from __future__ import annotations
 
+import contextlib
 import re
 import shutil
 import signal
@@ -23,13 +24,15 @@ from bringup.twin.bmc.request import Code, RefusedError
 from bringup.twin.bochs.machine import BochsMachine, require_bochs
 from bringup.twin.bochs.messages import Meaning
 from bringup.twin.disks import TwinDisk
-from bringup.twin.engines import BOCHS, QEMU, Engine
+from bringup.twin.engines import BOCHS, QEMU, SCRIPTED, Engine
 from bringup.twin.machine import (
     BOOT_MAC,
     BOOT_NIC,
     NICS,
     SOL_IO_PORT,
+    SOUND,
     BootOrder,
+    Flaws,
     Variant,
     Wiring,
     ovmf_files,
@@ -107,6 +110,7 @@ class Chassis:
         variant: Variant = "standard",
         disks: Sequence[TwinDisk] = (),
         engine: Engine = QEMU,
+        flaws: Flaws = SOUND,
     ) -> None:
         self._engine = engine
         self._namespace = namespace
@@ -119,6 +123,7 @@ class Chassis:
         self._variant = variant
         self._disks = tuple(disks)
         self._cables: dict[str, str] = {}
+        self._flaws = flaws
         self._bmc: AttachedBmc | None = None
         self._machine: Machine | None = None
         self._resetting = False
@@ -253,7 +258,8 @@ class Chassis:
         network = flags.device == "network"
         if self._engine is BOCHS:
             return self._new_bochs(bmc, network=network)
-        machine = _QemuMachine(self, bmc, self._firmware_for(flags), BootOrder(network=network))
+        order = BootOrder(network=network, nic=self._flaws.boot_nic)
+        machine = _QemuMachine(self, bmc, self._firmware_for(flags), order)
         for command in self._cables.values():
             machine.monitor("human-monitor-command", **{"command-line": command})
         return machine
@@ -337,9 +343,23 @@ class _QemuMachine:
         start_reading(com1, chassis._com1)
         try:
             self.qmp = Qmp(monitor, lambda name, data: chassis._on_event(self, name, data))
+            self._spoil(chassis._flaws)
         except BringupError:
             self._end()
             raise
+
+    def _spoil(self, flaws: Flaws) -> None:
+        if flaws.no_link:
+            self.qmp.execute("set_link", name=BOOT_NIC, up=False)
+        if flaws.post_s:
+            self.qmp.execute("stop")
+            timer = threading.Timer(flaws.post_s, self._go_on)
+            timer.daemon = True
+            timer.start()
+
+    def _go_on(self) -> None:
+        with contextlib.suppress(BringupError, OSError):  # it was switched off meanwhile
+            self.qmp.execute("cont")
 
     def alive(self) -> bool:
         return self._process.poll() is None
@@ -388,6 +408,8 @@ def prepare_firmware_files(folder: Path) -> None:
 
 def require_programs(engine: Engine = QEMU) -> None:
     """Raise MissingProgramError when a program or firmware the twin stands on is not installed."""
+    if engine is SCRIPTED:
+        return
     if engine is BOCHS:
         require_bochs()
         return

@@ -31,7 +31,8 @@ class TwinRequest:
     """How to start a twin: `tied` ends it with the command that started it; port 0 picks a free one.
 
     `variant` is a sibling of the board (`machine.VARIANTS`), `engine` what it runs on. `disks` None: those it
-    had the last time. The board boots by `firmware` where no boot override says otherwise.
+    had the last time. The board boots by `firmware` where no boot override says otherwise. `faults` are what
+    it plays, all their chances by `seed`.
     """
 
     name: str
@@ -42,6 +43,8 @@ class TwinRequest:
     disks: tuple[TwinDisk, ...] | None = None
     firmware: Firmware = Firmware.BIOS
     engine: str = QEMU.name
+    faults: tuple[str, ...] = ()
+    seed: int = 0
 
 
 def request_of(
@@ -65,12 +68,24 @@ def request_of(
             engine is BOCHS and variant != "standard"
         ),
         f"{title} runs a board without disks": engine is BOCHS and bool(disks or setup.disk),
+        f"{title} plays no faults": engine is BOCHS and bool(setup.faults),
         f"{title} has no firmware {firmware}": firmware not in engine.firmwares,
     }
     for refusal, holds in refusals.items():
         if holds:
             raise UsageError(refusal, hint="leave that out, or --engine qemu")
-    return TwinRequest(name, tied, setup.memory, bmc_port, variant, disks, firmware, engine.name)
+    return TwinRequest(
+        name,
+        tied,
+        setup.memory,
+        bmc_port,
+        variant,
+        disks,
+        firmware,
+        engine.name,
+        setup.faults,
+        setup.seed,
+    )
 
 
 def running(name: str) -> TwinInfo | None:

@@ -11,6 +11,7 @@ import secrets
 import shutil
 import signal
 import threading
+import time
 from pathlib import Path
 from typing import Any
 
@@ -23,11 +24,15 @@ from bringup.twin.bmc.server import VirtualBmc
 from bringup.twin.chassis import Chassis
 from bringup.twin.com1 import Com1Server
 from bringup.twin.disks import TwinDisk, kept_disks
-from bringup.twin.engines import ENGINES
+from bringup.twin.engines import ENGINES, SCRIPTED
+from bringup.twin.faults.choice import choose_all
+from bringup.twin.faults.director import DirectedBmc, DirectedBoard, Director
 from bringup.twin.info import TwinInfo, own_ticks, twin_folder
-from bringup.twin.machine import BOOT_MAC, NICS
+from bringup.twin.machine import BOOT_MAC, BOOT_NIC, NICS, flaws_of
 from bringup.twin.monitor import MonitorServer
 from bringup.twin.network import Keeper
+from bringup.twin.scripted.chassis import CABLE, ScriptedChassis
+from bringup.twin.surroundings import Surroundings
 
 USER = "ADMIN"
 ADDRESS = "127.0.0.1"
@@ -58,32 +63,44 @@ def _serve(request: dict[str, Any], folder: Path, emit: Emit, stop: threading.Ev
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(mode=0o700, parents=True)
     name = request["name"]
+    scripted = request["engine"] == SCRIPTED.name
     password = _make_password(folder)
     disks = kept_disks(name, _asked_disks(request["disks"]))
-    taps = {nic.name: f"tap{index}" for index, nic in enumerate(NICS) if nic.cabled}
+    taps = {} if scripted else {nic.name: f"tap{index}" for index, nic in enumerate(NICS) if nic.cabled}
     keeper = Keeper(list(taps.values()))
     com1 = Com1Server(folder)
+    faults = choose_all(request["faults"])
+    surroundings = Surroundings(keeper.namespace, faults, request["seed"], taps.get(BOOT_NIC, CABLE))
+    director = Director(faults, request["seed"], now=time.monotonic, tell_wire=surroundings.begin)
     try:
-        chassis = Chassis(
-            keeper.namespace,
-            taps,
-            folder,
-            memory_mib=request["memory_mib"],
-            default_firmware=Firmware(request["firmware"]),
-            report=lambda text: _note(folder, text),
-            com1=com1.feed,
-            variant=request["variant"],
-            disks=disks,
-            engine=ENGINES[request["engine"]],
-        )
+        chassis: Chassis | ScriptedChassis
+        if scripted:
+            chassis = ScriptedChassis(keeper.namespace, BOOT_MAC, flaws_of(faults))
+        else:
+            chassis = Chassis(
+                keeper.namespace,
+                taps,
+                folder,
+                memory_mib=request["memory_mib"],
+                default_firmware=Firmware(request["firmware"]),
+                report=lambda text: _note(folder, text),
+                com1=com1.feed,
+                variant=request["variant"],
+                disks=disks,
+                engine=ENGINES[request["engine"]],
+                flaws=flaws_of(faults),
+            )
         bmc = VirtualBmc(
-            chassis,
+            DirectedBoard(chassis, director),
             users={USER: (password, "administrator")},
             state_file=_bmc_state_file(name),
             address=ADDRESS,
             port=request["bmc_port"],
+            intercept=director.answers,
         )
-        chassis.start(bmc)
+        chassis.start(DirectedBmc(bmc, director))
+        surroundings.start(director.seen)
+        director.start(bmc, chassis)
         TwinInfo(
             name=name,
             pid=os.getpid(),
@@ -97,6 +114,8 @@ def _serve(request: dict[str, Any], folder: Path, emit: Emit, stop: threading.Ev
             engine=request["engine"],
             variant=request["variant"],
             disks=disks,
+            faults=tuple(map(str, faults)),
+            seed=request["seed"],
         ).save()
         monitor = MonitorServer(folder, chassis.ask_monitor)
         emit(Event("run", READY, "the twin is up"))
@@ -105,10 +124,12 @@ def _serve(request: dict[str, Any], folder: Path, emit: Emit, stop: threading.Ev
         try:
             bmc.serve_forever(stop)
         finally:
+            director.close()
             monitor.close()
             chassis.close()
     finally:
         com1.close()
+        surroundings.close()
         keeper.close()
 
 

@@ -16,7 +16,7 @@ from bringup.base.firmware import Firmware
 from bringup.lab.names import BUILTIN_PROFILE
 from bringup.twin.host import HOST, INSTALL_BOCHS
 
-EngineName = Literal["qemu", "bochs", "kvm"]
+EngineName = Literal["qemu", "scripted", "bochs", "kvm"]
 ENGINE_CHOICES: tuple[str, ...] = ("auto", *get_args(EngineName))
 DEFAULT_MEMORY_MIB = 4096
 MEMORY_LIMITS_MIB = (256, 65536)
@@ -50,12 +50,15 @@ class TwinSetup:
     """What a person asks of a twin that has to be started; `memory_mib` None leaves it to the engine.
 
     `disk`: it is given one where it never had any. `why` says why it is this engine, where that was settled.
+    `faults` are what it plays (`bringup.twin.faults.choice`); all their chances depend on `seed`.
     """
 
     engine: str = "auto"
     memory_mib: int | None = None
     disk: bool = False
     why: str = ""
+    faults: tuple[str, ...] = ()
+    seed: int = 0
 
     @property
     def asks(self) -> bool:
@@ -156,7 +159,18 @@ BOCHS = Engine(
     most_memory_mib=2048,
     limits="it has no IOMMU, no PCI Express and no NIC of the board's: passthrough and DMA stay unproven",
 )
-ENGINES: Mapping[str, Engine] = MappingProxyType({engine.name: engine for engine in (QEMU, BOCHS, KVM)})
+SCRIPTED = Engine(
+    name="scripted",
+    title="scripted: texts of firmware, loader and stand-in image; nothing is run",
+    processor="",
+    features=frozenset(),
+    missing=frozenset(),
+    source="it has no processor",
+    limits="nothing is run: the image is the stand-in's texts",
+)
+ENGINES: Mapping[str, Engine] = MappingProxyType(
+    {engine.name: engine for engine in (QEMU, BOCHS, KVM, SCRIPTED)}
+)
 
 
 @dataclass(frozen=True, slots=True)

@@ -33,6 +33,8 @@ class TwinInfo:
     engine: str
     variant: str = "standard"
     disks: tuple[TwinDisk, ...] = ()
+    faults: tuple[str, ...] = ()
+    seed: int = 0
 
     @property
     def password_file(self) -> Path:
@@ -69,8 +71,9 @@ def load(name: str) -> TwinInfo | None:
     try:
         body = json.loads(read_plain(twin_folder(name) / "twin.json", _MAX_BYTES))
         disks = tuple(TwinDisk(**disk) for disk in body.pop("disks", ()))
-        return TwinInfo(**body, disks=disks)
-    except (OSError, ValueError, TypeError, RecursionError):
+        faults = tuple(body.pop("faults", ()))
+        return TwinInfo(**body, disks=disks, faults=faults)
+    except (OSError, ValueError, TypeError, KeyError, RecursionError):
         return None
 
 

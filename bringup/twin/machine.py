@@ -14,7 +14,7 @@ tables (SeaBIOS then makes its own, OVMF does not), and `crowded` has more than 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, get_args
@@ -22,10 +22,11 @@ from typing import Literal, get_args
 from bringup.base.firmware import Firmware
 from bringup.twin.disks import TwinDisk, disk_arguments
 from bringup.twin.engines import QEMU, Engine
+from bringup.twin.faults.choice import ChosenFault
 
 SOL_IO_PORT = 0x2F8
 KCS_IO_PORT = 0xCA2
-BOOT_NIC = "slot7f0"
+BOOT_NIC, OTHER_NIC = "slot7f0", "lan1"
 BOOT_MAC = "52:54:00:0e:30:10"
 
 Variant = Literal["standard", "8c", "no-acpi", "crowded"]
@@ -74,10 +75,40 @@ class Wiring:
 
 
 @dataclass(frozen=True, slots=True)
+class Flaws:
+    """What is wrong with a machine on purpose: its boot NIC, whether that has a link.
+
+    `post_s` are the seconds that its self-test takes before anything else happens.
+    """
+
+    boot_nic: str = BOOT_NIC
+    no_link: bool = False
+    post_s: float = 0.0
+
+
+SOUND = Flaws()
+"""A machine with which nothing is wrong."""
+
+# A BMC that cannot be told otherwise drops the override after 60 s (IPMI 2.0 28.13).
+_LONG_POST_S = 62.0
+
+
+def flaws_of(chosen: Iterable[ChosenFault]) -> Flaws:
+    """Return what the faults change about the machine itself."""
+    names = {one.name for one in chosen}
+    return Flaws(
+        boot_nic=OTHER_NIC if "other-nic" in names else BOOT_NIC,
+        no_link="no-link" in names,
+        post_s=_LONG_POST_S if "override-expired" in names else 0.0,
+    )
+
+
+@dataclass(frozen=True, slots=True)
 class BootOrder:
-    """What the firmware tries first: the boot NIC or the disks."""
+    """What the firmware tries first: the boot NIC (`nic`, by its name) or the disks."""
 
     network: bool
+    nic: str = BOOT_NIC
 
     @property
     def nic_bootindex(self) -> int:
@@ -196,11 +227,16 @@ def _engines() -> list[str]:
 def _nics(firmware: Firmware, order: BootOrder, wiring: Wiring) -> list[str]:
     arguments: list[str] = []
     for nic in NICS:
-        parts = [_nic_model(nic, firmware), f"id={nic.name}", f"bus={nic.bus}", f"addr=00.{nic.function}"]
+        parts = [
+            _nic_model(nic, firmware, order.nic),
+            f"id={nic.name}",
+            f"bus={nic.bus}",
+            f"addr=00.{nic.function}",
+        ]
         parts.append(f"mac={nic.mac}")
         if nic.function == 0:
             parts.append("multifunction=on")
-        if nic.name == BOOT_NIC:
+        if nic.name == order.nic:
             parts.append(f"bootindex={order.nic_bootindex}")
         if nic.cabled:
             tap = wiring.taps[nic.name]
@@ -213,8 +249,8 @@ def _nics(firmware: Firmware, order: BootOrder, wiring: Wiring) -> list[str]:
     return arguments
 
 
-def _nic_model(nic: TwinNic, firmware: Firmware) -> str:
-    if nic.name != BOOT_NIC:
+def _nic_model(nic: TwinNic, firmware: Firmware, boot_nic: str) -> str:
+    if nic.name != boot_nic:
         return "e1000e,romfile="
     if firmware is Firmware.BIOS:
         return "e1000e"

@@ -20,6 +20,7 @@ from bringup.lab.network import Network
 
 NETWORK = Network("br0", "own-segment", "10.55.0.1/24", "10.55.0.30")
 READY_TIMEOUT_S = 10.0
+WIRE_END, WIRE_FAR = "wire0", "wire1"
 
 # The kernel ends a child marked so when its parent ends, however that happens.
 DIE_WITH_PARENT = ("setpriv", "--pdeathsig", "KILL", "--")
@@ -67,6 +68,71 @@ def setup_script(taps: Sequence[str]) -> str:
         f"ethtool -K {bridge} tx off >/dev/null 2>&1 || true",
     ]
     return "\n".join(lines)
+
+
+def run_inside(enter: Sequence[str], script: str) -> None:
+    """Run a shell script in a namespace; raises NamespaceError with its last words."""
+    environment = {**os.environ, "PATH": search_path(), "LC_ALL": "C"}
+    done = subprocess.run(
+        [*enter, "sh", "-ec", script],
+        capture_output=True,
+        env=environment,
+        timeout=READY_TIMEOUT_S,
+        check=False,
+    )
+    if done.returncode != 0:
+        raise namespace_refused(_last_line(done.stderr))
+
+
+def plug(namespace: Namespace, pid: int, near: str, far: str, *, address: str = "", mac: str = "") -> None:
+    """Put a cable between the bridge (`near`) and process `pid` (`far`), which is in a namespace beside it.
+
+    Raises NamespaceError. `address` is of the form 10.55.0.99/24.
+    """
+    # An emulated cable carries no checksums "left to the hardware".
+    whole = "ethtool -K {} tx off >/dev/null 2>&1 || true"
+    run_inside(
+        namespace.enter,
+        f"ip link add {near} type veth peer name {far} netns {pid}\n"
+        f"ip link set {near} master {NETWORK.interface} up\n" + whole.format(near),
+    )
+    run_inside(
+        inside(namespace, pid),
+        "\n".join(
+            (
+                "ip link set lo up",
+                *([f"ip link set {far} address {mac}"] if mac else []),
+                *([f"ip address add {address} dev {far}"] if address else []),
+                f"ip link set {far} up",
+                whole.format(far),
+            )
+        ),
+    )
+
+
+def inside(namespace: Namespace, pid: int) -> tuple[str, ...]:
+    """Return the command prefix that runs a program in the network of `pid`, beside a twin's."""
+    return (*namespace.enter, "nsenter", "--target", str(pid), "--net", "--", *DIE_WITH_PARENT)
+
+
+def wire_script(tap: str) -> str:
+    """Return what takes a board's tap off the bridge, for a wire that passes frames on (pure).
+
+    The wire has the tap on one side and WIRE_END on the other, whose far end is on the bridge.
+    """
+    return "\n".join(
+        (
+            f"ip link set {tap} nomaster",
+            f"ip link add {WIRE_END} type veth peer name {WIRE_FAR}",
+            f"ip link set {WIRE_FAR} master {NETWORK.interface} up",
+            f"ip link set {WIRE_END} up",
+            # Frames as they are on a cable: none larger, every checksum in its place.
+            *(
+                f"ethtool -K {end} tx off tso off gso off gro off >/dev/null 2>&1 || true"
+                for end in (WIRE_END, WIRE_FAR)
+            ),
+        )
+    )
 
 
 class Keeper:
@@ -122,15 +188,7 @@ class Keeper:
         raise NamespaceError(f"the private network of the twin was not ready within {READY_TIMEOUT_S:.0f} s")
 
     def _furnish(self, taps: Sequence[str]) -> None:
-        done = subprocess.run(
-            [*self.namespace.enter, "sh", "-c", setup_script(taps)],
-            capture_output=True,
-            env=self._environment,
-            timeout=READY_TIMEOUT_S,
-            check=False,
-        )
-        if done.returncode != 0:
-            raise namespace_refused(_last_line(done.stderr))
+        run_inside(self.namespace.enter, setup_script(taps))
 
     def close(self) -> None:
         """End the keeper and with it the namespaces; harmless when they are gone."""

@@ -29,6 +29,7 @@ class StartTwin(Step):
             "why": chosen.why,
             "memory_mib": setup.memory,
             **({"unproven": chosen.engine.limits} if chosen.engine.limits else {}),
+            **({"faults": list(setup.faults), "seed": setup.seed} if setup.faults else {}),
         }
         self.planned = PlannedStep("twin", "start the twin if it is not up", 0.5, 20.0, detail)
         self._stays = stays

@@ -36,8 +36,8 @@ _MEMORY = ("the image is larger than the memory below 4 GiB", "make the image sm
 LOADER = (
     Failure("loader-refuses", "image", "Exec format error",
             "the loader does not know the format of the image",
-            "multiboot through iPXE under UEFI",
-            "--loader grub, or --firmware bios",
+            "other bytes arrived than were served, or it is multiboot through iPXE under UEFI",
+            "compare what came with `bringup image`; under UEFI --loader grub",
             "iPXE ipxe.org/2e0080, ipxe#577", recovers=True, grace_s=20.0),
     Failure("pxe-no-file", "lab", "Nothing to boot: No such file or directory",
             "the DHCP answer named no boot file",

@@ -179,6 +179,16 @@ class LanServer:
                 session.close()
         self._reap()
 
+    def forget_sessions(self) -> None:
+        """End all sessions, logged in or not, without a word."""
+        for session in self._sessions.values():
+            session.close()
+        self._reap()
+
+    def refuse_suites(self) -> None:
+        """Refuse every login from now on: none of the cipher suites that are proposed will do."""
+        self._suites = ()
+
     def _next(self) -> tuple[bytes, tuple[str, int]] | None:
         try:
             # pyghmi sets the socket to blocking at every send.

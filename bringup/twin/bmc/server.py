@@ -25,7 +25,7 @@ from bringup.twin.bmc.lan import LanServer
 from bringup.twin.bmc.rakp import Account
 from bringup.twin.bmc.request import LanIdentity, Privilege, Request, Response, Shared, WatchedBoard
 from bringup.twin.bmc.sel import SensorType, event_record
-from bringup.twin.bmc.sol import SolPayload
+from bringup.twin.bmc.sol import SolPayload, Stranger
 from bringup.twin.bmc.state import BmcState
 
 __all__ = ["BootFlags", "WatchedBoard", "Intercept", "VirtualBmc"]
@@ -36,6 +36,7 @@ _WORKING, _SOFT_OFF = 0x00, 0x06
 _BOOT_BY_POWER_UP, _BOOT_BY_RESET = 0x00, 0x01
 _WATCHDOG_OFFSETS = {1: 0x01, 2: 0x02, 3: 0x03}  # table 42-3: hard reset, power down, power cycle
 _CAUSE_WATCHDOG = 0x04
+_HARD_RESET = 1
 
 Intercept = Callable[[Request], int | None]
 """Looks at a command before it is run; a completion code answers it instead (for faults)."""
@@ -71,6 +72,7 @@ class VirtualBmc:
         self._waker.setblocking(False)
         self._wake_far.setblocking(False)
         self._new_machines: queue.SimpleQueue[KcsPort] = queue.SimpleQueue()
+        self._jobs: queue.SimpleQueue[Callable[[], object]] = queue.SimpleQueue()
         self._sol = SolPayload(chassis.write_serial, chassis.send_break, wake=self._wake, now=time.monotonic)
         accounts = [
             Account(name, secret, Privilege[level.upper()]) for name, (secret, level) in users.items()
@@ -121,6 +123,8 @@ class VirtualBmc:
                     for key, _ in selector.select(self._wait_s()):
                         self._serve(selector, key)
                     self._adopt_machines(selector)
+                    while not self._jobs.empty():
+                        self._jobs.get()()
                     self._run_timers()
             finally:
                 self._close(selector)
@@ -154,6 +158,37 @@ class VirtualBmc:
         with self._state.changing() as state:
             now = state.now()
             state.sel.add(event_record(sensor_type, offset, at_s=now), now)
+
+    # What faults do to it, from any thread.
+
+    def drop_console(self) -> None:
+        """Take the console from whoever has it, and tell them."""
+        self._do(self._sol.deactivate)
+
+    def give_console_away(self) -> None:
+        """Take the console from whoever has it for somebody else, who keeps it."""
+        self._do(self._sol.deactivate)
+        self._do(lambda: self._sol.activate(Stranger()))
+
+    def end_sessions(self) -> None:
+        """Forget every session and tell nobody, as a BMC that restarts."""
+        self._do(self._lan.forget_sessions)
+
+    def refuse_suites(self) -> None:
+        """Take none of the cipher suites that are proposed from now on."""
+        self._do(self._lan.refuse_suites)
+
+    def expire_watchdog(self) -> None:
+        """Let the watchdog timer run out now, with a hard reset as its action."""
+        with self._state.lock:
+            self._state.watchdog.action = _HARD_RESET
+            self._state.watchdog.configured = True
+            self._state.watchdog.expires_at = self._state.now()
+        self._wake()
+
+    def _do(self, job: Callable[[], object]) -> None:
+        self._jobs.put(job)
+        self._wake()
 
     # The serving thread.
 

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from queue import Full, Queue
 
 from bringup.twin.bmc.access import SOL_PAYLOAD_SIZE
-from bringup.twin.bmc.request import BmcSession
+from bringup.twin.bmc.request import BmcSession, Privilege
 
 RETRY_INTERVAL_S = 0.5
 TRIES = 8
@@ -192,6 +192,21 @@ class SolPayload:
             self._under = None
             self._collected.clear()
             self._changed.notify_all()
+
+
+class Stranger:
+    """Somebody who has the console and is not known here: a session that takes what it is sent."""
+
+    managed_id = b"\x5e\x55\x10\x4e"
+    username = "stranger"
+    privilege = max_privilege = Privilege.ADMINISTRATOR
+    sockaddr = ("192.0.2.17", 623)  # RFC 5737: an address of nobody
+
+    def close(self) -> None:
+        """Stay: nobody ends it but whoever takes the console."""
+
+    def send_sol(self, payload: bytes) -> None:
+        """Read it."""
 
 
 class _UartInput:

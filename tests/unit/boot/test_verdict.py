@@ -299,6 +299,8 @@ STALLS: list[tuple[str, list[Event], WatchRequest, str, str, Stage | None, float
      Stage.FIRMWARE, 91.0),
     ("unanswered", SERVED[:3], BIOS, "dhcp-unanswered", "lab", Stage.DHCP, 33.0),
     ("not taken", SERVED[:4], BIOS, "dhcp-not-taken", "lab", Stage.DHCP, 33.0),
+    ("offered", [on(1.0), dhcp(3.0, "discover", arch=7), dhcp(3.1, "offer")], BIOS, "dhcp-ignored",
+     "profile", Stage.DHCP, 33.0),
     ("other arch", [on(1.0), dhcp(3.0, "discover", arch=7), dhcp(3.1, "ignored")], BIOS, "dhcp-ignored",
      "profile", Stage.DHCP, 33.0),
     ("no loader", SERVED[:6], BIOS, "loader-not-fetched", "lab", Stage.LOADER, 23.3),
@@ -926,3 +928,11 @@ def test_a_dead_controller_is_a_but_or_strictly_a_failure() -> None:
     assert verdict.buts == ("vm1 igb 0000:00:01.0: its memory could not be mapped",)
     verdict, _ = decide(up, replace(request, strict=True))
     assert (verdict.kind, verdict.code) == ("image", "nic-dead")
+
+
+def test_a_console_that_was_away_while_the_loader_spoke_is_not_called_silent() -> None:
+    loader_s = next(
+        e.at_s for e in SERVED if e.kind in ("tftp.start", "tftp.done", "http.start", "http.done")
+    )
+    away = [event(loader_s - 0.5, "console", "console.lost"), gap(loader_s + 20.0, 20.5)]
+    assert decide([*SERVED, *away])[0].code == "console-gap"

@@ -1,0 +1,113 @@
+"""One scripted board: what it does from power-on to power-off (asyncio)."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from bringup.twin.scripted import texts
+from bringup.twin.scripted.ipxe import follow
+from bringup.twin.scripted.network import Fetched, Lease, NetworkError, Nic
+
+_SELF_TEST_S, _KERNEL_S = 0.5, 0.3
+_BIOS, _UEFI = 0, 7
+
+
+@dataclass(frozen=True)
+class Nature:
+    """What a board is like: its boot port, whether that has a link, the seconds of its self-test."""
+
+    nic: Nic
+    no_link: bool = False
+    post_s: float = _SELF_TEST_S
+
+
+class ScriptedBoard:
+    """A board; `say` takes what it prints, `reset` is called when it resets itself."""
+
+    def __init__(self, nature: Nature, say: Callable[[str], None], reset: Callable[[], None]) -> None:
+        self._nature = nature
+        self._say = say
+        self._reset = reset
+        self._life: asyncio.Task[None] | None = None
+
+    def on(self, *, network: bool, uefi: bool) -> None:
+        """Begin a boot, from the network or the disk."""
+        self.off()
+        self._life = asyncio.get_running_loop().create_task(self._live(network=network, uefi=uefi))
+
+    def off(self) -> None:
+        """Stop at once, whatever it does."""
+        if self._life is not None:
+            self._life.cancel()
+            self._life = None
+
+    async def _live(self, *, network: bool, uefi: bool) -> None:
+        self._say(texts.POST)
+        await asyncio.sleep(self._nature.post_s)
+        if not network:
+            self._say(texts.DISK)
+            return
+        with contextlib.suppress(NetworkError):
+            await self._boot_network(_UEFI if uefi else _BIOS)
+            return
+        self._say(texts.NOTHING)
+
+    async def _boot_network(self, arch: int) -> None:
+        nic = self._nature.nic
+        self._say(texts.EFI_ROM if arch else texts.ROM.format(mac=nic.mac.upper()))
+        if self._nature.no_link:
+            self._say(texts.NO_LINK)
+            raise NetworkError("no-link")
+        try:
+            lease = await nic.ask(arch)
+            if not lease.file:
+                self._say(texts.EFI_GIVES_UP if arch else texts.NO_FILE)
+                raise NetworkError("no-file")
+            await nic.fetch_tftp(lease.server, lease.file)
+        except NetworkError as error:
+            self._say(texts.EFI_GIVES_UP if arch else texts.GIVES_UP.get(error.kind, ""))
+            raise
+        await self._run_loader(arch, lease)
+
+    async def _run_loader(self, arch: int, lease: Lease) -> None:
+        """Be iPXE, where the file that came is iPXE; any other one is an image of its own."""
+        if not lease.file.endswith(("undionly.kpxe", "snponly.efi")):
+            await self._run_image("", 1)
+            return
+        nic = self._nature.nic
+        self._say(texts.IPXE)
+        try:
+            script = await self._fetch_script(await nic.ask(arch, ipxe=True))
+        except NetworkError as error:
+            self._say(f"{texts.IPXE_SAYS.get(error.kind, error.kind)}\r\n")
+            return
+        loaded = await follow(script.start.decode("latin-1"), nic.fetch_http, self._say)
+        if loaded is not None:
+            await self._run_image(loaded.arguments or "", loaded.modules)
+
+    async def _fetch_script(self, lease: Lease) -> Fetched:
+        """Fetch what DHCP names: by its URL, or from the TFTP server of whoever named it."""
+        nic = self._nature.nic
+        if "://" in lease.file:
+            return await nic.fetch_http(lease.file)
+        self._say(f"tftp://{lease.server}/{lease.file}... ")
+        return await nic.fetch_tftp(lease.server, lease.file)
+
+    async def _run_image(self, arguments: str, modules: int) -> None:
+        """Say what the stand-in image says, and of its plays those that faults ask for."""
+        played = next((word[5:] for word in arguments.split() if word.startswith("play=")), "")
+        self._say(texts.KERNEL.format(arguments=arguments))
+        if played == "hang:kernel":
+            return
+        await asyncio.sleep(_KERNEL_S)
+        self._say(texts.LOADED.format(modules=modules))
+        await asyncio.sleep(_KERNEL_S)
+        if played == "vtx-locked":
+            self._say(texts.VTX_LOCKED)
+        elif played == "reboot":
+            self._reset()
+        else:
+            self._say(texts.USER_SPACE)
