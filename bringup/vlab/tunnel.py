@@ -12,6 +12,7 @@ from bringup.vlab.description import Description
 from bringup.vlab.nodes import Agent
 
 _DEVICE = "wg0"
+_KEEPALIVE_S = 25
 _ENDS = (
     "set -e\n"
     "if ! ip link add wg0 type wireguard 2>/dev/null; then\n"
@@ -139,15 +140,16 @@ class Tunnel:
 
     def answer_only(self) -> None:
         """Begin anew with a peer whose place is not known: this end can only answer."""
-        self._again([])
+        self._again([], keepalive_s=0)
 
     def begin_only(self) -> None:
-        """Begin anew without keepalive: the next packet is what begins a session."""
-        self._again(["endpoint", self.found.peer.endpoint])
+        """Begin anew at once, with a first keepalive, whatever the peer does."""
+        self._again(["endpoint", self.found.peer.endpoint], keepalive_s=_KEEPALIVE_S)
 
-    def _again(self, endpoint: Sequence[str]) -> None:
+    def _again(self, endpoint: Sequence[str], *, keepalive_s: int) -> None:
         peer = self.found.peer
-        words = ["wg", "set", _DEVICE, "peer", peer.key, *endpoint, "persistent-keepalive", "0"]
+        words = ["wg", "set", _DEVICE, "peer", peer.key, *endpoint]
+        words += ["persistent-keepalive", str(keepalive_s)]
         self.agent.run(f"{self.remove_script()}; {shlex.join([*words, 'allowed-ips', peer.allowed_ips])}")
 
     def remove_script(self) -> str:

@@ -66,29 +66,29 @@ def reaches(scene: Scene, check: Check) -> Result:
 def handshake(scene: Scene, check: Check) -> Result:
     """One side alone begins, the other can only answer: what NAT keeps of before is forgotten first."""
     site = str(check.params["site"])
-    far, canary = other(site), new_canary()
+    far = other(site)
     for each in SITES:
         scene.tunnels[each].remove_peer()
     scene.forget_connections()
     scene.tunnels[far].answer_only()
-    scene.tunnels[site].begin_only()
     with scene.watching() as watch:
-        scene.send(site, canary, count=3, interval_s=0.1, wait_s=0.5)
+        # A keepalive begins it: PCs and red have no part in this.
+        scene.tunnels[site].begin_only()
+        time.sleep(0.3)
     outer = watch.frames("outer")
     begun = scene.wireguard(outer, WG_INITIATION, source=scene.site(site).outer)
     answered = scene.wireguard(outer, WG_RESPONSE, source=scene.site(far).outer)
-    source = scene.site(site).pc
-    arrived = sum(frame.source == source for frame in watch.hits(f"lan-{far}", canary))
     peer = scene.tunnels[site].peer()
     scene.restore_tunnels()
     scene.recover()
     ok = bool(begun and answered and peer and peer.latest_handshake)
     inside = scene.wireguard(watch.frames(f"inner-{far}"), WG_INITIATION)
+    done = "a session" if peer and peer.latest_handshake else "no session"
     text = (
         f"vm1-{site} began ({begun} of type 1 outside, {inside} on inner-{far}), vm1-{far} answered "
-        f"({answered} of type 2 outside); {arrived} of 3 datagrams arrived"
+        f"({answered} of type 2 outside): {done}"
     )
-    return judged(ok, text, initiations=begun, responses=answered, arrived=arrived)
+    return judged(ok, text, initiations=begun, responses=answered)
 
 
 def split(scene: Scene, check: Check) -> Result:
