@@ -25,6 +25,7 @@ _COMMANDS = {
     "console": ("console", "Attach to a board's console."),
     "explain": ("explain", "Say what a recorded console proves."),
     "doctor": ("doctor", "Check this host, the network and a board's BMC, and say how to mend them."),
+    "report": ("report", "Write a run as one HTML page."),
     "runs": ("runs", "List what was booted, or show one run."),
     "verify": ("verify", "Make a plan's checks on a target, with evidence."),
     "vlab": ("vlab", "Two sites over WireGuard in namespaces: make, enter, end them."),

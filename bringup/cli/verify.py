@@ -40,7 +40,7 @@ def _plans(_ctx: click.Context, _parameter: click.Parameter, incomplete: str) ->
     "--report",
     type=click.Path(path_type=Path, file_okay=False),
     metavar="DIR",
-    help="Write verify.json and junit.xml there.",
+    help="Write report.html, junit.xml and verify.json there.",
 )
 @json_option("docs/verify.md")
 @click.pass_context

@@ -1,4 +1,4 @@
-"""The files that a run of verify can leave for others: JSON, JUnit XML."""
+"""The files that a run of verify can leave for others: a page, JUnit XML, JSON."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from bringup.base.whole_file import unwritable, write_whole
+from bringup.report.html.verify import verify_html
 from bringup.report.junit import junit_xml
 
 
@@ -18,6 +19,7 @@ def write_report(folder: Path, body: Mapping[str, Any]) -> list[str]:
     except OSError as error:
         raise unwritable(folder, error) from None
     files = {
+        "report.html": verify_html(body).encode(),
         "verify.json": json.dumps(body, indent=2, default=str).encode() + b"\n",
         "junit.xml": junit_xml(body),
     }

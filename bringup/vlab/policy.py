@@ -49,8 +49,9 @@ def policy(description: Description, node: Node) -> tuple[Rule, ...]:
 def _red(lab: Description, name: str) -> Iterator[Rule]:
     site, peer = lab.sites[name], lab.peer(name)
     lan, there = site.lan, (peer.lan,)
-    answers = ("established", "related")
-    yield Rule("replies", "forward", "accept", came_in="eth0", goes_out="eth1", states=answers)
+    yield Rule("replies", "forward", "accept", came_in="eth0", goes_out="eth1", states=("established",))
+    # What crypto says of packets that do not fit.
+    yield Rule("errors", "forward", "accept", came_in="eth0", goes_out="eth1", states=("related",))
     yield Rule(
         "lan-to-peer", "forward", "accept", came_in="eth1", goes_out="eth0", source=lan, destinations=there
     )

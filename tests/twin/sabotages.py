@@ -71,7 +71,9 @@ SABOTAGES = (
     rule("vm0-a", "private", "red-private"),
     rule("vm0-a", "lan-out", "split"),
     rule("vm0-a", "replies", "split"),
-    rule("vm0-a", "peer", "ptp-ab"),
+    rule("vm0-a", "errors", "mtu"),
+    # The way there is the way back that the reverse path filter asks for.
+    rule("vm0-a", "peer", "ptp-ab", "ptp-ba"),
     rule("vm0-a", "fallback", "kill-red"),
     rule("vm0-a", "default", "split"),
     open_policy("vm1-a", "policy", "kill-crypto"),

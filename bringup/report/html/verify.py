@@ -1,0 +1,56 @@
+"""A run of verify as a page: the ladder of its checks, the lab with its rates, what was seen."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from bringup.report.html.page import Page, Row, render
+from bringup.report.html.topology import topology_svg
+
+
+def verify_html(body: Mapping[str, Any]) -> str:
+    """Return the content of `verify.json` as HTML."""
+    failed = [check for check in body["checks"] if check["status"] == "fail"]
+    counts = f"{body['pass']} passed, {body['fail']} failed, {body['skip']} not made"
+    answer = f"{body['plan']} {'does not hold' if failed else 'holds'}: {counts} in {body['seconds']:.1f} s"
+    page = Page(
+        title=str(body["title"]),
+        ok=not failed,
+        answer=answer,
+        subtitle=f"run {body['run']} on {body['target']}, {body['started']}",
+        facts=_facts(body),
+        rows=[_row(check) for check in body["checks"]],
+        picture=_picture(body),
+        advice=[f"{check['id']}: {check['purpose']}" for check in failed],
+    )
+    return render(page)
+
+
+def _facts(body: Mapping[str, Any]) -> list[tuple[str, str]]:
+    rules = body["rules"] or f"generated, for {body['firewall']}"
+    names = (("rules", rules), ("WireGuard", body.get("engine")), ("bringup", body["version"]))
+    return [
+        (name, str(value)) for name, value in (*names, ("captures", f"{body['folder']}/captures")) if value
+    ]
+
+
+def _row(check: Mapping[str, Any]) -> Row:
+    words = (("How", "how"), ("Limit", "limit"), ("Control", "control"))
+    return Row(
+        name=check["id"],
+        status=check["status"],
+        evidence=str(check["evidence"]).split(" | "),
+        purpose=check["purpose"],
+        details=[(title, check[key]) for title, key in words if check[key]],
+        lines=check["excerpt"],
+        at_s=check["at_s"],
+        seconds=check["seconds"],
+    )
+
+
+def _picture(body: Mapping[str, Any]) -> str:
+    by_id = {check["id"]: check for check in body["checks"]}
+    rates = by_id.get("rate", {}).get("values", {}).get("mbit_s", {})
+    tunnel = by_id.get("tunnel", {}).get("status") != "fail"
+    return topology_svg(body["lab"], rates, tunnel_ok=tunnel)
