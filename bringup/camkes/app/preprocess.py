@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import re
 import resource
+import select
 import signal
 import subprocess
 import tempfile
@@ -180,7 +181,8 @@ def _run(
             "cpp, the C preprocessor, is not installed", hint="apt install cpp"
         ) from None
     try:
-        return process.wait(timeout_s)
+        _await_end(process, timeout_s)
+        return process.wait(0)
     except subprocess.TimeoutExpired:
         return -signal.SIGXCPU
     finally:
@@ -188,6 +190,17 @@ def _run(
         if process.returncode is None:
             os.killpg(process.pid, signal.SIGKILL)
             process.wait()
+
+
+def _await_end(process: subprocess.Popen[bytes], timeout_s: float) -> None:
+    """Wait until a process has ended, at most so long; Popen.wait only looks now and then."""
+    descriptor = os.pidfd_open(process.pid)
+    try:
+        ended = select.poll()
+        ended.register(descriptor, select.POLLIN)
+        ended.poll(timeout_s * 1000)
+    finally:
+        os.close(descriptor)
 
 
 def _limit() -> None:

@@ -15,6 +15,8 @@ from typing import NamedTuple, NoReturn, TypeVar
 from lark import Lark, Transformer, UnexpectedToken
 from lark import Token as Word
 
+from bringup.base.errors import LabError
+from bringup.base.paths import cache_dir
 from bringup.camkes.app.adl.declarations import (
     AttributeDecl,
     ComponentDecl,
@@ -59,9 +61,21 @@ def parse(tokens: Sequence[Token], *, macros: bool = False) -> list[Declaration]
 
 @cache
 def _parser() -> Lark:
-    """Build the parser; its tables take 50 ms, so only once and only when a file is parsed."""
+    """Build the parser, only when a file is parsed; its tables take 50 ms, so lark keeps them in the cache.
+
+    They are taken from there only where grammar and versions are the same (lark's own check).
+    """
     grammar = f"{_GRAMMAR.read_text(encoding='utf-8')}\n%declare {' '.join(TERMINALS)}\n"
-    return Lark(grammar, parser="lalr", lexer=TokenLexer, transformer=_Declarations())
+    transformer = _Declarations()
+    return Lark(grammar, parser="lalr", lexer=TokenLexer, transformer=transformer, cache=_kept_tables())
+
+
+def _kept_tables() -> str | bool:
+    """Return where the tables are kept, False where the user has no folder for that."""
+    try:
+        return str(cache_dir() / "camkes-grammar.tables")
+    except LabError:
+        return False
 
 
 def _unexpected(error: UnexpectedToken, words: Sequence[Token]) -> TextError:
