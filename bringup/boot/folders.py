@@ -24,7 +24,7 @@ from typing import TYPE_CHECKING, Any
 from bringup.base.errors import LabError, UsageError
 from bringup.base.events import Event, is_time
 from bringup.base.paths import state_dir
-from bringup.base.plain_file import read_plain
+from bringup.base.regular_file import read_whole
 from bringup.base.whole_file import whole_file
 
 if TYPE_CHECKING:
@@ -83,7 +83,7 @@ class RunFolder:
     def read_json(self, name: str) -> dict[str, Any] | None:
         """Return a JSON file of the run, None if the run did not come that far or the file is damaged."""
         try:
-            body = json.loads(read_plain(self.path / name, FILE_MAX_BYTES))
+            body = json.loads(read_whole(self.path / name, FILE_MAX_BYTES))
         except (OSError, ValueError, RecursionError):
             return None
         if not isinstance(body, dict) or (name in _CHECKED and not _is_ours(body)):
@@ -110,7 +110,7 @@ class RunFolder:
     def events(self) -> Iterator[Event]:
         """Yield the recorded events, their times counted from the start of the run."""
         try:
-            lines = read_plain(self.path / EVENTS, FILE_MAX_BYTES).splitlines()
+            lines = read_whole(self.path / EVENTS, FILE_MAX_BYTES).splitlines()
         except (OSError, ValueError):
             return
         for line in lines:

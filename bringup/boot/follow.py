@@ -9,7 +9,7 @@ from contextlib import suppress
 
 from bringup.base.errors import InterruptedRunError, LabError
 from bringup.base.events import Event
-from bringup.base.plain_file import open_plain
+from bringup.base.regular_file import open_regular
 from bringup.boot.folders import EVENTS, FILE_MAX_BYTES, RunFolder
 
 VERDICT = "run.verdict"
@@ -36,7 +36,7 @@ def follow(
     while not (run.path / EVENTS).exists() and now() - began_s < _BEGINS_WITHIN_S:
         sleep(_POLL_S)
     try:
-        file = open_plain(run.path / EVENTS)
+        file = open_regular(run.path / EVENTS)
     except (OSError, ValueError):
         raise _ended(run) from None
     with file:

@@ -124,6 +124,13 @@ class Progress:
             # What may still recover is the better word for a stage that is overdue.
             yield deadline_s, lambda: self._tell.failed(fault) if fault else self._tell.stalled(deadline_s)
 
+    def so_far(self, now_s: float) -> Verdict:
+        """Return the verdict, or, while a boot goes on, the one that it will have if nothing more comes."""
+        decided = self.decide(now_s)
+        if decided is not None:
+            return decided
+        return self._tell.ok() if self._course.done_s() is not None else self._tell.stalled(now_s)
+
     def ended(self, at_s: float, *, said: str | None = None) -> Verdict:
         """Return the verdict when nothing more will ever be heard, as of a recorded console.
 

@@ -7,6 +7,7 @@ import click
 from bringup.cli.complete import run_names
 from bringup.cli.lab import lab_of
 from bringup.cli.options import json_option, refuse_two_forms
+from bringup.cli.runs_trace import diff, trace
 from bringup.report.output import answer, emit_json
 
 _SHOWN = 20
@@ -24,6 +25,7 @@ def command(ctx: click.Context, as_json: bool, show_all: bool) -> None:
       bringup runs
       bringup runs show 2026-11-23-0007
       bringup runs follow
+      bringup runs trace
     """
     if ctx.invoked_subcommand is not None:
         return
@@ -94,3 +96,7 @@ def show(ctx: click.Context, run_id: str | None, as_json: bool, events: bool, co
         answer(*event_lines(run))
     if console:
         answer(*console_lines(run))
+
+
+command.add_command(trace)
+command.add_command(diff)

@@ -18,7 +18,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from bringup.base.errors import LabError
-from bringup.base.plain_file import open_plain, read_plain
+from bringup.base.regular_file import open_regular, read_whole
 from bringup.transcript.clean import plain_text
 
 CONSOLE = "console"
@@ -90,7 +90,7 @@ class _Index:
         self._times: list[float] = []
         path = _index_path(folder, name)
         try:
-            data = read_plain(path, _INDEX_MAX_BYTES)
+            data = read_whole(path, _INDEX_MAX_BYTES)
         except (OSError, ValueError):
             return
         for record in data.splitlines(keepends=True):
@@ -121,22 +121,24 @@ def _index_path(folder: Path, name: str) -> Path:
     return folder / f"{name}.idx"
 
 
-def read_log(folder: Path, name: str = CONSOLE) -> Iterator[tuple[float | None, str]]:
+def read_log(
+    folder: Path, name: str = CONSOLE, limit: int | None = None
+) -> Iterator[tuple[float | None, str]]:
     """Yield (seconds since the start of the run, line) of a recorded console; nothing if there is none.
 
     What is no file (a pipe, a device that never ends) is none.
 
     A line is text that is safe to show, and its time is that of its first byte. Lines are counted as in
-    sightings; one longer than 4 KiB comes in parts.
+    sightings; one longer than 4 KiB comes in parts. No more than about `limit` bytes are read.
     """
     log, index = log_path(folder, name), _Index(folder, name)
     try:
-        stream = open_plain(log)
+        stream = open_regular(log)
     except (OSError, ValueError):
         return
     with stream:
         offset = 0
-        while line := stream.readline(_LINE_MAX):
+        while (limit is None or offset < limit) and (line := stream.readline(_LINE_MAX)):
             yield index.at(offset), plain_text(line.rstrip(b"\r\n"))
             offset += len(line)
 

@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING
 from bringup.base import locks
 from bringup.base.errors import BmcBusyError, LabError
 from bringup.base.paths import home_runtime_dir, open_lock, runtime_dir
-from bringup.base.plain_file import open_plain
+from bringup.base.regular_file import open_regular
 from bringup.lab.holder import RECORD_MAX, Holder, holder_in, is_stopped, myself
 from bringup.lab.reservation import ReservationFile, opened
 
@@ -214,7 +214,7 @@ def worker(board: str, known_as: str | None, host_locks: Path = HOST_LOCKS) -> H
     """Return whose command works on a board now, if one does; raises LabError for what is no lease."""
     path = lease_file(board, known_as, host_locks)
     try:
-        with open_plain(path) as file:
+        with open_regular(path) as file:
             return holder_in(file.readline(RECORD_MAX)) if locks.is_taken(file.fileno()) else None
     except FileNotFoundError:
         return None
@@ -225,7 +225,7 @@ def worker(board: str, known_as: str | None, host_locks: Path = HOST_LOCKS) -> H
 def read_holder(path: Path) -> Holder | None:
     """Return who wrote the lease file, None when nobody did or it cannot be read."""
     try:
-        with open_plain(path) as file:
+        with open_regular(path) as file:
             return holder_in(file.readline(RECORD_MAX))
     except (OSError, ValueError):
         return None

@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from bringup.base.paths import home_runtime_dir
-from bringup.base.plain_file import read_plain
+from bringup.base.regular_file import read_whole
 from bringup.base.whole_file import whole_file
 from bringup.lab.secret import Secret
 from bringup.twin.disks import TwinDisk
@@ -69,7 +69,7 @@ def twin_folder(name: str) -> Path:
 def load(name: str) -> TwinInfo | None:
     """Return what the twin's process wrote, None when there is nothing readable."""
     try:
-        body = json.loads(read_plain(twin_folder(name) / "twin.json", _MAX_BYTES))
+        body = json.loads(read_whole(twin_folder(name) / "twin.json", _MAX_BYTES))
         disks = tuple(TwinDisk(**disk) for disk in body.pop("disks", ()))
         faults = tuple(body.pop("faults", ()))
         return TwinInfo(**body, disks=disks, faults=faults)

@@ -40,6 +40,8 @@ OFFERED = {
     "a": ("e3", {"e300-1", "e3"}),
     "b": ("e3", {"e300-1", "e3"}),
     "run_id": ("2026-", {RUN}),
+    "good": ("2026-", {RUN}),
+    "bad": ("2026-", {RUN}),
     "bringup boards show: name": ("e3", {"e300-1"}),
     "name": ("v", {"virtual"}),
     "bringup vlab up: captures": ("e3", {"e3"}),

@@ -18,8 +18,12 @@ from bringup.base.errors import BringupError
 from bringup.base.events import Event
 from bringup.boot.folders import EventLog, RunFolder, find_run, last_test_of, list_runs, usual_duration_s
 from bringup.boot.follow import follow
+from bringup.jobs.compare import compare_runs
+from bringup.jobs.trace import ending_of, moments
+from bringup.report.compare import comparison_json, comparison_lines
 from bringup.report.run import console_lines, event_lines, run_report
 from bringup.report.runs import run_json, run_row, runs_table
+from bringup.report.trace import ending_lines, trace_json
 
 JSON_FILES = ("plan.json", "profile.json", "image.json", "verdict.json")
 FILES = (*JSON_FILES, "events.ndjson", "console.log", "console.idx", "console1.log", "console1.idx")
@@ -77,6 +81,8 @@ def whole(parent: Path) -> RunFolder:
 def read_all(parent: Path) -> None:
     """Do with every run what commands do; one that cannot be shown raises its one sentence."""
     runs = list_runs(parent)
+    other = parent.parent / f"{parent.name}-other"
+    good = whole(other) if not other.exists() else RunFolder(other / "2026-11-23-0001")
     assert len(runtable := runs_table(runs).splitlines()) == 1 + len(runs), runtable
     for run in runs:
         json.dumps(run_row(run))
@@ -87,6 +93,10 @@ def read_all(parent: Path) -> None:
             assert run_report(run)
         with suppress(BringupError):
             list(follow(run, now=Ticking(), sleep=lambda _seconds: None))
+        trace_json(run.run_id, moments(run.events()), ending := ending_of(run, run.events()))
+        list(ending_lines(ending))
+        list(comparison_lines(compared := compare_runs(good, run)))
+        json.dumps(comparison_json(compared))
     find_run(parent, None)
     last_test_of(parent, "0" * 64)
     usual_duration_s(parent, "e300", "user-space", "0" * 64, "bios", "user-space")

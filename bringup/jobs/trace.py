@@ -1,0 +1,156 @@
+"""A boot on one clock: what BMC, network and console said, how far it came, what is missing, and why."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from bringup.base.events import Event
+from bringup.boot.folders import RunFolder
+from bringup.boot.follow import VERDICT
+from bringup.boot.retrace import judged, request_of
+
+_TRACKS = {"power": "BMC", "dhcp": "DHCP", "tftp": "TFTP", "http": "HTTP", "console": "console"}
+# What is told every so often, or says of the run what others say of the board.
+_UNTOLD = ("run.waiting", "run.step", "console.activity", "console.test", "console.nic", "dhcp.searched")
+_ONCE = ("dhcp.ignored", "dhcp.rival", "tftp.error", "http.error")
+_MOMENTS_MAX = 2000
+
+
+@dataclass(frozen=True, slots=True)
+class Moment:
+    """Something that was seen; `at_s` is seconds since the first, None where only its order is known."""
+
+    at_s: float | None
+    track: str
+    text: str
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return it as plain JSON data."""
+        return {"at_s": self.at_s, "track": self.track, "text": self.text}
+
+
+@dataclass(frozen=True, slots=True)
+class Ending:
+    """How far a boot came; `causes` are (cause, what to do), likeliest first, as far as the facts leave them.
+
+    `goes_on`: it was judged on what there is so far.
+    """
+
+    verdict: str
+    cause: str | None
+    reached: str | None
+    reached_s: float | None
+    missing: str | None
+    causes: tuple[tuple[str, str], ...]
+    goes_on: bool = False
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return it as plain JSON data."""
+        return {
+            "verdict": self.verdict,
+            "cause": self.cause,
+            "reached": self.reached,
+            "reached_s": self.reached_s,
+            "missing": self.missing,
+            "causes": [{"cause": cause, "fix": fix} for cause, fix in self.causes],
+            "goes_on": self.goes_on,
+        }
+
+
+class Tracer:
+    """Makes moments of events: the first of each stage, every failure, each file once, no progress."""
+
+    def __init__(self) -> None:
+        self._seen: set[tuple[object, ...]] = set()
+        self._count = 0
+
+    def moment(self, event: Event) -> Moment | None:
+        """Return what is told of an event, None for what says nothing new."""
+        if event.kind in _UNTOLD or event.kind.endswith((".progress", ".start", ".part")):
+            return None
+        key = _key(event)
+        if key in self._seen or self._count >= _MOMENTS_MAX:
+            return None
+        if key is not None:
+            self._seen.add(key)
+        self._count += 1
+        return Moment(round(event.at_s, 3), _TRACKS.get(event.source, "host"), _words(event))
+
+
+def _key(event: Event) -> tuple[object, ...] | None:
+    """Return what an event is told once for, None for what is told each time."""
+    data = event.data
+    if event.kind == "console.stage":
+        return event.kind, str(data.get("stage")), str(data.get("vm")), str(data.get("port"))
+    if event.kind in _ONCE:
+        return event.kind, event.text
+    return None
+
+
+def _words(event: Event) -> str:
+    stage, port = event.data.get("stage"), event.data.get("port")
+    words = event.text or event.kind
+    if event.kind == "console.stage" and stage:
+        words = f"{stage}: {words}"
+    return f"{port}: {words}" if port else words
+
+
+def moments(events: Iterable[Event]) -> Iterator[Moment]:
+    """Yield what is told of a boot, in the order of its times."""
+    tracer = Tracer()
+    for event in sorted(events, key=lambda each: each.at_s):
+        moment = tracer.moment(event)
+        if moment is not None:
+            yield moment
+
+
+def ending_of(run: RunFolder, events: Iterable[Event]) -> Ending:
+    """Return how far a run came: by its verdict, else judged on what is recorded of it."""
+    seen = list(events)
+    told = next((event.data for event in reversed(seen) if event.kind == VERDICT), None)
+    if told is not None and isinstance(told.get("verdict"), str):
+        return _as_told(told)
+    verdict = judged(seen, request_of(run.read_json("plan.json") or {}))
+    return _of_verdict(verdict.to_dict(), goes_on=run.goes_on)
+
+
+def _of_verdict(body: dict[str, Any], *, goes_on: bool) -> Ending:
+    ending = _as_told(body)
+    cause = None if goes_on else ending.cause
+    return Ending(
+        "goes on" if goes_on else ending.verdict,
+        cause,
+        ending.reached,
+        ending.reached_s,
+        ending.missing,
+        ending.causes,
+        goes_on,
+    )
+
+
+def _as_told(body: Any) -> Ending:
+    """Return the ending in a verdict as JSON; members of other kinds are passed over."""
+    reached = _text(body.get("stage"))
+    rows = [row for row in _rows(body.get("stages")) if row.get("name") == reached]
+    at_s = rows[-1].get("at_s") if rows else None
+    causes = tuple(
+        (_text(row.get("cause")) or "", _text(row.get("fix")) or "") for row in _rows(body.get("causes"))
+    )
+    return Ending(
+        _text(body.get("verdict")) or "unknown",
+        _text(body.get("cause")),
+        reached,
+        float(at_s) if isinstance(at_s, int | float) else None,
+        _text(body.get("missing")),
+        causes,
+    )
+
+
+def _rows(value: object) -> list[dict[str, Any]]:
+    return [row for row in value if isinstance(row, dict)] if isinstance(value, list) else []
+
+
+def _text(value: object) -> str | None:
+    return value if isinstance(value, str) else None
