@@ -16,7 +16,7 @@ Line = tuple[int, str]
 """A line of a console with its number."""
 
 _CONTEXT = 3
-_BYTES_MAX = 16 << 20  # what a busy console at 115200 baud says in 24 minutes
+_BYTES_MAX = 4 << 20  # what a busy console at 115200 baud says in six minutes
 _MARK = re.compile(r"-- SOL lost [0-9.]{1,12} s --")
 _WHAT = ("board", "profile", "firmware", "loader", "until")
 
@@ -72,7 +72,7 @@ class Comparison:
 
 
 def compare_runs(good: RunFolder, bad: RunFolder) -> Comparison:
-    """Return what two runs do not share; of each console 16 MiB are read."""
+    """Return what two runs do not share; of each console 4 MiB are read."""
     same, console = first_difference(_lines(good), _lines(bad))
     return Comparison(
         good.run_id, bad.run_id, tuple(_what(good, bad)), tuple(_stages(good, bad)), console, same
