@@ -53,6 +53,12 @@ if TYPE_CHECKING:
     from bringup.jobs.power import Switched as Switched
     from bringup.jobs.power import power_state as power_state
     from bringup.jobs.power import switch_power as switch_power
+    from bringup.jobs.reimage.job import PlannedReimage as PlannedReimage
+    from bringup.jobs.reimage.job import Reimaged as Reimaged
+    from bringup.jobs.reimage.job import plan_reimage as plan_reimage
+    from bringup.jobs.reimage.request import ReimageRequest as ReimageRequest
+    from bringup.jobs.reimage.slots import PlannedSlots as PlannedSlots
+    from bringup.jobs.reimage.slots import plan_slots as plan_slots
     from bringup.lab.captures import latest_capture as latest_capture
     from bringup.lab.inventory import Board as Board
     from bringup.lab.inventory import Lab as Lab
@@ -90,8 +96,12 @@ _PLACES: dict[str, str] = {
     "PlannedCapture": "jobs.capture.job",
     "PlannedMigration": "jobs.configure.migrate",
     "PlannedOverlay": "jobs.configure.overlay",
+    "PlannedReimage": "jobs.reimage.job",
+    "PlannedSlots": "jobs.reimage.slots",
     "PlannedUpdate": "jobs.configure.update",
     "ProfileError": "base.errors",
+    "ReimageRequest": "jobs.reimage.request",
+    "Reimaged": "jobs.reimage.job",
     "RunFolder": "boot.folders",
     "Session": "boot.session",
     "Stage": "base.stage",
@@ -115,6 +125,8 @@ _PLACES: dict[str, str] = {
     "plan_capture": "jobs.capture.job",
     "plan_migration": "jobs.configure.migrate",
     "plan_overlay": "jobs.configure.overlay",
+    "plan_reimage": "jobs.reimage.job",
+    "plan_slots": "jobs.reimage.slots",
     "plan_update": "jobs.configure.update",
     "power_state": "jobs.power",
     "read_build": "camkes.app.build",

@@ -15,7 +15,7 @@ from typing import Any, Literal, TypeGuard
 SCHEMA_VERSION = 1
 _FAR_S = 1e10  # some 300 years
 
-Source = Literal["run", "power", "console", "dhcp", "tftp", "http", "image", "twin"]
+Source = Literal["run", "power", "console", "dhcp", "tftp", "http", "image", "twin", "disk"]
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,6 +1,7 @@
 """The stages of a boot, in order: how far a boot came is the furthest of these with evidence.
 
-`CAPTURE` is a stage of one boot only, that of the probe ramdisk: what the board was asked for has come.
+`CAPTURE` and `MAINTENANCE` are stages of one boot each: what the probe was asked for has come; the
+maintenance ramdisk asks what to do.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ class Stage(Enum):
     KERNEL = "kernel"
     USER_SPACE = "user-space"
     CAPTURE = "capture"
+    MAINTENANCE = "maintenance"
     VMM = "vmm"
     GUEST = "guest"
     LOGIN = "login"
@@ -39,7 +41,7 @@ class Stage(Enum):
         return self.value
 
 
-BOOT_STAGES = tuple(stage for stage in Stage if stage is not Stage.CAPTURE)
+BOOT_STAGES = tuple(stage for stage in Stage if stage not in (Stage.CAPTURE, Stage.MAINTENANCE))
 """What a person's own image goes through."""
 
 _ORDER = {stage: position for position, stage in enumerate(Stage)}

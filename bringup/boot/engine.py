@@ -182,6 +182,12 @@ class Run:
             self._error = self._error or error
             self._changed.notify_all()
 
+    def go_on(self) -> None:
+        """Raise what `abort` was called with, for a step that waits for something by itself."""
+        with self._lock:
+            if self._error is not None:
+                raise self._error
+
     def prompt_due(self) -> bool:
         """Return whether Enter is to be typed on the console now, to see if something answers."""
         with self._lock:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
@@ -40,6 +41,10 @@ class ReachedBoard(Protocol):
 
     def serve(self, segment: Segment, make_spec: MakeSpec, emit: Emit) -> AbstractContextManager[object]:
         """Return a context in which the board's network boot is served."""
+        ...
+
+    def listen(self, segment: Segment) -> socket.socket:
+        """Return a socket that listens where the board can reach it, and hears it only."""
         ...
 
 
@@ -104,6 +109,12 @@ class BoardPlace:
         from bringup.netboot.server import NetbootServer
 
         return NetbootServer(segment, make_spec, emit, self.enter)
+
+    def listen(self, segment: Segment) -> socket.socket:
+        """Return a listening socket in the board's network; raises LabError."""
+        from bringup.netboot.listener import listen_for
+
+        return listen_for(segment.server_ip, segment.macs, self.enter)
 
 
 def segment_of(board: Board) -> Segment:

@@ -16,6 +16,8 @@ class Standing:
         """The confirmed state before anything was done, where that was asked."""
         self.override = "the boot override was not touched"
         self.ends_twin = False
+        self.disk: str | None = None
+        """What is true of the board's disk, where this run writes one."""
         self.booting = False
         """Whether the console shows the boot; before that it shows what the board ran when it was found."""
 
@@ -32,6 +34,8 @@ class Standing:
     def sentence(self) -> str:
         """Say how the board is left."""
         if self.ends_twin:
-            return "the twin that this boot started is ended, and its board with it"
+            disk = f"; {self.disk}" if self.disk else ""
+            return f"the twin that this boot started is ended, and its board with it{disk}"
         power = f"{self._board} is {self.power}" if self.power else "its power was not touched"
-        return f"{power}, {self.override}, nothing is served any more"
+        disk = f"; {self.disk}" if self.disk else ""
+        return f"{power}, {self.override}, nothing is served any more{disk}"

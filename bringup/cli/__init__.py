@@ -15,6 +15,9 @@ from bringup.cli.lazy import LazyGroup
 # name -> (module, one line for the overview).
 _COMMANDS = {
     "boot": ("boot", "Boot a board from power-off to a verdict."),
+    "reimage": ("reimage", "Write an image to a board's disk, boot it from there, keep it."),
+    "slots": ("slots", "Show what is in the slots of a board's disk, and which one starts."),
+    "rollback": ("rollback", "Let a board's disk start the image before the last change."),
     "probe-pci": ("probe_pci", "Say which PCI functions a VM can be given, and why."),
     "camkes": ("camkes.group", "Feed PCI truth back into a CAmkES configuration, and check one."),
     "pci": ("pci", "Compare two captures of PCI functions."),

@@ -31,7 +31,7 @@ from bringup.image.folder import find_image, folders_of
 from bringup.image.model import Image
 from bringup.image.profile import read_image_profile
 from bringup.lab.inventory import Board, Lab
-from bringup.power.base import Person
+from bringup.power.base import Device, Person
 from bringup.power.open import has_override
 from bringup.transcript.vms import VmNames, find_vm_names
 from bringup.twin.engines import SCRIPTED
@@ -118,6 +118,44 @@ def plan_boot(
     What the request and `append` leave open, a `bringup.toml` beside the image may say. Nothing is touched
     and no packet sent; cpp is started for a `config` written by hand.
     """
+    boot = prepare_boot(
+        lab,
+        board_name,
+        paths,
+        request,
+        append=append,
+        module_mib=module_mib,
+        config=config,
+        pins=pins,
+        allow_drift=allow_drift,
+    )
+    prepared, board, request = boot.prepared, boot.prepared.board, boot.prepared.request
+    before = [] if board.twin or request.restart else [MayRestart()]
+    steps = boot_steps(prepared, prepared.spec, overridden=has_override(board), before=before)
+    return PlannedBoot(lab, board, Job.of(prepared, steps, notes=boot.notes), request, boot.notes)
+
+
+@dataclass(frozen=True)
+class Judged:
+    """An image that may run on a board, as it would be booted; `notes` is what a person should know."""
+
+    prepared: Prepared
+    notes: tuple[str, ...]
+
+
+def prepare_boot(
+    lab: Lab,
+    board_name: str,
+    paths: Sequence[Path] = (),
+    request: BootRequest | None = None,
+    *,
+    append: str = "",
+    module_mib: int = 1,
+    config: Path | None = None,
+    pins: Sequence[str] = (),
+    allow_drift: bool = False,
+) -> Judged:
+    """Judge an image for a board, as `plan_boot` does; raises what it raises."""
     board = lab.board(board_name)
     folders = folders_of(paths)
     said = read_image_profile(folders)
@@ -143,10 +181,7 @@ def plan_boot(
     prepared = replace(prepared, watch=replace(prepared.watch, last_test=_last_test(lab, prepared, build)))
     needs = check_needs(board, prepared.image, request, build)
     drift = _drift(board, paths, config, pins, allow_drift)
-    before = [] if board.twin or request.restart else [MayRestart()]
-    steps = boot_steps(prepared, prepared.spec, overridden=has_override(board), before=before)
-    notes = (*needs, *unread, *drift)
-    return PlannedBoot(lab, board, Job.of(prepared, steps, notes=notes), request, notes)
+    return Judged(prepared, (*needs, *unread, *drift))
 
 
 def _plays(request: BootRequest) -> tuple[str, ...]:
@@ -198,7 +233,7 @@ def boot_steps(
 ) -> tuple[Step, ...]:
     """Return the steps of a network boot; `before` come between the twin and the console."""
     board, request, watch = prepared.board, prepared.request, prepared.watch
-    override = _override_step(prepared) if overridden else NoOverride()
+    override = override_step(prepared, overridden=overridden)
     return (
         *([twin or StartTwin(keep=request.keep_twin, setup=request.twin)] if board.twin else []),
         *([] if board.twin else [KnowBoard(board)]),
@@ -222,12 +257,17 @@ def boot_steps(
     )
 
 
-def _override_step(prepared: Prepared) -> ArmOverride | NoOverride:
+def override_step(
+    prepared: Prepared, *, overridden: bool, device: Device = "network"
+) -> ArmOverride | NoOverride:
+    """Return what sets the board's boot override, or says why none is set."""
+    if not overridden:
+        return NoOverride(device=device)
     known = prepared.profile.bmc.boot_override
     policy = prepared.request.override or ("verified" if known is None else known.value)
     if policy == "none":
-        return NoOverride("no boot override is wanted")
-    return ArmOverride(prepared.watch.firmware, policy=policy)
+        return NoOverride("no boot override is wanted", device)
+    return ArmOverride(prepared.watch.firmware, policy=policy, device=device)
 
 
 def _image(board: Board, paths: Sequence[Path], append: str, module_mib: int) -> Image:

@@ -85,13 +85,13 @@ class BootView:
         elif event.kind == "console.test" and not event.data.get("failed"):
             test = event.data
             self._awaited = f"test {test_words(test['number'], test.get('of'), test['name'])}"
-        elif event.kind in ("http.progress", "tftp.progress", "console.upload_progress"):
+        elif event.kind in ("http.progress", "tftp.progress", "console.upload_progress", "disk.progress"):
             self._awaited = transfer_text(event)
         if self._spinner is not None and event.at_s - self._refreshed_s >= _REFRESH_S:
             self._refreshed_s = event.at_s
             self._spinner.update(text=self._waiting(event.at_s))
-        if self._live is not None and event.source == "power":
-            self._give_way(self._live, to_a_question=event.kind == "power.ask")
+        if self._live is not None and event.source in ("power", "disk"):
+            self._give_way(self._live, to_a_question=event.kind in ("power.ask", "disk.ask"))
 
     @staticmethod
     def _give_way(live: Live, *, to_a_question: bool) -> None:
@@ -212,7 +212,10 @@ def transfer_text(event: Event) -> str:
         return f"{what} {sent} frames" if not total else f"{what} {sent} of {total} frames"
     if not total:
         return f"{what} {rough_size(sent)}"
-    return f"{what} {rough_size(sent)} of {rough_size(total)}, {100 * sent // total} %"
+    rate, left_s = event.data.get("rate"), event.data.get("left_s")
+    speed = f", {rough_size(rate)}/s" if rate else ""
+    left = f", {left_s} s left" if left_s is not None else ""
+    return f"{what} {rough_size(sent)} of {rough_size(total)}, {100 * sent // total} %{speed}{left}"
 
 
 _SHOWN_BY_SERVERS = {Stage.POWER, Stage.DHCP, Stage.KERNEL_IMAGE, Stage.MODULES}
@@ -270,4 +273,15 @@ _LINES: dict[str, Any] = {
     "console.report_lost": _plain("report", "bad"),
     "http.upload": _plain("capture"),
     "console.upload": _plain("capture"),
+    "disk.ready": _plain("ramdisk"),
+    "disk.found": _plain("disk"),
+    "disk.chosen": _plain("chosen"),
+    "disk.consent": _plain("consent"),
+    "disk.done": _plain("disk"),
+    "disk.written": _plain("written"),
+    "disk.slot": _plain("slot"),
+    "disk.slots": _plain("slots"),
+    "disk.damaged": _plain("slot", "bad"),
+    "disk.key": _plain("keep"),
+    "disk.rolled_back": _plain("rollback"),
 }

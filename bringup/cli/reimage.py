@@ -1,0 +1,142 @@
+"""`bringup reimage`: an image onto a board's own disk, and up from there."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from bringup import Firmware, Stage
+from bringup.base.stage import BOOT_STAGES
+from bringup.cli.complete import board_names
+from bringup.cli.lab import lab_of
+from bringup.cli.options import as_option, json_option, override_option
+from bringup.report.output import answer, emit_json, say
+
+if TYPE_CHECKING:
+    from bringup import PlannedReimage
+
+
+@click.command()
+@click.argument("board", shell_complete=board_names)
+@click.argument("image", nargs=-1, type=click.Path(path_type=Path))
+@click.option(
+    "--disk", metavar="NAME", help="Serial, WWN or path of the disk (default: the only one that fits)."
+)
+@click.option("--yes", is_flag=True, help="Overwrite without asking.")
+@click.option(
+    "--confirm",
+    type=click.Choice(["auto", "ask", "never"]),
+    default="auto",
+    show_default=True,
+    help="An image that came up: keep it; ask; leave it on trial.",
+)
+@click.option(
+    "--relayout", is_flag=True, help="Write the whole disk anew though it has slots; not power-safe."
+)
+@click.option(
+    "--config",
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help="The .camkes file the image was built from (default: an overlay found with the image).",
+)
+@click.option(
+    "--allow-drift", is_flag=True, help="Write although the board is not the machine it was made for."
+)
+@click.option("--firmware", type=click.Choice([str(f) for f in Firmware]), help="Default: the profile's.")
+@click.option(
+    "--until", type=click.Choice([str(s) for s in BOOT_STAGES]), help="Stage that counts as success."
+)
+@click.option("--until-text", multiple=True, metavar="REGEX", help="Text that must come. Repeatable.")
+@click.option("--fail-text", multiple=True, metavar="REGEX", help="Text that means failure. Repeatable.")
+@click.option("--append", default="", metavar="WORDS", help="Add to the kernel's command line.")
+@click.option(
+    "--module-size",
+    type=click.IntRange(1, 1024),
+    default=1,
+    show_default=True,
+    metavar="MIB",
+    help="Size of the stand-in image's module.",
+)
+@override_option()
+@click.option("--restart", is_flag=True, help="Restart a real board that is on without asking.")
+@click.option("--steal", is_flag=True, help="Take the console even if somebody else holds it.")
+@click.option("--keep", is_flag=True, help="Leave the twin up afterwards if this started it.")
+@click.option("--dry-run", is_flag=True, help="Print the plan and touch nothing.")
+@json_option()
+@as_option()
+@click.pass_context
+def command(ctx: click.Context, /, as_json: bool, dry_run: bool, **options: Any) -> int:
+    """Write IMAGE to the disk of BOARD over the network, boot it from there, and keep it when it came up.
+
+    The disk gets two slots. An update writes the one that is not in use, and the other stays as it is until
+    the new image has come up: a power cut at any moment leaves a board that boots the old one or the new one.
+    What is on the disk is overwritten, not erased. Without IMAGE, the twin gets the stand-in image.
+
+    \b
+    Example:
+      bringup reimage e300
+      bringup reimage e300 build/ --disk S45PNA0M512345
+      bringup reimage e300 build/ --yes --json
+      bringup reimage e300 build/ --dry-run
+    """
+    planned = _planned(ctx, options)
+    if dry_run:
+        return _dry_run(planned, as_json=as_json)
+    from bringup.report.person import TerminalPerson
+
+    if as_json:
+        done = planned.run(None, TerminalPerson())
+        emit_json(done.to_dict())
+        return done.exit_code
+    from bringup.report.boot_view import boot_display
+    from bringup.report.reimage import reimaged_lines
+    from bringup.report.run import verdict_lines
+    from bringup.report.viewer import Viewer
+
+    for note in planned.notes:
+        say(f"careful   {note}")
+    with Viewer(boot_display) as viewer:
+        done = planned.run(viewer, TerminalPerson(viewer.tell))
+    answer(*verdict_lines(done.last.verdict), *reimaged_lines(done.to_dict()))
+    return done.exit_code
+
+
+def _planned(ctx: click.Context, options: dict[str, Any]) -> PlannedReimage:
+    from bringup import BootRequest, ReimageRequest, plan_reimage
+
+    boot = BootRequest(
+        firmware=Firmware(options["firmware"]) if options["firmware"] else None,
+        until=Stage(options["until"]) if options["until"] else None,
+        until_texts=options["until_text"],
+        fail_texts=options["fail_text"],
+        steal=options["steal"],
+        keep_twin=options["keep"],
+        override=options["override"],
+        restart=options["restart"],
+    )
+    request = ReimageRequest(
+        options["disk"], options["yes"], options["confirm"], relayout=options["relayout"], boot=boot
+    )
+    return plan_reimage(
+        lab_of(ctx),
+        options["board"],
+        options["image"],
+        request,
+        append=options["append"],
+        module_mib=options["module_size"],
+        config=options["config"],
+        allow_drift=options["allow_drift"],
+    )
+
+
+def _dry_run(planned: PlannedReimage, *, as_json: bool) -> int:
+    from bringup.report.run import plan_lines
+
+    plans = [job.plan.to_dict() for job in planned.jobs()]
+    if as_json:
+        emit_json({"plans": plans})
+    else:
+        answer(*(line for plan in plans for line in plan_lines(plan)))
+    return 0

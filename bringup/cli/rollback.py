@@ -1,0 +1,24 @@
+"""`bringup rollback`: the image before the last change starts again."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+
+from bringup.cli.slots import run_slots, slots_options
+
+
+@click.command()
+@slots_options
+def command(ctx: click.Context, /, as_json: bool, **options: Any) -> int:
+    """Let BOARD's disk start the image before the last change from now on.
+
+    Nothing but the two state files is written. Without a network the same is done at the loader: press a or b
+    on the console within 4 s after a reset.
+
+    \b
+    Example:
+      bringup rollback e300
+    """
+    return run_slots(ctx, options, back=True, as_json=as_json)

@@ -1,0 +1,151 @@
+"""The steps of a run that boots a board from its disk: which slot starts, and the key that keeps its image.
+
+GRUB on the disk (pxe/disk.cfg) says what it does on the console, and hears one key there: `y` makes the slot
+that was tried the good one. Nothing else on the board could: seL4 has no driver for its disk.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from bringup.base.errors import LabError
+from bringup.base.stage import Stage
+from bringup.boot.course import NETWORK_STAGES
+from bringup.boot.plan import PlannedStep
+from bringup.boot.preflight import Prepared
+from bringup.boot.step import Step
+from bringup.console.base import Console
+from bringup.disk.layout import LETTERS, Letter
+from bringup.transcript.clean import plain_text
+
+if TYPE_CHECKING:
+    from bringup.boot.engine import Run
+
+KEEP_KEY = b"y"
+_TAIL = 4096
+_LINES = re.compile(
+    r"bringup: (?:slot (?P<tried>[AB]) \((?P<id>[0-9a-f]*)\) was tried, press y"
+    r"|slot (?P<whole>[AB]) is whole|slot (?P<damaged>[AB]) damaged"
+    r"|(?P<kernel>starting kernel)(?! failed)|(?P<none>no slot starts))"
+)
+
+
+class DiskReader:
+    """Reads what GRUB on the disk says; aborts the run when another slot starts than was wanted.
+
+    `keep` is the id of the image that is to be kept: the key is pressed once GRUB asks for that very one.
+    """
+
+    def __init__(self, console: Console, run: Run, wanted: Letter, keep: str | None) -> None:
+        self._console = console
+        self._run = run
+        self._wanted = wanted
+        self._keep = keep
+        self._text = ""
+        self._whole: Letter | None = None
+        self.started: Letter | None = None
+        self.pressed = False
+
+    def feed(self, data: bytes) -> None:
+        """Take console bytes as they come."""
+        if not data:
+            return
+        self._text += plain_text(data)
+        end = 0
+        for line in _LINES.finditer(self._text):
+            end = line.end()
+            self._take(line)
+        self._text = self._text[end:][-_TAIL:]
+
+    def _take(self, line: re.Match[str]) -> None:
+        if line["tried"] and self._keep is not None and not self.pressed:
+            self._press(line["id"])
+        elif line["whole"]:
+            self._whole = _letter(line["whole"])
+        elif line["damaged"]:
+            text = f"slot {line['damaged']} is damaged: GRUB takes the other one"
+            self._run.emit("disk", "disk.damaged", text, slot=line["damaged"])
+        elif line["none"]:
+            self._run.abort(LabError("no slot of this disk starts", hint="bringup reimage BOARD IMAGE"))
+        elif line["kernel"] and self._whole is not None:
+            self._start(self._whole)
+
+    def _press(self, image_id: str) -> None:
+        if image_id != self._keep:
+            self._run.abort(LabError(f"the disk asks to keep image {image_id}, and {self._keep} was tried"))
+            return
+        self._console.write(KEEP_KEY)
+        self.pressed = True
+        self._run.emit("disk", "disk.key", f'pressed "y": image {image_id} is kept', image_id=image_id)
+
+    def _start(self, letter: Letter) -> None:
+        if letter == self.started:
+            return
+        self.started = letter
+        self._run.emit("disk", "disk.slot", f"slot {letter} starts", slot=letter)
+        if letter != self._wanted:
+            self._run.abort(
+                LabError(
+                    f"the board started slot {letter}, not {self._wanted}",
+                    hint="bringup slots BOARD shows what is in them",
+                )
+            )
+
+
+def _letter(text: str) -> Letter:
+    return next(letter for letter in LETTERS if letter == text)
+
+
+class SlotStarted(Step):
+    """After the watch: says that it is known which slot started, and that the key was heard where one was
+    wanted.
+    """
+
+    def __init__(self, wanted: Letter, *, keep: bool) -> None:
+        title = f"see that slot {wanted} started" + (" and that its image is kept" if keep else "")
+        self.planned = PlannedStep("slot", title, 0.0, 1.0)
+        self._wanted = wanted
+        self._keep = keep
+        self.readers: list[DiskReader] = []
+
+    def enter(self, run: Run) -> None:
+        """See."""
+        if run.verdict is None or run.verdict.kind != "ok":
+            return
+        reader = self.readers[-1] if self.readers else None
+        if reader is None or reader.started is None:
+            raise LabError(
+                f"the image came up, and its disk's GRUB was not seen to start slot {self._wanted}",
+                hint="the console may have lost its lines: bringup slots BOARD tells",
+            )
+        if self._keep and not reader.pressed:
+            raise LabError(
+                "GRUB did not ask to keep the image, so it is not kept", hint="bringup slots BOARD tells"
+            )
+
+
+class ResetAfterFailedTrial(Step):
+    """Entered before the watch; left after it: a trial that failed is followed by the image before."""
+
+    planned = PlannedStep("trial", "the image is on trial: any later start has the one before", 0.0, 1.0)
+    leaving = PlannedStep("back", "a trial that failed: reset, so that the image before starts", 0.5, 60.0)
+
+    def enter(self, run: Run) -> None:
+        """Nothing yet."""
+
+    def leave(self, run: Run) -> None:
+        """Reset a board whose trial failed."""
+        from bringup.power.actions import cycle
+
+        failed = run.verdict is None or run.verdict.kind != "ok"
+        if failed and not run.interrupted and not run.standing.ends_twin and run.standing.power is not None:
+            cycle(run.drivers.power, run.take, run.equipment.pace)
+
+
+def from_disk(prepared: Prepared) -> Prepared:
+    """Return the same boot from the disk: nothing is served, and no stage of the network is awaited."""
+    network = {str(stage) for stage in NETWORK_STAGES if stage is not Stage.LOADER}
+    limits = tuple(limit for limit in prepared.limits if limit.stage not in network)
+    return replace(prepared, watch=replace(prepared.watch, netboot=False), limits=limits)

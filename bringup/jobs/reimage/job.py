@@ -1,0 +1,236 @@
+"""Re-image a board's disk: the ramdisk writes it, the board boots from it, what came up is kept."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from bringup.base.stage import Stage
+from bringup.boot.errand import Errand
+from bringup.boot.job import Finished, Job
+from bringup.boot.preflight import Prepared, prepare
+from bringup.boot.request import BootRequest
+from bringup.boot.session import Session
+from bringup.boot.step import Step
+from bringup.boot.steps.console import AttachConsole, RecordPort
+from bringup.boot.steps.meet import KnowBoard, MayRestart
+from bringup.boot.steps.power import SwitchOn
+from bringup.boot.steps.twin import StartTwin
+from bringup.boot.steps.watch import Watch
+from bringup.disk.manifest import Manifest
+from bringup.disk.slot_image import make_slot_image
+from bringup.image.folder import find_image
+from bringup.image.model import Image
+from bringup.jobs.boot import Display, boot_steps, override_step, prepare_boot, run_job
+from bringup.jobs.reimage.disk_boot import DiskReader, ResetAfterFailedTrial, SlotStarted, from_disk
+from bringup.jobs.reimage.errand import MAINTENANCE
+from bringup.jobs.reimage.ramdisk import ListenForRamdisk, Room, Survey, ramdisk_spec
+from bringup.jobs.reimage.request import ReimageRequest
+from bringup.jobs.reimage.write import Outcome, WriteImage
+from bringup.lab.inventory import Board, Lab
+from bringup.power.base import Person
+from bringup.power.open import has_override
+from bringup.twin.engines import TwinSetup
+
+WORDS = "log_buf_len=1M"
+"""The maintenance ramdisk's kernel words."""
+
+
+@dataclass(frozen=True)
+class Reimaged:
+    """How a re-image ended: its runs in their order, and what came of it."""
+
+    runs: tuple[Finished, ...]
+    outcome: Outcome
+
+    @property
+    def last(self) -> Finished:
+        """The run that decides."""
+        return self.runs[-1]
+
+    @property
+    def ok(self) -> bool:
+        """Whether the image is on the disk and came up from it."""
+        return self.outcome.written and self.last.ok
+
+    @property
+    def exit_code(self) -> int:
+        """The exit code that says whose fault it is, 0 for nobody's."""
+        return self.last.exit_code
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return it as plain JSON data."""
+        verdict = self.last.verdict
+        return {**verdict, "runs": [run.verdict["run"] for run in self.runs], **self.outcome.to_dict()}
+
+
+@dataclass(frozen=True)
+class PlannedReimage:
+    """A re-image that may begin; `notes` is what a person should know of this image on this board before."""
+
+    lab: Lab
+    board: Board
+    request: ReimageRequest
+    maintenance: Prepared
+    image: Prepared
+    notes: tuple[str, ...]
+
+    def jobs(self) -> tuple[Job, ...]:
+        """Return the runs as far as they are known before the disk was looked at, for a dry run."""
+        outcome = Outcome(slot="A")
+        write = self._write_job(Room(), outcome)
+        return write, self._disk_job(outcome, keep=None)
+
+    def run(self, display: Display | None = None, person: Person | None = None) -> Reimaged:
+        """Do it; raises BmcBusyError when somebody holds the board. How it ends is no exception."""
+        boot = self.request.boot
+        with Session(
+            self.board, "reimage", keep_twin=boot.keep_twin, twin=with_disk(self.board, boot), person=person
+        ) as session:
+            return self.run_in(partial(run_job, self.lab, session, display=display), person)
+
+    def run_in(self, run: Callable[[Job], Finished], person: Person | None = None) -> Reimaged:
+        """Do it with `run` for each job, on a board that is ours already."""
+        outcome = Outcome()
+        runs = [run(self._write_job(Room(), outcome))]
+        if not runs[-1].ok:
+            return Reimaged(tuple(runs), outcome)
+        runs.append(run(self._disk_job(outcome, keep=None)))
+        if not runs[-1].ok:
+            return Reimaged(tuple(runs), outcome)
+        if outcome.action == "install":
+            outcome.kept = True
+        elif self._is_to_be_kept(outcome, person):
+            runs.append(run(self._disk_job(outcome, keep=outcome.image_id)))
+            outcome.kept = runs[-1].ok
+        return Reimaged(tuple(runs), outcome)
+
+    def _is_to_be_kept(self, outcome: Outcome, person: Person | None) -> bool:
+        if self.request.confirm != "ask" or person is None:
+            return self.request.confirm == "auto"
+        question = f"Slot {outcome.slot} came up with image {outcome.image_id}. Keep it?"
+        return person.choose(question, ("yes", "no")) == "yes"
+
+    def _write_job(self, room: Room, outcome: Outcome) -> Job:
+        work = WriteImage(room, self.image, self.request, outcome)
+        return maintenance_job(self.maintenance, room, self.request.boot, work.steps(), self.notes)
+
+    def _disk_job(self, outcome: Outcome, keep: str | None) -> Job:
+        assert outcome.slot is not None  # noqa: S101
+        prepared, board, boot = from_disk(self.image), self.board, self.request.boot
+        seen = SlotStarted(outcome.slot, keep=keep is not None)
+        override = override_step(prepared, overridden=has_override(board), device="disk")
+        wanted = outcome.slot
+
+        def reader(console: Any, run: Any) -> DiskReader:
+            seen.readers.append(DiskReader(console, run, wanted, keep))
+            return seen.readers[-1]
+
+        on_trial = outcome.action == "update" and keep is None
+        steps: tuple[Step, ...] = (
+            *([StartTwin(keep=boot.keep_twin, setup=boot.twin, stays=lambda _: True)] if board.twin else []),
+            *([] if board.twin else [KnowBoard(board)]),
+            AttachConsole(prepared.console_detail, steal=boot.steal, readers=[reader]),
+            *(
+                [RecordPort(board.second_port, board.console2 or "the twin's own")]
+                if prepared.has_second_port
+                else []
+            ),
+            override,
+            *([ResetAfterFailedTrial()] if on_trial else []),
+            SwitchOn(prepared.limit(Stage.POWER), back=override.check_again),
+            Watch(
+                prepared.watch.aim,
+                prepared.limits,
+                vms=prepared.watch.vms,
+                spacing_s=prepared.profile.bmc.spacing_s,
+                back=override.check_again,
+            ),
+            seen,
+        )
+        return Job.of(prepared, steps)
+
+
+def maintenance_job(
+    prepared: Prepared, room: Room, boot: BootRequest, work: Sequence[Step], notes: Sequence[str] = ()
+) -> Job:
+    """Return the run that has the ramdisk on the board, looks at its disks and does `work`."""
+    board = prepared.board
+    before: list[Step] = [] if board.twin or boot.restart else [MayRestart()]
+    steps = boot_steps(
+        prepared,
+        partial(ramdisk_spec, room, prepared),
+        overridden=has_override(board),
+        twin=StartTwin(keep=boot.keep_twin, setup=boot.twin, stays=lambda _: True),
+        before=[*before, ListenForRamdisk(room, prepared.segment)],
+    )
+    return Job.of(prepared, (*steps, Survey(room), *work), notes=notes)
+
+
+def prepare_maintenance(
+    board: Board, boot: BootRequest, image: Callable[[], Image] | None = None
+) -> Prepared:
+    """Return the boot of the ramdisk; raises what forbids it."""
+    errand: Errand = MAINTENANCE
+    request = BootRequest(
+        firmware=boot.firmware,
+        until=Stage.MAINTENANCE,
+        steal=boot.steal,
+        keep_twin=boot.keep_twin,
+        override=boot.override,
+        twin=boot.twin,
+    )
+    return prepare(board, (image or maintenance_image)(), request, errand)
+
+
+def maintenance_image() -> Image:
+    """Return the maintenance ramdisk as an image; raises BringupError where it cannot be made."""
+    from bringup.probe.ramdisk import MAINTENANCE as RECIPE
+    from bringup.probe.ramdisk import find_kernel, ramdisk
+
+    kernel = find_kernel()
+    return find_image([kernel.path, ramdisk(kernel, recipe=RECIPE)], append=WORDS)
+
+
+def plan_reimage(
+    lab: Lab,
+    board_name: str,
+    paths: Sequence[Path] = (),
+    request: ReimageRequest | None = None,
+    *,
+    append: str = "",
+    module_mib: int = 1,
+    config: Path | None = None,
+    allow_drift: bool = False,
+    ramdisk: Callable[[], Image] | None = None,
+) -> PlannedReimage:
+    """Return a re-image that may begin; raises what forbids it, as `plan_boot` does, and nothing is touched.
+
+    The image is judged as for a boot, the drift gate included. `ramdisk` returns what is booted to write it.
+    """
+    request = request or ReimageRequest()
+    judged = prepare_boot(
+        lab,
+        board_name,
+        paths,
+        request.boot,
+        append=append,
+        module_mib=module_mib,
+        config=config,
+        allow_drift=allow_drift,
+    )
+    image = judged.prepared
+    # What cannot be put into a slot is refused before the board is touched.
+    manifest = Manifest.of(image.image, written_at="", written_by="")
+    make_slot_image(image.image, manifest, request.slot_bytes)
+    request = replace(request, boot=image.request)
+    maintenance = prepare_maintenance(image.board, request.boot, ramdisk)
+    return PlannedReimage(lab, image.board, request, maintenance, image, judged.notes)
+
+
+def with_disk(board: Board, boot: BootRequest) -> TwinSetup:
+    """Return how a twin is started that needs a disk."""
+    return replace(boot.twin, disk=True) if board.twin else boot.twin

@@ -1,0 +1,133 @@
+"""The steps of a run that has the maintenance ramdisk on a board: it is met, the disks are looked at."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from bringup.base.errors import BringupError
+from bringup.base.size import rough_size
+from bringup.boot.plan import PlannedStep
+from bringup.boot.preflight import Prepared
+from bringup.boot.step import Step
+from bringup.disk.choose import Disk
+from bringup.jobs.reimage.carry_out import Reached
+from bringup.jobs.reimage.errand import READY
+from bringup.jobs.reimage.survey import survey
+from bringup.netboot.spec import Segment, ServeSpec
+from bringup.probe.agent import Agent
+
+if TYPE_CHECKING:
+    from bringup.boot.engine import Run
+
+TOLD_BYTES = 1 << 20
+"""Parts smaller than this are not worth a line."""
+_TELL_EVERY_S = 0.2
+
+
+@dataclass(slots=True)
+class Room:
+    """What the steps of one run share: the ramdisk, and the disks it showed."""
+
+    agent: Agent | None = None
+    disks: tuple[Disk, ...] = field(default_factory=tuple)
+
+    @property
+    def ramdisk(self) -> Agent:
+        """The ramdisk; there is one from the step on that listens for it."""
+        if self.agent is None:
+            raise BringupError("a disk was asked for before its ramdisk was met")
+        return self.agent
+
+
+class ListenForRamdisk(Step):
+    """Listens where the ramdisk will ask for orders, from before the board is started."""
+
+    leaving = PlannedStep("part", "give the ramdisk no more orders", 0.1, 5.0)
+
+    def __init__(self, room: Room, segment: Segment) -> None:
+        self.planned = PlannedStep("orders", "listen for the maintenance ramdisk", 0.3, 30.0)
+        self._room = room
+        self._segment = segment
+
+    def enter(self, run: Run) -> None:
+        """Listen."""
+
+        def heard() -> None:
+            run.emit("disk", READY, "the maintenance ramdisk asks for orders")
+
+        self._room.agent = Agent(run.place.listen(self._segment), heard=heard, check=run.go_on)
+
+    def leave(self, run: Run) -> None:
+        """Stop listening."""
+        agent, self._room.agent = self._room.agent, None
+        if agent is not None:
+            agent.close()
+
+
+def ramdisk_spec(room: Room, prepared: Prepared, folder: Path, segment: Segment) -> ServeSpec:
+    """Return what is served on `segment`, with the words that tell the ramdisk where to ask."""
+    url = room.ramdisk.url(segment.server_ip)
+    words = f"bringup.macs={','.join(segment.macs)} bringup.url={url}"
+    return prepared.spec(folder, segment, words=words)
+
+
+class Survey(Step):
+    """Looks at every disk of the board."""
+
+    planned = PlannedStep("disks", "list the disks and what is on them", 3.0, 120.0)
+
+    def __init__(self, room: Room) -> None:
+        self._room = room
+
+    def enter(self, run: Run) -> None:
+        """Look, and tell."""
+        self._room.disks = survey(self._room.ramdisk)
+        for disk in self._room.disks:
+            run.emit("disk", "disk.found", f"{disk}: {disk.contents}", **disk.to_dict())
+
+
+class Act(Step):
+    """Does one thing with the disks, given as a function of the run."""
+
+    def __init__(self, planned: PlannedStep, act: Callable[[Run], None]) -> None:
+        self.planned = planned
+        self._act = act
+
+    def enter(self, run: Run) -> None:
+        """Do it."""
+        self._act(run)
+
+
+def progress_teller(run: Run) -> Callable[[Reached], None]:
+    """Return what turns progress into events: some five a second, and one at the end of each large part."""
+    told_s = 0.0
+
+    def tell(reached: Reached) -> None:
+        nonlocal told_s
+        now_s = run.clock.now_s()
+        if reached.size < TOLD_BYTES:
+            return
+        rate = reached.rate(_monotonic())
+        role = f"{reached.phase} {reached.what}"
+        data = {"role": role, "sent": reached.done, "size": reached.size, "rate": round(rate)}
+        left_s = reached.left_s(_monotonic())
+        if left_s is not None:
+            data["left_s"] = round(left_s)
+        if reached.done >= reached.size:
+            there = f", {rough_size(reached.skipped)} of it was there already" if reached.skipped else ""
+            speed = f"  {rough_size(round(rate))}/s" if rate else ""
+            run.emit("disk", "disk.done", f"{role}: {rough_size(reached.size)}{there}{speed}", **data)
+        elif now_s - told_s >= _TELL_EVERY_S:
+            told_s = now_s
+            run.emit("disk", "disk.progress", role, **data)
+
+    return tell
+
+
+def _monotonic() -> float:
+    import time
+
+    return time.monotonic()

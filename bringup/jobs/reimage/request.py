@@ -1,0 +1,29 @@
+"""What a person asks of a re-image."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Literal, get_args
+
+from bringup.boot.request import BootRequest
+from bringup.disk.layout import SLOT_BYTES
+
+Confirm = Literal["auto", "ask", "never"]
+CONFIRMS: tuple[Confirm, ...] = get_args(Confirm)
+
+
+@dataclass(frozen=True, slots=True)
+class ReimageRequest:
+    """`disk` names one by serial, WWN or path; None takes the only one that fits. `yes` asks nobody.
+
+    `confirm`: an image that came up is kept, the person is asked, or it stays on trial. `relayout` writes
+    the whole disk anew though it has slots. `slot_bytes` is the size of a slot of a new layout. `boot` is how
+    the image is booted from the disk, and what counts as success.
+    """
+
+    disk: str | None = None
+    yes: bool = False
+    confirm: Confirm = "auto"
+    relayout: bool = False
+    slot_bytes: int = SLOT_BYTES
+    boot: BootRequest = field(default_factory=BootRequest)

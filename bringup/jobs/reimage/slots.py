@@ -1,0 +1,135 @@
+"""What is in a board's slots, and going back to the image before: by the ramdisk, without booting any image."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+from bringup.base.errors import LabError, UsageError
+from bringup.boot.job import Finished, Job
+from bringup.boot.plan import PlannedStep
+from bringup.boot.preflight import Prepared
+from bringup.boot.request import BootRequest
+from bringup.boot.session import Session
+from bringup.boot.step import Step
+from bringup.disk.choose import Disk, Wish, choose
+from bringup.disk.commit import rollback
+from bringup.disk.layout import Letter
+from bringup.disk.slots import DiskSlots
+from bringup.image.model import Image
+from bringup.jobs.boot import Display, run_job
+from bringup.jobs.reimage.carry_out import CarryOut
+from bringup.jobs.reimage.job import maintenance_job, prepare_maintenance, with_disk
+from bringup.jobs.reimage.ramdisk import Act, Room, progress_teller
+from bringup.jobs.reimage.survey import slots_of
+from bringup.lab.inventory import Board, Lab
+from bringup.power.base import Person
+
+if TYPE_CHECKING:
+    from bringup.boot.engine import Run
+
+
+@dataclass(slots=True)
+class SlotsSeen:
+    """The disks of a board, and the slots of the one that this tool wrote.
+
+    `chosen` is the slot that starts from now on, where that was changed.
+    """
+
+    disks: tuple[Disk, ...] = ()
+    disk: Disk | None = None
+    slots: DiskSlots | None = None
+    chosen: Letter | None = None
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return it as plain JSON data."""
+        return {
+            "disks": [disk.to_dict() for disk in self.disks],
+            "disk": None if self.disk is None else self.disk.to_dict(),
+            "chosen": self.chosen,
+            **({} if self.slots is None else self.slots.to_dict()),
+        }
+
+
+@dataclass(frozen=True)
+class PlannedSlots:
+    """Looking at a board's slots, and going back where `back`; `disk` names one of several disks."""
+
+    lab: Lab
+    board: Board
+    boot: BootRequest
+    prepared: Prepared
+    disk: str | None
+    back: bool
+    seen: SlotsSeen = field(default_factory=SlotsSeen)
+
+    @property
+    def job(self) -> Job:
+        """The one run that this is."""
+        room = Room()
+        look = PlannedStep("slots", "read what is in its slots", 1.0, 60.0)
+        steps: list[Step] = [Act(look, partial(self._look, room))]
+        if self.back:
+            title = "write both state files: the image before is the good one"
+            steps.append(Act(PlannedStep("rollback", title, 1.0, 60.0), partial(self._go_back, room)))
+        return maintenance_job(self.prepared, room, self.boot, steps)
+
+    def run(self, display: Display | None = None, person: Person | None = None) -> Finished:
+        """Do it; `seen` says afterwards what was found."""
+        purpose = "rollback" if self.back else "slots"
+        twin = with_disk(self.board, self.boot)
+        with Session(self.board, purpose, keep_twin=self.boot.keep_twin, twin=twin, person=person) as session:
+            return run_job(self.lab, session, self.job, display)
+
+    def _look(self, room: Room, run: Run) -> None:
+        seen = self.seen
+        seen.disks = room.disks
+        seen.disk = self._ours(room.disks)
+        seen.slots = slots_of(room.ramdisk, seen.disk)
+        run.emit("disk", "disk.slots", f"{seen.disk}: slot {seen.slots.good} is good", **seen.slots.to_dict())
+
+    def _ours(self, disks: tuple[Disk, ...]) -> Disk:
+        if self.disk is not None:
+            return choose(disks, Wish(0, named=self.disk, bios=False))
+        ours = [disk for disk in disks if disk.contents.is_ours]
+        if len(ours) == 1:
+            return ours[0]
+        if ours:
+            listed = "; ".join(map(str, ours))
+            raise UsageError(f"{len(ours)} disks have slots: {listed}", hint=f"--disk {ours[0].serial}")
+        listed = "; ".join(f"{disk}: {disk.contents}" for disk in disks) or "none"
+        raise LabError(
+            f"no disk of {self.board.name} was written by bringup; its disks: {listed}",
+            hint=f"bringup reimage {self.board.name} IMAGE",
+        )
+
+    def _go_back(self, room: Room, run: Run) -> None:
+        seen = self.seen
+        assert seen.disk is not None and seen.slots is not None  # noqa: S101
+        letter, actions = rollback(seen.slots)
+        CarryOut(room.ramdisk, seen.disk.name, seen.disk.sector_bytes, progress_teller(run)).all(actions)
+        seen.chosen = letter
+        seen.slots = slots_of(room.ramdisk, seen.disk)
+        manifest = seen.slots.slot(letter).manifest
+        what = f": {manifest.title} ({manifest.image_id})" if manifest else ""
+        run.emit("disk", "disk.rolled_back", f"slot {letter} starts from now on{what}", slot=letter)
+
+
+def plan_slots(
+    lab: Lab,
+    board_name: str,
+    boot: BootRequest | None = None,
+    *,
+    disk: str | None = None,
+    back: bool = False,
+    ramdisk: Callable[[], Image] | None = None,
+) -> PlannedSlots:
+    """Return a look at a board's slots that may begin, and with `back` the way back to the image before.
+
+    Raises what forbids it. `ramdisk` returns what is booted.
+    """
+    board = lab.board(board_name)
+    boot = boot or BootRequest()
+    return PlannedSlots(lab, board, boot, prepare_maintenance(board, boot, ramdisk), disk, back)

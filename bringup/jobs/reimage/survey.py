@@ -1,0 +1,74 @@
+"""Looking at a board's disks through its ramdisk: which there are, what is on them and in their slots."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Protocol
+
+from bringup.base.errors import LabError
+from bringup.disk.choose import Disk
+from bringup.disk.contents import LOOK_BYTES, Contents, Found, Kind, judge, judge_whole
+from bringup.disk.slots import DiskSlots, ranges, read_slots, reader_of
+from bringup.probe.agent import DiskError
+from bringup.probe.disk_text import read_disks
+
+_PARTITIONS_MAX = 32
+"""Of how many partitions the ends are looked at; a table has 128 at most, and each costs 2 MiB to fetch."""
+
+
+class Reading(Protocol):
+    """What can be asked of disks."""
+
+    def disks(self) -> str:
+        """Return what is told of every disk."""
+        ...
+
+    def read(self, disk: str, offset: int, length: int) -> bytes:
+        """Return bytes of a disk; raises DiskError."""
+        ...
+
+
+def survey(agent: Reading) -> tuple[Disk, ...]:
+    """Return the board's disks with what is on them."""
+    return tuple(replace(disk, contents=look(agent, disk)) for disk in read_disks(agent.disks()))
+
+
+def look(agent: Reading, disk: Disk) -> Contents:
+    """Return what is on a disk, by both ends of it and of its partitions."""
+    try:
+        head, tail = _ends(agent, disk, 0, disk.size_bytes)
+        whole = judge(head, tail, disk.sector_bytes, disk.size_bytes)
+        inside = {
+            part.number: judge(*_ends(agent, disk, part.start, part.size), disk.sector_bytes, part.size)
+            for part in whole.parts()[:_PARTITIONS_MAX]
+            if 0 < part.size <= disk.size_bytes - part.start
+        }
+    except DiskError as error:
+        if error.why != "read":
+            raise
+        return Contents((Found(Kind.UNKNOWN, "it cannot be read"),))
+    return judge_whole(whole, inside)
+
+
+def _ends(agent: Reading, disk: Disk, start: int, size: int) -> tuple[bytes, bytes]:
+    sector = disk.sector_bytes
+    length = min(LOOK_BYTES, size // sector * sector)
+    last = start + size // sector * sector - length
+    return agent.read(disk.name, start, length), agent.read(disk.name, last, length)
+
+
+def slots_of(agent: Reading, disk: Disk) -> DiskSlots:
+    """Return what is in the slots of a disk that this tool wrote; raises LabError for another."""
+    layout = disk.contents.layout
+    if layout is None or not disk.contents.is_ours:
+        raise LabError(
+            f"{disk} was not written by bringup: it holds {disk.contents}", hint="bringup reimage BOARD IMAGE"
+        )
+    parts = []
+    for offset, length in ranges(layout):
+        try:
+            parts.append((offset, agent.read(disk.name, offset, length)))
+        except DiskError as error:
+            if error.why != "read":
+                raise
+    return read_slots(reader_of(parts), layout)

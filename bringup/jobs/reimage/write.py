@@ -1,0 +1,178 @@
+"""What is written to the chosen disk: decided from what is on it, agreed by a person, carried out."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from bringup.base.errors import LabError
+from bringup.base.firmware import Firmware
+from bringup.base.size import rough_size
+from bringup.boot.plan import PlannedStep
+from bringup.boot.preflight import Prepared
+from bringup.boot.step import Step
+from bringup.disk.choose import Disk, Wish, choose
+from bringup.disk.commit import Action, bytes_written, install, update
+from bringup.disk.layout import Letter, least_disk_bytes, make_layout
+from bringup.disk.manifest import Manifest
+from bringup.disk.slot_image import SlotImage, make_slot_image
+from bringup.disk.slots import DiskSlots
+from bringup.disk.state import other
+from bringup.jobs.reimage.carry_out import CarryOut
+from bringup.jobs.reimage.ramdisk import Act, Room, progress_teller
+from bringup.jobs.reimage.request import ReimageRequest
+from bringup.jobs.reimage.survey import slots_of
+from bringup.lab.who import person as who_works_here
+
+if TYPE_CHECKING:
+    from bringup.boot.engine import Run
+
+NOT_ERASED = "overwritten, not erased"
+
+
+@dataclass(slots=True)
+class Outcome:
+    """What one re-image came to, filled in step by step."""
+
+    disk: Disk | None = None
+    action: str | None = None
+    slot: Letter | None = None
+    image_id: str | None = None
+    before_id: str | None = None
+    written: bool = False
+    seconds: float | None = None
+    bytes_sent: int = 0
+    bytes_there: int = 0
+    kept: bool = False
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return it as plain JSON data."""
+        return {
+            "disk": None if self.disk is None else self.disk.to_dict(),
+            "action": self.action,
+            "slot": self.slot,
+            "image_id": self.image_id,
+            "before_id": self.before_id,
+            "written": self.written,
+            "write_s": self.seconds,
+            "bytes_sent": self.bytes_sent,
+            "bytes_there": self.bytes_there,
+            "kept": self.kept,
+        }
+
+
+class WriteImage:
+    """The steps that choose a disk, ask, and write the image; `outcome` is what came of it."""
+
+    def __init__(self, room: Room, prepared: Prepared, request: ReimageRequest, outcome: Outcome) -> None:
+        self._room = room
+        self._prepared = prepared
+        self._request = request
+        self._outcome = outcome
+        self._actions: tuple[Action, ...] = ()
+        self._question = ""
+
+    def steps(self) -> tuple[Step, ...]:
+        """Return them in order."""
+        who = "asked by nobody: --yes" if self._request.yes else "a person says yes"
+        return (
+            Act(PlannedStep("choose", "choose the disk, and what is written to it", 1.0, 60.0), self._choose),
+            Act(PlannedStep("consent", f"say what is {NOT_ERASED}; {who}", 0.0, 600.0), self._agree),
+            Act(PlannedStep("write", "write, flush, read back and compare", 30.0, 7200.0), self._write),
+        )
+
+    def _choose(self, run: Run) -> None:
+        request, prepared, outcome = self._request, self._prepared, self._outcome
+        bios = prepared.watch.firmware is Firmware.BIOS
+        wish = Wish(least_disk_bytes(request.slot_bytes), named=request.disk, bios=bios)
+        disk = outcome.disk = choose(self._room.disks, wish)
+        slots = None
+        if disk.contents.is_ours and not request.relayout:
+            slots = slots_of(self._room.ramdisk, disk)
+        if slots is None or slots.good is None:
+            self._plan_install(disk)
+        else:
+            self._plan_update(disk, slots)
+        text = f"{disk}: {outcome.action}, slot {outcome.slot}, {rough_size(bytes_written(self._actions))}"
+        run.emit("disk", "disk.chosen", text, **outcome.to_dict())
+
+    def _plan_install(self, disk: Disk) -> None:
+        from bringup.disk.grub import Console, make_loader
+
+        layout = make_layout(disk.size_bytes, disk.sector_bytes, self._request.slot_bytes)
+        console = Console(self._prepared.board.kernel_port, self._prepared.board.line_rate)
+        slot = self._slot_image(self._request.slot_bytes, disk.sector_bytes)
+        self._actions = install(layout, make_loader(layout, console), slot)
+        outcome = self._outcome
+        outcome.action, outcome.slot, outcome.image_id = "install", "A", slot.manifest.image_id
+        self._question = (
+            f"{disk} holds {disk.contents}; all of it is {NOT_ERASED}, and until this ends nothing boots "
+            f"from this disk. Write {slot.manifest.title} ({slot.manifest.image_id})?"
+        )
+
+    def _plan_update(self, disk: Disk, slots: DiskSlots) -> None:
+        good = slots.good
+        assert good is not None  # noqa: S101
+        idle = other(good)
+        slot = self._slot_image(slots.layout.slot(idle).size, disk.sector_bytes)
+        self._actions = update(slots, slot)
+        outcome, kept = self._outcome, slots.slot(good).manifest
+        outcome.action, outcome.slot, outcome.image_id = "update", idle, slot.manifest.image_id
+        outcome.before_id = kept.image_id if kept else None
+        good_has = f"{kept.title} ({kept.image_id})" if kept else "what it has"
+        before = slots.slot(idle).manifest
+        holds = f"holds {before.title} ({before.image_id})" if before else "holds no image"
+        self._question = (
+            f"Slot {idle} of {disk} {holds} and is {NOT_ERASED}; slot {good} keeps {good_has} and stays "
+            f"good. Write {slot.manifest.title} ({slot.manifest.image_id})?"
+        )
+
+    def _slot_image(self, slot_bytes: int, sector_bytes: int) -> SlotImage:
+        image = self._prepared.image
+        now = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
+        manifest = Manifest.of(image, written_at=now, written_by=who_works_here())
+        return make_slot_image(image, manifest, slot_bytes, sector_bytes)
+
+    def _agree(self, run: Run) -> None:
+        if self._request.yes:
+            run.emit("disk", "disk.consent", f"--yes: {self._question.rsplit('. ', 1)[0]}")
+            return
+        person = run.equipment.person
+        refusal = LabError(
+            f"nobody said yes, and nothing was written: {self._question}", hint="--yes, for scripts"
+        )
+        if person is None:
+            raise refusal
+        run.emit("disk", "disk.ask", self._question)
+        try:
+            answer = person.choose(self._question, ("yes", "no"))
+        except LabError:
+            raise refusal from None
+        if answer != "yes":
+            raise LabError("answered no: nothing was written")
+        run.emit("disk", "disk.consent", "yes: it is written")
+
+    def _write(self, run: Run) -> None:
+        outcome = self._outcome
+        disk = outcome.disk
+        assert disk is not None  # noqa: S101
+        run.standing.disk = self._while_writing()
+        began_s = time.monotonic()
+        work = CarryOut(self._room.ramdisk, disk.name, disk.sector_bytes, progress_teller(run))
+        try:
+            work.all(self._actions)
+        finally:
+            outcome.bytes_sent, outcome.bytes_there = work.sent_bytes, work.skipped_bytes
+        outcome.written, outcome.seconds = True, round(time.monotonic() - began_s, 1)
+        run.standing.disk = f"its disk is written: {outcome.image_id} in slot {outcome.slot}"
+        size = rough_size(bytes_written(self._actions))
+        text = f"{size} written, read back and compared in {outcome.seconds} s ({NOT_ERASED})"
+        run.emit("disk", "disk.written", text, **outcome.to_dict())
+
+    def _while_writing(self) -> str:
+        again = "the same command goes on where this ended"
+        if self._outcome.action == "install":
+            return f"its disk boots nothing until an installation has ended; {again}"
+        before = self._outcome.before_id or "the image before"
+        return f"its disk still starts {before}, which was not touched; {again}"

@@ -1,0 +1,59 @@
+"""A re-image, slots and a rollback as text."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from bringup.base.size import rough_size
+
+
+def reimaged_lines(told: Mapping[str, Any]) -> Iterator[str]:
+    """Yield how a re-image ended, from its JSON data, after the verdict of its last run."""
+    board, slot, image_id = told["board"], told["slot"], told["image_id"]
+    if not told["written"]:
+        yield f"disk      nothing of it counts: {_untouched(told)}"
+        return
+    disk = told["disk"]
+    there = f", {rough_size(told['bytes_there'])} were there" if told["bytes_there"] else ""
+    yield (
+        f"disk      {disk['model'] or disk['name']}, serial {disk['serial'] or 'none'}: slot {slot} has "
+        f"{image_id}, {rough_size(told['bytes_sent'])} sent{there}; overwritten, not erased"
+    )
+    if told["kept"]:
+        yield f"good      {image_id} in slot {slot} starts from now on"
+        if told["before_id"]:
+            yield f"back      bringup rollback {board}      starts {told['before_id']} again"
+    elif told["action"] == "update":
+        yield f"good      {told['before_id'] or 'the image before'} starts at the next reset: {image_id} was not kept"
+        yield f"keep it   bringup reimage {board} with the same image, and --confirm auto"
+
+
+def _untouched(told: Mapping[str, Any]) -> str:
+    if told["action"] == "update":
+        return f"{told['before_id'] or 'the image before'} starts as before"
+    if told["action"] == "install":
+        return "it boots nothing until an installation has ended; the same command goes on where this ended"
+    return "nothing was written"
+
+
+def slots_lines(board: str, seen: Mapping[str, Any]) -> Iterator[str]:
+    """Yield what is in a board's slots, from its JSON data."""
+    disk = seen["disk"]
+    yield f"{board}  {disk['model'] or disk['name']}, {rough_size(disk['size_bytes'])}, serial {disk['serial'] or 'none'}"
+    for letter, slot in seen["slots"].items():
+        yield f"  {letter}  {slot['role']:<8}  {_slot(slot)}"
+    if not all(seen["states_valid"]):
+        bad = [str(number) for number, valid in enumerate(seen["states_valid"], 1) if not valid]
+        yield f"careful   state file {' and '.join(bad)} cannot be read; the next update writes both"
+    if seen["chosen"]:
+        yield f"slot {seen['chosen']} starts from now on"
+
+
+def _slot(slot: Mapping[str, Any]) -> str:
+    manifest = slot["manifest"]
+    if manifest is None:
+        return slot["problem"] or "no image"
+    size = rough_size(sum(file["size"] for file in manifest["files"]))
+    by = f"by {manifest['written_by']}" if manifest["written_by"] else ""
+    return f"{manifest['image_id']}  {manifest['title']}  {size}  {manifest['written_at']} {by}".rstrip()
