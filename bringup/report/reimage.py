@@ -25,7 +25,8 @@ def reimaged_lines(told: Mapping[str, Any]) -> Iterator[str]:
         if told["before_id"]:
             yield f"back      bringup rollback {board}      starts {told['before_id']} again"
     elif told["action"] == "update":
-        yield f"good      {told['before_id'] or 'the image before'} starts at the next reset: {image_id} was not kept"
+        before = told["before_id"] or "the image before"
+        yield f"good      {before} starts at the next reset: {image_id} was not kept"
         yield f"keep it   bringup reimage {board} with the same image, and --confirm auto"
 
 
@@ -40,7 +41,8 @@ def _untouched(told: Mapping[str, Any]) -> str:
 def slots_lines(board: str, seen: Mapping[str, Any]) -> Iterator[str]:
     """Yield what is in a board's slots, from its JSON data."""
     disk = seen["disk"]
-    yield f"{board}  {disk['model'] or disk['name']}, {rough_size(disk['size_bytes'])}, serial {disk['serial'] or 'none'}"
+    size = rough_size(disk["size_bytes"])
+    yield f"{board}  {disk['model'] or disk['name']}, {size}, serial {disk['serial'] or 'none'}"
     for letter, slot in seen["slots"].items():
         yield f"  {letter}  {slot['role']:<8}  {_slot(slot)}"
     if not all(seen["states_valid"]):

@@ -7,6 +7,7 @@ minute passes in less than a second; its board does what a script says, counted 
 
 from __future__ import annotations
 
+import socket
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -19,7 +20,8 @@ from bringup.base.errors import BmcTimeoutError, BringupError
 from bringup.base.events import Emit, Event
 from bringup.boot.signals import Signals
 from bringup.lab.holder import Holder
-from bringup.netboot.spec import MakeSpec, Segment
+from bringup.netboot.listener import listening
+from bringup.netboot.spec import MakeSpec, Segment, ServeSpec
 from bringup.power.actions import Pace
 from bringup.power.base import BootOverride, Drivers, Logged, Person, PowerState
 
@@ -115,6 +117,7 @@ class Bench:
         self.passers_by: list[Holder] = []
         self.place = FakePlace(self, has_override=has_override)
         self.fails = fails or {}
+        self.on_serve: Callable[[ServeSpec], None] = lambda _spec: None
         self._tied = tied
 
     def call(self, name: str) -> None:
@@ -172,10 +175,13 @@ class FakePlace:
     def second_console(self, emit: Emit) -> FakeConsole:
         return FakeConsole(self._bench, emit, SaidElsewhere)
 
+    def listen(self, segment: Segment) -> socket.socket:
+        return listening("127.0.0.1")
+
     @contextmanager
     def serve(self, segment: Segment, make_spec: MakeSpec, emit: Emit) -> Iterator[None]:
-        make_spec(segment)
         bench = self._bench
+        bench.on_serve(make_spec(segment))
         bench.call("serve")
         stop = threading.Event()
 

@@ -115,6 +115,7 @@ class SlotStarted(Step):
         if run.verdict is None or run.verdict.kind != "ok":
             return
         reader = self.readers[-1] if self.readers else None
+        verdict, run.verdict = run.verdict, None
         if reader is None or reader.started is None:
             raise LabError(
                 f"the image came up, and its disk's GRUB was not seen to start slot {self._wanted}",
@@ -124,6 +125,7 @@ class SlotStarted(Step):
             raise LabError(
                 "GRUB did not ask to keep the image, so it is not kept", hint="bringup slots BOARD tells"
             )
+        run.verdict = verdict
 
 
 class ResetAfterFailedTrial(Step):

@@ -1,4 +1,4 @@
-"""What is in a board's slots, and going back to the image before: by the ramdisk, without booting any image."""
+"""What is in a board's slots, and going back to the image before: by the ramdisk, no image is booted."""
 
 from __future__ import annotations
 

@@ -1,0 +1,1 @@
+"""Tests of re-imaging without a board."""

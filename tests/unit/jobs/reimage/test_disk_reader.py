@@ -1,0 +1,91 @@
+"""What GRUB on a disk says: which slot starts, and when the key is pressed that keeps an image."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from bringup.base.errors import BringupError
+from bringup.jobs.reimage.disk_boot import DiskReader
+
+B_STARTS = (
+    b"bringup: GRUB started from disk\r\nbringup: slot B is started, good is A\r\n/kernel.elf: OK\r\n"
+    b"bringup: slot B is whole\r\nbringup: starting kernel\r\n"
+)
+A_STARTS = b"bringup: slot A is whole\r\nbringup: loading kernel\r\nbringup: starting kernel\r\n"
+TRIED = b"\x1b[H\x1b[J\x1b[1;1Hbringup: slot B (0123abcd) was tried, press y to keep it\r\n"
+
+
+class Ends:
+    """Stands for the run and its console: what was typed, told, and what ended it."""
+
+    def __init__(self) -> None:
+        self.typed = b""
+        self.told: list[str] = []
+        self.error: BringupError | None = None
+
+    def write(self, data: bytes) -> None:
+        self.typed += data
+
+    def emit(self, source: str, kind: str, text: str = "", **data: Any) -> None:
+        self.told.append(kind)
+
+    def abort(self, error: BringupError) -> None:
+        self.error = self.error or error
+
+
+def read(*pieces: bytes, wanted: str = "B", keep: str | None = None) -> tuple[DiskReader, Ends]:
+    ends = Ends()
+    reader = DiskReader(ends, ends, wanted, keep)  # type: ignore[arg-type]
+    for piece in pieces:
+        reader.feed(piece)
+    return reader, ends
+
+
+def test_the_slot_that_starts_is_known() -> None:
+    reader, ends = read(B_STARTS)
+    assert reader.started == "B"
+    assert ends.told == ["disk.slot"]
+    assert ends.error is None
+
+
+@pytest.mark.parametrize("size", [1, 7, 50])
+def test_lines_may_be_cut_anywhere(size: int) -> None:
+    reader, ends = read(*(B_STARTS[at : at + size] for at in range(0, len(B_STARTS), size)))
+    assert reader.started == "B"
+    assert ends.told == ["disk.slot"]
+
+
+def test_another_slot_ends_the_run() -> None:
+    damaged = b"bringup: slot B damaged\r\n" + A_STARTS
+    _, ends = read(damaged)
+    assert ends.told == ["disk.damaged", "disk.slot"]
+    assert "started slot A, not B" in str(ends.error)
+
+
+def test_a_kernel_that_did_not_start_is_followed_by_the_other_slot() -> None:
+    _, ends = read(B_STARTS, b"bringup: starting kernel failed\r\n", A_STARTS)
+    assert "started slot A, not B" in str(ends.error)
+
+
+def test_no_slot_at_all() -> None:
+    _, ends = read(b"bringup: no slot starts, reset the board to try again\r\n")
+    assert "no slot of this disk starts" in str(ends.error)
+
+
+def test_the_key_is_pressed_for_the_image_that_was_tried() -> None:
+    reader, ends = read(TRIED[:30], TRIED[30:], TRIED, keep="0123abcd")
+    assert ends.typed == b"y"
+    assert reader.pressed
+
+
+def test_it_is_not_pressed_where_nobody_wants_it() -> None:
+    _, ends = read(TRIED)
+    assert ends.typed == b""
+
+
+def test_another_image_is_not_kept() -> None:
+    _, ends = read(TRIED, keep="ffff0000")
+    assert ends.typed == b""
+    assert "0123abcd" in str(ends.error)

@@ -1,0 +1,328 @@
+"""Whole re-images on doubles: a board that boots what is served, and whose disk is a file."""
+
+from __future__ import annotations
+
+import os
+import re
+import threading
+import time
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+
+from bringup.base.errors import ImageError, LabError
+from bringup.base.events import Event
+from bringup.boot.job import Finished, Job
+from bringup.disk.contents import judge
+from bringup.image.folder import find_image
+from bringup.jobs.reimage.job import PlannedReimage, Reimaged, plan_reimage
+from bringup.jobs.reimage.request import ReimageRequest
+from bringup.jobs.reimage.slots import PlannedSlots, plan_slots
+from bringup.lab.inventory import load_lab
+from bringup.netboot.spec import ServeSpec
+from tests.doubles.equipment import Bench, Said, Script
+from tests.doubles.ramdisk import FakeRamdisk
+from tests.unit.boot.jobs import LOADED, Told, execute, image
+
+pytestmark = pytest.mark.usefixtures("home")
+
+SLOT = 64 << 20
+DISK = 256 << 20
+USER_SPACE = "Boot config: console_port = 0x2f8\r\nBooting all finished, dropped to user space\r\n"
+
+
+def from_disk(slot: str, *, tried: str = "", text: str = USER_SPACE) -> Script:
+    """What a board says that boots a slot."""
+    asks = f"bringup: slot B ({tried}) was tried, press y to keep it\r\n" if tried else ""
+    whole = f"bringup: slot {slot} is whole\r\nbringup: starting kernel\r\n"
+    return (Said(1.0, f"bringup: GRUB started from disk\r\n{asks}"), Said(1.5, whole), Said(2.0, text))
+
+
+@dataclass
+class Board:
+    """A board on the bench: each run of it has equipment of its own, its disk stays.
+
+    `boots` are the scripts of the runs that boot from disk, in their order.
+    """
+
+    folder: Path
+    boots: list[Script] = field(default_factory=list)
+    listing: str = ""
+    fail: Callable[[list[str]], str | None] = lambda _words: None
+    answers: Sequence[str] = ()
+    asked: list[str] = field(default_factory=list)
+    told: list[Told] = field(default_factory=list)
+    benches: list[Bench] = field(default_factory=list)
+    ramdisks: list[FakeRamdisk] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self.disk = self.folder / "sda"
+        self.disk.touch()
+        os.truncate(self.disk, DISK)
+        self.listing = self.listing or listing("sda", "S1")
+
+    # A person at the terminal.
+
+    def hear(self, event: Event) -> None:
+        pass
+
+    def ask(self, question: str, *, or_console: bool = False) -> None:
+        raise AssertionError(question)
+
+    def choose(self, question: str, answers: Sequence[str]) -> str:
+        self.asked.append(question)
+        if not self.answers:
+            raise LabError("nobody is there")
+        return self.answers[len(self.asked) - 1]
+
+    def __call__(self, job: Job) -> Finished:
+        writes = any(step.name == "orders" for step in job.plan.steps)
+        bench = Bench(LOADED if writes else self.boots.pop(0), tied=False)
+        bench.person = self
+        bench.on_serve = lambda spec: self._booted(bench, spec)
+        self.benches.append(bench)
+        told = execute(job, bench, self.folder / "runs")
+        for ramdisk in self.ramdisks:
+            ramdisk.close()
+        self.told.append(told)
+        return Finished(told.folder, told.verdict)
+
+    def _booted(self, bench: Bench, spec: ServeSpec) -> None:
+        (script,) = (file.path for file in spec.files if file.role == "loader-script")
+        words = re.search(r"bringup\.url=http://[^/]*:(\d+)(/\S+)", script.read_text())
+        assert words is not None
+        url = f"http://127.0.0.1:{words[1]}{words[2]}"
+        disks = {"sda": self.disk, "sdb": self.disk}
+
+        def come_up() -> None:
+            deadline_s = time.monotonic() + 20
+            while time.monotonic() < deadline_s:
+                with suppress(TypeError):  # it is off still
+                    if bench.clock.now_s() - bench.powered_s > 2.5:  # type: ignore[operator]
+                        break
+                time.sleep(0.01)
+            self.ramdisks.append(FakeRamdisk(url, disks, self.listing, self.fail))
+
+        threading.Thread(target=come_up, daemon=True).start()
+
+    @property
+    def obeyed(self) -> list[str]:
+        """The verbs that its ramdisk was ordered."""
+        return [order.split()[0] for ramdisk in self.ramdisks for order in ramdisk.obeyed]
+
+    def kinds(self) -> list[str]:
+        return [kind for told in self.told for kind in told.kinds("disk")]
+
+    def contents(self) -> str:
+        with self.disk.open("rb") as file:
+            return str(judge(file.read(1 << 20), b"", 512, DISK))
+
+
+def listing(name: str, serial: str, size: int = DISK, more: str = "") -> str:
+    lines = {"size": str(size // 512), "device/serial": serial}
+    return "".join(f"{name} {key} {value.encode().hex()}\n" for key, value in lines.items()) + more
+
+
+def plan(folder: Path, **asked: object) -> PlannedReimage:
+    request = ReimageRequest(**{"yes": True, "slot_bytes": SLOT, **asked})  # type: ignore[arg-type]
+    paths = image(folder)
+    return plan_reimage(load_lab(folder), "e300", paths, request, ramdisk=lambda: find_image(paths))
+
+
+def look(folder: Path, *, back: bool = False) -> PlannedSlots:
+    paths = image(folder)
+    return plan_slots(load_lab(folder), "e300", back=back, ramdisk=lambda: find_image(paths))
+
+
+def reimage(board: Board, folder: Path, **asked: object) -> Reimaged:
+    return plan(folder, **asked).run_in(board, board)
+
+
+@pytest.fixture
+def board(tmp_path: Path) -> Board:
+    return Board(tmp_path)
+
+
+def plan_changed(folder: Path, **asked: object) -> PlannedReimage:
+    request = ReimageRequest(**{"yes": True, "slot_bytes": SLOT, **asked})  # type: ignore[arg-type]
+    paths = image(folder)
+    paths[1].write_bytes(b"another module")
+    return plan_reimage(load_lab(folder), "e300", paths, request, ramdisk=lambda: find_image(paths))
+
+
+def test_a_blank_disk_is_installed_and_boots(in_folder: Path, board: Board) -> None:
+    board.boots = [from_disk("A")]
+    done = reimage(board, in_folder)
+    assert done.ok
+    assert done.exit_code == 0
+    assert (done.outcome.action, done.outcome.slot, done.outcome.kept) == ("install", "A", True)
+    assert board.contents() == "bringup's layout"
+    assert board.obeyed[0] == "disks"
+    assert board.benches[1].calls.count("override disk") == 1
+    assert done.to_dict()["disk"]["serial"] == "S1"
+
+
+def installed(board: Board, folder: Path) -> Reimaged:
+    board.boots = [from_disk("A")]
+    done = reimage(board, folder)
+    assert done.ok
+    return done
+
+
+def test_an_update_goes_to_the_other_slot_and_is_kept_by_the_key(in_folder: Path, board: Board) -> None:
+    first = installed(board, in_folder)
+    planned = plan_changed(in_folder)
+    new_id = planned.image.image.key[:8]
+    board.boots = [from_disk("B"), from_disk("B", tried=new_id)]
+    done = planned.run_in(board, board)
+    assert done.ok, done.last.verdict
+    assert (done.outcome.action, done.outcome.slot, done.outcome.kept) == ("update", "B", True)
+    assert done.outcome.before_id == first.outcome.image_id
+    assert "typed b'y'" in board.benches[-1].calls
+    seen = look(in_folder, back=False)
+    assert board(seen.job).ok
+    assert seen.seen.slots is not None
+    assert seen.seen.slots.state is not None
+    assert seen.seen.slots.state.trial == "B", "the key is the loader's business, not the ramdisk's"
+
+
+def test_an_image_on_trial_is_kept_only_where_it_is_wanted(in_folder: Path, board: Board) -> None:
+    installed(board, in_folder)
+    board.boots = [from_disk("B")]
+    done = plan_changed(in_folder, confirm="never").run_in(board, board)
+    assert done.ok
+    assert not done.outcome.kept
+    assert len(board.told) == 4
+
+
+def test_a_person_is_asked_whether_it_is_kept(in_folder: Path, board: Board) -> None:
+    installed(board, in_folder)
+    board.boots = [from_disk("B")]
+    board.answers = ["no"]
+    done = plan_changed(in_folder, confirm="ask").run_in(board, board)
+    assert not done.outcome.kept
+    assert "Keep it?" in board.asked[0]
+
+
+def test_a_trial_that_fails_is_not_kept_and_the_board_starts_again(in_folder: Path, board: Board) -> None:
+    installed(board, in_folder)
+    panic = "Boot config: console_port = 0x2f8\r\nseL4 failed assertion 'x' at y.c:1 in function z\r\n"
+    board.boots = [from_disk("B", text=panic)]
+    done = plan_changed(in_folder).run_in(board, board)
+    assert not done.ok
+    assert done.exit_code == 11
+    assert not done.outcome.kept
+    assert board.benches[-1].calls.count("on") == 2, "it is started again, into the image before"
+
+
+def test_another_slot_than_the_new_one_is_no_success(in_folder: Path, board: Board) -> None:
+    installed(board, in_folder)
+    board.boots = [from_disk("A")]
+    done = plan_changed(in_folder).run_in(board, board)
+    assert not done.ok
+    assert "started slot A, not B" in done.last.verdict["cause"]
+    assert not done.outcome.kept
+
+
+def test_an_image_that_came_up_from_nobody_knows_where_is_not_kept(in_folder: Path, board: Board) -> None:
+    installed(board, in_folder)
+    board.boots = [(Said(1.0, USER_SPACE),)]
+    done = plan_changed(in_folder).run_in(board, board)
+    assert "was not seen to start slot B" in done.last.verdict["cause"]
+
+
+def test_going_back_names_the_image_before(in_folder: Path, board: Board) -> None:
+    installed(board, in_folder)
+    board.boots = [from_disk("B")]
+    plan_changed(in_folder, confirm="never").run_in(board, board)
+    back = look(in_folder, back=True)
+    assert board(back.job).ok
+    assert back.seen.chosen == "A"
+    assert back.seen.slots is not None
+    assert back.seen.slots.state is not None
+    assert (back.seen.slots.state.good, back.seen.slots.state.trial) == ("A", None)
+    assert back.seen.to_dict()["slots"]["B"]["role"] == "old"
+
+
+def test_nothing_is_written_without_a_yes(in_folder: Path, board: Board) -> None:
+    done = reimage(board, in_folder, yes=False)
+    assert not done.ok
+    assert "nobody said yes, and nothing was written" in done.last.verdict["cause"]
+    assert "overwritten, not erased" in board.asked[0]
+    board.answers = ["", "no"]
+    assert "answered no" in reimage(board, in_folder, yes=False).last.verdict["cause"]
+    assert "write" not in board.obeyed
+    assert not any(board.disk.read_bytes())
+
+
+def test_a_yes_writes(in_folder: Path, board: Board) -> None:
+    board.answers, board.boots = ["yes"], [from_disk("A")]
+    assert reimage(board, in_folder, yes=False).ok
+
+
+TWO = listing("sda", "S1") + listing("sdb", "S2")
+
+
+@pytest.mark.parametrize(
+    ("disks", "asked", "cause", "code"),
+    [
+        (TWO, None, "2 disks fit", 2),
+        (TWO, "S3", "no disk is called S3", 2),
+        (TWO, "sda", "is not the name of a disk", 2),
+        (listing("sda", "S1") + listing("sdb", "S1"), "S1", "2 disks are called S1", 2),
+        (listing("sda", "S1", SLOT), None, "no disk fits", 10),
+        (listing("sda", "S1", more="sda holder md0\n"), "S1", "it is in use: md0 holds it", 10),
+        ("loop0 size 38\n", None, "the board shows no disk", 10),
+    ],
+)
+def test_the_wrong_disk_is_not_written(
+    in_folder: Path, board: Board, disks: str, asked: str | None, cause: str, code: int
+) -> None:
+    board.listing = disks if disks.startswith("sd") else "x"
+    done = reimage(board, in_folder, disk=asked)
+    assert cause in done.last.verdict["cause"]
+    assert done.exit_code == code
+    assert "write" not in board.obeyed
+
+
+def test_a_disk_of_others_is_taken_only_by_name(in_folder: Path, board: Board) -> None:
+    with board.disk.open("r+b") as file:
+        file.write(b"XFSB")
+    done = reimage(board, in_folder)
+    assert "it holds file system (XFS), and is taken only when it is named" in done.last.verdict["cause"]
+    board.boots = [from_disk("A")]
+    assert reimage(board, in_folder, disk="S1").ok
+
+
+@pytest.mark.parametrize("why", ["write", "flush"])
+def test_a_disk_that_fails_leaves_the_image_before(in_folder: Path, board: Board, why: str) -> None:
+    installed(board, in_folder)
+    board.fail = lambda words: why if words[0] == why else None
+    done = plan_changed(in_folder).run_in(board, board)
+    assert done.exit_code == 10
+    assert not done.outcome.written
+    board.fail = lambda _words: None
+    seen = look(in_folder)
+    board(seen.job)
+    assert seen.seen.slots is not None
+    assert seen.seen.slots.good == "A"
+    assert seen.seen.slots.state is not None
+    assert seen.seen.slots.state.trial is None
+
+
+def test_the_dry_run_says_that_it_is_not_erased(in_folder: Path) -> None:
+    write, boot = plan(in_folder).jobs()
+    titles = [step.title for step in write.plan.steps]
+    assert any("overwritten, not erased" in title for title in titles)
+    assert "boot override: disk, once, BIOS; read back" in [step.title for step in boot.plan.steps]
+
+
+def test_an_image_that_no_slot_holds_is_refused_before_anything(in_folder: Path) -> None:
+    paths = image(in_folder)
+    paths[1].write_bytes(bytes(3 << 20))
+    request = ReimageRequest(slot_bytes=2 << 20)
+    with pytest.raises(ImageError, match="a slot has"):
+        plan_reimage(load_lab(in_folder), "e300", paths, request, ramdisk=lambda: find_image(paths))
