@@ -242,6 +242,8 @@ class _Server(ThreadingHTTPServer):
 
 
 class _Handler(BaseHTTPRequestHandler):
+    # The ramdisk reads the status line.
+    protocol_version = "HTTP/1.1"
     timeout = _HTTP_TIMEOUT_S
     server: _Server
 

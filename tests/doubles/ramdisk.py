@@ -90,7 +90,8 @@ class FakeRamdisk:
         headers = {SHA256_HEADER: hashlib.sha256(data).hexdigest()}
         request = urllib.request.Request(f"{self._url}/reply/{number}", data, headers, method="PUT")  # noqa: S310
         try:
-            urllib.request.urlopen(request, timeout=20).close()  # noqa: S310
+            with urllib.request.urlopen(request, timeout=20) as response:  # noqa: S310
+                # What the real one waits for: "HTTP/1.1 201 ".
+                return "ok" if (response.version, response.status) == (11, 201) else "failed:send"
         except urllib.error.HTTPError:
             return "failed:send"
-        return "ok"

@@ -1,0 +1,114 @@
+"""A board's disk over the network on the twin: installed, booted without a cable, updated, kept, gone back.
+
+BRINGUP_REIMAGE_KILLS says how often the tool is killed in the middle of an update (default 1).
+"""
+
+from __future__ import annotations
+
+import os
+import random
+import time
+from pathlib import Path
+
+import pytest
+
+from bringup.disk.layout import MIB
+from tests.twin.helpers import Cli
+
+pytestmark = pytest.mark.slow
+
+LIMIT_S = 400.0
+KILLS = int(os.environ.get("BRINGUP_REIMAGE_KILLS", "1"))
+BOOT_S = 90.0
+
+
+def up(cli: Cli, *words: str) -> None:
+    done = cli("twin", "up", "--memory", "1024", *words)
+    assert done.code == 0, done.err
+
+
+def cable(cli: Cli, state: str) -> None:
+    assert cli("twin", "monitor", "set_link", "slot7f0", state).code == 0
+
+
+def started_slot(cli: Cli) -> str:
+    """Start the board by its own boot order, without a cable, and return the slot whose image came up."""
+    cable(cli, "off")
+    console = cli.popen("console", "e300", "--listen", "--for", str(BOOT_S))
+    try:
+        assert cli("power", "e300", "cycle").code == 0
+        text, deadline_s = "", time.monotonic() + BOOT_S
+        assert console.stdout is not None
+        os.set_blocking(console.stdout.fileno(), False)
+        while "dropped to user space" not in text and time.monotonic() < deadline_s:
+            text += console.stdout.read() or ""
+            time.sleep(0.1)
+    finally:
+        console.kill()
+        console.communicate()
+        cable(cli, "on")
+    assert "dropped to user space" in text, text
+    started = [line for line in text.splitlines() if "bringup: slot" in line and "is whole" in line]
+    return started[-1].split("slot ")[1][0]
+
+
+def reimage(cli: Cli, *words: str, code: int = 0) -> dict[str, object]:
+    done = cli("reimage", "e300", "--yes", "--json", *words, timeout_s=LIMIT_S)
+    assert done.code == code, (done.out, done.err)
+    return done.json
+
+
+def test_a_disk_is_installed_updated_and_rolled_back(cli: Cli) -> None:
+    up(cli, "--disk", "ahci,size=3G,serial=S1,model=TEST DISK")
+    first = reimage(cli)
+    assert (first["action"], first["slot"], first["kept"]) == ("install", "A", True)
+    assert started_slot(cli) == "A"
+    second = reimage(cli, "--module-size", "2")
+    assert (second["action"], second["slot"], second["kept"]) == ("update", "B", True)
+    assert second["before_id"] == first["image_id"]
+    assert started_slot(cli) == "B"
+    back = cli("rollback", "e300", "--json", timeout_s=LIMIT_S)
+    assert back.code == 0, back.err
+    assert back.json["chosen"] == "A"
+    assert [slot["role"] for slot in back.json["slots"].values()] == ["good", "old"]
+    assert started_slot(cli) == "A"
+
+
+def test_a_trial_that_fails_is_followed_by_the_image_before_and_so_is_a_killed_tool(cli: Cli) -> None:
+    up(cli, "--disk", "ahci,size=3G,serial=S1")
+    first = reimage(cli)
+    failed = reimage(cli, "--append", "play=assert", code=11)
+    assert (failed["slot"], failed["kept"], failed["written"]) == ("B", False, True)
+    assert started_slot(cli) == "A"
+    chance = random.Random(13)
+    for number in range(KILLS):
+        process = cli.popen("reimage", "e300", "--yes", "--module-size", str(2 + number % 3))
+        time.sleep(chance.uniform(2.0, 60.0))
+        process.kill()
+        process.communicate()
+        assert started_slot(cli) in ("A", "B")
+        seen = cli("slots", "e300", "--json", timeout_s=LIMIT_S).json
+        good = seen["slots"][seen["good"]]["manifest"]["image_id"]
+        assert number or good == first["image_id"] or seen["good"] == "B"
+
+
+def test_a_disk_with_large_sectors_under_uefi(cli: Cli) -> None:
+    up(cli, "--disk", "nvme4k,size=3G,serial=N1", "--firmware", "uefi")
+    done = reimage(cli, "--firmware", "uefi")
+    assert (done["action"], done["slot"], done["kept"]) == ("install", "A", True)
+    assert started_slot(cli) == "A"
+
+
+def test_a_disk_that_refuses_to_write_leaves_the_image_before(cli: Cli, tmp_path: Path) -> None:
+    up(cli, "--disk", "usb,size=3G,serial=U1")
+    reimage(cli, "--disk", "U1")
+    assert cli("twin", "down").code == 0
+    rules = tmp_path / "rules"
+    slot_b = (68 * MIB + (1 << 30)) // 512
+    fault = {"event": "none", "iotype": "write", "errno": "5", "sector": str(slot_b + 8), "once": "off"}
+    rules.write_text("[inject-error]\n" + "".join(f'{key} = "{value}"\n' for key, value in fault.items()))
+    up(cli, "--disk", f"usb,size=3G,serial=U1,fault={rules}")
+    failed = reimage(cli, "--disk", "U1", "--module-size", "2", code=10)
+    assert "refused to write" in str(failed["cause"])
+    assert not failed["written"]
+    assert started_slot(cli) == "A"
