@@ -27,11 +27,17 @@ _REFRESH_S = 0.2
 
 
 class BootView:
-    """Listens to a run's events; on a terminal the last line shows what is awaited and for how long."""
+    """Listens to a run's events; on a terminal the last line shows what is awaited and for how long.
 
-    def __init__(self, image: Mapping[str, Any] | None, *, usual_s: float | None) -> None:
+    `serves`: the board is to boot what this host serves, so that another loader's words are no good sign.
+    """
+
+    def __init__(
+        self, image: Mapping[str, Any] | None, *, usual_s: float | None, serves: bool = True
+    ) -> None:
         self._image = image
         self._usual_s = usual_s
+        self._serves = serves
         self._origin_s = time.monotonic()
         self._live: Live | None = None
         self._spinner: Spinner | None = None
@@ -133,7 +139,12 @@ class BootView:
             return self._other_port(name, port, event)
         vm = event.data.get("vm")
         # Where nothing was fetched from here, a loader that is not ours lay on the board.
-        ours = self._served_any or name != str(Stage.LOADER) or is_ours(str(event.data.get("marker")))
+        ours = (
+            not self._serves
+            or self._served_any
+            or name != str(Stage.LOADER)
+            or is_ours(str(event.data.get("marker")))
+        )
         key = f"{name if ours else 'disk'}/{vm}" if vm is not None or not ours else name
         if name is None or key in self._told_stages or Stage(name) in _SHOWN_BY_SERVERS:
             return None
@@ -194,7 +205,8 @@ def boot_display(plan: Plan, usual_s: float | None) -> BootView:
     """Return what shows the run of a plan; `usual_s` is how long it took before, None where that is not
     known.
     """
-    return BootView(plan.image, usual_s=usual_s)
+    serves = any(step.name == "serve" for step in plan.steps)
+    return BootView(plan.image, usual_s=usual_s, serves=serves)
 
 
 def _waiting_text(event: Event) -> str:

@@ -22,7 +22,7 @@ from bringup.probe.agent import Agent
 if TYPE_CHECKING:
     from bringup.boot.engine import Run
 
-TOLD_BYTES = 1 << 20
+TOLD_BYTES = 8 << 20
 """Parts smaller than this are not worth a line."""
 _TELL_EVERY_S = 0.2
 

@@ -62,7 +62,7 @@ def slots_of(agent: Reading, disk: Disk) -> DiskSlots:
     layout = disk.contents.layout
     if layout is None or not disk.contents.is_ours:
         raise LabError(
-            f"{disk} was not written by bringup: it holds {disk.contents}", hint="bringup reimage BOARD IMAGE"
+            f"{disk} was not written by bringup: {disk.contents}", hint="bringup reimage BOARD IMAGE"
         )
     parts = []
     for offset, length in ranges(layout):

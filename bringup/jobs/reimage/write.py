@@ -107,7 +107,7 @@ class WriteImage:
         outcome = self._outcome
         outcome.action, outcome.slot, outcome.image_id = "install", "A", slot.manifest.image_id
         self._question = (
-            f"{disk} holds {disk.contents}; all of it is {NOT_ERASED}, and until this ends nothing boots "
+            f"{disk} {_holds(disk)}; all of it is {NOT_ERASED}, and until this ends nothing boots "
             f"from this disk. Write {slot.manifest.title} ({slot.manifest.image_id})?"
         )
 
@@ -176,3 +176,7 @@ class WriteImage:
             return f"its disk boots nothing until an installation has ended; {again}"
         before = self._outcome.before_id or "the image before"
         return f"its disk still starts {before}, which was not touched; {again}"
+
+
+def _holds(disk: Disk) -> str:
+    return "is empty" if disk.contents.is_empty else f"holds {disk.contents}"

@@ -51,5 +51,5 @@ def test_a_network_that_fails_is_no_matter_of_the_disk(path: Path) -> None:
 
 def test_a_disk_of_others_has_no_slots(path: Path) -> None:
     agent = DiskFile(path, LISTING)
-    with pytest.raises(LabError, match="not written by bringup: it holds empty"):
+    with pytest.raises(LabError, match="not written by bringup: empty"):
         slots_of(agent, survey(agent)[0])
