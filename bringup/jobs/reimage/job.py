@@ -225,7 +225,7 @@ def plan_reimage(
     image = judged.prepared
     # What cannot be put into a slot is refused before the board is touched.
     manifest = Manifest.of(image.image, written_at="", written_by="")
-    make_slot_image(image.image, manifest, request.slot_bytes)
+    make_slot_image(image.image, manifest, request.slot_size(image.profile.disk))
     request = replace(request, boot=image.request)
     maintenance = prepare_maintenance(image.board, request.boot, ramdisk)
     return PlannedReimage(lab, image.board, request, maintenance, image, judged.notes)

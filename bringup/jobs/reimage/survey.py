@@ -8,12 +8,13 @@ from typing import Protocol
 from bringup.base.errors import LabError
 from bringup.disk.choose import Disk
 from bringup.disk.contents import LOOK_BYTES, Contents, Found, Kind, judge, judge_whole
-from bringup.disk.slots import DiskSlots, ranges, read_slots, reader_of
+from bringup.disk.slots import DiskSlots, read_slots
 from bringup.probe.agent import DiskError
 from bringup.probe.disk_text import read_disks
 
 _PARTITIONS_MAX = 32
 """Of how many partitions the ends are looked at; a table has 128 at most, and each costs 2 MiB to fetch."""
+_BLOCK_BYTES = 256 << 10
 
 
 class Reading(Protocol):
@@ -64,11 +65,32 @@ def slots_of(agent: Reading, disk: Disk) -> DiskSlots:
         raise LabError(
             f"{disk} was not written by bringup: {disk.contents}", hint="bringup reimage BOARD IMAGE"
         )
-    parts = []
-    for offset, length in ranges(layout):
-        try:
-            parts.append((offset, agent.read(disk.name, offset, length)))
-        except DiskError as error:
-            if error.why != "read":
-                raise
-    return read_slots(reader_of(parts), layout)
+    return read_slots(_Blocks(agent, disk).read, layout)
+
+
+class _Blocks:
+    """Reads any bytes of a disk by blocks, each fetched once: a file system is read in many small pieces."""
+
+    def __init__(self, agent: Reading, disk: Disk) -> None:
+        self._agent = agent
+        self._disk = disk
+        self._known: dict[int, bytes] = {}
+
+    def read(self, offset: int, length: int) -> bytes:
+        """Return bytes, fewer at the end of the disk; raises OSError where the disk does."""
+        first, last = offset // _BLOCK_BYTES, (offset + length - 1) // _BLOCK_BYTES
+        data = b"".join(self._block(number) for number in range(first, last + 1))
+        start = offset - first * _BLOCK_BYTES
+        return data[start : start + length]
+
+    def _block(self, number: int) -> bytes:
+        if number not in self._known:
+            at = number * _BLOCK_BYTES
+            length = min(_BLOCK_BYTES, self._disk.size_bytes - at)
+            try:
+                self._known[number] = self._agent.read(self._disk.name, at, length) if length > 0 else b""
+            except DiskError as error:
+                if error.why != "read":
+                    raise
+                raise OSError(error.message) from None
+        return self._known[number]

@@ -12,7 +12,7 @@ from bringup.base.size import rough_size
 from bringup.boot.plan import PlannedStep
 from bringup.boot.preflight import Prepared
 from bringup.boot.step import Step
-from bringup.disk.choose import Disk, Wish, choose
+from bringup.disk.choose import Disk, choose, wish_for
 from bringup.disk.commit import Action, bytes_written, install, update
 from bringup.disk.layout import Letter, least_disk_bytes, make_layout
 from bringup.disk.manifest import Manifest
@@ -85,7 +85,14 @@ class WriteImage:
     def _choose(self, run: Run) -> None:
         request, prepared, outcome = self._request, self._prepared, self._outcome
         bios = prepared.watch.firmware is Firmware.BIOS
-        wish = Wish(least_disk_bytes(request.slot_bytes), named=request.disk, bios=bios)
+        board = prepared.board
+        wish = wish_for(
+            prepared.profile.disk,
+            least_disk_bytes(request.slot_size(prepared.profile.disk)),
+            named=request.disk or board.disk,
+            bios=bios,
+            other_boards=board.neighbour_disks,
+        )
         disk = outcome.disk = choose(self._room.disks, wish)
         slots = None
         if disk.contents.is_ours and not request.relayout:
@@ -100,9 +107,12 @@ class WriteImage:
     def _plan_install(self, disk: Disk) -> None:
         from bringup.disk.grub import Console, make_loader
 
-        layout = make_layout(disk.size_bytes, disk.sector_bytes, self._request.slot_bytes)
+        storage = self._prepared.profile.disk
+        slot_bytes = self._request.slot_size(storage)
+        active = storage.active_mbr is not None and storage.active_mbr.value
+        layout = make_layout(disk.size_bytes, disk.sector_bytes, slot_bytes, bootable=active)
         console = Console(self._prepared.board.kernel_port, self._prepared.board.line_rate)
-        slot = self._slot_image(self._request.slot_bytes, disk.sector_bytes)
+        slot = self._slot_image(slot_bytes, disk.sector_bytes)
         self._actions = install(layout, make_loader(layout, console), slot)
         outcome = self._outcome
         outcome.action, outcome.slot, outcome.image_id = "install", "A", slot.manifest.image_id
