@@ -51,6 +51,10 @@ class PinCandidate:
 Word = Literal["passable", "needs-change", "not-passable", "unknown"]
 
 
+CHIPSET = "it belongs to the chipset"
+"""How the reason begins for what the machine itself needs."""
+
+
 @dataclass(frozen=True, slots=True)
 class Passability:
     """Whether a function can be given to a VM.

@@ -29,6 +29,7 @@ ETHERNET_DRIVERS = frozenset(
 ) | frozenset(
     ("8139too", "8139cp", "atlantic", "mlx4_core", "mlx5_core", "be2net", "sfc", "cxgb4", "forcedeth", "sky2")
 )
+_VENDOR_WORDS = 6
 _BASE_CLASS = re.compile(r"\nC ([0-9a-f]{2})  [^\n]*((?:\n\t[^\n]*)*\n?)")
 
 
@@ -53,6 +54,18 @@ class PciIds:
             return None
         place = self._find(f"\n\t{device:04x}  ", *section)
         return None if place is None else self._line(place + 8)
+
+    @cache  # noqa: B019
+    def without_vendor(self, name: str) -> tuple[str, str] | None:
+        """Return vendor and device of a name that lspci wrote of both; None where no vendor's begins it."""
+        words = name.split(" ")
+        for count in range(min(len(words) - 1, _VENDOR_WORDS), 0, -1):
+            vendor = " ".join(words[:count])
+            place = self._find(f"  {vendor}\n", 0, len(self._text))
+            # A vendor's line is its id, a device's begins with a tab.
+            if place is not None and self._text[place - 5] == "\n":
+                return vendor, " ".join(words[count:])
+        return None
 
     @cache  # noqa: B019
     def class_name(self, class_code: int) -> str | None:
@@ -140,7 +153,12 @@ def _named(function: Function, names: PciIds) -> Function:
     if function.vendor is not None and function.vendor_name is None:
         found["vendor_name"] = names.vendor(function.vendor)
     told = function.device_name
-    if told is not None and (vendor := found.get("vendor_name")):
+    if told is not None and function.vendor is None and function.is_ethernet:
+        # Of a listing without ids only the controllers that a table shows are worth the search.
+        parts = names.without_vendor(told)
+        if parts is not None:
+            found |= {"vendor_name": parts[0], "device_name": parts[1]}
+    elif told is not None and (vendor := found.get("vendor_name")):
         # lspci's text writes both names as one.
         told = found["device_name"] = told.removeprefix(vendor).lstrip() or None
     # `Device 10c9` is what lspci writes where its own pci.ids had no name.

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING
 
 from bringup.base.finding import Effect, Finding
-from bringup.pci.assessment import Assessment, Passability
+from bringup.pci.assessment import CHIPSET, Assessment, Passability
 from bringup.pci.bars import bars_under_sel4
 from bringup.pci.model import Bdf, Function, Machine
 from bringup.pci.pins.beliefs import Line, has_no_intx
@@ -72,7 +72,7 @@ def _unfit(function: Function, inputs: Inputs) -> tuple[str, ...]:
         return (f"it is a virtual function of {function.physical_function.short} and has no INTx pin (C10)",)
     if is_chipset(function, inputs):
         more = " and has no INTx pin (C10)" if has_no_intx(function) else ""
-        return (f"it belongs to the chipset{more}",)
+        return (f"{CHIPSET}{more}",)
     if is_of_no_kind(function) and function.bdf not in inputs.nics and has_no_intx(function):
         return ("it has no INTx pin (C10)",)
     return ()

@@ -26,6 +26,7 @@ from bringup.pci.model import (
     Pcie,
     Platform,
     Rom,
+    SerialNumber,
 )
 from bringup.pci.topology.buses import Buses
 
@@ -83,6 +84,10 @@ _COMPARED = FUNCTION_FIELDS - {
 }
 
 
+UNIT = frozenset({"serial number", "MAC", "serial", "uuid"})
+"""What one unit alone has: of functions by capability and interface, of the machine by SMBIOS."""
+
+
 @dataclass(frozen=True, slots=True)
 class Item:
     """One difference. `before` and `after` are the function's address in each capture.
@@ -103,11 +108,16 @@ class Item:
 
 @dataclass(frozen=True, slots=True)
 class Diff:
-    """`items` in the order of what matters; `numbers` and `not_compared` count functions per kind of fact."""
+    """`items` in the order of what matters; `numbers` and `not_compared` count functions per kind of fact.
+
+    `other_unit`: everything with a serial number has another one in the second capture.
+    """
 
     items: tuple[Item, ...] = ()
     numbers: tuple[tuple[str, int], ...] = ()
     not_compared: tuple[tuple[str, int], ...] = ()
+
+    other_unit: bool = False
 
     @property
     def matters(self) -> bool:
@@ -129,7 +139,18 @@ def differences(a: Machine, b: Machine) -> Diff:
         items += _place_items(first, second, *buses)
         numbers.update(_numbers(first, second))
         not_compared.update(name for name in _COMPARED if first.observed(name) != second.observed(name))
-    return Diff(tuple(sorted(items, key=_rank)), _counted(numbers), _counted(not_compared))
+    ordered = tuple(sorted(items, key=_rank))
+    return Diff(ordered, _counted(numbers), _counted(not_compared), _is_other_unit(items, pairs))
+
+
+def _is_other_unit(items: Iterable[Item], pairs: Iterable[tuple[Function, Function]]) -> bool:
+    """Whether two units are compared: by their own serial numbers, else by those of every device."""
+    own = [item for item in items if item.what in UNIT and item.after is None]
+    if own:
+        return True
+    serials = [(a.capability(SerialNumber), b.capability(SerialNumber)) for a, b in pairs]
+    told = [(a.value, b.value) for a, b in serials if a is not None and b is not None]
+    return bool(told) and all(a != b for a, b in told)
 
 
 def _counted(counter: Counter[str]) -> tuple[tuple[str, int], ...]:
@@ -285,9 +306,18 @@ def _machine_items(a: Machine, b: Machine) -> Iterator[Item]:
                 yield Item("changed", field.name.replace("_", " "), None, None, "", str(old), str(new))
     ours, theirs = a.acpi.madt, b.acpi.madt
     # How many pins each has is in a boot log and in no MADT.
-    if ours and theirs and _ioapics(ours) != _ioapics(theirs):
-        yield Item("changed", "IOAPICs", None, None, "", _ioapics(ours), _ioapics(theirs), matters=True)
+    if ours and theirs:
+        told = all(each.address is not None for each in (*ours.ioapics, *theirs.ioapics))
+        old_text, new_text = _ioapics(ours, told=told), _ioapics(theirs, told=told)
+        if old_text != new_text:
+            yield Item("changed", "IOAPICs", None, None, "", old_text, new_text, matters=True)
 
 
-def _ioapics(madt: Madt) -> str:
-    return ", ".join(f"{each.index}: {each.address:#x} from GSI {each.gsi_base}" for each in madt.ioapics)
+def _ioapics(madt: Madt, *, told: bool) -> str:
+    """Return the IOAPICs, with addresses where both captures have `told` them."""
+    return ", ".join(
+        f"{each.index}: "
+        + (f"{each.address:#x} " if told and each.address is not None else "")
+        + f"from GSI {each.gsi_base}"
+        for each in madt.ioapics
+    )

@@ -16,6 +16,7 @@ def diff_json(diff: Diff, a: Machine, b: Machine) -> dict[str, Any]:
         "schema": SCHEMA,
         "same": not diff.items,
         "matters": diff.matters,
+        "other_unit": diff.other_unit,
         "a": _sources(a),
         "b": _sources(b),
         "items": [_item(item) for item in diff.items],

@@ -5,7 +5,7 @@ from __future__ import annotations
 import textwrap
 from collections.abc import Iterator
 
-from bringup.pci.diff.compare import Diff, Item
+from bringup.pci.diff.compare import UNIT, Diff, Item
 from bringup.report.style import Tint, paint
 from bringup.report.words import bdf_list, clean
 
@@ -23,8 +23,11 @@ def diff_lines(diff: Diff, *, width: int = 118) -> Iterator[str]:
     """Yield the differences, then what was counted only, then what one capture alone told."""
     if not diff.items:
         yield "no difference" + (" but numbers that change by themselves" if diff.numbers else "")
+    if diff.other_unit:
+        yield from textwrap.wrap(_two_units(diff), width, subsequent_indent="  ", break_on_hyphens=False)
+        yield ""
     kind = ""
-    for items in _alike(diff.items):
+    for items in _alike(_told(diff)):
         if items[0].kind != kind:
             if kind:
                 yield ""
@@ -38,6 +41,16 @@ def diff_lines(diff: Diff, *, width: int = 118) -> Iterator[str]:
         yield from textwrap.wrap(_MATTERS if diff.matters else _DOES_NOT, width)
     yield from _counted("also changed by themselves", diff.numbers, width)
     yield from _counted("told by one capture only", diff.not_compared, width)
+
+
+def _told(diff: Diff) -> tuple[Item, ...]:
+    """Return the items to tell one by one: of two units the serial numbers and MACs are one line."""
+    return tuple(item for item in diff.items if not (diff.other_unit and item.what in UNIT))
+
+
+def _two_units(diff: Diff) -> str:
+    whose = bdf_list(bdf for item in diff.items if item.what in UNIT and (bdf := item.after))
+    return f"two different units: serial numbers and MACs{' of ' + whose if whose else ''} are others"
 
 
 def _alike(items: tuple[Item, ...]) -> list[list[Item]]:

@@ -26,6 +26,19 @@ def grouped(functions: Iterable[Function], *, single: bool = False) -> list[Grou
     return sorted(groups, key=lambda group: group[0].bdf)
 
 
+def device_list(group: Iterable[Function]) -> str:
+    """Return the addresses of one device's functions: `00:04.0-7`, `00:05.0,2,4`."""
+    first, *rest = group
+    runs = [[first.bdf.function, first.bdf.function]]
+    for function in rest:
+        if function.bdf.function == runs[-1][1] + 1:
+            runs[-1][1] += 1
+        else:
+            runs.append([function.bdf.function] * 2)
+    numbers = ",".join(f"{a:x}" if a == b else f"{a:x}-{b:x}" for a, b in runs)
+    return f"{first.bdf.short[:-1]}{numbers}"
+
+
 def group_name(group: Group) -> str:
     """Return what a group is: the one name, or how many functions and what most of them are."""
     name = common_name(group)

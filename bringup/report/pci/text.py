@@ -5,10 +5,12 @@ from __future__ import annotations
 import textwrap
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import groupby
 
-from bringup.pci.assessment import Assessment, PinCandidate
+from bringup.pci.assessment import CHIPSET, Assessment, PinCandidate
 from bringup.pci.model import Function, Machine, SourceInfo
 from bringup.report.findings import machine_lines
+from bringup.report.pci.groups import common_name, device_list
 from bringup.report.style import Tint, paint
 from bringup.report.words import (
     bars_texts,
@@ -29,6 +31,7 @@ _GAP = "  "
 # Less room than this for the last column, or longer words, and every row takes several lines instead.
 _WORD_ROOM, _WORD_LINES = 26, 3
 _INDENT = " " * 9
+_HEADS, _WORD_HEAD = ("BDF", "what", "ids", "INTx"), "for a VM"
 _SOURCE_KINDS = {
     "linux": "Linux",
     "lspci-machine": "lspci",
@@ -70,7 +73,7 @@ def report_lines(assessment: Assessment, view: View) -> Iterator[str]:
     yield from headline(assessment, view.width, view.why_no_profile)
     yield ""
     if shown:
-        yield from _table([_Row.of(function, assessment, view) for function in shown], view)
+        yield from _table(_rows(shown, assessment, view), view)
     else:
         yield from textwrap.wrap(_none_shown(machine), view.width, break_on_hyphens=False)
     yield from machine_lines(assessment, frozenset(f.bdf for f in shown), view.width, verbose=view.verbose)
@@ -147,6 +150,15 @@ class _Row:
     details: tuple[str, ...]
 
     @classmethod
+    def of_several(cls, group: Sequence[Function], assessment: Assessment, view: View) -> _Row:
+        """Return one row for functions of a device about which one thing is to be said."""
+        judged = assessment.passability.get(group[0].bdf)
+        named = clean(common_name(tuple(group)), view.name_room)
+        alike = {ids(function) for function in group}
+        head = (device_list(group), named, alike.pop() if len(alike) == 1 else "", "")
+        return cls(head, (), "", verdict_text(judged), word_tint(judged), ())
+
+    @classmethod
     def of(cls, function: Function, assessment: Assessment, view: View) -> _Row:
         bdf = function.bdf
         pins = assessment.pins.get(bdf, ())
@@ -164,6 +176,29 @@ class _Row:
             tint=word_tint(judged),
             details=tuple(_details(function, assessment, pins, verbose=view.verbose)),
         )
+
+
+def _rows(functions: Sequence[Function], assessment: Assessment, view: View) -> list[_Row]:
+    """Return a row per function; those of the chipset by device, unless everything is asked for (-v)."""
+    if view.verbose or not view.everything:
+        return [_Row.of(function, assessment, view) for function in functions]
+    rows = []
+    for _, members in groupby(functions, key=lambda function: _group_of(function, assessment)):
+        group = list(members)
+        several = len(group) > 1
+        rows.append(
+            _Row.of_several(group, assessment, view) if several else _Row.of(group[0], assessment, view)
+        )
+    return rows
+
+
+def _group_of(function: Function, assessment: Assessment) -> object:
+    """Return what functions have in common that are one row: their device, being all of the chipset."""
+    judged = assessment.passability.get(function.bdf)
+    of_chipset = judged is not None and [r for r in judged.reasons if r.startswith(CHIPSET)]
+    if not of_chipset or function.bridge is not None:
+        return function.bdf
+    return function.bdf.domain, function.bdf.bus, function.bdf.device
 
 
 def _details(
@@ -194,17 +229,24 @@ def _details(
 
 
 def _table(rows: Sequence[_Row], view: View) -> Iterator[str]:
-    heads = [max(cells(row.head[i]) for row in rows) for i in range(4)]
+    heads = [max(len(_HEADS[i]), *(cells(row.head[i]) for row in rows)) for i in range(4)]
     bars = max(cells(_joined(row.bars)) for row in rows)
     pins = max(10, *(cells(row.pin) for row in rows))
     room = view.width - sum(heads) - bars - pins - 6 * len(_GAP)
     longest = max(cells(row.word) for row in rows)
     if room < min(_WORD_ROOM, longest) or longest > _WORD_LINES * room:
+        lead = _GAP.join([*map(_pad, _HEADS, heads), _pad("IOAPIC pin", pins)])
+        if cells(lead) + 2 + cells(_WORD_HEAD) <= view.width:
+            yield paint(f"{lead}{_GAP}{_WORD_HEAD}", "faint")
+        else:
+            yield paint(lead.rstrip(), "faint")
+            yield paint(_INDENT + _WORD_HEAD, "faint")
+        yield paint(f"{_INDENT}BARs", "faint")
         for row in rows:
             yield from _tall(row, heads, pins, view)
         return
-    lead = _GAP.join(" " * width for width in heads)
-    yield paint(f"{lead}{_GAP}{'BARs':<{bars}}{_GAP}{'IOAPIC pin':<{pins}}{_GAP}for a VM", "faint")
+    lead = _GAP.join(map(_pad, _HEADS, heads))
+    yield paint(f"{lead}{_GAP}{'BARs':<{bars}}{_GAP}{'IOAPIC pin':<{pins}}{_GAP}{_WORD_HEAD}", "faint")
     for row in rows:
         fixed = [*map(_pad, row.head, heads), _pad(_joined(row.bars), bars), _pad(row.pin, pins)]
         words = textwrap.wrap(row.word, room) or [""]

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from bringup.pci.diff.compare import Diff, Item, differences
 from bringup.pci.model import (
+    Acpi,
     Bar,
     Bdf,
     Bridge,
@@ -27,6 +28,7 @@ from bringup.pci.model import (
     SerialNumber,
     Sriov,
 )
+from bringup.report.pci.diff import diff_lines
 from tests.machines.catalogue import TP8F, TP8F_8, TP8F_OTHER
 from tests.machines.views import views
 from tests.unit.report.machines import bridge, dull, full, machine, port, seen, small_machine
@@ -132,6 +134,43 @@ def test_another_card_of_the_same_kind_in_the_same_place() -> None:
     (item,) = differences(before, after).items
     assert (item.what, item.old, item.new) == ("MAC", "02:00:00:00:00:01", "02:00:00:00:00:02")
     assert not item.matters
+
+
+def with_serial(last: str, place: str = "17:00.0") -> Function:
+    serial = Capability(3, 0x140, extended=True, decoded=SerialNumber(f"00-11-22-ff-ff-33-44-{last}"))
+    return replace(
+        port(place, "A", 0),
+        capabilities=(serial,),
+        provenance={**port(place, "A", 0).provenance, "capabilities": "x"},
+    )
+
+
+def test_two_units_are_told_as_such_in_one_line() -> None:
+    first = machine(with_serial("01"), with_serial("02", "18:00.0"))
+    second = machine(with_serial("03"), with_serial("04", "18:00.0"))
+    found = differences(first, second)
+    assert found.other_unit
+    shown = text(diff_lines(found))
+    assert shown.startswith("two different units: serial numbers and MACs of 17:00.0, 18:00.0 are others\n")
+    assert "44-03" not in shown
+    one_card = differences(first, machine(with_serial("01"), with_serial("04", "18:00.0")))
+    assert not one_card.other_unit and "44-04" in text(diff_lines(one_card))
+    assert not differences(first, first).other_unit
+
+
+def test_units_with_other_serial_numbers_of_their_own() -> None:
+    ours, theirs = (replace(small_machine(), identity=Identity(serial=text)) for text in "AB")
+    assert differences(ours, theirs).other_unit
+
+
+def test_ioapics_that_one_capture_tells_without_addresses_are_compared_by_their_gsis() -> None:
+    full_madt, bare = (
+        replace(
+            small_machine(), acpi=Acpi(madt=Madt((IoApic(0, number, number, 0), IoApic(1, None, number, 24))))
+        )
+        for number in (8, None)
+    )
+    assert not any(item.what == "IOAPICs" for item in differences(full_madt, bare).items)
 
 
 def test_another_device_at_the_same_address_went_and_came() -> None:

@@ -13,13 +13,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bringup.base.size import bar_size
-from bringup.pci.assessment import Assessment, Passability
+from bringup.pci.assessment import CHIPSET, Assessment, Passability
 from bringup.pci.model import Bdf, Function, Identity, Machine, SourceInfo
 from bringup.report.pci.text import View, report_lines
 from bringup.report.pci.tree import tree_lines
 from bringup.report.screen import fitted
 from bringup.report.words import bdf_list, cells, clean, short_name, verdict_text
-from tests.unit.report.machines import GOLDEN, PORT0, bridge, dull, machine, port, small
+from tests.unit.report.machines import GOLDEN, PORT0, bridge, dull, machine, port, seen, small
 
 _SGR = re.compile(r"\x1b\[[0-9;]*m")
 
@@ -98,8 +98,35 @@ def test_machines_without_a_nic(assessed: Assessment, said: str) -> None:
 def test_long_words_get_a_line_of_their_own_even_where_columns_would_do() -> None:
     long = Passability("passable", limits=("not with " + "17:00.1, " * 20,))
     lines = text(report_lines(replace(small(), passability={PORT0: long}), View(140))).splitlines()
-    assert lines[3] == "17:00.0  I350            8086:1521  INTA  0/16 measured elsewhere"
-    assert lines[4].startswith("         passable, not with 17:00.1, ")
+    assert lines[3].startswith("BDF      what") and lines[4] == "         BARs"
+    assert lines[5] == "17:00.0  I350            8086:1521  INTA  0/16 measured elsewhere"
+    assert lines[6].startswith("         passable, not with 17:00.1, ")
+
+
+@pytest.mark.parametrize("width", [60, 80, 200])
+def test_every_layout_says_what_its_columns_are(width: int) -> None:
+    shown = text(report_lines(small(), View(width)))
+    head = shown[shown.index("BDF") : shown.index("17:00.0")]
+    assert [
+        word for word in ("what", "ids", "INTx", "BARs", "IOAPIC pin", "for a VM") if word not in head
+    ] == []
+
+
+def test_functions_of_the_chipset_are_a_row_per_device() -> None:
+    functions = tuple(
+        seen(f"16:08.{n}", vendor=0x8086, device=0x208D, device_name="CHA Registers", class_code=0x0880)
+        for n in (0, 1, 2, 5)
+    )
+    nic = port("17:00.0", "A", 0)
+    word = Passability("not-passable", reasons=(f"{CHIPSET} and has no INTx pin (C10)",))
+    judged = dict.fromkeys((f.bdf for f in functions), word) | {nic.bdf: Passability("passable")}
+    assessed = replace(small(), machine=machine(*functions, nic), passability=judged)
+    rows = text(report_lines(assessed, View(160, everything=True))).splitlines()
+    (row,) = [line for line in rows if line.startswith("16:08")]
+    assert row.startswith("16:08.0-2,5  CHA Registers") and "8086:208d" in row and row.endswith("(C10)")
+    assert sum(line.startswith("17:00.0") for line in rows) == 1
+    single = text(report_lines(assessed, View(160, everything=True, verbose=True))).splitlines()
+    assert sum(line.startswith("16:08") for line in single) == 4
 
 
 def test_inputs_are_named_by_kind() -> None:
