@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from bringup.base.finding import Found, Rule
 from bringup.camkes.claims.compare import compare
+from bringup.camkes.vms.vmm import PAGE
 from bringup.pci.assessment import Assessment
-from bringup.rules.inputs import Inputs
+from bringup.rules.inputs import Inputs, memory_bars
 
 F8 = Rule(
     "F8",
@@ -34,4 +35,28 @@ def made_for(inputs: Inputs) -> Found:
         yield F8.note("drift-unknown", None, note, "", origin)
 
 
-CHECKS = ((F8, made_for),)
+def written_for(inputs: Inputs) -> Found:
+    """F8 of a file by hand: where no address that VMs are given is a BAR here, it was another unit's."""
+    parts = [(vm, part) for vm, device in inputs.devices() for part in device.memory]
+    bars = {
+        bar.base // PAGE
+        for function in inputs.functions.values()
+        for bar in memory_bars(function)
+        if bar.base
+    }
+    if inputs.claims is not None or not parts or not bars:
+        return
+    if any(part.base // PAGE in bars for _, part in parts):
+        return
+    vm, part = parts[0]
+    yield F8.warning(
+        "other-unit",
+        (vm.name, part.place),
+        "no address that a VM is given is a BAR in this capture: the numbers are those of another unit, "
+        "or from before its firmware settings changed",
+        "put in this capture's: bringup camkes update",
+        f"written: {', '.join(f'{part.base:#x}' for _, part in parts[:6])}",
+    )
+
+
+CHECKS = ((F8, made_for), (F8, written_for))

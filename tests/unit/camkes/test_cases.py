@@ -6,6 +6,8 @@ import pytest
 
 from bringup.base.errors import UsageError
 from bringup.camkes.app.load import load_application
+from bringup.pci.capture.open import open_capture
+from bringup.rules.assess import assess
 from bringup.rules.check import check
 from tests.places import SHARED
 
@@ -59,6 +61,15 @@ def test_a_case_that_cannot_be_read_is_told_at_its_place(name: str) -> None:
     with pytest.raises(UsageError) as raised:
         load_application(CASES / f"{name}.camkes", allow_missing=True)
     assert REFUSED[name] in str(raised.value)
+
+
+def test_numbers_of_another_unit_are_told_by_a_capture_of_this_one() -> None:
+    application = load_application(CASES / "c41-other-unit.camkes", allow_missing=True)
+    own = assess(open_capture([SHARED / "cases" / "captures" / "c41-a.txt"]))
+    other = assess(open_capture(sorted((SHARED / "data" / "pci").glob("pciconf-SYS-E300-9D-FEF*"))))
+    assert check(application, assessment=own).clean
+    told = {each.code: each.severity for each in check(application, assessment=other).findings}
+    assert told["other-unit"] == "warning" and told["bridge"] == "error"
 
 
 def test_every_case_is_here() -> None:
