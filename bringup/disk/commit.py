@@ -186,7 +186,7 @@ def _known_state(disk: DiskSlots) -> State:
 
 def _agreed(disk: DiskSlots, state: State) -> Iterator[Action]:
     """Yield what makes both files say what counts already, so that the first one may then be torn."""
-    for copy, at, name in reversed(list(zip(disk.copies, disk.places, STATE_FILES, strict=True))):
+    for copy, at, name in zip(disk.copies, disk.places, STATE_FILES, strict=True):
         if copy != state:
             yield from _settled(Write(at, Pieces.of(state.page()), name))
 

@@ -109,6 +109,16 @@ def after(disk: MemoryDisk, log: Sequence[Logged]) -> MemoryDisk:
     return copy
 
 
+def torn_page(disk: MemoryDisk, entry: Logged) -> MemoryDisk:
+    """Return a disk whose power went while the first page of a write was under way: nobody can read that.
+
+    Drives with sectors of 4096 bytes that show 512 rewrite a page for each sector.
+    """
+    copy = disk.copy()
+    copy.write(entry.offset // 4096 * 4096, b"\xde\xad" * 2048)
+    return copy
+
+
 def power_cuts(disk: MemoryDisk, log: Sequence[Logged], count: int, seed: int) -> Iterator[MemoryDisk]:
     """Yield disks after cuts at random moments: of what was written since the last flush any part may be
     there, in any order, and writes torn between sectors.

@@ -22,6 +22,7 @@ from tests.unit.disk.disks import (
     installed,
     power_cuts,
     slot_image,
+    torn_page,
     write_log,
 )
 
@@ -197,6 +198,8 @@ def test_a_cut_at_any_moment_leaves_the_old_or_the_new_image(
     log = write_log(update(disk.slots(), new))
     seen = set()
     cuts = [after(disk, log[:length]) for length in range(len(log) + 1)]
+    torn = [(at, entry) for at, entry in enumerate(log) if entry.data is not None]
+    cuts += [torn_page(after(disk, log[:at]), entry) for at, entry in torn]
     cuts += power_cuts(disk, log, 300 // len(PAST) + 1, seed=13)
     for cut in cuts:
         choice = boots(cut)
@@ -306,6 +309,24 @@ def test_every_write_is_flushed_and_then_read_back(tmp_path: Path, new: SlotImag
                 assert (match.content.size, match.content.sha256()) == (action.length, action.sha256)
                 pending.remove(match)
         assert not pending
+
+
+@pytest.mark.parametrize("past", PAST)
+def test_no_state_names_a_slot_while_it_is_written(
+    tmp_path: Path, new: SlotImage, past: Callable[[MemoryDisk, Path], None]
+) -> None:
+    disk = installed(tmp_path)
+    past(disk, tmp_path)
+    idle = other(disk.slots().good or "A")
+    written = False
+    for action in update(disk.slots(), new):
+        if isinstance(action, Write) and action.offset == SMALL.slot(idle).start:
+            for state in disk.slots().copies:
+                assert state is not None
+                assert idle not in (state.good, state.trial, state.tried)
+            written = True
+        disk.perform([action])
+    assert written
 
 
 def test_an_update_never_writes_to_the_good_slot(tmp_path: Path, new: SlotImage) -> None:

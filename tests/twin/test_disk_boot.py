@@ -1,0 +1,191 @@
+"""Disks as this tool writes them, started for real, and compared with the model of GRUB's choice.
+
+A handful by default; BRINGUP_DISK_BOOTS=40 in the environment starts so many disks after a power cut, and
+every device and firmware that a stick or disc is for.
+"""
+
+from __future__ import annotations
+
+import os
+import random
+import re
+import shutil
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from bringup.base.firmware import Firmware
+from bringup.disk.commit import Loader, install, update
+from bringup.disk.grub import Console, make_loader
+from bringup.disk.grub_choice import Choice, Machine, grub_choice
+from bringup.disk.layout import MIB, Layout, make_layout
+from bringup.disk.manifest import Manifest
+from bringup.disk.media import Entry, make_disc, make_stick
+from bringup.disk.slot_image import SlotImage, make_slot_image
+from bringup.disk.slots import DiskSlots, read_slots
+from bringup.disk.state import State
+from bringup.image.folder import find_image
+from bringup.image.model import Image
+from bringup.image.standin import standin_kernel, standin_module
+from tests.twin.disk_machine import DiskMachine, perform, reader
+from tests.unit.disk.disks import write_log
+
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("home")]
+
+MANY = "BRINGUP_DISK_BOOTS"
+BOOTS = int(os.environ.get(MANY, "3"))
+SLOT = 8 * MIB
+CONSOLE = Console()
+_STARTED = re.compile(rb"parsing cmdline '[^'\r\n]*image=(\w+)")
+
+
+def image(name: str) -> Image:
+    """Return the stand-in image with a word by which its own console tells which one it is."""
+    found = find_image([standin_kernel(), standin_module(MIB)], append=f"image={name}")
+    return found.with_serial(CONSOLE.port)
+
+
+def slot(name: str, layout: Layout) -> SlotImage:
+    made = image(name)
+    manifest = Manifest.of(made, written_at="2026-11-28T20:00:00Z", written_by="a test")
+    return make_slot_image(made, manifest, SLOT, layout.sector_bytes)
+
+
+def running(text: bytes) -> str | None:
+    """Return which image runs at the end of a console's text."""
+    found = _STARTED.findall(text)
+    return found[-1].decode() if found else None
+
+
+class Board:
+    """An installed disk in a file, and what is said of it: by the model, and by starting it."""
+
+    def __init__(self, folder: Path, device: str, firmware: Firmware, sector_bytes: int = 512) -> None:
+        self.layout = make_layout(86 * MIB, sector_bytes, SLOT)
+        self.loader: Loader = make_loader(self.layout, CONSOLE)
+        self.machine = DiskMachine(folder / "disk", device, firmware)
+        with self.machine.disk.open("wb") as file:
+            file.truncate(self.layout.disk_bytes)
+        perform(self.machine.disk, install(self.layout, self.loader, slot("old", self.layout)))
+
+    def update(self) -> None:
+        perform(self.machine.disk, update(self.slots(), slot("new", self.layout)))
+
+    def slots(self) -> DiskSlots:
+        return read_slots(reader(self.machine.disk), self.layout, check=True)
+
+    def choice(self, key: str = "", *, can_write: bool = True) -> Choice:
+        model = Machine(self.loader, self.machine.firmware, self.layout.sector_bytes, can_write, key)
+        return grub_choice(reader(self.machine.disk), self.layout.disk_bytes, model)
+
+    def named(self, choice: Choice) -> str | None:
+        """Return the image in the slot of a choice."""
+        if choice.slot is None:
+            return None
+        manifest = self.slots().slot(choice.slot).manifest
+        assert manifest is not None
+        return manifest.kernel_args.rpartition("image=")[2]
+
+    def start(self, key: str = "") -> str | None:
+        """Start it; the model says the same, also of what is on the disk afterwards."""
+        choice = self.choice(key)
+        expected = self.named(choice)
+        text = self.machine.start(key=key.encode())
+        assert running(text) == expected, text
+        read = reader(self.machine.disk)
+        assert all(read(at, len(data)) == data for at, data in choice.writes), text
+        return expected
+
+
+def test_an_update_is_tried_once_given_up_and_kept_when_y_is_pressed(tmp_path: Path) -> None:
+    board = Board(tmp_path, "sata", Firmware.BIOS)
+    board.update()
+    assert board.start() == "new"
+    assert board.start() == "old"
+    assert board.start("y") == "new"
+    assert board.slots().good == "B"
+    assert board.start("a") == "old"
+    state = board.slots().state
+    assert state is not None
+    assert state == State("A", None, None, state.image_id, 2)
+
+
+def test_a_disk_with_sectors_of_4096_bytes_starts_a_trial_under_uefi(tmp_path: Path) -> None:
+    board = Board(tmp_path, "nvme4k", Firmware.UEFI, 4096)
+    board.update()
+    assert board.start() == "new"
+    assert board.slots().role("B") == "tried"
+
+
+def test_a_flipped_bit_in_the_slot_on_trial_starts_the_good_one(tmp_path: Path) -> None:
+    board = Board(tmp_path, "nvme", Firmware.BIOS)
+    board.update()
+    at = board.layout.slot("B").start + slot("new", board.layout).places["module1.img"][0] + 99
+    with board.machine.disk.open("r+b") as file:
+        file.seek(at)
+        byte = file.read(1)[0]
+        file.seek(at)
+        file.write(bytes([byte ^ 4]))
+    assert board.start() == "old"
+
+
+def test_a_disk_that_fails_every_write_starts_no_trial(tmp_path: Path) -> None:
+    board = Board(tmp_path, "sata", Firmware.BIOS)
+    board.update()
+    faults = tmp_path / "faults"
+    faults.write_text('[inject-error]\nevent = "none"\niotype = "write"\nerrno = "5"\nonce = "off"\n')
+    expected = board.named(board.choice(can_write=False))
+    text = replace(board.machine, faults=faults).start()
+    assert (running(text), expected) == ("old", "old"), text
+
+
+def test_disks_after_a_power_cut_start_what_the_model_says(tmp_path: Path) -> None:
+    board = Board(tmp_path, "sata", Firmware.BIOS)
+    whole = tmp_path / "whole"
+    shutil.copy(board.machine.disk, whole)
+    log = write_log(update(board.slots(), slot("new", board.layout)), 128 << 10)
+    rng = random.Random(13)
+    seen = set()
+    for number in range(BOOTS):
+        # The last writes name the new slot: cuts there are the interesting ones.
+        cut = len(log) - number if number < 8 else rng.randrange(len(log) + 1)
+        shutil.copy(whole, board.machine.disk)
+        with board.machine.disk.open("r+b") as file:
+            for entry in log[:cut]:
+                if entry.data is not None:
+                    file.seek(entry.offset)
+                    file.write(entry.data)
+            # The write that was under way is torn between two of its sectors.
+            if cut < len(log) and (data := log[cut].data) is not None:
+                file.seek(log[cut].offset)
+                file.write(data[: rng.randrange(len(data) // 512 + 1) * 512])
+        seen.add(board.start())
+    assert seen <= {"old", "new"}
+    assert "new" in seen
+
+
+MEDIA = [
+    ("img", "usb", Firmware.UEFI),
+    ("iso", "usb-cd", Firmware.BIOS),
+    ("img", "usb", Firmware.BIOS),
+    ("iso", "usb-cd", Firmware.UEFI),
+    ("iso", "usb", Firmware.BIOS),
+    ("iso", "usb", Firmware.UEFI),
+]
+
+
+@pytest.mark.parametrize(("kind", "device", "firmware"), MEDIA if MANY in os.environ else MEDIA[:2])
+def test_a_stick_or_disc_starts_its_first_entry(
+    tmp_path: Path, kind: str, device: str, firmware: Firmware
+) -> None:
+    entries = [Entry("the image", "image", image("first")), Entry("another", "probe", image("second"))]
+    path = tmp_path / f"medium.{kind}"
+    if kind == "iso":
+        make_disc(entries, CONSOLE, path)
+    else:
+        made = make_stick(entries, CONSOLE)
+        with path.open("wb") as file:
+            file.truncate(made.layout.disk_bytes)
+        perform(path, made.writes())
+    assert running(DiskMachine(path, device, firmware).start()) == "first"
