@@ -15,6 +15,7 @@ from bringup.probe.disk_text import read_disks
 _PARTITIONS_MAX = 32
 """Of how many partitions the ends are looked at; a table has 128 at most, and each costs 2 MiB to fetch."""
 _BLOCK_BYTES = 256 << 10
+_BLOCKS_KEPT = 256
 
 
 class Reading(Protocol):
@@ -59,13 +60,19 @@ def _ends(agent: Reading, disk: Disk, start: int, size: int) -> tuple[bytes, byt
 
 
 def slots_of(agent: Reading, disk: Disk) -> DiskSlots:
-    """Return what is in the slots of a disk that this tool wrote; raises LabError for another."""
+    """Return what is in the slots of a disk that this tool wrote; raises LabError for another.
+
+    Where both state files are damaged, all of both slots is read, and the first that is whole counts as good.
+    """
     layout = disk.contents.layout
     if layout is None or not disk.contents.is_ours:
         raise LabError(
             f"{disk} was not written by bringup: {disk.contents}", hint="bringup reimage BOARD IMAGE"
         )
-    return read_slots(_Blocks(agent, disk).read, layout)
+    read = _Blocks(agent, disk).read
+    slots = read_slots(read, layout)
+    # What GRUB then starts is what its hashes tell, and an update must not write there.
+    return slots if slots.state is not None else read_slots(read, layout, check=True)
 
 
 class _Blocks:
@@ -87,6 +94,8 @@ class _Blocks:
         if number not in self._known:
             at = number * _BLOCK_BYTES
             length = min(_BLOCK_BYTES, self._disk.size_bytes - at)
+            if len(self._known) >= _BLOCKS_KEPT:
+                self._known.clear()
             try:
                 self._known[number] = self._agent.read(self._disk.name, at, length) if length > 0 else b""
             except DiskError as error:

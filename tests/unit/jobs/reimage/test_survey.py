@@ -8,9 +8,11 @@ from pathlib import Path
 import pytest
 
 from bringup.base.errors import LabError
+from bringup.disk.commit import update
 from bringup.disk.contents import Kind
 from bringup.jobs.reimage.survey import slots_of, survey
 from bringup.probe.agent import DiskError
+from tests.unit.disk.disks import SMALL, installed, slot_image
 from tests.unit.jobs.reimage.disk_file import DiskFile
 
 SIZE = 64 << 20
@@ -53,3 +55,16 @@ def test_a_disk_of_others_has_no_slots(path: Path) -> None:
     agent = DiskFile(path, LISTING)
     with pytest.raises(LabError, match="not written by bringup: empty"):
         slots_of(agent, survey(agent)[0])
+
+
+def test_without_any_state_the_slot_that_is_whole_is_good(tmp_path: Path) -> None:
+    disk = installed(tmp_path)
+    disk.perform(update(disk.slots(), slot_image(tmp_path, "new")))
+    for place in disk.slots().places:
+        disk.write(place, b"\xff" * 512)
+    disk.flip(SMALL.slot("A").start + slot_image(tmp_path, "old").places["module1.img"][0])
+    path = tmp_path / "sda"
+    path.write_bytes(disk.read(0, disk.size))
+    agent = DiskFile(path, f"sda size {str(disk.size // 512).encode().hex()}\n")
+    slots = slots_of(agent, survey(agent)[0])
+    assert (slots.state, slots.good, slots.slot("A").intact) == (None, "B", False)
