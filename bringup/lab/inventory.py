@@ -218,10 +218,16 @@ def _search(folder: Path) -> Path | None:
     folder = folder.absolute()
     for candidate in (folder, *folder.parents):
         path = candidate / LAB_FILE
-        # A pipe or device of this name is a mistake to be told: passed over, the twin would be taken.
-        if path.exists() and not path.is_dir():
-            _check_is_ours(path)
-            return path
+        try:
+            # A pipe or device of this name is a mistake to be told: passed over, the twin would be taken.
+            if path.exists() and not path.is_dir():
+                _check_is_ours(path)
+                return path
+        except PermissionError:
+            raise ProfileError(
+                f"whether {shown_path(candidate)} has a {LAB_FILE} cannot be seen: it may not be entered",
+                hint="go to a folder of your own, or name the file: --lab FILE",
+            ) from None
     return None
 
 

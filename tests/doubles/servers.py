@@ -223,7 +223,7 @@ set_working_mc 0x20
     allowed_auths_user none md2 md5 straight
     allowed_auths_operator none md2 md5 straight
     allowed_auths_admin none md2 md5 straight
-    guid a123456789abcdefa123456789abcdef
+    guid a123456789abcdefa1234567{port:08x}
   endlan
   chassis_control "{folder}/chassis.sh"
   sol "tcp:127.0.0.1:{uart}" 115200
@@ -240,7 +240,12 @@ mc_enable 0x20
 
 @contextlib.contextmanager
 def ipmi_sim(
-    folder: Path, *, user: str = USER, password: str = PASSWORD, on: bool = False
+    folder: Path,
+    *,
+    user: str = USER,
+    password: str = PASSWORD,
+    on: bool = False,
+    uart: Uart | None = None,
 ) -> Iterator[IpmiSim]:
     """Run OpenIPMI's simulator with its files in `folder` (a test's tmp_path); skips when not installed.
 
@@ -248,7 +253,7 @@ def ipmi_sim(
     """
     if shutil.which("ipmi_sim") is None:
         pytest.skip("ipmi_sim is not installed (package openipmi)")
-    port, uart = _free_udp_port(), Uart()
+    port, uart = _free_udp_port(), uart or Uart()
     values = {"name": f"sim{port}", "port": port, "uart": uart.port, "folder": folder}
     (folder / "lan.conf").write_text(_LAN_CONF.format(**values, user=user, password=password))
     (folder / "bmc.emu").write_text(_EMULATION)

@@ -347,3 +347,15 @@ def test_a_board_may_say_which_disk_is_its_own_and_the_others_know(tmp_path: Pat
     assert (board.disk, board.neighbour_disks) == ("S4EWNX0M", {"pci-0000:00:1f.2-ata-1": "v"})
     assert (twin.disk, twin.neighbour_disks) == ("pci-0000:00:1f.2-ata-1", {"S4EWNX0M": "e300-1"})
     assert board.to_dict()["disk"] == "S4EWNX0M"
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may enter everything")
+def test_a_folder_that_may_not_be_entered_is_named(tmp_path: Path) -> None:
+    inner = tmp_path / "closed" / "inner"
+    inner.mkdir(parents=True)
+    inner.parent.chmod(0o600)
+    try:
+        with pytest.raises(ProfileError, match="may not be entered"):
+            load_lab(inner)
+    finally:
+        inner.parent.chmod(0o700)
