@@ -80,5 +80,15 @@ def switch_power(
         return Switched(result, session.passed_over)
 
 
+def switch_within(session: Session, action: PowerAction) -> PowerResult:
+    """Change the power of the board that `session` holds and confirm it, as one of many things done there.
+
+    Raises as `switch_power`, but for a busy board.
+    """
+    with closing(session.reach(_ignore).drivers(_ignore)) as drivers:
+        check_board(session.board, drivers, _ignore)
+        return _ACTS[action](drivers.power, _ignore, session.pace)
+
+
 def _ignore(_event: Event) -> None:
     return
