@@ -62,6 +62,16 @@ def check_drift(
     return (*notes, *(_compared(board, claims, pins, allow) if claims else ()))
 
 
+def made_for_capture(board: Board, paths: Sequence[Path], config: Path | None) -> str | None:
+    """Return the SHA-256 of the capture that an image's overlay was made for, None where nothing says one."""
+    if config is not None:
+        claims = claims_in(config)
+        return None if claims is None else claims.sha256
+    ours, _ = _for_board(board, find_overlays(paths).claims)
+    hashes = {each.sha256 for each in ours}
+    return hashes.pop() if len(hashes) == 1 else None
+
+
 def _compared(board: Board, claims: Sequence[Claims], pins: Sequence[str], allow: bool) -> Iterator[str]:
     from bringup.camkes.assign.stated import stated_pins
     from bringup.lab.captures import latest_capture

@@ -42,6 +42,14 @@ if TYPE_CHECKING:
     help="The .camkes file the image was built from (default: an overlay found with the image).",
 )
 @click.option(
+    "--pin",
+    "pins",
+    multiple=True,
+    metavar="DEVICE=IOAPIC/PIN",
+    help="Compare the configuration with this pin, as it was stated to `camkes update`.",
+)
+@click.option("--ignore-needs", is_flag=True, help="Write although the machine lacks what the image demands.")
+@click.option(
     "--allow-drift", is_flag=True, help="Write although the board is not the machine it was made for."
 )
 @click.option("--firmware", type=click.Choice([str(f) for f in Firmware]), help="Default: the profile's.")
@@ -115,6 +123,7 @@ def _planned(ctx: click.Context, options: dict[str, Any]) -> PlannedReimage:
         keep_twin=options["keep"],
         override=options["override"],
         restart=options["restart"],
+        ignore_needs=options["ignore_needs"],
     )
     request = ReimageRequest(
         options["disk"], options["yes"], options["confirm"], relayout=options["relayout"], boot=boot
@@ -127,6 +136,7 @@ def _planned(ctx: click.Context, options: dict[str, Any]) -> PlannedReimage:
         append=options["append"],
         module_mib=options["module_size"],
         config=options["config"],
+        pins=options["pins"],
         allow_drift=options["allow_drift"],
     )
 

@@ -8,6 +8,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from bringup.base.errors import LabError
 from bringup.base.stage import Stage
 from bringup.boot.errand import Errand
 from bringup.boot.job import Finished, Job
@@ -69,7 +70,10 @@ class Reimaged:
 
 @dataclass(frozen=True)
 class PlannedReimage:
-    """A re-image that may begin; `notes` is what a person should know of this image on this board before."""
+    """A re-image that may begin; `notes` is what a person should know of this image on this board before.
+
+    `capture` is the hash of the capture that the image's overlay was made for.
+    """
 
     lab: Lab
     board: Board
@@ -77,6 +81,7 @@ class PlannedReimage:
     maintenance: Prepared
     image: Prepared
     notes: tuple[str, ...]
+    capture: str | None = None
 
     def jobs(self) -> tuple[Job, ...]:
         """Return the runs as far as they are known before the disk was looked at, for a dry run."""
@@ -112,10 +117,13 @@ class PlannedReimage:
         if self.request.confirm != "ask" or person is None:
             return self.request.confirm == "auto"
         question = f"Slot {outcome.slot} came up with image {outcome.image_id}. Keep it?"
-        return person.choose(question, ("yes", "no")) == "yes"
+        try:
+            return person.choose(question, ("yes", "no")) == "yes"
+        except LabError:
+            return False  # nobody answered: it stays on trial, and the next start has the image before
 
     def _write_job(self, room: Room, outcome: Outcome) -> Job:
-        work = WriteImage(room, self.image, self.request, outcome)
+        work = WriteImage(room, self.image, self.request, outcome, self.capture)
         return maintenance_job(self.maintenance, room, self.request.boot, work.steps(), self.notes)
 
     def _disk_job(self, outcome: Outcome, keep: str | None) -> Job:
@@ -204,6 +212,7 @@ def plan_reimage(
     append: str = "",
     module_mib: int = 1,
     config: Path | None = None,
+    pins: Sequence[str] = (),
     allow_drift: bool = False,
     ramdisk: Callable[[], Image] | None = None,
 ) -> PlannedReimage:
@@ -220,6 +229,7 @@ def plan_reimage(
         append=append,
         module_mib=module_mib,
         config=config,
+        pins=pins,
         allow_drift=allow_drift,
     )
     image = judged.prepared
@@ -228,7 +238,16 @@ def plan_reimage(
     make_slot_image(image.image, manifest, request.slot_size(image.profile.disk))
     request = replace(request, boot=image.request)
     maintenance = prepare_maintenance(image.board, request.boot, ramdisk)
-    return PlannedReimage(lab, image.board, request, maintenance, image, judged.notes)
+    capture = _capture(image.board, paths, config)
+    return PlannedReimage(lab, image.board, request, maintenance, image, judged.notes, capture)
+
+
+def _capture(board: Board, paths: Sequence[Path], config: Path | None) -> str | None:
+    if not paths:
+        return None  # the stand-in image: it was made for no machine
+    from bringup.boot.drift import made_for_capture
+
+    return made_for_capture(board, paths, config)
 
 
 def with_disk(board: Board, boot: BootRequest) -> TwinSetup:

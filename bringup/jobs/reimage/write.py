@@ -65,11 +65,19 @@ class Outcome:
 class WriteImage:
     """The steps that choose a disk, ask, and write the image; `outcome` is what came of it."""
 
-    def __init__(self, room: Room, prepared: Prepared, request: ReimageRequest, outcome: Outcome) -> None:
+    def __init__(
+        self,
+        room: Room,
+        prepared: Prepared,
+        request: ReimageRequest,
+        outcome: Outcome,
+        capture: str | None = None,
+    ) -> None:
         self._room = room
         self._prepared = prepared
         self._request = request
         self._outcome = outcome
+        self._capture = capture
         self._actions: tuple[Action, ...] = ()
         self._question = ""
 
@@ -141,7 +149,7 @@ class WriteImage:
     def _slot_image(self, slot_bytes: int, sector_bytes: int) -> SlotImage:
         image = self._prepared.image
         now = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
-        manifest = Manifest.of(image, written_at=now, written_by=who_works_here())
+        manifest = Manifest.of(image, written_at=now, written_by=who_works_here(), capture=self._capture)
         return make_slot_image(image, manifest, slot_bytes, sector_bytes)
 
     def _agree(self, run: Run) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import signal
 import threading
 import time
 from collections.abc import Callable, Sequence
@@ -207,6 +208,14 @@ def test_a_person_is_asked_whether_it_is_kept(in_folder: Path, board: Board) -> 
     assert "Keep it?" in board.asked[0]
 
 
+def test_without_an_answer_it_stays_on_trial(in_folder: Path, board: Board) -> None:
+    installed(board, in_folder)
+    board.boots = [from_disk("B")]
+    done = plan_changed(in_folder, confirm="ask").run_in(board, board)
+    assert done.ok
+    assert not done.outcome.kept
+
+
 def test_a_trial_that_fails_is_not_kept_and_the_board_starts_again(in_folder: Path, board: Board) -> None:
     installed(board, in_folder)
     panic = "Boot config: console_port = 0x2f8\r\nseL4 failed assertion 'x' at y.c:1 in function z\r\n"
@@ -326,3 +335,39 @@ def test_an_image_that_no_slot_holds_is_refused_before_anything(in_folder: Path)
     request = ReimageRequest(slot_bytes=2 << 20)
     with pytest.raises(ImageError, match="a slot has"):
         plan_reimage(load_lab(in_folder), "e300", paths, request, ramdisk=lambda: find_image(paths))
+
+
+def test_the_manifest_says_which_capture_the_overlay_was_made_for(in_folder: Path) -> None:
+    mark = '// bringup: {"schema":1,"board":"e300","profile":"p","capture":{"name":"c","sha256":"%s"}}\n'
+    config = in_folder / "made.camkes"
+    config.write_text(mark % ("ab" * 32))
+    paths = image(in_folder)
+    planned = plan_reimage(
+        load_lab(in_folder), "e300", paths, config=config, ramdisk=lambda: find_image(paths)
+    )
+    assert planned.capture == "ab" * 32
+
+
+@pytest.mark.parametrize("update", [False, True])
+def test_a_person_who_stops_it_is_told_what_the_disk_starts(
+    in_folder: Path, board: Board, update: bool
+) -> None:
+    if update:
+        installed(board, in_folder)
+
+    def stop(words: list[str]) -> str | None:
+        if words[0] == "write":
+            os.kill(os.getpid(), signal.SIGINT)
+        return None
+
+    board.fail = stop
+    done = plan_changed(in_folder).run_in(board, board)
+    assert done.exit_code == 130
+    told = done.last.verdict["cause"]
+    assert "the same command goes on where this ended" in told
+    assert ("which was not touched" if update else "boots nothing until") in told
+    board.fail = lambda _words: None
+    board.boots = (
+        [from_disk("B"), from_disk("B", tried=str(done.outcome.image_id))] if update else [from_disk("A")]
+    )
+    assert plan_changed(in_folder).run_in(board, board).ok
