@@ -34,15 +34,14 @@ def cable(cli: Cli, state: str) -> None:
 def started_slot(cli: Cli) -> str:
     """Start the board by its own boot order, without a cable, and return the slot whose image came up."""
     cable(cli, "off")
-    console = cli.popen("console", "e300", "--listen", "--for", str(BOOT_S))
+    log = cli.folder / f"console-{time.monotonic_ns()}"
+    console = cli.popen("console", "e300", "--listen", "--for", str(BOOT_S), "--log", str(log))
     try:
         assert cli("power", "e300", "cycle").code == 0
         text, deadline_s = "", time.monotonic() + BOOT_S
-        assert console.stdout is not None
-        os.set_blocking(console.stdout.fileno(), False)
         while "dropped to user space" not in text and time.monotonic() < deadline_s:
-            text += console.stdout.read() or ""
-            time.sleep(0.1)
+            time.sleep(0.2)
+            text = log.read_text(errors="replace") if log.exists() else ""
     finally:
         console.kill()
         console.communicate()

@@ -7,7 +7,7 @@ all of it where those are right. What reads back wrong is sent once more, then t
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Protocol
 
@@ -67,11 +67,14 @@ Tell = Callable[[Reached], None]
 class CarryOut:
     """Acts on one disk. `tell` hears of every part that was moved, and of the end of each phase."""
 
-    def __init__(self, agent: Writing, disk: str, sector_bytes: int, tell: Tell) -> None:
+    def __init__(
+        self, agent: Writing, disk: str, sector_bytes: int, tell: Tell, *, chunk_bytes: int = CHUNK_BYTES
+    ) -> None:
         self._agent = agent
         self._disk = disk
         self._sector_bytes = sector_bytes
         self._tell = tell
+        self._chunk_bytes = chunk_bytes
         self._written: dict[int, list[Chunk]] = {}
         self.sent_bytes = 0
         self.skipped_bytes = 0
@@ -94,7 +97,7 @@ class CarryOut:
 
     def _write(self, write: Write) -> None:
         size, done, skipped, began_s = write.content.size, 0, 0, time.monotonic()
-        parts = list(self._parts(write))
+        parts = list(chunks(write, self._chunk_bytes))
         there = self._already_there(parts)
         self._written[write.offset] = parts
         for part in parts:
@@ -105,9 +108,6 @@ class CarryOut:
                 self._send(part)
             done += part.length
             self._tell(Reached("writing", write.what, done, size, began_s, skipped))
-
-    def _parts(self, write: Write) -> Iterator[Chunk]:
-        return chunks(write)
 
     def _send(self, part: Chunk) -> None:
         for again in range(_AGAIN, -1, -1):
@@ -120,12 +120,22 @@ class CarryOut:
         self.sent_bytes += part.length
 
     def _already_there(self, parts: Sequence[Chunk]) -> set[int]:
-        """Return the places of the parts that the disk has already; small ones are not worth the question."""
-        large = [part for part in parts if part.length == CHUNK_BYTES]
-        heads = self._hashes([(part.offset, _LOOK_BYTES) for part in large])
-        likely = [part for part, found in zip(large, heads, strict=True) if found == _head(part)]
+        """Return the places of the parts that the disk has already; small ones are not worth the question.
+
+        Parts go in their order, and the first one has the time of writing in it: where the second is not
+        there, what follows is not, either.
+        """
+        large = [part for part in parts if part.length == self._chunk_bytes]
+        if not self._likely(large[1:2] or large):
+            return set()
+        likely = self._likely(large)
         found = self._hashes([(part.offset, part.length) for part in likely])
         return {part.offset for part, digest in zip(likely, found, strict=True) if digest == part.sha256}
+
+    def _likely(self, parts: Sequence[Chunk]) -> list[Chunk]:
+        """Return the parts whose first bytes are on the disk."""
+        heads = self._hashes([(part.offset, _LOOK_BYTES) for part in parts])
+        return [part for part, found in zip(parts, heads, strict=True) if found == _head(part)]
 
     def _hashes(self, ranges: Sequence[tuple[int, int]]) -> list[str]:
         found: list[str] = []

@@ -7,13 +7,14 @@ from pathlib import Path
 
 import pytest
 
-from bringup.disk.commit import CHUNK_BYTES, Compare, Flush, Write
+from bringup.disk.commit import Compare, Flush, Write
 from bringup.disk.pieces import FileSpan, Pieces
 from bringup.jobs.reimage.carry_out import CarryOut, Reached
 from bringup.probe.agent import DiskError
 from tests.unit.jobs.reimage.disk_file import DiskFile
 
-SIZE = 4 * CHUNK_BYTES
+CHUNK = 256 << 10
+SIZE = 5 * CHUNK
 
 
 @pytest.fixture
@@ -35,11 +36,11 @@ def small(offset: int, data: bytes) -> tuple[Write, Flush, Compare]:
 
 @pytest.fixture
 def large(tmp_path: Path) -> tuple[Write, Flush, Compare]:
-    """Two whole parts and a bit, each other than the next."""
+    """Three whole parts and a bit, each other than the next."""
     path = tmp_path / "image"
     with path.open("wb") as file:
-        for number in (1, 2):
-            file.write(bytes([number]) * CHUNK_BYTES)
+        for number in (1, 2, 3):
+            file.write(bytes([number]) * CHUNK)
         file.write(b"end" * 100)
     content = Pieces.of(FileSpan(path, path.stat().st_size))
     return Write(4096, content, "slot A"), Flush(), Compare(4096, content.size, content.sha256(), "slot A")
@@ -49,7 +50,7 @@ def carry(
     disk: DiskFile, *actions: Write | Flush | Compare, sector: int = 512
 ) -> tuple[CarryOut, list[Reached]]:
     told: list[Reached] = []
-    work = CarryOut(disk, "sda", sector, told.append)
+    work = CarryOut(disk, "sda", sector, told.append, chunk_bytes=CHUNK)
     work.all(actions)
     return work, told
 
@@ -71,14 +72,14 @@ def test_a_large_write_goes_in_parts_and_tells_how_far_it_is(
     disk: DiskFile, large: tuple[Write, Flush, Compare]
 ) -> None:
     work, told = carry(disk, *large)
-    assert disk.acts("write") == [4096, 4096 + CHUNK_BYTES, 4096 + 2 * CHUNK_BYTES]
+    assert disk.acts("write") == [4096 + number * CHUNK for number in range(4)]
     assert [(each.phase, each.done == each.size) for each in told] == [
-        *[("writing", False)] * 2,
+        *[("writing", False)] * 3,
         ("writing", True),
-        *[("reading back", False)] * 2,
+        *[("reading back", False)] * 3,
         ("reading back", True),
     ]
-    assert work.sent_bytes == 2 * CHUNK_BYTES + 512
+    assert work.sent_bytes == 3 * CHUNK + 512
     assert work.skipped_bytes == 0
 
 
@@ -86,22 +87,22 @@ def test_what_is_there_already_is_not_sent_again(disk: DiskFile, large: tuple[Wr
     carry(disk, *large)
     disk.calls.clear()
     with disk.path.open("r+b") as file:
-        file.seek(4096 + CHUNK_BYTES + 1_000_000)
+        file.seek(4096 + 2 * CHUNK + 100_000)
         file.write(b"a flipped bit")
     work, told = carry(disk, *large)
-    assert disk.acts("write") == [4096 + CHUNK_BYTES, 4096 + 2 * CHUNK_BYTES]
-    assert work.skipped_bytes == CHUNK_BYTES
-    assert told[2].skipped == CHUNK_BYTES
+    assert disk.acts("write") == [4096 + 2 * CHUNK, 4096 + 3 * CHUNK]
+    assert work.skipped_bytes == 2 * CHUNK
+    assert told[3].skipped == 2 * CHUNK
 
 
 def test_a_second_run_goes_on_where_the_first_was_cut(
     tmp_path: Path, disk: DiskFile, large: tuple[Write, Flush, Compare]
 ) -> None:
-    cut = DiskFile(disk.path, fail=lambda act, at: "write" if act == "write" and at > CHUNK_BYTES else None)
+    cut = DiskFile(disk.path, fail=lambda act, at: "write" if act == "write" and at > 2 * CHUNK else None)
     with pytest.raises(DiskError):
         carry(cut, *large)
     carry(disk, *large)
-    assert disk.acts("write")[0] == 4096 + CHUNK_BYTES
+    assert disk.acts("write")[0] == 4096 + 2 * CHUNK
 
 
 def test_what_reads_back_wrong_is_sent_once_more(disk: DiskFile) -> None:
