@@ -78,6 +78,27 @@ def test_the_first_sector_is_written_last_of_all(new: SlotImage) -> None:
     assert boots(after(disk, log)).slot == "A"
 
 
+@pytest.mark.parametrize("firmware", list(Firmware))
+def test_an_installation_that_is_cut_off_starts_nothing_old_or_torn(
+    tmp_path: Path, new: SlotImage, firmware: Firmware
+) -> None:
+    """Over a disk that started another image; every prefix, random subsets, torn pages."""
+    disk = installed(tmp_path, name="older")
+    disk.perform(update(disk.slots(), slot_image(tmp_path, "newer")))
+    log = write_log(install(SMALL, LOADER, new), 256 << 10)
+    machine = Machine(LOADER, firmware)
+    # Until the old table is gone for certain the old disk is what it was.
+    begun = next(at for at, entry in enumerate(log) if entry.data is None)
+    cuts = [after(disk, log[:length]) for length in range(begun, len(log))]
+    cuts += power_cuts(after(disk, log[:begun]), log[begun + 1 :], 60, seed=7)
+    for cut in cuts:
+        choice = boots(cut, machine)
+        assert choice.slot in (None, "A")
+        if choice.slot:
+            assert cut.slots().slot("A").manifest == new.manifest
+    assert boots(after(disk, log), machine).slot == "A"
+
+
 def test_an_installation_leaves_nothing_of_what_was_there(tmp_path: Path) -> None:
     disk = installed(tmp_path, name="older")
     disk.perform(update(disk.slots(), slot_image(tmp_path, "newer")))
