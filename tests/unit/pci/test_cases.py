@@ -112,7 +112,17 @@ def test_a_case_is_read_right(name: str, reading: Reading, right: object) -> Non
     assert reading(assess(open_capture([path]))) == right
 
 
-@pytest.mark.parametrize("name", ["c16-interrupts.txt", "c26-acpidump.txt"])
+WITHOUT_FUNCTIONS = ("c16-interrupts.txt", "c26-acpidump.txt")
+
+
+def test_every_case_has_its_row() -> None:
+    if not CASES.is_dir():
+        pytest.skip(f"{CASES} is not there")
+    rows = {name for name, *_ in TABLE} | {*WITHOUT_FUNCTIONS}
+    assert {path.name for path in CASES.iterdir()} <= rows
+
+
+@pytest.mark.parametrize("name", WITHOUT_FUNCTIONS)
 def test_a_file_without_functions_says_what_to_give_it_with(name: str) -> None:
     if not (CASES / name).exists():
         pytest.skip(f"{name} is not there")

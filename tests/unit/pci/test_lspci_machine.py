@@ -75,7 +75,7 @@ def test_the_older_address_key_and_domains() -> None:
 
 
 def test_where_one_driver_is_named_no_name_is_no_driver() -> None:
-    machine = lspci_machine.parse((NIC + "\nSlot:\t00:00.0\nClass:\tHost bridge [0600]\n").encode())
+    machine = lspci_machine.parse((NIC + "\nSlot:\t00:00.0\nClass:\tHost bridge [0600]\n\n").encode())
     bridge = machine.functions[0]
     assert bridge.bdf == Bdf.parse("00:00.0")
     assert bridge.observed("driver")

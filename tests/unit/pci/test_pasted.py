@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from bringup.base.errors import UsageError
 from bringup.pci.capture.open import read_bytes
-from bringup.pci.model import Bar, Function, Machine
+from bringup.pci.model import Bar, Capability, Function, Machine
 from tests.machines import catalogue
 
 NIC = """\
@@ -200,3 +200,63 @@ def test_chatter_quotes_and_tabs_change_no_value(seed: int) -> None:
     for function in read(text).functions:
         assert is_right(function, whole[function.bdf])
         assert function.bars == whole[function.bdf].bars
+
+
+FORMS = ("lspci-xxxx.txt", "lspci-vmm.txt", "pciconf.txt", "pciconf-12.txt", "dmesg.txt", "dmesg-ancient.txt")
+
+
+def in_part(function: Function, whole: Function) -> bool:
+    """Whether every field is the whole text's, or the part of it that was told so far."""
+    for field in function.provenance:
+        ours, theirs = getattr(function, field), getattr(whole, field)
+        if field == "config_bytes":
+            continue  # how much was read
+        if field in ("bars", "firmware_bars", "capabilities", "modules") and isinstance(ours, tuple):
+            if not all(_is_of(each, theirs or ()) for each in ours):
+                return False
+        elif field == "bridge" and ours is not None:
+            if (ours.secondary, ours.subordinate) != (theirs.secondary, theirs.subordinate):
+                return False
+        elif ours != theirs:
+            return False
+    return not function.problems
+
+
+def _is_of(ours: object, theirs: tuple[object, ...]) -> bool:
+    """Whether a thing is among those of the whole; of a capability that breaks off, what it says so far."""
+    if ours in theirs or not isinstance(ours, Capability):
+        return ours in theirs
+    places = {(each.id, each.offset) for each in theirs if isinstance(each, Capability)}
+    return (ours.id, ours.offset) in places
+
+
+@pytest.mark.parametrize("form", FORMS)
+@settings(max_examples=40, deadline=None)
+@given(st.integers(0, 1 << 30))
+def test_other_texts_cut_anywhere_tell_no_other_value(form: str, seed: int) -> None:
+    chance = random.Random(seed)
+    text = catalogue.told("desktop", form).decode()
+    whole = {function.bdf: function for function in read(text).functions}
+    try:
+        machine = read(text[: chance.randrange(len(text) // 8, len(text))])
+    except UsageError:
+        return
+    for function in machine.functions:
+        assert in_part(function, whole[function.bdf]), function.bdf.short
+
+
+@pytest.mark.parametrize("form", ["pciconf.txt", "pciconf-12.txt", "dmesg.txt", "dmesg-ancient.txt"])
+@settings(max_examples=40, deadline=None)
+@given(st.integers(0, 1 << 30))
+def test_lines_of_others_and_quotes_change_no_value_in_other_texts(form: str, seed: int) -> None:
+    chance = random.Random(seed)
+    text = catalogue.told("desktop", form).decode()
+    whole = read(text).functions
+    lines = text.splitlines(keepends=True)
+    for _ in range(chance.randrange(6)):
+        lines.insert(chance.randrange(len(lines)), chance.choice(CHATTER))
+    text = "".join(f"> {line}" if seed % 2 else line for line in lines)
+    told = {function.bdf: function for function in read(text).functions}
+    for function in whole:
+        assert in_part(told[function.bdf], function)
+        assert told[function.bdf].bars == function.bars

@@ -13,7 +13,7 @@ from typing import Any
 
 from bringup.base.errors import UsageError
 from bringup.pci.model import Bdf, Function, Machine, SourceInfo
-from bringup.pci.sources.common import lines_of, told_elsewhere
+from bringup.pci.sources.common import cut_off, lines_of, told_elsewhere
 from bringup.pci.sources.lspci.text import MAX_BYTES
 
 KIND = "lspci-machine"
@@ -54,8 +54,11 @@ def parse(data: bytes, name: str = KIND) -> Machine:
     """
     if len(data) > MAX_BYTES:
         raise UsageError(f"{name}: {len(data)} bytes are too many for the text of one machine")
+    # A line that breaks off is not told; nor is what would have stood behind it in its record.
+    whole, end = data.endswith((b"\n\n", b"\n\r\n")), data.rfind(b"\n") + 1
+    told = data[:end] if len(data) - end <= _MAX_LINE else data
     functions: dict[Bdf, Function] = {}
-    for bdf, pairs in _records(data, name):
+    for bdf, pairs in _records(told, name):
         if bdf in functions:
             raise UsageError(
                 f"{name}: two functions at {bdf.short}: this text holds more than one machine",
@@ -65,11 +68,15 @@ def parse(data: bytes, name: str = KIND) -> Machine:
         functions[bdf] = Function(bdf=bdf, provenance=dict.fromkeys(known, name), **known)
     if not functions:
         raise UsageError(f"{name}: no PCI function in this text", hint="write it with: lspci -vmmnnk")
+    cut = [] if whole else [functions.pop(next(reversed(functions)))]
+    ordered = sorted(
+        [*told_elsewhere([*functions.values(), *cut], "driver")[: len(functions)], *cut],
+        key=lambda function: function.bdf,
+    )
     return Machine(
-        functions=tuple(
-            sorted(told_elsewhere(functions.values(), "driver"), key=lambda function: function.bdf)
-        ),
+        functions=tuple(ordered),
         sources=(SourceInfo(name, KIND, hashlib.sha256(data).hexdigest()),),
+        missing=cut_off(name, cut[-1].bdf) if cut else (),
     )
 
 
@@ -128,7 +135,7 @@ def _subsystem(values: dict[str, str]) -> dict[str, Any]:
     if vendor is not None and device is not None:
         known["subsystem"] = (vendor, device)
     names = " ".join(part for part in (vendor_name, device_name) if part)
-    if names:
+    if names and "SDevice" in values:
         known["subsystem_name"] = names
     return known
 
