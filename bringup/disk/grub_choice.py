@@ -5,7 +5,7 @@ It is stricter than GRUB where GRUB would go on by luck: a partition table that 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from bringup.base.errors import LabError
 from bringup.base.firmware import Firmware
@@ -57,8 +57,11 @@ def grub_choice(read: Reader, disk_bytes: int, machine: Machine) -> Choice:
     good = state.good if state else "A"
     if state is not None and (changed := _changed(state, machine.key)) != state:
         if machine.can_write:
+            # Each file keeps its own number: GRUB saves what it changed.
             writes = [
-                (at, changed.block()) for at, copy in zip(places, copies, strict=True) if copy is not None
+                (at, replace(changed, n=copy.n).block())
+                for at, copy in zip(places, copies, strict=True)
+                if copy is not None
             ]
             good = changed.tried if changed.tried and changed.tried == state.trial else changed.good
         else:
