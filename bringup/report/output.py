@@ -43,9 +43,21 @@ def emit_json(body: Any) -> None:
 
 
 def emit(content: str | bytes) -> None:
-    """Write a file's content on stdout as it is, text as UTF-8; raises OutputError when it cannot."""
+    """Write a file's content on stdout as it is, text as UTF-8; raises OutputError when it cannot.
+
+    On a terminal, signs that would steer it are shown as dots.
+    """
     data = content.encode("utf-8", "surrogateescape") if isinstance(content, str) else content
-    _write(_standard_output(), data)
+    stream = _standard_output()
+    if stream.isatty():
+        data = harmless(data)
+    _write(stream, data)
+
+
+def harmless(data: bytes) -> bytes:
+    """Return a file's content with a dot for each sign that steers a terminal, or is none."""
+    text = data.decode("utf-8", "replace")
+    return "".join(c if c.isprintable() or c in "\n\t" else "·" for c in text).encode()
 
 
 def show_error(error: BringupError, *, as_json: bool) -> None:

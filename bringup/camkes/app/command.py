@@ -51,6 +51,8 @@ _FOLDERS = (
 )
 _PROJECTS_MAX = 100
 _FOLDERS_MAX = 400
+# A command line takes no more than 2 MiB, one word of it no more than 128 KiB (execve(2)).
+_WORD_MAX, _WORDS_MAX = 4096, 400
 _FLAG = re.compile(r"-([ID])(.+)")
 # A macro that cpp takes: others (`-DPLATFORM_QEMU-ARM-VIRT`) it only warns of.
 _MACRO = re.compile(r"[A-Za-z_]\w*(\([\w, .]*\))?(=.*)?", re.ASCII)
@@ -119,7 +121,7 @@ def parse_command(text: str, folder: Path) -> Command:
         if not (name in _OPTIONS and equals):
             name, value = (option, word) if option else ("", "")
         option = word if word in _OPTIONS else ""
-        if "\0" in value:
+        if "\0" in value or len(value) > _WORD_MAX or len(include) + len(define) >= _WORDS_MAX:
             continue
         if name == "--cpp-flag" and (flag := _FLAG.fullmatch(value)):
             if flag[1] == "I":

@@ -20,7 +20,7 @@ from bringup.camkes.app.adl.parse import parse
 from bringup.camkes.app.expressions import octal_like
 from bringup.camkes.app.merge import Unit, merge
 from bringup.camkes.app.origin import Origin, Sources
-from bringup.camkes.app.preprocess import GO_ON, Preprocessor, project_folders
+from bringup.camkes.app.preprocess import GO_ON, Own, Preprocessor
 from bringup.camkes.model import Application, Place
 from bringup.camkes.text.file import read_file, within_bounds
 from bringup.camkes.text.tokens import DIRECTIVE, HASH, NUMBER, STRING, WORD, TextError, Token, tokenize
@@ -49,10 +49,10 @@ def load_application(
     nothing at all. Raises UsageError naming file and line, and MissingProgramError where cpp is needed and
     not installed.
     """
-    loader = _Loader(Preprocessor(tuple(include), tuple(define)), allow_missing)
     root = path.absolute()
     shown = shown_path(root)
-    loader.folders = project_folders(root, include)
+    own = Own.of(root, include)
+    loader = _Loader(Preprocessor(tuple(include), tuple(define), own=own), allow_missing)
     loader.load(root, _text(read_file(root) if data is None else within_bounds(shown, data)))
     merged = merge(loader.declared, complete=not loader.missing)
     return Application(
@@ -82,7 +82,6 @@ class _Loader:
     missing: dict[str, None] = field(default_factory=dict)
     octal: list[tuple[str, Place]] = field(default_factory=list)
     sources: Sources = field(default_factory=Sources)
-    folders: tuple[Path, ...] = ()
 
     def load(self, root: Path, text: str) -> None:
         """Read the root and everything it imports, each where its import stands."""
@@ -123,7 +122,7 @@ class _Loader:
             result = self.preprocessor.run(path, text, allow_missing=self.allow_missing)
             text, macros = result.text, bool(result.missing)
             self.missing |= dict.fromkeys(result.missing)
-        origin = Origin(text, path, self.sources, self.folders)
+        origin = Origin(text, path, self.sources, self.preprocessor.own)
         if tokens is None:
             included = (file for file in origin.files if not file.startswith(result.stand_ins))
             self.read |= dict.fromkeys(Path(os.path.normpath(file)) for file in included)

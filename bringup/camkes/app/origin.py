@@ -5,12 +5,11 @@ from __future__ import annotations
 import os
 import re
 from bisect import bisect_right
-from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
 from bringup.base.errors import UsageError
-from bringup.camkes.app.preprocess import FOREIGN, file_of, is_own
+from bringup.camkes.app.preprocess import FOREIGN, Own, file_of
 from bringup.camkes.model import Place
 from bringup.camkes.text.tokens import MAX_CHARACTERS, shown_line
 from bringup.profile.toml_lines import shown_path
@@ -50,11 +49,10 @@ class Sources:
 class Origin:
     """Turns offsets of a preprocessed text into places in the files it was made of."""
 
-    def __init__(self, text: str, root: Path, sources: Sources, folders: Sequence[Path] = ()) -> None:
-        """`folders`: those of the application; of files elsewhere an error shows nothing."""
+    def __init__(self, text: str, root: Path, sources: Sources, own: Own | None = None) -> None:
+        """`own` are the application's files; of others an error shows nothing."""
         self._text = text
-        self._root = str(root)
-        self._folders = folders
+        self._own = own
         self._sources = sources
         self._starts = [0, *(match.end() for match in re.finditer("\n", text))]
         self._pieces = [_Piece(1, str(root), 1)]
@@ -79,7 +77,7 @@ class Origin:
         output_line = bisect_right(self._starts, offset)
         piece = self._pieces[bisect_right(self._first, output_line) - 1]
         place = self.place(offset)
-        if self._folders and piece.file != self._root and not is_own(piece.file, self._folders):
+        if self._own is not None and not self._own.has(piece.file):
             return UsageError(f"{place}: {FOREIGN}")
         line = self._sources.line(piece.file, place.line) or self._output(output_line)
         return UsageError(f"{place}: {message}\n    {shown_line(line, place.column)}")

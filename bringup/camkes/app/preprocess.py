@@ -5,6 +5,7 @@ It may be given any file, so it gets a clean environment and bounds on its time,
 
 from __future__ import annotations
 
+import errno
 import os
 import re
 import resource
@@ -37,11 +38,15 @@ _STAND_IN_DEPTH = 16
 
 @dataclass(frozen=True, slots=True)
 class Preprocessor:
-    """The folders of -I and the macros of -D, both in order; a run of cpp may take `timeout_s` seconds."""
+    """The folders of -I and the macros of -D, both in order; a run of cpp may take `timeout_s` seconds.
+
+    `own` are the application's files, where the file that cpp is given may be another.
+    """
 
     include: tuple[Path, ...] = ()
     define: tuple[str, ...] = ()
     timeout_s: float = 10.0
+    own: Own | None = None
 
     def __post_init__(self) -> None:
         """Raise UsageError for a macro that could not be one."""
@@ -73,18 +78,21 @@ class Preprocessor:
                     name for name in named if name in absent or f'"{stand_ins}/{name}"' in result.output
                 )
             if result.status != 0:
-                raise _failure(source, result, project_folders(source.path, self.include))
+                raise self._failure(source, result)
             return Preprocessed(result.output, missing, folder)
 
     def _named(self, source: _Source, folder: Path) -> tuple[str, ...]:
         """Return the names of included files, those that are found from the root of the tree left out."""
         result = self._cpp(source, folder, "-M", "-MG")
         if result.status != 0:
-            raise _failure(source, result, project_folders(source.path, self.include))
+            raise self._failure(source, result)
         rule = result.output.replace("\\\n", " ").partition(": ")[2]
         names = [re.sub(r"\\(.)|\$(\$)", r"\1\2", name) for name in _DEPENDENCY.findall(rule)]
         named = [name for name in names if not (name.startswith("/") and Path(name).exists())]
         return tuple(name for name in dict.fromkeys(named) if name != "-")
+
+    def _failure(self, source: _Source, result: _Result) -> UsageError:
+        return _failure(source, result, self.own or Own.of(source.path, self.include))
 
     def _cpp(self, source: _Source, folder: Path, *more: str) -> _Result:
         command = ["cpp", "-fno-diagnostics-show-caret", "-fdiagnostics-color=never"]
@@ -112,20 +120,30 @@ STDIN_NAME = "<stdin>"
 """What cpp calls the file that it reads from its standard input."""
 
 
-def project_folders(root: Path, include: Sequence[Path]) -> tuple[Path, ...]:
-    """Return the folders whose files are an application's: its own, the one around it, and those of -I.
+@dataclass(frozen=True, slots=True)
+class Own:
+    """An application's files: the one that a person named, and all in its folders.
 
-    What another file holds, which an `#include` may name, is nothing to show in an error.
+    What another file holds, which an `#include` or `import` may name, is nothing to show in an error.
     """
-    folder = root.absolute().parent
-    around = (folder.parent,) if len(folder.parts) > 2 else ()
-    return (folder, *around, *(each.absolute() for each in include))
 
+    root: Path
+    folders: tuple[Path, ...]
 
-def is_own(file: str, folders: Sequence[Path]) -> bool:
-    """Whether a file lies in one of these folders, links followed."""
-    real = Path(file).resolve()
-    return any(real.is_relative_to(folder.resolve()) for folder in folders)
+    @classmethod
+    def of(cls, root: Path, include: Sequence[Path]) -> Own:
+        """Return those in the folder of `root`, in the one around it, and in those of -I."""
+        folder = root.absolute().parent
+        around = (folder.parent,) if len(folder.parts) > 2 else ()
+        named = (each.absolute() for each in include)
+        return cls(root.absolute(), (folder, *around, *(each for each in named if len(each.parts) > 2)))
+
+    def has(self, file: str) -> bool:
+        """Whether a file is one of them, links followed."""
+        if file == str(self.root):
+            return True
+        real = Path(file).resolve()
+        return any(real.is_relative_to(folder.resolve()) for folder in self.folders)
 
 
 def file_of(name: str, root: Path) -> str:
@@ -174,6 +192,8 @@ def _run(
             preexec_fn=_limit,  # only sets limits; nothing here has threads
         )
     except OSError as error:
+        if error.errno == errno.E2BIG:
+            raise UsageError("cpp cannot be given so many folders (-I) and macros (-D)") from None
         if error.filename == str(place):
             reason = (error.strerror or str(error)).lower()
             raise UsageError(f"the folder {shown_path(place)} cannot be entered: {reason}") from None
@@ -236,7 +256,7 @@ def _make_stand_ins(names: Sequence[str], absent: Sequence[str], folder: Path) -
     return deep
 
 
-def _failure(source: _Source, result: _Result, folders: Sequence[Path]) -> UsageError:
+def _failure(source: _Source, result: _Result, own: Own) -> UsageError:
     """Return the first of cpp's errors as one sentence."""
     shown = shown_path(source.path)
     if len(result.output) >= _OUTPUT_BYTES // 2 and not _ERROR.search(result.errors):
@@ -247,7 +267,7 @@ def _failure(source: _Source, result: _Result, folders: Sequence[Path]) -> Usage
     file, line, column, message = match.groups()
     at = _At(file_of(file, source.path), int(line), int(column or 1))
     text = source.text if file == STDIN_NAME else None
-    if text is None and not is_own(at.file, folders):
+    if not own.has(at.file):
         return UsageError(f"{shown_path(Path(at.file))}:{at.line}: {FOREIGN}")
     if message.endswith(_NOT_FOUND):
         name = message.removesuffix(f": {_NOT_FOUND}")

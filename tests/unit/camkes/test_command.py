@@ -107,6 +107,14 @@ def test_older_builds_leave_the_command_under_another_name(application: Path, tm
     assert command_of(application, tmp_path).include == (tmp_path / "vm",)
 
 
+def test_a_command_without_bounds_is_cut(tmp_path: Path) -> None:
+    many = [f"--cpp-flag=-I/d{n}" for n in range(30_000)] + [f"--cpp-flag=-DM{n}=1" for n in range(30_000)]
+    (tmp_path / "ast.pickle.cmd").write_text(command_text(*many, "--cpp-flag=-DLONG=" + "x" * 200_000))
+    path = tmp_path / "app.camkes"
+    path.write_text("#define A 1\nassembly { composition {} configuration { vm0.x = A; } }")
+    assert CheckRequest(build_dir=tmp_path).read(path).value("vm0", "x") == 1
+
+
 def test_a_pipe_in_place_of_a_command_holds_nobody_up(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "ast.pickle.cmd")
     os.mkfifo(tmp_path / "CMakeCache.txt")

@@ -500,3 +500,26 @@ def test_what_is_imported_needs_no_cpp_of_its_own(tmp_path: Path, monkeypatch) -
 
 def test_the_error_has_its_offset() -> None:
     assert TextError("x", 5).offset == 5
+
+
+@pytest.mark.parametrize("text", ["secret", '#error "secret"', '#include "nothing-secret.h"'])
+def test_an_error_shows_nothing_of_an_imported_file_that_is_elsewhere(tmp_path: Path, text: str) -> None:
+    (tmp_path / "elsewhere").mkdir()
+    other = tmp_path / "elsewhere" / "other.camkes"
+    other.write_text(text + "\n")
+    folder = tmp_path / "around" / "app"
+    folder.mkdir(parents=True)
+    (folder / "app.camkes").write_text(f'import "{other}";\n')
+    with pytest.raises(UsageError, match="outside of the application's folders") as raised:
+        load_application(folder / "app.camkes")
+    assert "secret" not in str(raised.value)
+
+
+def test_a_file_that_a_person_names_is_shown_wherever_its_link_leads(tmp_path: Path) -> None:
+    (tmp_path / "elsewhere").mkdir()
+    (tmp_path / "elsewhere" / "real.camkes").write_text("assembly { told }\n")
+    folder = tmp_path / "around" / "app"
+    folder.mkdir(parents=True)
+    (folder / "app.camkes").symlink_to(tmp_path / "elsewhere" / "real.camkes")
+    with pytest.raises(UsageError, match="told"):
+        load_application(folder / "app.camkes")
