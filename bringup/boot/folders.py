@@ -21,7 +21,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from bringup.base.errors import LabError, UsageError
+from bringup.base.errors import LabError, OutputError, UsageError
 from bringup.base.events import Event, is_time
 from bringup.base.paths import state_dir
 from bringup.base.regular_file import read_whole
@@ -138,7 +138,7 @@ class EventLog:
             folder.path / EVENTS, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600
         )
         with suppress(OSError):  # a file system without locks
-            fcntl.flock(self._descriptor, fcntl.LOCK_EX)
+            fcntl.flock(self._descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
 
     def __call__(self, event: Event) -> None:
         """Append one event."""
@@ -171,7 +171,7 @@ def _is_ours(body: Mapping[str, Any]) -> bool:
 
 
 def _disk_error(folder: Path) -> LabError:
-    return LabError(f"cannot write into the run folder {folder}", hint="is its disk full? `df -h` tells")
+    return OutputError(f"cannot write into the run folder {folder}", hint="is its disk full? `df -h` tells")
 
 
 def list_runs(parent: Path) -> list[RunFolder]:

@@ -7,14 +7,16 @@ from dataclasses import replace
 from bringup.base.errors import UsageError
 from bringup.lab.inventory import Board
 from bringup.twin.client import request_of, running
-from bringup.twin.engines import QEMU, TwinSetup, choose_engine
+from bringup.twin.engines import QEMU, SCRIPTED, TwinSetup, choose_engine
 
 
-def settle_twin(board: Board, setup: TwinSetup, *, vtx: bool = False) -> tuple[Board, TwinSetup]:
+def settle_twin(
+    board: Board, setup: TwinSetup, *, vtx: bool = False, stand_in: bool = False
+) -> tuple[Board, TwinSetup]:
     """Return the board as its engine makes it, and the setup with that engine named and why.
 
-    `vtx` says that the image needs VT-x. A real board stays what it is. Raises UsageError for what the engine
-    cannot do.
+    `vtx` says that the image needs VT-x, `stand_in` that it is the stand-in, the only one that a scripted
+    board knows. A real board stays what it is. Raises UsageError for what the engine cannot do.
     """
     if not board.twin:
         return board, setup
@@ -25,6 +27,11 @@ def settle_twin(board: Board, setup: TwinSetup, *, vtx: bool = False) -> tuple[B
         chosen = choose_engine(setup.engine, vtx=vtx)
         setup = replace(setup, engine=chosen.engine.name, why=setup.why or chosen.why)
     engine = setup.chosen.engine
+    if engine is SCRIPTED and not stand_in:
+        raise UsageError(
+            "a scripted board runs no image: it says what the stand-in would, whatever it is given",
+            hint="--engine qemu (and `bringup twin down` where a scripted one is up)",
+        )
     request_of(setup, board.name, tied=True)  # refuses what the engine cannot do
     # What another engine makes is another machine; a profile of one's own stays for the usual one.
     on_engine = board if engine.profile == QEMU.profile else replace(board, profile_name=engine.profile)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Protocol
 from bringup.base.errors import UsageError
 from bringup.base.events import Emit
 from bringup.base.stage import Stage
-from bringup.boot.folders import last_test_of, runs_folder, usual_duration_s
+from bringup.boot.folders import EVENTS, last_test_of, runs_folder, usual_duration_s
 from bringup.boot.job import Finished, Job
 from bringup.boot.needs import check_needs, needs_vtx
 from bringup.boot.plan import Plan
@@ -34,7 +34,7 @@ from bringup.lab.inventory import Board, Lab
 from bringup.power.base import Device, Person
 from bringup.power.open import has_override
 from bringup.transcript.vms import VmNames, find_vm_names
-from bringup.twin.engines import SCRIPTED
+from bringup.twin.info import load as load_twin
 
 if TYPE_CHECKING:
     from bringup.camkes.app.build import Build
@@ -79,13 +79,20 @@ class PlannedBoot:
         with Session(
             self.board, "boot", keep_twin=keep_twin, twin=self.request.twin, person=person
         ) as session:
-            return run_job(self.lab, session, self.job, display)
+            return run_job(self.lab, session, self.job, display, self.request.twin.faults)
 
 
-def run_job(lab: Lab, session: Session, job: Job, display: Display | None) -> Finished:
-    """Run one job in a folder of its own."""
+def run_job(
+    lab: Lab, session: Session, job: Job, display: Display | None, faults: Sequence[str] = ()
+) -> Finished:
+    """Run one job in a folder of its own; `faults` of this host are played there."""
     usual_s = usual_time_s(lab, job.plan)
     folder = session.run_folder(lab)
+    if faults:
+        from bringup.twin.faults.choice import choose_all
+        from bringup.twin.faults.host import fill_disk
+
+        fill_disk(folder.path / EVENTS, choose_all(faults))
     with display(job.plan, usual_s) if display else nullcontext() as listener:
         listeners = [*([session.person.hear] if session.person else []), *([listener] if listener else [])]
         run = job.start(session, folder, listeners)
@@ -167,15 +174,11 @@ def prepare_boot(
         )
     if request.twin.asks and not board.twin:
         raise not_a_twin(board.name)
-    if paths and request.twin.engine == SCRIPTED.name:
-        raise UsageError(
-            "a scripted board runs no image: it says what the stand-in would, whatever it is given",
-            hint="leave the image out, or boot it on --engine qemu",
-        )
-    played = "" if paths else " ".join(f"play={word}" for word in _plays(request))
+    played = "" if paths else " ".join(f"play={word}" for word in _plays(board, request))
     image = _image(board, paths, append or said.append or played, module_mib)
     build, unread = _build(folders)
-    board, setup = settle_twin(board, request.twin, vtx=board.twin and needs_vtx(image, build))
+    vtx = board.twin and needs_vtx(image, build)
+    board, setup = settle_twin(board, request.twin, vtx=vtx, stand_in=not paths)
     request = replace(request, twin=setup)
     prepared = prepare(board, image, request, vm_names=_vm_names(paths, build))
     prepared = replace(prepared, watch=replace(prepared.watch, last_test=_last_test(lab, prepared, build)))
@@ -184,13 +187,15 @@ def prepare_boot(
     return Judged(prepared, (*needs, *unread, *drift))
 
 
-def _plays(request: BootRequest) -> tuple[str, ...]:
-    """Return what the stand-in image has to do for the faults that are asked for."""
-    if not request.twin.faults:
+def _plays(board: Board, request: BootRequest) -> tuple[str, ...]:
+    """Return what the stand-in has to do for the faults that are asked for, or of the twin that is up."""
+    up = None if request.twin.faults or not board.twin else load_twin(board.name)
+    faults = up.faults if up is not None and up.alive() else request.twin.faults
+    if not faults:
         return ()
     from bringup.twin.faults.choice import choose_all, plays
 
-    return plays(choose_all(request.twin.faults))
+    return plays(choose_all(faults))
 
 
 def _build(folders: Sequence[Path]) -> tuple[Build | None, tuple[str, ...]]:

@@ -12,6 +12,7 @@ import shutil
 import signal
 import threading
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -30,8 +31,9 @@ from bringup.twin.faults.director import DirectedBmc, DirectedBoard, Director
 from bringup.twin.info import TwinInfo, own_ticks, twin_folder
 from bringup.twin.machine import BOOT_MAC, BOOT_NIC, NICS, flaws_of
 from bringup.twin.monitor import MonitorServer
-from bringup.twin.network import Keeper
-from bringup.twin.scripted.chassis import CABLE, ScriptedChassis
+from bringup.twin.network import Keeper, Namespace
+from bringup.twin.scripted.boards import Boards, cable
+from bringup.twin.scripted.chassis import ScriptedChassis
 from bringup.twin.surroundings import Surroundings
 
 USER = "ADMIN"
@@ -70,26 +72,15 @@ def _serve(request: dict[str, Any], folder: Path, emit: Emit, stop: threading.Ev
     keeper = Keeper(list(taps.values()))
     com1 = Com1Server(folder)
     faults = choose_all(request["faults"])
-    surroundings = Surroundings(keeper.namespace, faults, request["seed"], taps.get(BOOT_NIC, CABLE))
+    surroundings = Surroundings(keeper.namespace, faults, request["seed"], taps.get(BOOT_NIC, cable(0)))
+    boards = Boards(keeper.namespace)
     director = Director(faults, request["seed"], now=time.monotonic, tell_wire=surroundings.begin)
     try:
-        chassis: Chassis | ScriptedChassis
-        if scripted:
-            chassis = ScriptedChassis(keeper.namespace, BOOT_MAC, flaws_of(faults))
-        else:
-            chassis = Chassis(
-                keeper.namespace,
-                taps,
-                folder,
-                memory_mib=request["memory_mib"],
-                default_firmware=Firmware(request["firmware"]),
-                report=lambda text: _note(folder, text),
-                com1=com1.feed,
-                variant=request["variant"],
-                disks=disks,
-                engine=ENGINES[request["engine"]],
-                flaws=flaws_of(faults),
-            )
+        chassis = (
+            ScriptedChassis(boards, name, BOOT_MAC, flaws_of(faults))
+            if scripted
+            else _machine(request, keeper.namespace, taps, folder, com1, disks)
+        )
         bmc = VirtualBmc(
             DirectedBoard(chassis, director),
             users={USER: (password, "administrator")},
@@ -99,6 +90,8 @@ def _serve(request: dict[str, Any], folder: Path, emit: Emit, stop: threading.Ev
             intercept=director.answers,
         )
         chassis.start(DirectedBmc(bmc, director))
+        if scripted:
+            boards.start()
         surroundings.start(director.seen)
         director.start(bmc, chassis)
         TwinInfo(
@@ -130,7 +123,31 @@ def _serve(request: dict[str, Any], folder: Path, emit: Emit, stop: threading.Ev
     finally:
         com1.close()
         surroundings.close()
+        boards.close()
         keeper.close()
+
+
+def _machine(
+    request: dict[str, Any],
+    namespace: Namespace,
+    taps: dict[str, str],
+    folder: Path,
+    com1: Com1Server,
+    disks: Sequence[TwinDisk],
+) -> Chassis:
+    return Chassis(
+        namespace,
+        taps,
+        folder,
+        memory_mib=request["memory_mib"],
+        default_firmware=Firmware(request["firmware"]),
+        report=lambda text: _note(folder, text),
+        com1=com1.feed,
+        variant=request["variant"],
+        disks=disks,
+        engine=ENGINES[request["engine"]],
+        flaws=flaws_of(choose_all(request["faults"])),
+    )
 
 
 def _asked_disks(bodies: list[dict[str, Any]] | None) -> list[TwinDisk] | None:

@@ -22,10 +22,11 @@ from bringup.twin.network import (
     run_inside,
     wire_script,
 )
+from bringup.twin.wire.tampers import RIVAL_ADDRESS
 
 _START_S, _STOP_S = 10.0, 3.0
 _RIVAL = "dhcp-rival"
-_RIVAL_ADDRESS, _RIVAL_RANGE = "10.55.0.99", "10.55.0.100,10.55.0.110,5m"
+_RIVAL_RANGE = "10.55.0.100,10.55.0.110,5m"
 # Which of the twin's own things a fault needs; the wire also tells of stages that the console does not show.
 _SEEN_BY_WIRE = (Stage.DHCP, Stage.LOADER)
 
@@ -46,7 +47,7 @@ class Surroundings:
 
         Raises LabError, MissingProgramError or NamespaceError.
         """
-        network = any(one.fault.acts == "network" and one.name != _RIVAL for one in self._faults)
+        network = any(one.fault.acts == "network" for one in self._faults)
         if not network and not any(one.stage in _SEEN_BY_WIRE for one in self._faults):
             return
         run_inside(self._namespace.enter, wire_script(self._cable))
@@ -64,7 +65,7 @@ class Surroundings:
         """Let a fault of the network act from now on."""
         if name == _RIVAL:
             self._rival = Rival(self._namespace)
-        elif self._wire is not None:
+        if self._wire is not None:
             self._wire.tell({"begin": name})
 
     def close(self) -> None:
@@ -108,7 +109,7 @@ class Rival:
 
     def _serve(self, namespace: Namespace) -> subprocess.Popen[bytes]:
         pid = self._keeper.pid
-        plug(namespace, pid, "rival0", "eth0", address=f"{_RIVAL_ADDRESS}/24")
+        plug(namespace, pid, "rival0", "eth0", address=f"{RIVAL_ADDRESS}/24")
         return subprocess.Popen(
             [*inside(namespace, pid), *_dnsmasq()],
             stdin=subprocess.DEVNULL,
@@ -133,5 +134,5 @@ def _dnsmasq() -> list[str]:
         *("dnsmasq", "--keep-in-foreground", "--conf-file=/dev/null", "--pid-file=", "--port=0"),
         *("--interface=eth0", "--bind-interfaces", "--leasefile-ro", "--no-ping", "--user=", "--group="),
         *("--dhcp-authoritative", f"--dhcp-range={_RIVAL_RANGE}"),
-        f"--dhcp-boot=somebody-elses.0,,{_RIVAL_ADDRESS}",
+        f"--dhcp-boot=somebody-elses.0,,{RIVAL_ADDRESS}",
     ]

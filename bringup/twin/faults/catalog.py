@@ -29,7 +29,8 @@ class Parameter:
 class Fault:
     """One fault: what happens, where, from when on, and the code of the verdict of a boot that meets it.
 
-    `play` is what the stand-in image has to do for it (its `play=`).
+    `scripted` is that verdict on a scripted board, where it is another one. `play` is what the stand-in image
+    has to do for it (its `play=`). What is `fixed` is there from the start or not at all.
     """
 
     name: str
@@ -39,6 +40,12 @@ class Fault:
     at: str = START
     parameters: tuple[Parameter, ...] = ()
     play: str = ""
+    scripted: str = ""
+    fixed: bool = False
+
+    def verdict_on(self, engine: str) -> str:
+        """Return the code of the verdict on a twin of this engine."""
+        return self.scripted if engine == "scripted" and self.scripted else self.verdict
 
 
 _LASTS = Parameter("for", 0, "seconds it lasts, 0 for ever")
@@ -112,7 +119,8 @@ _ALL = (
         "override-ignored",
         "the firmware does not look at the boot override and boots its disk",
         "machine",
-        "override-ignored",
+        "no-dhcp",
+        scripted="override-ignored",
     ),
     Fault(
         "override-unreadable",
@@ -124,7 +132,8 @@ _ALL = (
         "override-expired",
         "the BMC drops the boot override before the self-test is over, whatever it was told",
         "bmc",
-        "override-expired",
+        "no-dhcp",
+        fixed=True,
     ),
     Fault("power-dead", "the BMC takes power commands and nothing happens", "machine", "power-stuck"),
     Fault(
@@ -149,15 +158,27 @@ _ALL = (
         "machine",
         "dhcp-ignored",
     ),
-    Fault("other-nic", "another port of the board asks for the network boot", "machine", "no-dhcp"),
-    Fault("no-link", "the boot port has no link", "machine", "no-dhcp"),
-    Fault("reboot-loop", "the board starts over again and again", "machine", "reboot-loop", play="reboot"),
-    Fault("no-vtx", "VT-x is off in the firmware setup", "machine", "vtx-locked", play="vtx-locked"),
+    Fault(
+        "other-nic", "another port of the board asks for the network boot", "machine", "no-dhcp", fixed=True
+    ),
+    Fault("no-link", "the boot port has no link", "machine", "no-dhcp", fixed=True),
+    Fault(
+        "reboot-loop",
+        "the board starts over again and again",
+        "machine",
+        "reboot-loop",
+        play="reboot",
+        fixed=True,
+    ),
+    Fault(
+        "no-vtx", "VT-x is off in the firmware setup", "machine", "vtx-locked", play="vtx-locked", fixed=True
+    ),
     Fault(
         "dhcp-rival",
         "another DHCP server is on the segment and answers first",
         "network",
-        "kernel-not-fetched",
+        "loader-not-fetched",
+        parameters=(Parameter("lead", 0.5, "seconds by which it is faster"),),
     ),
     Fault(
         "dhcp-lost",
@@ -201,9 +222,16 @@ _ALL = (
         "wrong-file",
         "the board receives other bytes than its kernel's",
         "network",
-        "loader-refuses",
+        "kernel-silent",
+        scripted="loader-refuses",
     ),
-    Fault("disk-full", "the disk of this host is full when the boot's records are written", "host", "output"),
+    Fault(
+        "disk-full",
+        "the disk of this host is full when the boot's records are written",
+        "host",
+        "output",
+        fixed=True,
+    ),
 )
 
 FAULTS: Mapping[str, Fault] = MappingProxyType({fault.name: fault for fault in _ALL})

@@ -78,6 +78,11 @@ def plays(chosen: Iterable[ChosenFault]) -> tuple[str, ...]:
 
 
 def _moment(fault: Fault, text: str) -> str | float:
+    if fault.fixed and text != fault.at:
+        raise UsageError(
+            f"{fault.name}@{text}: this fault is there from the start or not at all",
+            hint=f"--fault {fault.name}",
+        )
     if text in _MOMENTS:
         return text
     seconds = _finite(text.removesuffix("s"))

@@ -1,22 +1,15 @@
-"""The chassis of a scripted board: power as a flag, a cable, and the process that plays what has power."""
+"""The chassis of a scripted board: power as a flag, in front of the process that plays what has power."""
 
 from __future__ import annotations
 
 import threading
-from typing import Any, Protocol
+from typing import Protocol
 
-from bringup.base.child import Child
 from bringup.base.errors import LabError
-from bringup.base.events import Event
 from bringup.twin.bmc.boot import BootFlags
-from bringup.twin.machine import BOOT_NIC, NICS, OTHER_NIC, Flaws
-from bringup.twin.network import Namespace, plug
-from bringup.twin.scripted.board import Nature
-from bringup.twin.scripted.process import RESETS, SAID
+from bringup.twin.machine import BOOT_NIC, NICS, OTHER_NIC, SOUND, Flaws
+from bringup.twin.scripted.boards import Boards, BoardSpec, Listener
 
-CABLE = "tap0"
-"""The interface of the twin's namespace that a scripted board's cable is plugged into."""
-_START_S, _STOP_S = 20.0, 3.0
 _CYCLE_PAUSE_S = 1.0
 _OTHER_MAC = next(nic.mac for nic in NICS if nic.name == OTHER_NIC)
 
@@ -35,37 +28,24 @@ class AttachedBmc(Protocol):
 
 
 class ScriptedChassis:
-    """Power and console of one scripted board. Implements what the BMC's server asks of it."""
+    """Power and console of one scripted board of `boards`. Implements what the BMC's server asks of it."""
 
-    def __init__(self, namespace: Namespace, mac: str, flaws: Flaws) -> None:
-        self._namespace = namespace
-        self._mac = mac if flaws.boot_nic == BOOT_NIC else _OTHER_MAC
-        self._flaws = flaws
+    def __init__(self, boards: Boards, name: str, mac: str, flaws: Flaws = SOUND) -> None:
+        self._boards = boards
+        self._name = name
+        spec = BoardSpec(name, mac if flaws.boot_nic == BOOT_NIC else _OTHER_MAC, flaws)
+        boards.add(spec, Listener(self._said, self.reset))
         self._bmc: AttachedBmc | None = None
         self._on = False
         self._lock = threading.Lock()
-        self._child = Child(
-            "bringup.twin.scripted.process",
-            "the scripted board",
-            enter=(*namespace.enter, "unshare", "--net", "--"),
-            emit=self._hear,
-        )
 
     def start(self, bmc: AttachedBmc) -> None:
-        """Plug the cable in; the board is off. Raises LabError or NamespaceError."""
+        """Begin to take commands; the board is off."""
         self._bmc = bmc
-        post_s = self._flaws.post_s or Nature.post_s
-        spec: dict[str, Any] = {"name": "board", "interface": "eth0", "mac": self._mac}
-        spec |= {"no_link": self._flaws.no_link, "post_s": post_s}
-        self._child.start({"boards": [spec]}, _START_S)
-        pid = self._child.pid
-        if pid is None:
-            raise LabError("the scripted board ended at once")
-        plug(self._namespace, pid, CABLE, "eth0", mac=self._mac)
 
     def close(self) -> None:
-        """Switch it off and end its process."""
-        self._child.close(_STOP_S)
+        """Switch it off."""
+        self._switch(False)
 
     def is_on(self) -> bool:
         """Return whether it has power."""
@@ -118,16 +98,13 @@ class ScriptedChassis:
         if on:
             self._boot()
         else:
-            self._child.tell({"board": "board", "do": "off"})
+            self._boards.switch_off(self._name)
 
     def _boot(self) -> None:
         assert self._bmc is not None  # noqa: S101
         flags = self._bmc.take_boot_flags()
-        network = flags.device == "network"
-        self._child.tell({"board": "board", "do": "on", "network": network, "uefi": flags.uefi})
+        self._boards.switch_on(self._name, network=flags.device == "network", uefi=flags.uefi)
 
-    def _hear(self, event: Event) -> None:
-        if event.kind == RESETS:
-            self.reset()
-        elif event.kind == SAID and self._bmc is not None and self._on:
-            self._bmc.serial_output(event.data["text"].encode("latin-1", "replace"))
+    def _said(self, data: bytes) -> None:
+        if self._bmc is not None and self._on:
+            self._bmc.serial_output(data)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import re
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from bringup.twin.scripted.network import Fetched, NetworkError
 from bringup.twin.scripted.texts import IPXE_SAYS
@@ -25,7 +25,6 @@ class Loaded:
     arguments: str | None = None
     modules: int = 0
     attempt: int = 0
-    lines: list[str] = field(default_factory=list)
 
 
 async def follow(script: str, fetch: Fetch, say: Say) -> Loaded | None:
@@ -36,7 +35,7 @@ async def follow(script: str, fetch: Fetch, say: Say) -> Loaded | None:
     for _ in range(_STEPS_MAX):
         if at >= len(lines):
             return None
-        command, _, otherwise = lines[at].partition(" || ")
+        command, _, otherwise = (part.strip() for part in lines[at].partition("||"))
         at += 1
         target = await _do(command, loaded, fetch, say)
         if target == "":

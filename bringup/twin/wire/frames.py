@@ -34,6 +34,11 @@ class Frame:
         return self.raw[self.body_at : self.end]
 
     @property
+    def source(self) -> str:
+        """The IPv4 address it comes from."""
+        return ".".join(map(str, self.raw[_ETHERNET + 12 : _ETHERNET + 16]))
+
+    @property
     def sequence(self) -> int:
         """TCP's sequence number of the first byte."""
         return int(struct.unpack_from("!I", self.raw, self.at + 4)[0])

@@ -15,6 +15,8 @@ from bringup.twin.wire.frames import SYN, TCP, UDP, Frame, read
 
 _DHCP_SERVER, _DHCP_CLIENT, _PROXY, _TFTP, _HTTP = 67, 68, 4011, 69, 80
 _PERCENT = 100.0
+RIVAL_ADDRESS = "10.55.0.99"
+"""Where the other DHCP server is."""
 _READ_REQUEST = b"\0\1"
 _BLKSIZE = b"blksize"
 _HEAD_END = b"\r\n\r\n"
@@ -63,6 +65,16 @@ class _DhcpLost(Tamper):
         if self._left is not None:
             self._left -= 1
         return []
+
+
+class _DhcpRival(Tamper):
+    """Holds up the answers of everybody but the other server, so that it is the first."""
+
+    def delay_s(self, sent: Sent, now_s: float) -> float:
+        frame = read(sent.raw)
+        if frame is None or frame.protocol != UDP or frame.source_port != _DHCP_SERVER or not sent.to_board:
+            return 0.0
+        return 0.0 if frame.source == RIVAL_ADDRESS else self.chosen.number("lead")
 
 
 class _TftpLoss(Tamper):
@@ -159,6 +171,7 @@ class _WrongFile(Tamper):
 
 
 _KINDS: Mapping[str, type[Tamper]] = {
+    "dhcp-rival": _DhcpRival,
     "dhcp-lost": _DhcpLost,
     "tftp-loss": _TftpLoss,
     "tftp-blksize-refused": _BlksizeRefused,
