@@ -37,6 +37,7 @@ WHY: Mapping[str, str] = {
     "fetch": "the board could not fetch it",
     "write": "the disk refused to write (an I/O error, or it is read-only)",
     "read": "the disk could not be read (an I/O error)",
+    "memory": "it was read from memory and not from the disk, which proves nothing",
     "flush": "the disk could not be flushed (an I/O error)",
     "send": "what was read did not arrive here",
     "order": "the ramdisk did not understand the order",

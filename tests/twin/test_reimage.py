@@ -1,6 +1,6 @@
 """A board's disk over the network on the twin: installed, booted without a cable, updated, kept, gone back.
 
-BRINGUP_REIMAGE_KILLS says how often the tool is killed in the middle of an update (default 1).
+With BRINGUP_REIMAGE_KILLS=N (docs/twin.md) the tool is killed in the middle of N updates, and a disk fails.
 """
 
 from __future__ import annotations
@@ -18,7 +18,8 @@ from tests.twin.helpers import Cli
 pytestmark = pytest.mark.slow
 
 LIMIT_S = 400.0
-KILLS = int(os.environ.get("BRINGUP_REIMAGE_KILLS", "1"))
+KILLS = int(os.environ.get("BRINGUP_REIMAGE_KILLS", "0"))
+opt_in = pytest.mark.skipif(KILLS == 0, reason="minutes each: BRINGUP_REIMAGE_KILLS=20 runs them")
 BOOT_S = 90.0
 
 
@@ -57,7 +58,9 @@ def reimage(cli: Cli, *words: str, code: int = 0) -> dict[str, object]:
     return done.json
 
 
-def test_a_disk_is_installed_updated_and_rolled_back(cli: Cli) -> None:
+def test_a_disk_is_installed_updated_rolled_back_and_a_failed_trial_ends_in_the_image_before(
+    cli: Cli,
+) -> None:
     up(cli, "--disk", "ahci,size=3G,serial=S1,model=TEST DISK")
     first = reimage(cli)
     assert (first["action"], first["slot"], first["kept"]) == ("install", "A", True)
@@ -65,30 +68,13 @@ def test_a_disk_is_installed_updated_and_rolled_back(cli: Cli) -> None:
     second = reimage(cli, "--module-size", "2")
     assert (second["action"], second["slot"], second["kept"]) == ("update", "B", True)
     assert second["before_id"] == first["image_id"]
-    assert started_slot(cli) == "B"
     back = cli("rollback", "e300", "--json", timeout_s=LIMIT_S)
     assert back.code == 0, back.err
     assert back.json["chosen"] == "A"
     assert [slot["role"] for slot in back.json["slots"].values()] == ["good", "old"]
-    assert started_slot(cli) == "A"
-
-
-def test_a_trial_that_fails_is_followed_by_the_image_before_and_so_is_a_killed_tool(cli: Cli) -> None:
-    up(cli, "--disk", "ahci,size=3G,serial=S1")
-    first = reimage(cli)
     failed = reimage(cli, "--append", "play=assert", code=11)
     assert (failed["slot"], failed["kept"], failed["written"]) == ("B", False, True)
     assert started_slot(cli) == "A"
-    chance = random.Random(13)
-    for number in range(KILLS):
-        process = cli.popen("reimage", "e300", "--yes", "--module-size", str(2 + number % 3))
-        time.sleep(chance.uniform(2.0, 60.0))
-        process.kill()
-        process.communicate()
-        assert started_slot(cli) in ("A", "B")
-        seen = cli("slots", "e300", "--json", timeout_s=LIMIT_S).json
-        good = seen["slots"][seen["good"]]["manifest"]["image_id"]
-        assert number or good == first["image_id"] or seen["good"] == "B"
 
 
 def test_a_disk_with_large_sectors_under_uefi(cli: Cli) -> None:
@@ -98,6 +84,22 @@ def test_a_disk_with_large_sectors_under_uefi(cli: Cli) -> None:
     assert started_slot(cli) == "A"
 
 
+@opt_in
+@pytest.mark.parametrize("number", range(KILLS))
+def test_a_tool_that_is_killed_leaves_an_image_that_starts(cli: Cli, number: int) -> None:
+    up(cli, "--disk", "ahci,size=3G,serial=S1")
+    reimage(cli)
+    process = cli.popen("reimage", "e300", "--yes", "--module-size", "32")
+    time.sleep(random.Random(number).uniform(2.0, 90.0))
+    process.kill()
+    process.communicate()
+    assert started_slot(cli) in ("A", "B")
+    again = reimage(cli, "--module-size", "32")
+    assert again["kept"]
+    assert started_slot(cli) == again["slot"]
+
+
+@opt_in
 def test_a_disk_that_refuses_to_write_leaves_the_image_before(cli: Cli, tmp_path: Path) -> None:
     up(cli, "--disk", "usb,size=3G,serial=U1")
     reimage(cli, "--disk", "U1")
