@@ -20,7 +20,7 @@ pytestmark = pytest.mark.slow
 LIMIT_S = 400.0
 KILLS = int(os.environ.get("BRINGUP_REIMAGE_KILLS", "0"))
 opt_in = pytest.mark.skipif(KILLS == 0, reason="minutes each: BRINGUP_REIMAGE_KILLS=20 runs them")
-BOOT_S = 90.0
+BOOT_S = 180.0
 
 
 def up(cli: Cli, *words: str) -> None:
