@@ -31,10 +31,11 @@ _NFTABLES: dict[Chain, tuple[str, str, str]] = {
     "input": ("inet bringup input", "type filter hook input priority 0", "drop"),
     "clamp": ("ip bringup clamp", "type filter hook forward priority -150", "accept"),
     "arrive": ("ip bringup arrive", "type filter hook prerouting priority -150", "accept"),
-    # Kernels before 4.18 need both chains of nat, so both are always made.
+    # Kernels before 4.18 need both chains of nat where one is used.
     "dnat": ("ip bringup nat_in", "type nat hook prerouting priority -100", "accept"),
     "masquerade": ("ip bringup nat_out", "type nat hook postrouting priority 100", "accept"),
 }
+_NAT: set[Chain] = {"dnat", "masquerade"}
 _IPV6_SHUT = """\
 if command -v ip6tables >/dev/null 2>&1; then
     ip6tables -P FORWARD DROP # ipv6
@@ -61,7 +62,9 @@ def node_script(description: Description, node: Node, backend: Backend) -> str:
 
 
 def _iptables(rules: tuple[Rule, ...]) -> Iterator[str]:
-    for table in ("filter", "nat", "mangle"):
+    # A table that is not needed stays away: address translation, where it is there, also acts on ICMP.
+    used = {"filter", *(_IPTABLES[rule.chain][0] for rule in rules)}
+    for table in sorted(used):
         yield f"iptables -t {table} -F"
     yield "iptables -P FORWARD DROP # policy"
     yield "iptables -P INPUT DROP # input-policy"
@@ -98,7 +101,12 @@ def _nftables(rules: tuple[Rule, ...]) -> Iterator[str]:
     for table in ("inet bringup", "ip bringup"):
         yield f"nft add table {table}; nft delete table {table}; nft add table {table}"
     names = {"forward": "policy", "input": "input-policy"}
+    # A chain that is not needed stays away: address translation, where it is there, also acts on ICMP.
+    used: set[Chain] = {"forward", "input", *(rule.chain for rule in rules)}
+    used |= _NAT if used & _NAT else set()
     for chain, (place, hook, verdict) in _NFTABLES.items():
+        if chain not in used:
+            continue
         name = f" # {names[chain]}" if chain in names else ""
         yield f"nft 'add chain {place} {{ {hook}; policy {verdict}; }}'{name}"
     for rule in rules:

@@ -86,7 +86,12 @@ SABOTAGES = (
     rule("vm1-a", "fallback", "kill-route"),
     rule("vm1-a", "lan", "ptp-ba"),
     rule("vm1-a", "default", "tunnel"),
-    rule("vm1-a", "redirects", "redirects"),
+    Sabotage(
+        "vm1-a",
+        ("redirects",),
+        name="redirects",
+        add="echo 1 > /proc/sys/net/ipv4/conf/all/send_redirects\n",
+    ),
     rule("vm1-a", "reverse-path", "route-rp"),
     open_policy("vm2-a", "policy", "black-forward"),
     open_policy("vm2-a", "input-policy", "black-input"),

@@ -63,7 +63,7 @@ def kill_crypto(scene: Scene, check: Check) -> Result:
 
 def _kill_crypto(scene: Scene, site: str) -> Result:
     canary = new_canary()
-    watch = _bare_crypto(scene, site, canary)
+    watch = _bare_crypto(scene, site, canary, f"pc-{site}")
     own = scene.mac(f"vm1-{site}", "eth0")
     inner = watch.hits(f"inner-{site}", canary)
     again = [frame for frame in inner if frame.source_mac == own and not frame.icmp]
@@ -82,7 +82,8 @@ def redirects(scene: Scene, check: Check) -> Result:
 
 def _redirects(scene: Scene, site: str) -> Result:
     canary = new_canary()
-    watch = _bare_crypto(scene, site, canary)
+    # Only whoever is on the same segment is told of a shorter way: red itself.
+    watch = _bare_crypto(scene, site, canary, f"vm0-{site}")
     inner = watch.frames(f"inner-{site}")
     told = [frame for frame in inner if frame.icmp and frame.icmp[0] == _REDIRECT]
     return nothing_seen(
@@ -93,15 +94,16 @@ def _redirects(scene: Scene, site: str) -> Result:
     )
 
 
-def _bare_crypto(scene: Scene, site: str, canary: bytes) -> Watch:
-    """Send from the PC while crypto has neither wg0 nor its fallback, and only its default route is left."""
+def _bare_crypto(scene: Scene, site: str, canary: bytes, sender: str) -> Watch:
+    """Send while crypto has neither wg0 nor its fallback, and only its default route is left."""
     lan = scene.site(other(site)).lan
     with (
         scene.watching() as watch,
         _tunnel_down(scene, site),
         scene.without_route(f"vm1-{site}", lan, fallback_too=True),
     ):
-        scene.send(site, canary, count=_COUNT, wait_s=0.1)
+        to = str(scene.site(other(site)).pc)
+        scene.node(sender).act("udp", to=to, payload=canary.hex(), count=_COUNT, wait_s=0.1)
     scene.recover()
     return watch
 
