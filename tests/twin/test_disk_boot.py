@@ -10,6 +10,7 @@ import os
 import random
 import re
 import shutil
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -19,7 +20,7 @@ from bringup.base.firmware import Firmware
 from bringup.disk.commit import Loader, install, update
 from bringup.disk.grub import Console, make_loader
 from bringup.disk.grub_choice import Choice, Machine, grub_choice
-from bringup.disk.layout import MIB, Layout, make_layout
+from bringup.disk.layout import MIB, Layout, Letter, make_layout
 from bringup.disk.manifest import Manifest
 from bringup.disk.media import Entry, make_disc, make_stick
 from bringup.disk.slot_image import SlotImage, make_slot_image
@@ -75,6 +76,22 @@ class Board:
     def slots(self) -> DiskSlots:
         return read_slots(reader(self.machine.disk), self.layout, check=True)
 
+    def write(self, at: int, data: bytes) -> None:
+        """Write bytes to the disk."""
+        with self.machine.disk.open("r+b") as file:
+            file.seek(at)
+            file.write(data)
+
+    def module_at(self, letter: Letter) -> int:
+        """Return where on the disk a slot's module begins."""
+        return self.layout.slot(letter).start + slot("new", self.layout).places["module1.img"][0]
+
+    def flip(self, letter: Letter) -> None:
+        """Flip a bit in a slot's module."""
+        at = self.module_at(letter) + 99
+        byte = reader(self.machine.disk)(at, 1)[0]
+        self.write(at, bytes([byte ^ 4]))
+
     def choice(self, key: str = "", *, can_write: bool = True) -> Choice:
         model = Machine(self.loader, self.machine.firmware, self.layout.sector_bytes, can_write, key)
         return grub_choice(reader(self.machine.disk), self.layout.disk_bytes, model)
@@ -118,26 +135,65 @@ def test_a_disk_with_sectors_of_4096_bytes_starts_a_trial_under_uefi(tmp_path: P
     assert board.slots().role("B") == "tried"
 
 
-def test_a_flipped_bit_in_the_slot_on_trial_starts_the_good_one(tmp_path: Path) -> None:
+def damage_of_trial(board: Board) -> None:
+    """A flipped bit in the module of the slot on trial."""
+    board.flip("B")
+
+
+def damage_of_good(board: Board) -> None:
+    """A flipped bit in the good slot, after the trial was given up."""
+    board.start()
+    board.flip("A")
+
+
+def first_state_garbage(board: Board) -> None:
+    """The first state file is garbage."""
+    board.write(board.slots().places[0], b"\xff" * 1024)
+
+
+def no_state(board: Board) -> None:
+    """Both state files are garbage, and slot A is damaged, too."""
+    for place in board.slots().places:
+        board.write(place, b"\xff" * 1024)
+    board.flip("A")
+
+
+DAMAGES = [
+    (damage_of_trial, "old"),
+    (damage_of_good, "new"),
+    (first_state_garbage, "new"),
+    (no_state, "new"),
+]
+
+
+@pytest.mark.parametrize(("damage", "starts"), DAMAGES if MANY in os.environ else DAMAGES[:1])
+def test_a_damaged_disk_starts_what_is_whole(
+    tmp_path: Path, damage: Callable[[Board], None], starts: str
+) -> None:
     board = Board(tmp_path, "nvme", Firmware.BIOS)
     board.update()
-    at = board.layout.slot("B").start + slot("new", board.layout).places["module1.img"][0] + 99
-    with board.machine.disk.open("r+b") as file:
-        file.seek(at)
-        byte = file.read(1)[0]
-        file.seek(at)
-        file.write(bytes([byte ^ 4]))
-    assert board.start() == "old"
+    damage(board)
+    assert board.start() == starts
 
 
-def test_a_disk_that_fails_every_write_starts_no_trial(tmp_path: Path) -> None:
+_RULE = '[inject-error]\nevent = "none"\niotype = "%s"\nerrno = "5"\nonce = "off"\n'
+
+
+@pytest.mark.parametrize("refused", ["write", "read"] if MANY in os.environ else ["write"])
+def test_a_disk_that_refuses_starts_the_good_slot(tmp_path: Path, refused: str) -> None:
+    """Every write fails, so no trial begins; or one sector of the slot on trial cannot be read."""
     board = Board(tmp_path, "sata", Firmware.BIOS)
     board.update()
+    rule = _RULE % refused
+    if refused == "read":
+        rule += f'sector = "{board.module_at("B") // 512 + 7}"\n'
     faults = tmp_path / "faults"
-    faults.write_text('[inject-error]\nevent = "none"\niotype = "write"\nerrno = "5"\nonce = "off"\n')
-    expected = board.named(board.choice(can_write=False))
+    faults.write_text(rule)
     text = replace(board.machine, faults=faults).start()
-    assert (running(text), expected) == ("old", "old"), text
+    assert running(text) == "old", text
+    assert (b"slot B damaged" in text) == (refused == "read")
+    if refused == "write":
+        assert board.named(board.choice(can_write=False)) == "old"
 
 
 def test_disks_after_a_power_cut_start_what_the_model_says(tmp_path: Path) -> None:
