@@ -120,7 +120,7 @@ def _tables(head: bytes, tail: bytes, sector_bytes: int, layout: Layout | None) 
             yield Found(Kind.GPT, "damaged" if size == sector_bytes else made_for)
         if tail[len(tail) - size : len(tail) - size + 8] == GPT_SIGNATURE:
             yield Found(Kind.GPT, "only its second copy")
-    if head[510:512] == MBR_SIGNATURE and not _fat_boot_sector(head):
+    if head[510:512] == MBR_SIGNATURE and not _is_boot_sector(head):
         entries = [head[at : at + 16] for at in range(446, 510, 16)]
         used = [entry for entry in entries if entry[4] and entry[0] in (0, 0x80)]
         if used and all(entry[4] != PROTECTIVE for entry in used):
@@ -206,6 +206,11 @@ def _fat_boot_sector(head: bytes) -> bool:
     sector, per_cluster, reserved, copies = struct.unpack_from("<HBHB", head, 11)
     powers = sector in (512, 1024, 2048, 4096) and per_cluster and per_cluster & (per_cluster - 1) == 0
     return bool(powers and reserved and copies in (1, 2) and head[21] >= 0xF0)
+
+
+def _is_boot_sector(head: bytes) -> bool:
+    """Whether a file system begins here, whose code lies where a partition table would have its entries."""
+    return _fat_boot_sector(head) or head[3:11] in (b"NTFS    ", b"EXFAT   ", b"-FVE-FS-")
 
 
 def _swap(head: bytes) -> Iterator[Found]:

@@ -122,6 +122,7 @@ PLANTED = [
     (0, None, b"XFSB", "file system (XFS)"),
     (0x10040, None, b"_BHRfS_M", "file system (btrfs)"),
     (3, None, b"NTFS    ", "file system (NTFS)"),
+    (0, None, b"\xebR\x90NTFS    ".ljust(446) + b"code" * 16 + b"\x55\xaa", "file system (NTFS)"),
     (0x8001, None, b"CD001", "file system (ISO 9660)"),
     (0x10000 + 1372, None, struct.pack("<I", 0x19540119), "file system (UFS2)"),
     (0, None, b"bluestore block device\n", "member of a storage pool (Ceph)"),
