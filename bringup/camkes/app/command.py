@@ -90,7 +90,8 @@ def root_of(build: Path) -> Path:
 
     Raises UsageError where no command in it tells, several do, or the file is gone.
     """
-    found = dict.fromkeys(c.root for c in _commands(_folder(build)) if c.root is not None)
+    commands = _commands(_folder(build))
+    found = dict.fromkeys(c.root for c in commands if c.root is not None and c.root.suffix == ".camkes")
     roots = [Path(os.path.normpath(root)) for root in found]
     if not roots:
         raise UsageError(

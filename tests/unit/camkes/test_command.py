@@ -81,8 +81,10 @@ def test_words_of_cmake_keep_their_spaces_quotes_and_semicolons() -> None:
 def test_the_application_is_the_one_that_the_build_was_made_from(application: Path, tmp_path: Path) -> None:
     build = tmp_path / "build"
     build.mkdir()
-    with pytest.raises(UsageError, match="does not tell which"):
-        root_of(build)
+    for words in ((), ("--file", "/etc/passwd")):
+        (build / "ast.pickle.cmd").write_text(command_text(*words))
+        with pytest.raises(UsageError, match="does not tell which"):
+            root_of(build)
     (build / "ast.pickle.cmd").write_text(command_text("--file", str(application)))
     assert root_of(build) == application
     with pytest.raises(UsageError, match="no application is named"):
