@@ -1,4 +1,4 @@
-"""For each constraint that applications met: the smallest text that is right, and the smallest that is wrong."""
+"""The smallest application that is right, and the smallest that is wrong, for each constraint."""
 
 from __future__ import annotations
 
