@@ -27,17 +27,13 @@ _REFRESH_S = 0.2
 
 
 class BootView:
-    """Listens to a run's events; on a terminal the last line shows what is awaited and for how long.
+    """Listens to a run's events; on a terminal the last line shows what is awaited and for how long."""
 
-    `serves`: the board is to boot what this host serves, so that another loader's words are no good sign.
-    """
-
-    def __init__(
-        self, image: Mapping[str, Any] | None, *, usual_s: float | None, serves: bool = True
-    ) -> None:
+    def __init__(self, image: Mapping[str, Any] | None, *, usual_s: float | None) -> None:
         self._image = image
         self._usual_s = usual_s
-        self._serves = serves
+        # Whether the board is to boot what this host serves: else its disk's loader is the right one.
+        self._serves: bool | None = None
         self._origin_s = time.monotonic()
         self._live: Live | None = None
         self._spinner: Spinner | None = None
@@ -84,6 +80,10 @@ class BootView:
         if line is not None:
             mark, name, text = line
             self._print(f"{event.at_s - self._origin_s:6.1f} s  {glyph(mark)} {name:<10}  {text}")
+        if event.kind == "run.step" and event.data["step"] == "serve":
+            self._serves = True
+        elif event.kind == "run.step" and event.data["step"] == "power":
+            self._serves = bool(self._serves)
         if event.kind == "run.step" and event.data["state"] == "begin" and event.data["step"] != "watch":
             self._await(event.text, event.at_s)
         elif event.kind == "run.waiting":
@@ -140,7 +140,7 @@ class BootView:
         vm = event.data.get("vm")
         # Where nothing was fetched from here, a loader that is not ours lay on the board.
         ours = (
-            not self._serves
+            self._serves is False
             or self._served_any
             or name != str(Stage.LOADER)
             or is_ours(str(event.data.get("marker")))
@@ -205,8 +205,7 @@ def boot_display(plan: Plan, usual_s: float | None) -> BootView:
     """Return what shows the run of a plan; `usual_s` is how long it took before, None where that is not
     known.
     """
-    serves = any(step.name == "serve" for step in plan.steps)
-    return BootView(plan.image, usual_s=usual_s, serves=serves)
+    return BootView(plan.image, usual_s=usual_s)
 
 
 def _waiting_text(event: Event) -> str:

@@ -121,11 +121,17 @@ def loader(marker: str) -> Event:
     )
 
 
+def step(name: str) -> Event:
+    return Event("run", "run.step", name, {"step": name, "state": "begin"})
+
+
 @pytest.mark.parametrize(
     ("before", "marker", "label"),
     [
         ([], "GRUB loading.", "disk"),
         ([], "Welcome to GRUB!", "disk"),
+        ([step("serve"), step("power")], "GRUB loading.", "disk"),
+        ([step("power")], "GRUB loading.", "loader"),
         ([], "bringup: loading kernel", "loader"),
         ([Event("tftp", "tftp.start", "core.0", {"path": "core.0"})], "GRUB loading.", "loader"),
     ],
