@@ -30,6 +30,7 @@ class BlockDevice:
     model: str = ""
     serial: str = ""
     read_only: bool = False
+    sector_bytes: int = 512
     partitions: tuple[str, ...] = ()
     mounts: tuple[str, ...] = ()
     holders: tuple[str, ...] = ()
@@ -92,6 +93,8 @@ def _refusal(device: BlockDevice, need_bytes: int) -> str | None:
         return "it is write-protected"
     if device.size_bytes < need_bytes:
         return f"it has {mib_text(device.size_bytes)}, and {mib_text(need_bytes)} are needed"
+    if device.sector_bytes != 512:
+        return f"its sectors have {device.sector_bytes} bytes, and images of sticks are made for 512"
     return None
 
 

@@ -45,6 +45,7 @@ def _device(device: Any, mounts: Mapping[str, tuple[str, ...]]) -> BlockDevice:
         model=properties.get("ID_MODEL", "").replace("_", " ").strip(),
         serial=properties.get("ID_SERIAL_SHORT", ""),
         read_only=attributes.get("ro", b"0").strip() == b"1",
+        sector_bytes=int(attributes.get("queue/logical_block_size", b"512")),
         partitions=tuple(each.device_node for each in partitions),
         mounts=tuple(dict.fromkeys([*used, *_mounts_above(holders, mounts)])),
         holders=tuple(dict.fromkeys(holders)),

@@ -102,6 +102,7 @@ def test_a_stick_that_loses_a_bit_is_told(image: Path, stick: BlockDevice) -> No
         ({"holders": ("dm-0",)}, "in use by dm-0"),
         ({"read_only": True}, "write-protected"),
         ({"size_bytes": 0}, "no medium in it"),
+        ({"sector_bytes": 4096}, "sectors have 4096 bytes, and images of sticks are made for 512"),
         ({"size_bytes": 2 * MIB}, r"it has 2 MiB, and 7 MiB are needed"),
     ],
 )
