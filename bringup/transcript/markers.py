@@ -113,7 +113,7 @@ MARKERS: tuple[Marker, ...] = (
     *_group("loader", Stage.LOADER, "GRUB grub-core/kern/main.c, recorded with OVMF",
             "Welcome to GRUB!", "GRUB loading."),
     *_group("loader", Stage.LOADER, "PXELINUX core/pxelinux.asm banner", "PXELINUX 6.", line_start=True),
-    *_group("loader", Stage.LOADER, "pxe/boot.ipxe.j2 and pxe/grub.cfg.j2 of this tool",
+    *_group("loader", Stage.LOADER, "pxe/boot.ipxe.j2, pxe/grub.cfg.j2 and pxe/disk.cfg of this tool",
             "bringup: loading kernel", "bringup: loading module", HAND_OVER),
     Marker("bringup firmware probe, not seL4", Stage.KERNEL, "probe", "probes/firmware of this tool",
            banner=True),
