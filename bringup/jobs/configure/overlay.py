@@ -64,7 +64,7 @@ def plan_overlay(
     )
     data = _encoded(text)
     with _folder_for(target):
-        report = assigned.check(request.read(target.resolve(), data))
+        report = assigned.check(request.read(target.resolve(), data, of=application))
     current = output is not None and output.is_file() and output.read_bytes() == data
     return PlannedOverlay(application, output, assigned, text, report, current)
 

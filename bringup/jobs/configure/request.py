@@ -33,12 +33,13 @@ class CheckRequest:
     define: Sequence[str] = ()
     allow_missing: bool = False
 
-    def read(self, path: Path, data: bytes | None = None) -> Application:
+    def read(self, path: Path, data: bytes | None = None, *, of: Path | None = None) -> Application:
         """Read an application, or `data` as if it stood at `path`; raises ProfileError or UsageError.
 
-        Behind the folders and macros that are named come those of its build, else of the projects around it.
+        Behind the folders and macros that are named come those of its build, else of the projects around it:
+        of the application `of` that a draft is for, which may be written anywhere.
         """
-        own = command_of(path, self.build_dir)
+        own = command_of(of or path, self.build_dir)
         named = {macro.partition("=")[0] for macro in self.define}
         return load_application(
             path,

@@ -69,6 +69,6 @@ def plan_update(
     assigned = assign_devices(lab, application, request, old)
     changes = update_changes(document, assigned.application, assigned.passthrough, drop=drop)
     new = document.encode(replace(document, changes))
-    after = request.read(application if output is None else output.resolve(), new)
+    after = request.read(application if output is None else output.resolve(), new, of=application)
     prove(assigned.application, after, assigned.passthrough.settings())
     return PlannedUpdate(application, output, assigned, old, new, assigned.check(after))

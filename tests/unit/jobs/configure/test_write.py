@@ -133,3 +133,17 @@ def test_a_stated_pin_needs_a_capture_and_an_assigned_device(app: Path) -> None:
         check_file(None, app, CheckRequest(pins=["17:00.0=0/21"]))
     with pytest.raises(UsageError, match=r"for 17:00\.1, which no VM is given"):
         plan_overlay(None, app, wanted(pins=["17:00.1=0/21"]))
+
+
+def test_a_draft_that_is_written_elsewhere_is_read_by_the_applications_projects(
+    app: Path, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    header = Path("projects/camkes-vm/components/VM/configurations/ram.h")
+    header.parent.mkdir(parents=True)
+    header.write_text("#define RAM 256\n")
+    inside = Path("projects/vm-examples/apps/x86/a/a.camkes")
+    inside.parent.mkdir(parents=True)
+    inside.write_text("#include <configurations/ram.h>\n" + APP.replace("= 256", "= RAM"))
+    target = tmp_path_factory.mktemp("elsewhere") / "passthrough.camkes"
+    assert plan_overlay(None, inside, wanted(), target).report.clean
+    assert plan_update(None, inside, wanted(), target).report.clean
