@@ -82,12 +82,13 @@ class ConsoleLog:
             ) from error
 
 
-class _Index:
-    """The readable records of `console.idx`."""
+class ConsoleIndex:
+    """The readable records of `console.idx`; `origin_s` is the run's start, seconds since the epoch."""
 
-    def __init__(self, folder: Path, name: str) -> None:
+    def __init__(self, folder: Path, name: str = CONSOLE) -> None:
         self._offsets: list[int] = []
         self._times: list[float] = []
+        self.origin_s: float | None = None
         path = _index_path(folder, name)
         try:
             data = read_whole(path, _INDEX_MAX_BYTES)
@@ -99,6 +100,9 @@ class _Index:
 
     def _read(self, words: list[bytes]) -> None:
         try:
+            if words[0] == b"utc":
+                self.origin_s = float(words[1])
+                return
             offset, at_s = int(words[0]), float(words[1])
         except (ValueError, IndexError):
             return  # torn by a kill, and continued by the next record
@@ -131,7 +135,7 @@ def read_log(
     A line is text that is safe to show, and its time is that of its first byte. Lines are counted as in
     sightings; one longer than 4 KiB comes in parts. No more than about `limit` bytes are read.
     """
-    log, index = log_path(folder, name), _Index(folder, name)
+    log, index = log_path(folder, name), ConsoleIndex(folder, name)
     try:
         stream = open_regular(log)
     except (OSError, ValueError):

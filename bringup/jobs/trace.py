@@ -3,19 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
 from bringup.base.events import Event
+from bringup.base.firmware import Firmware
 from bringup.boot.folders import RunFolder
 from bringup.boot.follow import VERDICT
 from bringup.boot.retrace import judged, request_of
+from bringup.boot.watch_request import WatchRequest
+from bringup.netboot.policy import ARCHITECTURES
+from bringup.transcript.told import as_event
 
 _TRACKS = {"power": "BMC", "dhcp": "DHCP", "tftp": "TFTP", "http": "HTTP", "console": "console"}
 # What is told every so often, or says of the run what others say of the board.
 _UNTOLD = ("run.waiting", "run.step", "console.activity", "console.test", "console.nic", "dhcp.searched")
 _ONCE = ("dhcp.ignored", "dhcp.rival", "tftp.error", "http.error")
 _MOMENTS_MAX = 2000
+# A line takes about this long at 115200 baud.
+_LINE_S = 0.005
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,6 +121,53 @@ def ending_of(run: RunFolder, events: Iterable[Event]) -> Ending:
         return _as_told(told)
     verdict = judged(seen, request_of(run.read_json("plan.json") or {}))
     return _of_verdict(verdict.to_dict(), goes_on=run.goes_on)
+
+
+def trace_capture(
+    capture: Path | None, console: Path | None, mac: str | None = None
+) -> tuple[list[Moment], Ending]:
+    """Return what a packet capture and a recorded console tell of one boot, and how far it came.
+
+    The boot is that of the client `mac`, else of the first that asks for one. Both have one clock where the
+    console has times; else its text comes last, without times. Raises UsageError for what cannot be read.
+    """
+    from bringup.netboot.recorded.frames import read_capture
+    from bringup.netboot.recorded.told import CaptureReader
+
+    reader = CaptureReader(mac)
+    network = [] if capture is None else list(reader.events(read_capture(capture)))
+    timed, untimed = ([], []) if console is None else _console_events(console, reader.last_s)
+    origin_s = min((event.at_s for event in (*network, *timed)), default=0.0)
+    clocked = sorted((*network, *timed), key=lambda event: event.at_s)
+    seen = [replace(event, at_s=event.at_s - origin_s) for event in clocked]
+    later = [replace(event, at_s=event.at_s - origin_s) for event in untimed]
+    request = WatchRequest(
+        Firmware.UEFI if reader.arch in ARCHITECTURES[Firmware.UEFI] else Firmware.BIOS,
+        macs=() if reader.mac is None else (reader.mac,),
+        netboot=capture is not None,
+    )
+    tracer = Tracer()
+    told = [moment for event in seen if (moment := tracer.moment(event)) is not None]
+    told += [replace(moment, at_s=None) for event in later if (moment := tracer.moment(event)) is not None]
+    verdict = judged([*seen, *later], request)
+    return told, _of_verdict(verdict.to_dict(), goes_on=False)
+
+
+def _console_events(console: Path, last_s: float) -> tuple[list[Event], list[Event]]:
+    """Return what a recorded console proves: what has a time; what has none, put behind `last_s`."""
+    from bringup.console.timed import timed_pieces
+    from bringup.transcript.stages import StageReader
+
+    timed: list[Event] = []
+    untimed: list[Event] = []
+    reader, now_s = StageReader(), last_s
+    has_times = False
+    for piece in timed_pieces(console):
+        has_times = has_times or piece.at_s is not None
+        now_s = now_s + _LINE_S if piece.at_s is None else piece.at_s
+        (timed if has_times else untimed).extend(map(as_event, reader.feed(piece.text, now_s)))
+    (timed if has_times else untimed).extend(map(as_event, reader.finish(now_s)))
+    return timed, untimed
 
 
 def _of_verdict(body: dict[str, Any], *, goes_on: bool) -> Ending:

@@ -16,7 +16,10 @@ _HEAD_BYTES, _COOKIE_AT = 236, 236
 _BROADCAST = 0x8000
 _UDP = 17
 _PAD, _END = 0, 255
-_TYPE, _SERVER, _WANTED, _VENDOR, _FILE, _ARCH, _UNDI, _CLIENT_ID = 53, 54, 55, 60, 67, 93, 94, 97
+_TYPE, _SERVER, _WANTED, _VENDOR, _FILE, _USER_CLASS, _ARCH, _UNDI, _CLIENT_ID = (
+    *(53, 54, 55, 60, 67, 77),
+    *(93, 94, 97),
+)
 
 
 class Message(IntEnum):
@@ -40,6 +43,9 @@ class DhcpPacket:
     address: str | None = None
     file: str | None = None
     is_pxe: bool = False
+    arch: int | None = None
+    vendor_class: str | None = None
+    user_class: str | None = None
 
 
 def read_dhcp(data: bytes) -> DhcpPacket | None:
@@ -60,6 +66,9 @@ def read_dhcp(data: bytes) -> DhcpPacket | None:
         address=_address(data[16:20]),
         file=_text(file.split(b"\0")[0]) or None,
         is_pxe=options.get(_VENDOR, b"").startswith((b"PXEClient", b"HTTPClient")),
+        arch=int.from_bytes(options[_ARCH][:2], "big") if len(options.get(_ARCH, b"")) > 1 else None,
+        vendor_class=_text(options.get(_VENDOR, b"")) or None,
+        user_class=_text(options.get(_USER_CLASS, b"")) or None,
     )
 
 

@@ -30,7 +30,14 @@ SERVER = (54, bytes((10, 0, 0, 99)))
 def test_an_offer() -> None:
     data = packet(2, SERVER, (60, b"PXEClient"), (67, b"pxelinux.0\0"), address=bytes((10, 0, 0, 7)))
     assert read_dhcp(data) == DhcpPacket(
-        0x12345678, MAC, Message.OFFER, "10.0.0.99", "10.0.0.7", "pxelinux.0", is_pxe=True
+        0x12345678,
+        MAC,
+        Message.OFFER,
+        "10.0.0.99",
+        "10.0.0.7",
+        "pxelinux.0",
+        is_pxe=True,
+        vendor_class="PXEClient",
     )
 
 
@@ -52,7 +59,9 @@ def test_options_that_are_cut_off_end_the_list() -> None:
 
 def test_the_search_is_a_packet_of_its_own_kind() -> None:
     frame = search(MAC, 7, 9)
-    assert read_frame(frame) == DhcpPacket(7, MAC, Message.DISCOVER, is_pxe=True)
+    assert read_frame(frame) == DhcpPacket(
+        7, MAC, Message.DISCOVER, is_pxe=True, arch=9, vendor_class="PXEClient:Arch:00009:UNDI:003000"
+    )
     words = struct.unpack("!10H", frame[:20])
     assert sum(words) % 0xFFFF == 0  # RFC 1071: a right header adds up to ones
     assert frame[16:20] == b"\xff" * 4
