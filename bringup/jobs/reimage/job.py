@@ -28,7 +28,7 @@ from bringup.image.model import Image
 from bringup.jobs.boot import Display, boot_steps, override_step, prepare_boot, run_job
 from bringup.jobs.reimage.disk_boot import DiskReader, ResetAfterFailedTrial, SlotStarted, from_disk
 from bringup.jobs.reimage.errand import MAINTENANCE
-from bringup.jobs.reimage.ramdisk import ListenForRamdisk, Room, Survey, ramdisk_spec
+from bringup.jobs.reimage.ramdisk import GiveBack, ListenForRamdisk, Room, Survey, ramdisk_spec
 from bringup.jobs.reimage.request import ReimageRequest
 from bringup.jobs.reimage.write import Outcome, WriteImage
 from bringup.lab.inventory import Board, Lab
@@ -124,7 +124,14 @@ class PlannedReimage:
 
     def _write_job(self, room: Room, outcome: Outcome) -> Job:
         work = WriteImage(room, self.image, self.request, outcome, self.capture)
-        return maintenance_job(self.maintenance, room, self.request.boot, work.steps(), self.notes)
+        return maintenance_job(
+            self.maintenance,
+            room,
+            self.request.boot,
+            work.steps(),
+            notes=self.notes,
+            taken_over=lambda: outcome.written,
+        )
 
     def _disk_job(self, outcome: Outcome, keep: str | None) -> Job:
         assert outcome.slot is not None  # noqa: S101
@@ -163,9 +170,18 @@ class PlannedReimage:
 
 
 def maintenance_job(
-    prepared: Prepared, room: Room, boot: BootRequest, work: Sequence[Step], notes: Sequence[str] = ()
+    prepared: Prepared,
+    room: Room,
+    boot: BootRequest,
+    work: Sequence[Step],
+    *,
+    notes: Sequence[str] = (),
+    taken_over: Callable[[], bool] = lambda: False,
 ) -> Job:
-    """Return the run that has the ramdisk on the board, looks at its disks and does `work`."""
+    """Return the run that has the ramdisk on the board, looks at its disks and does `work`.
+
+    The board is left as it was found unless another run takes it over.
+    """
     board = prepared.board
     before: list[Step] = [] if board.twin or boot.restart else [MayRestart()]
     steps = boot_steps(
@@ -173,7 +189,7 @@ def maintenance_job(
         partial(ramdisk_spec, room, prepared),
         overridden=has_override(board),
         twin=StartTwin(keep=boot.keep_twin, setup=boot.twin, stays=lambda _: True),
-        before=[*before, ListenForRamdisk(room, prepared.segment)],
+        before=[*before, GiveBack(taken_over), ListenForRamdisk(room, prepared.segment)],
     )
     return Job.of(prepared, (*steps, Survey(room), *work), notes=notes)
 

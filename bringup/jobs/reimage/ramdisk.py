@@ -17,6 +17,8 @@ from bringup.jobs.reimage.carry_out import Reached
 from bringup.jobs.reimage.errand import READY
 from bringup.jobs.reimage.survey import survey
 from bringup.netboot.spec import Segment, ServeSpec
+from bringup.power.actions import confirmed_state, cycle, ensure_off
+from bringup.power.base import PowerState
 from bringup.probe.agent import Agent
 
 if TYPE_CHECKING:
@@ -72,6 +74,36 @@ def ramdisk_spec(room: Room, prepared: Prepared, folder: Path, segment: Segment)
     url = room.ramdisk.url(segment.server_ip)
     words = f"bringup.macs={','.join(segment.macs)} bringup.url={url}"
     return prepared.spec(folder, segment, words=words)
+
+
+class GiveBack(Step):
+    """Remembers whether the board is on, and leaves it so: off, or started anew into its own system.
+
+    `taken_over` says afterwards that another run goes on with the board as it is. Who interrupts a run has
+    the board as it was then.
+    """
+
+    planned = PlannedStep("found", "see whether the board is on, so that it can be left so", 0.3, 30.0)
+    leaving = PlannedStep("restore", "where nothing follows: off again, or on into its own system", 1.0, 60.0)
+
+    def __init__(self, taken_over: Callable[[], bool]) -> None:
+        self._taken_over = taken_over
+        self._found: PowerState | None = None
+
+    def enter(self, run: Run) -> None:
+        """Read the power."""
+        self._found = confirmed_state(run.drivers.power, run.equipment.pace)
+
+    def leave(self, run: Run) -> None:
+        """Switch off what was off, start anew what was on."""
+        standing = run.standing
+        if run.interrupted or standing.ends_twin or standing.power is None or self._taken_over():
+            return
+        act = ensure_off if self._found is PowerState.OFF else cycle
+        try:
+            act(run.drivers.power, run.take, run.equipment.pace)
+        except BringupError as error:
+            run.emit("power", "power.left", f"could not leave the board as it was found: {error.message}")
 
 
 class Survey(Step):

@@ -53,6 +53,7 @@ class Board:
     boots: list[Script] = field(default_factory=list)
     listing: str = ""
     fail: Callable[[list[str]], str | None] = lambda _words: None
+    on: bool = False
     answers: Sequence[str] = ()
     asked: list[str] = field(default_factory=list)
     told: list[Told] = field(default_factory=list)
@@ -81,7 +82,7 @@ class Board:
 
     def __call__(self, job: Job) -> Finished:
         writes = any(step.name == "orders" for step in job.plan.steps)
-        bench = Bench(LOADED if writes else self.boots.pop(0), tied=False)
+        bench = Bench(LOADED if writes else self.boots.pop(0), tied=False, on=self.on)
         bench.person = self
         bench.on_serve = lambda spec: self._booted(bench, spec)
         self.benches.append(bench)
@@ -371,3 +372,16 @@ def test_a_person_who_stops_it_is_told_what_the_disk_starts(
         [from_disk("B"), from_disk("B", tried=str(done.outcome.image_id))] if update else [from_disk("A")]
     )
     assert plan_changed(in_folder).run_in(board, board).ok
+
+
+@pytest.mark.parametrize(("on", "after"), [(True, ["off", "on"]), (False, ["off"])])
+def test_a_look_leaves_the_board_as_it_was(in_folder: Path, board: Board, on: bool, after: list[str]) -> None:
+    board.on = on
+    assert not board(look(in_folder).job).ok, "the disk is blank"
+    calls = [call for call in board.benches[-1].calls if call in ("on", "off")]
+    assert calls == [*(["off"] if on else []), "on", *after]
+
+
+def test_what_follows_takes_the_board_over(in_folder: Path, board: Board) -> None:
+    installed(board, in_folder)
+    assert board.benches[0].calls.count("off") == 0
