@@ -61,29 +61,44 @@ def title_of(path: Path) -> str | None:
     return title if isinstance(title, str) else None
 
 
-def read_chain(path: Path, folders: Sequence[Path] = ()) -> list[TomlDocument]:
-    """Return the file and what it extends, nearest first; ProfileError for a cycle or a missing base."""
-    chain = [_read(path)]
+def read_chain(
+    path: Path, folders: Sequence[Path] = (), read: dict[Path, TomlDocument] | None = None
+) -> list[TomlDocument]:
+    """Return the file and what it extends, nearest first; ProfileError for a cycle or a missing base.
+
+    `read` is given by who reads several chains: it keeps what they share.
+    """
+    read = {} if read is None else read
+    chain = [_read_once(path, read)]
     while (base := _base_of(chain[-1])) is not None:
         document = chain[-1]
-        place = document.place(("extends",))
         try:
             # A profile given by path may extend one that lies beside it.
             base_path = find_profile(base, (*folders, document.path.parent))
         except ProfileError as error:
-            raise ProfileError(f"{place}: `extends`: {error.message}", hint=error.hint) from None
+            raise ProfileError(f"{_where(document)}: `extends`: {error.message}", hint=error.hint) from None
         for earlier in chain:
             if earlier.path.resolve() == base_path.resolve():
                 raise ProfileError(
-                    f"{place}: {document.shown} extends {earlier.shown}, which already extends it"
+                    f"{_where(document)}: {document.shown} extends {earlier.shown}, which already extends it"
                     if earlier is not document
-                    else f"{place}: {document.shown} extends itself",
+                    else f"{_where(document)}: {document.shown} extends itself",
                     hint="one of them has to stand alone",
                 )
         if len(chain) == _DEPTH_MAX:
-            raise ProfileError(f"{place}: more than {_DEPTH_MAX} profiles extend each other")
-        chain.append(_read(base_path))
+            raise ProfileError(f"{_where(document)}: more than {_DEPTH_MAX} profiles extend each other")
+        chain.append(_read_once(base_path, read))
     return chain
+
+
+def _where(document: TomlDocument) -> str:
+    return document.place(("extends",))
+
+
+def _read_once(path: Path, read: dict[Path, TomlDocument]) -> TomlDocument:
+    if path not in read:
+        read[path] = _read(path)
+    return read[path]
 
 
 def merged(chain: Sequence[TomlDocument]) -> dict[str, Any]:

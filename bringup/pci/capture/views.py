@@ -11,8 +11,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from bringup.pci.model import Acpi, Function, Machine, Platform
-from bringup.pci.sources import linux
-from bringup.pci.sources.firmware import report as firmware
+from bringup.pci.sources import firmware, linux
 
 FILES_MAX = 16
 # A folder of what a person or sosreport put together has more, most of it about other things.

@@ -18,6 +18,7 @@ from bringup.pci.sources.common import CUT_OFF
 
 if TYPE_CHECKING:
     from bringup.profile.model import Profile
+    from bringup.profile.toml_lines import TomlDocument
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,9 +60,10 @@ def board_signs(folders: Sequence[Path] = ()) -> list[BoardSigns]:
     from bringup.profile.files import merged, profile_files, read_chain
 
     signs = []
+    read: dict[Path, TomlDocument] = {}
     for name, path in profile_files(folders).items():
         try:
-            signs.append(BoardSigns.read(name, merged(read_chain(path, folders))))
+            signs.append(BoardSigns.read(name, merged(read_chain(path, folders, read))))
         except (AttributeError, KeyError, TypeError, ValueError):
             signs.append(_checked(name, folders))
     return signs

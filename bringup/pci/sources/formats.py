@@ -3,16 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Protocol
+from importlib import import_module
+from typing import Protocol, cast
 
 from bringup.pci.model import Machine
-from bringup.pci.sources import freebsd_log, iommu_groups, linux, loose, sel4_log
-from bringup.pci.sources.dmesg import addresses as dmesg
-from bringup.pci.sources.firmware import report as firmware
-from bringup.pci.sources.lspci import machine as lspci_machine
-from bringup.pci.sources.lspci import text as lspci
-from bringup.pci.sources.lspci import tree as lspci_tree
-from bringup.pci.sources.pciconf import text as pciconf
+from bringup.pci.sources import linux
 
 
 class Reader(Protocol):
@@ -31,33 +26,35 @@ class Reader(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Format:
-    """One text format: its reader, its rank, and what a person calls such a text.
+    """One text format: the module that reads it, its rank, and what a person calls such a text.
 
     The lower `rank` wins where several views of a machine tell the same thing.
     """
 
-    reader: Reader
+    module: str
     rank: int
     name: str
+
+    @property
+    def reader(self) -> Reader:
+        """The reader, loaded when a text is there to be read: a tree of files needs none of them."""
+        return cast("Reader", import_module(f"{__package__}.{self.module}"))
 
 
 # In the order in which they are tried: the firmware probe's frames are in no other log, and one log may hold
 # what was booted after it; seL4's log holds those of its guests' Linux.
 FORMATS = (
-    Format(firmware, 1, "the console log of the firmware probe"),
-    Format(lspci_machine, 3, "`lspci -vmmnnk`"),
-    Format(lspci, 2, "`lspci -nn -vvv -xxxx`"),
-    Format(lspci_tree, 8, "`lspci -tv`"),
-    Format(pciconf, 4, "`pciconf -lvbc`"),
-    Format(sel4_log, 6, "the boot log of seL4"),
-    Format(freebsd_log, 7, "that of FreeBSD"),
-    Format(dmesg, 5, "that of Linux"),
-    Format(iommu_groups, 11, "a list of IOMMU groups"),
-    Format(loose, 9, "beside one of these /proc/interrupts, iomem, ioports or acpidump's text"),
+    Format("firmware.report", 1, "the console log of the firmware probe"),
+    Format("lspci.machine", 3, "`lspci -vmmnnk`"),
+    Format("lspci.text", 2, "`lspci -nn -vvv -xxxx`"),
+    Format("lspci.tree", 8, "`lspci -tv`"),
+    Format("pciconf.text", 4, "`pciconf -lvbc`"),
+    Format("sel4_log", 6, "the boot log of seL4"),
+    Format("freebsd_log", 7, "that of FreeBSD"),
+    Format("dmesg.addresses", 5, "that of Linux"),
+    Format("iommu_groups", 11, "a list of IOMMU groups"),
+    Format("loose", 9, "beside one of these /proc/interrupts, iomem, ioports or acpidump's text"),
 )
-
-# A machine's own files, or a capture of them, are no text and tell most.
-_RANKS = {linux.KIND: 0, **{row.reader.KIND: row.rank for row in FORMATS}}
 
 
 def reader_of(data: bytes) -> Reader | None:
@@ -67,7 +64,9 @@ def reader_of(data: bytes) -> Reader | None:
 
 def rank_of(machine: Machine) -> int:
     """Return how much the word of a view of one source counts; the lowest number counts most."""
-    return _RANKS[machine.sources[0].kind]
+    kind = machine.sources[0].kind
+    # A machine's own files, or a capture of them, are no text and tell most.
+    return 0 if kind == linux.KIND else next(row.rank for row in FORMATS if kind == row.reader.KIND)
 
 
 def names() -> str:

@@ -138,6 +138,11 @@ class MemoryFiles:
         return "/".join(done)
 
 
+# O_NONBLOCK: a FIFO or a device put in the way must not be waited for.
+_READ = os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC
+_LEADS_OUT = "link that leads out of the tree"
+
+
 class FolderFiles:
     """A tree on disk, confined to its root: a link that leads out of it counts as absent.
 
@@ -147,28 +152,42 @@ class FolderFiles:
     def __init__(self, root: Path) -> None:
         self._root = str(root.resolve())
         self._inside = "" if self._root == "/" else self._root
+        self._folders: dict[str, str | None] = {}
 
     def read(self, path: str) -> bytes | Missing:
         """Return a file's bytes, at most `FILE_LIMIT`."""
-        real = os.path.realpath(f"{self._root}/{path}")
-        if not (real + "/").startswith(self._inside + "/"):
-            return Missing(path, "link that leads out of the tree")
+        folder, _, name = path.rpartition("/")
+        inside = self._folder(folder)
+        if inside is None:
+            return Missing(path, _LEADS_OUT)
         try:
-            # O_NONBLOCK: a FIFO or a device put in the way must not be waited for.
-            handle = os.open(real, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+            handle = os.open(f"{inside}/{name}", _READ | os.O_NOFOLLOW)
+        except OSError as error:
+            if error.errno != errno.ELOOP and name not in ("", ".", ".."):
+                return Missing(path, _reason(error))
+            return self._read_link(path)
+        return _contents(handle, path)
+
+    def _read_link(self, path: str) -> bytes | Missing:
+        real = self._folder(path)
+        if real is None:
+            return Missing(path, _LEADS_OUT)
+        try:
+            return _contents(os.open(real, _READ), path)
         except OSError as error:
             return Missing(path, _reason(error))
-        try:
-            return _read_all(handle, path)
-        except OSError as error:
-            return Missing(path, _reason(error))
-        finally:
-            os.close(handle)
+
+    def _folder(self, path: str) -> str | None:
+        """Return the path without links, None where it leads out of the tree."""
+        if path not in self._folders:
+            real = os.path.realpath(f"{self._root}/{path}")
+            self._folders[path] = real if (real + "/").startswith(self._inside + "/") else None
+        return self._folders[path]
 
     def children(self, path: str) -> tuple[str, ...]:
         """Return the sorted names in a folder."""
-        real = os.path.realpath(f"{self._root}/{path}")
-        if not (real + "/").startswith(self._inside + "/"):
+        real = self._folder(path)
+        if real is None:
             return ()
         try:
             return tuple(sorted(entry.name for entry in os.scandir(real)))
@@ -184,8 +203,17 @@ class FolderFiles:
 
     def is_folder(self, path: str) -> bool:
         """Whether a folder is there, empty or not."""
-        real = os.path.realpath(f"{self._root}/{path}")
-        return (real + "/").startswith(self._inside + "/") and os.path.isdir(real)  # noqa: PTH112  str paths
+        real = self._folder(path)
+        return real is not None and os.path.isdir(real)  # noqa: PTH112  str paths
+
+
+def _contents(handle: int, path: str) -> bytes | Missing:
+    try:
+        return _read_all(handle, path)
+    except OSError as error:
+        return Missing(path, _reason(error))
+    finally:
+        os.close(handle)
 
 
 def _read_all(handle: int, path: str) -> bytes | Missing:

@@ -27,12 +27,12 @@ from bringup.pci.model import (
     Rom,
     SourceInfo,
 )
+from bringup.pci.sources.firmware import KIND as KIND
+from bringup.pci.sources.firmware import NOT_ASKED as NOT_ASKED
 from bringup.pci.sources.firmware import records
 from bringup.pci.sources.firmware.frames import BANNER, FrameReader, Record
 from bringup.pci.tree.files import MemoryFiles
 
-KIND = "firmware-probe"
-NOT_ASKED = "the probe was not asked for it (acpi=all)"
 MAX_BYTES = 64 << 20
 _SNIFFED_BYTES = 4 << 20
 _ISA_PINS = 16

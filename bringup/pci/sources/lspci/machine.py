@@ -7,13 +7,13 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from functools import lru_cache
 from typing import Any
 
 from bringup.base.errors import UsageError
 from bringup.pci.model import Bdf, Function, Machine, SourceInfo
-from bringup.pci.sources.common import cut_off, lines_of, told_elsewhere
+from bringup.pci.sources.common import cut_off, told_elsewhere
 from bringup.pci.sources.lspci.text import MAX_BYTES
 
 KIND = "lspci-machine"
@@ -23,7 +23,7 @@ _SNIFFED_LINES = 5
 _MAX_LINE = 4096
 _MAX_PAIRS = 1 << 12
 _ADDRESS = re.compile(r"(?:Slot|Device):\t((?:[0-9a-f]{4,8}:)?[0-9a-f]{2}:[01][0-9a-f]\.[0-7])\s*")
-_ADDRESS_KEYS = ("Slot:", "Device:")
+_ADDRESS_KEYS = frozenset({"Slot", "Device"})
 # Bare digits are an id only alone (-n): a name may end in four digits.
 _ID = re.compile(r"(?:(.*) )?\[([0-9a-f]{4})\]|([0-9a-f]{4})")
 _HEX = re.compile(r"[0-9a-f]{1,2}")
@@ -81,14 +81,36 @@ def parse(data: bytes, name: str = KIND) -> Machine:
 
 
 def _records(data: bytes, name: str) -> Iterator[tuple[Bdf, _Pairs]]:
+    text = data.decode("utf-8", "replace").replace("\r\n", "\n")
+    at = 0
+    for block in text.split("\n\n"):
+        lines = block.split("\n")
+        pairs = [(key, value) for key, colon, value in (line.partition(":\t") for line in lines) if colon]
+        # As a rule a block is one record, and nothing else.
+        address = _ADDRESS.fullmatch(lines[0])
+        if address and len(pairs) == len(lines) <= _MAX_PAIRS and len(block) <= _MAX_LINE and _is_one(pairs):
+            yield Bdf.parse(address[1]), pairs[1:]
+        else:
+            yield from _block(lines, text.count("\n", 0, at) + 1, name)
+        at += len(block) + 2
+
+
+def _is_one(pairs: _Pairs) -> bool:
+    """Whether no line but the first is an address."""
+    return not any(
+        key in _ADDRESS_KEYS and _ADDRESS.fullmatch(f"{key}:\t{value}") for key, value in pairs[1:]
+    )
+
+
+def _block(lines: Sequence[str], first: int, name: str) -> Iterator[tuple[Bdf, _Pairs]]:
+    """Yield the records among any lines, until one is refused; `first` is the number of the first line."""
     bdf: Bdf | None = None
     pairs: _Pairs = []
-    for number, raw in enumerate(lines_of(data), 1):
+    for number, raw in enumerate(lines, first):
         if len(raw) > _MAX_LINE:
             raise UsageError(f"{name}, line {number}: {len(raw)} characters are no line of lspci")
-        # An address begins with one of two words: most lines need no pattern.
-        address = _ADDRESS.fullmatch(raw) if raw.startswith(_ADDRESS_KEYS) else None
         key, colon, value = raw.partition(":\t")
+        address = _ADDRESS.fullmatch(raw) if key in _ADDRESS_KEYS else None
         if address is not None or not raw.strip():
             if bdf is not None:
                 yield bdf, pairs
@@ -96,7 +118,7 @@ def _records(data: bytes, name: str) -> Iterator[tuple[Bdf, _Pairs]]:
         elif bdf is not None and colon:
             if len(pairs) == _MAX_PAIRS:
                 raise UsageError(f"{name}, line {number}: {bdf.short} has more lines than lspci writes")
-            pairs.append((key, value.strip()))
+            pairs.append((key, value))
         elif bdf is not None:
             raise UsageError(
                 f'{name}, line {number}: not "key:<tab>value"', hint="write it with: lspci -vmmnnk"
@@ -106,36 +128,44 @@ def _records(data: bytes, name: str) -> Iterator[tuple[Bdf, _Pairs]]:
 
 
 def _known(pairs: _Pairs) -> dict[str, Any]:
+    values = {key: value.strip() for key, value in pairs}
     known: dict[str, Any] = {}
-    for key, value in pairs:
-        if key in _IDS:
+    for key, (number_field, label_field) in _IDS.items():
+        if (value := values.get(key)) is not None:
             label, number = _split(value)
-            number_field, label_field = _IDS[key]
             if number is not None:
                 known[number_field] = number
             if label is not None:
                 known[label_field] = label
-        elif key in _BYTES and _HEX.fullmatch(value):
-            known[_BYTES[key]] = int(value, 16)
-        elif key in _NUMBERS and _DECIMAL.fullmatch(value):
-            known[_NUMBERS[key]] = int(value)
-        elif key in _TEXTS and value:
-            known[_TEXTS[key]] = value
-    modules = tuple(value for key, value in pairs if key == "Module" and value)
-    if modules:
-        known["modules"] = modules
-    known.update(_subsystem(dict(pairs)))
+    for key, field in _BYTES.items():
+        if (value := values.get(key)) is not None and _HEX.fullmatch(value):
+            known[field] = int(value, 16)
+    for key, field in _NUMBERS.items():
+        if (value := values.get(key)) is not None and _DECIMAL.fullmatch(value):
+            known[field] = int(value)
+    for key, field in _TEXTS.items():
+        if value := values.get(key):
+            known[field] = value
+    if "Module" in values:
+        modules = tuple(value.strip() for key, value in pairs if key == "Module" and value.strip())
+        if modules:
+            known["modules"] = modules
+    if "SVendor" in values:
+        known.update(_subsystem(values["SVendor"], values.get("SDevice")))
     return known
 
 
-def _subsystem(values: dict[str, str]) -> dict[str, Any]:
-    vendor_name, vendor = _split(values.get("SVendor", ""))
-    device_name, device = _split(values.get("SDevice", ""))
+@lru_cache(maxsize=4096)
+def _subsystem(vendor_text: str, device_text: str | None) -> dict[str, Any]:
+    if device_text is None:
+        return {}
+    vendor_name, vendor = _split(vendor_text)
+    device_name, device = _split(device_text)
     known: dict[str, Any] = {}
     if vendor is not None and device is not None:
         known["subsystem"] = (vendor, device)
     names = " ".join(part for part in (vendor_name, device_name) if part)
-    if names and "SDevice" in values:
+    if names:
         known["subsystem_name"] = names
     return known
 

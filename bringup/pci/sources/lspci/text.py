@@ -172,6 +172,8 @@ def _records(data: bytes, name: str, strays: _Strays) -> Iterator[Paragraph]:
         if len(raw) > _MAX_LINE:
             raise UsageError(f"{name}, line {number}: {len(raw)} characters are no line of lspci")
         line = raw.rstrip()
+        if record is not None and whole and _takes_row(record, line):
+            continue
         started = _header(line)
         if started is not None:
             if record is not None:
@@ -227,6 +229,27 @@ def _without_chatter(data: bytes) -> Iterator[tuple[int, str, bool]]:
             begun += line[: chatter.start()]
     if begun:
         yield count, begun, False
+
+
+def _takes_row(record: Paragraph, line: str) -> bool:
+    """Take the config row that comes next, as nearly all lines of a listing with -xxxx are."""
+    if line[2:4] == ": ":
+        digits = 2
+    elif line[3:5] == ": ":
+        digits = 3
+    else:
+        return False
+    if len(line) != digits + 1 + 3 * _ROW_BYTES or line[0] in _SPACES:
+        return False
+    try:
+        offset, values = int(line[:digits], 16), bytes.fromhex(line[digits + 2 :])
+    except ValueError:
+        return False
+    if offset != len(record.config) or offset >= _CONFIG_BYTES or len(values) != _ROW_BYTES:
+        return False
+    record.config += values
+    record.closed = False
+    return True
 
 
 def _add_row(record: Paragraph, row: re.Match[str], where: str) -> None:
