@@ -296,11 +296,15 @@ class BiosSetting(_Model):
 
 
 class Bios(_Model):
-    """Settings to check; `read_on` says which board and BIOS version the names come from."""
+    """Settings to check; `read_on` says which board and BIOS version the names come from.
+
+    `instead` says by topic what to do on a board that has no such setting.
+    """
 
     read_on: Fact[Text] | None = None
     settings: Many[BiosSetting] = ()
     lan_settings: Many[BiosSetting] = ()
+    instead: dict[Topic, Text] = Field(default_factory=dict)
 
     @model_validator(mode="after")
     def _topics_differ(self) -> Bios:
@@ -318,7 +322,7 @@ class Bios(_Model):
             topic: f"BIOS: {setting.menu} > {setting.name} = {value}"
             for setting in (*self.settings, *self.lan_settings)
             for topic, value in setting.advice.items()
-        }
+        } | self.instead
 
     def advice(self, topic: Topic) -> str:
         """Return which setting to change for `topic`, in neutral words where none is known to have it."""
