@@ -20,6 +20,7 @@ from bringup.base.events import Emit, Event
 from bringup.boot.folders import RunFolder, runs_folder
 from bringup.boot.place import BoardPlace, reach
 from bringup.boot.signals import Signals
+from bringup.boot.stop import Stop, StopClock, StopSignals
 from bringup.lab.holder import Holder
 from bringup.lab.inventory import Board, Lab
 from bringup.lab.lease import Lease, known_as
@@ -34,7 +35,7 @@ class Session:
     Entering raises BmcBusyError naming the holder when somebody else does, unless `force`: then the holder is
     told, as an event of their run. `purpose` is what others are told of us. `twin` says how a twin is started
     that is not up, and `keep_twin` leaves it up afterwards. `person` is whom a power driver may ask to lend a
-    hand.
+    hand. `stop` ends what is done in a thread.
     """
 
     def __init__(
@@ -46,10 +47,14 @@ class Session:
         keep_twin: bool = False,
         twin: TwinSetup = USUAL,
         person: Person | None = None,
+        stop: Stop | None = None,
     ) -> None:
         self.board = board
-        self.clock = Clock()
-        self.signals = Signals(outlives_terminal=True)
+        self.clock: Clock = Clock()
+        self.signals: Signals = Signals(outlives_terminal=True)
+        if stop is not None:
+            self.signals = signals = StopSignals(stop)
+            self.clock = StopClock(signals)
         self._keep_twin = keep_twin
         self._twin = twin
         self.person = person

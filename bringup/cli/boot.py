@@ -12,6 +12,7 @@ from bringup import Firmware, Stage, UsageError
 from bringup.base.clock import WATCH_ON_MAX_S
 from bringup.base.firmware import LOADER_CHOICES
 from bringup.base.stage import BOOT_STAGES
+from bringup.cli.batch import batch_options, chosen, heard_by, many, refuse_for_many, run_many
 from bringup.cli.complete import board_names
 from bringup.cli.lab import lab_of
 from bringup.cli.options import (
@@ -26,7 +27,10 @@ from bringup.cli.options import (
 from bringup.report.output import answer, emit_json, say
 
 if TYPE_CHECKING:
-    from bringup import BootRequest, Lab, PlannedBoot
+    from bringup import Board, BootRequest, Lab, PlannedBoot
+    from bringup.base.events import Emit
+    from bringup.boot.stop import Stop
+    from bringup.jobs.batch import Outcome
     from bringup.jobs.boot import Display
 
 _STAGES = [str(stage) for stage in BOOT_STAGES]
@@ -108,11 +112,14 @@ _STAGES = [str(stage) for stage in BOOT_STAGES]
 @click.option("--events", is_flag=True, help="Every event as a line of JSON on stdout (docs/events.md).")
 @json_option()
 @as_option()
+@batch_options
 @click.pass_context
 def command(
     ctx: click.Context, /, as_json: bool, dry_run: bool, events: bool, detach: bool, **options: Any
 ) -> int:
     """Boot BOARD from the network and say how far it came.
+
+    BOARD may stand for several: a list with commas, a pattern ('shelf-*') or a tag of the lab file.
 
     The boot goes on when its terminal is closed or nobody reads its output any more (`| head`); Ctrl-C ends
     it and leaves the board safe.
@@ -128,6 +135,7 @@ def command(
       bringup boot e300 build/ --until-text "iperf Done" --fail-text "panic" --for 30
       bringup boot e300 --image build/ --config apps/zmq/e300/passthrough.camkes
       bringup boot e300 --fault sol-drop@kernel
+      bringup boot 'shelf-*' build/ --jobs 8 --restart
       bringup boot e300 xen.gz vmlinuz --append "loglvl=all" --until kernel
     """
     refuse_two_forms(as_json=as_json, events=events, detach=detach)
@@ -136,6 +144,9 @@ def command(
             "--dry-run begins nothing that --detach could leave running", hint="leave one of the two out"
         )
     lab = lab_of(ctx)
+    if many(lab, options["board"], options):
+        refuse_for_many(dry_run=dry_run, events=events, detach=detach)
+        return _boot_many(lab, options, as_json=as_json)
     work = partial(_boot, lab, options, as_json=as_json, dry_run=dry_run, events=events, detach=detach)
     if events:
         from bringup.report.event_stream import ending_in_verdict
@@ -147,20 +158,8 @@ def command(
 def _boot(
     lab: Lab, options: dict[str, Any], *, as_json: bool, dry_run: bool, events: bool, detach: bool
 ) -> int:
-    from bringup import plan_boot
-
     quiet = as_json or events
-    boot = plan_boot(
-        lab,
-        options["board"],
-        _image_paths(options["image"], options["image_folder"]),
-        _request(options),
-        append=options["append"],
-        module_mib=options["module_size"],
-        config=options["config"],
-        pins=options["pins"],
-        allow_drift=options["allow_drift"],
-    )
+    boot = _planned(lab, options["board"], options)
     if lab.is_builtin and not quiet:
         say(
             f"no lab.toml here: {boot.plan.board} is the virtual SYS-E300-9D "
@@ -176,6 +175,33 @@ def _boot(
 
         return detached(boot.run, partial(_tell_begun, as_json=as_json))
     return _run(boot, as_json=as_json, events=events)
+
+
+def _planned(lab: Lab, board: str, options: dict[str, Any]) -> PlannedBoot:
+    from bringup import plan_boot
+
+    return plan_boot(
+        lab,
+        board,
+        _image_paths(options["image"], options["image_folder"]),
+        _request(options),
+        append=options["append"],
+        module_mib=options["module_size"],
+        config=options["config"],
+        pins=options["pins"],
+        allow_drift=options["allow_drift"],
+    )
+
+
+def _boot_many(lab: Lab, options: dict[str, Any], *, as_json: bool) -> int:
+    from bringup.jobs.batch import of_verdict
+
+    def work(board: Board, hear: Emit, stop: Stop) -> Outcome:
+        boot = _planned(lab, board.name, options)
+        return of_verdict(boot.run(heard_by(hear), None, stop).verdict)
+
+    boards = chosen(lab, options["board"], "boot", only_failed=options["only_failed"])
+    return run_many(lab, "boot", boards, work, {**options, "as_json": as_json}, changes="a restart")
 
 
 def _request(options: dict[str, Any]) -> BootRequest:

@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, cast
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, cast
 
 import click
 
+from bringup import BringupError
+from bringup.cli.batch import batch_options, chosen, many, run_many
 from bringup.cli.complete import board_names
 from bringup.cli.lab import lab_of
 from bringup.cli.options import as_option, json_option
 from bringup.report.output import answer, emit_json, say
-from bringup.report.style import glyph
+from bringup.report.style import glyph, table
 
 if TYPE_CHECKING:
-    from bringup import Event
+    from bringup import Board, Event, Lab
+    from bringup.base.events import Emit
+    from bringup.boot.stop import Stop
+    from bringup.jobs.batch import Outcome
     from bringup.jobs.power import PowerAction
 
 _TOLD = (
@@ -34,9 +40,14 @@ _ACTIONS = ["status", "on", "off", "soft", "cycle", "reset"]
 @as_option()
 @click.option("--force", is_flag=True, help="Also while somebody else works on it; they are told.")
 @json_option()
+@batch_options
 @click.pass_context
-def command(ctx: click.Context, board: str, action: str, force: bool, as_json: bool) -> None:
+def command(
+    ctx: click.Context, /, board: str, action: str, force: bool, as_json: bool, **options: Any
+) -> int | None:
     """Ask for or change the power of BOARD. Acts only when two reads agree, and confirms what it did.
+
+    BOARD may stand for several: a list with commas, a pattern ('shelf-*') or a tag of the lab file.
 
     \b
     status  say whether the board is on (the default)
@@ -52,11 +63,64 @@ def command(ctx: click.Context, board: str, action: str, force: bool, as_json: b
     Example:
       bringup power e300
       bringup power e300 cycle
+      bringup power 'shelf-*' status
     """
+    lab = lab_of(ctx)
+    if many(lab, board, options):
+        boards = chosen(lab, board, f"power {action}", only_failed=options["only_failed"])
+        if action == "status":
+            return _states(boards, options["jobs"], as_json=as_json)
+        return _switch_many(lab, boards, action, {**options, "force": force, "as_json": as_json})
+    _one(lab.board(board), action, force=force, as_json=as_json)
+    return None
+
+
+def _states(boards: Sequence[Board], at_once: int, *, as_json: bool) -> int:
+    from bringup.jobs.batch import worst
+    from bringup.jobs.power import power_states
+
+    found = power_states(boards, at_once=max(at_once, 64))
+    codes = [said.exit_code if isinstance(said, BringupError) else 0 for _, _, said in found]
+    if as_json:
+        emit_json(
+            {
+                "boards": [
+                    {
+                        "board": board.name,
+                        "state": None if state is None else str(state),
+                        "error": said.to_dict() if isinstance(said, BringupError) else None,
+                    }
+                    for board, state, said in found
+                ]
+            }
+        )
+    else:
+        rows = [
+            [board.name, "not known" if state is None else str(state), str(said)]
+            for board, state, said in found
+        ]
+        answer(table(["board", "power", "who says so"], rows))
+    return worst(codes)
+
+
+def _switch_many(lab: Lab, boards: Sequence[Board], action: str, options: dict[str, Any]) -> int:
+    from bringup import switch_power
+    from bringup.jobs.batch import Outcome
+
+    def work(board: Board, hear: Emit, stop: Stop) -> Outcome:
+        switched = switch_power(
+            board, cast("PowerAction", action), force=options["force"], listener=hear, stop=stop
+        )
+        return Outcome(board.name, "ok", 0, reached=str(switched.result))
+
+    return run_many(lab, f"power {action}", boards, work, options, changes=f"power {action}")
+
+
+def _one(unit: Board, action: str, *, force: bool, as_json: bool) -> None:
     from bringup import power_state, switch_power
     from bringup.report.person import TerminalPerson
 
-    unit = lab_of(ctx).board(board)
+    board = unit.name
     if action == "status":
         state, who = power_state(unit, TerminalPerson())
         if as_json:

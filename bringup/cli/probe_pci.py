@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from bringup import Firmware, UsageError
+from bringup.cli.batch import batch_options, chosen, heard_by, many, run_many
 from bringup.cli.complete import board_names, profile_names
 from bringup.cli.lab import lab_of
 from bringup.cli.options import as_option, engine_option, json_option, override_option
@@ -15,7 +16,10 @@ from bringup.cli.probe_refusals import refuse_senseless
 from bringup.report.output import answer, emit, emit_json, say
 
 if TYPE_CHECKING:
-    from bringup import Assessment, Lab, Machine, PlannedCapture
+    from bringup import Assessment, Board, Lab, Machine, PlannedCapture
+    from bringup.base.events import Emit
+    from bringup.boot.stop import Stop
+    from bringup.jobs.batch import Outcome
 
 
 class _Source(click.Path):
@@ -62,6 +66,7 @@ class _Source(click.Path):
 @click.option("--dry-run", is_flag=True, help="BOARD: print what would be done and touch nothing.")
 @as_option()
 @click.option("--keep", is_flag=True, help="BOARD: leave the twin up afterwards if this probe started it.")
+@batch_options
 @click.pass_context
 def command(ctx: click.Context, /, **options: Any) -> int:
     """Say what PCI functions a machine has, and which Ethernet controllers can be given to a VM.
@@ -69,10 +74,12 @@ def command(ctx: click.Context, /, **options: Any) -> int:
     BOARD is booted from the network twice: into a probe that sees the machine as seL4 will find it, then
     into a small Linux that only reads. What both saw is kept as the board's latest capture. The exit code is
     0 when the facts could be read, whatever they say; where one of the two probes failed, a line tells.
+    BOARD may stand for several (a list with commas, a pattern, a tag): then the captures are kept and named.
 
     \b
     Example:
       bringup probe-pci e300
+      bringup probe-pci 'shelf-*' --restart
       bringup probe-pci --from capture.tar.gz --tree
       bringup probe-pci --from capture.tar.gz --split
       bringup probe-pci --from lspci.txt --from boot.log --profile supermicro-e300-9d --json
@@ -90,6 +97,8 @@ def command(ctx: click.Context, /, **options: Any) -> int:
     from bringup.jobs.configure.facts import named_profile, profile_for
 
     lab = lab_of(ctx)
+    if options["board"] and many(lab, options["board"], options):
+        return _probe_many(lab, options)
     named = named_profile(lab, options["profile"], [lab.board(options["board"])] if options["board"] else ())
     machine = _machine(lab, options)
     profile, why_no_profile = profile_for(lab, machine, named)
@@ -124,6 +133,19 @@ def _json(assessment: Assessment, *, split: bool) -> dict[str, Any]:
 
         body["split"] = split_json(split_ports(assessment))
     return body
+
+
+def _probe_many(lab: Lab, options: dict[str, Any]) -> int:
+    from bringup.jobs.batch import Outcome, failed
+
+    def work(board: Board, hear: Emit, stop: Stop) -> Outcome:
+        planned = _planned(lab, {**options, "board": board.name})
+        probed = planned.run(heard_by(hear), None, stop)
+        error = next(iter(probed.failed.values()), None)
+        return Outcome(board.name, "ok", 0, str(probed.path)) if error is None else failed(board.name, error)
+
+    boards = chosen(lab, options["board"], "probe-pci", only_failed=options["only_failed"])
+    return run_many(lab, "probe-pci", boards, work, options, changes="a restart")
 
 
 def _machine(lab: Lab, options: dict[str, Any]) -> Machine:

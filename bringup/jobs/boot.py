@@ -26,6 +26,7 @@ from bringup.boot.steps.power import SwitchOn
 from bringup.boot.steps.serve import MakeFiles, ServeImage
 from bringup.boot.steps.twin import StartTwin
 from bringup.boot.steps.watch import Watch
+from bringup.boot.stop import Stop
 from bringup.boot.which_twin import not_a_twin, settle_twin
 from bringup.image.folder import find_image, folders_of
 from bringup.image.model import Image
@@ -70,14 +71,16 @@ class PlannedBoot:
         """The usual time to the wanted stage, from this board's last good runs of this image."""
         return usual_time_s(self.lab, self.plan)
 
-    def run(self, display: Display | None = None, person: Person | None = None) -> Finished:
+    def run(
+        self, display: Display | None = None, person: Person | None = None, stop: Stop | None = None
+    ) -> Finished:
         """Boot the board; raises BmcBusyError when somebody holds it. How the boot ends is no exception.
 
-        `person` is whom a power driver may ask to lend a hand.
+        `person` is whom a power driver may ask to lend a hand, `stop` ends a boot that runs in a thread.
         """
         keep_twin = self.request.keep_twin
         with Session(
-            self.board, "boot", keep_twin=keep_twin, twin=self.request.twin, person=person
+            self.board, "boot", keep_twin=keep_twin, twin=self.request.twin, person=person, stop=stop
         ) as session:
             return run_job(self.lab, session, self.job, display, self.request.twin.faults)
 

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import dataclass
 from typing import Literal
 
-from bringup.base.errors import InterruptedRunError
+from bringup.base.errors import BringupError, InterruptedRunError
 from bringup.base.events import Emit, Event
 from bringup.boot.place import BoardPlace
 from bringup.boot.session import Session
 from bringup.boot.standing import Standing
+from bringup.boot.stop import Stop
 from bringup.lab.holder import Holder
 from bringup.lab.inventory import Board
 from bringup.power import actions
@@ -51,6 +53,7 @@ def switch_power(
     force: bool = False,
     person: Person | None = None,
     listener: Emit | None = None,
+    stop: Stop | None = None,
 ) -> Switched:
     """Change a board's power and confirm it; `listener` hears what happens meanwhile.
 
@@ -67,10 +70,11 @@ def switch_power(
             listener(event)
 
     with (
-        Session(board, f"power {action}", force=force) as session,
+        Session(board, f"power {action}", force=force, stop=stop) as session,
         closing(BoardPlace(board, person=person).drivers(hear)) as drivers,
     ):
         check_board(board, drivers, hear)
+        session.signals.heed()
         try:
             result = _ACTS[action](drivers.power, hear, session.pace)
         except KeyboardInterrupt:
@@ -88,6 +92,21 @@ def switch_within(session: Session, action: PowerAction) -> PowerResult:
     with closing(session.reach(_ignore).drivers(_ignore)) as drivers:
         check_board(session.board, drivers, _ignore)
         return _ACTS[action](drivers.power, _ignore, session.pace)
+
+
+def power_states(
+    boards: Sequence[Board], *, at_once: int = 64
+) -> list[tuple[Board, PowerState | None, str | BringupError]]:
+    """Return whether each board is on and who says so; None and the error where that could not be learnt."""
+
+    def ask(board: Board) -> tuple[Board, PowerState | None, str | BringupError]:
+        try:
+            return (board, *power_state(board))
+        except BringupError as error:
+            return board, None, error
+
+    with ThreadPoolExecutor(max_workers=max(1, min(at_once, len(boards)))) as pool:
+        return list(pool.map(ask, boards))
 
 
 def _ignore(_event: Event) -> None:

@@ -57,6 +57,12 @@ def _no_plain_password(value: Any) -> Any:
     return value
 
 
+def _tag(value: str) -> str:
+    if not BOARD_NAME.fullmatch(value):
+        raise ValueError("a tag is written like a board's name: letters, digits, - and _")
+    return value
+
+
 def _power(value: Any) -> Any:
     if isinstance(value, str):
         return {"driver": value}
@@ -134,6 +140,7 @@ class BoardTable(_Model):
     console_port: IoPort | None = None
     console2: Annotated[str, AfterValidator(_second_line)] | None = None
     disk: Text | None = None
+    tags: Many[Annotated[str, AfterValidator(_tag)]] = ()
     network: NetworkTable | None = None
     power: Annotated[PowerTable, BeforeValidator(_power)] = PowerTable(driver="ipmi")
 

@@ -67,7 +67,8 @@ class Board:
     of its power driver, `power_table` what the driver alone understands. `document` is the lab file that the
     board is from, None in the built-in lab. `neighbours` are the MACs of the lab's other boards, and whose.
     `disk` is the serial, WWN or path of the disk that it may be written to, None where the profile or a
-    person says; `neighbour_disks` are those of the others, and whose.
+    person says; `neighbour_disks` are those of the others, and whose. `tags` are what several boards are
+    called together.
     """
 
     name: str
@@ -81,6 +82,7 @@ class Board:
     console_port: int | None = None
     console2: str | None = None
     disk: str | None = None
+    tags: tuple[str, ...] = ()
     network: Network | None = None
     power: str = "ipmi"
     power_table: Mapping[str, Any] = field(default_factory=dict, repr=False)
@@ -161,6 +163,7 @@ class Board:
             "console2": self.console2,
             "console_port": self.console_port,
             "disk": self.disk,
+            "tags": list(self.tags),
             "network": network and asdict(network),
             "power": self.power,
         }
@@ -275,6 +278,7 @@ def _read_lab(path: Path) -> Lab:
     folder = path.absolute().parent
     profile_folders = (folder / (content.lab.boards or "boards"),)
     _check_nothing_is_shared(content, document)
+    _check_tags(content, document)
     neighbours = {mac: name for name, table in content.boards.items() for mac in table.macs}
     disks = {table.disk: name for name, table in content.boards.items() if table.disk is not None}
     boards = {}
@@ -299,6 +303,15 @@ def _check_nothing_is_shared(content: LabFile, document: TomlDocument) -> None:
                 raise ProfileError(
                     f"{place}: {value} is {what} of {other} already", hint=f"{what} belongs to one board"
                 )
+
+
+def _check_tags(content: LabFile, document: TomlDocument) -> None:
+    for name, table in content.boards.items():
+        for tag in set(table.tags) & set(content.boards):
+            place = document.place(("boards", name, "tags"))
+            raise ProfileError(
+                f"{place}: {tag} is a tag of {name} and a board, too", hint="call one of the two otherwise"
+            )
 
 
 def _belongings(table: BoardTable) -> Iterator[tuple[str, str, KeyPath]]:
@@ -346,6 +359,7 @@ def _board(
         console_port=table.console_port,
         console2=table.console2,
         disk=table.disk,
+        tags=table.tags,
         network=None if table.network is None else _network(table.network),
         power=table.power.driver,
         power_table=table.power.model_extra or {},

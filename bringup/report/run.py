@@ -129,6 +129,8 @@ def _aim(plan: Mapping[str, Any]) -> str:
 def run_report(run: RunFolder) -> str:
     """Return one run as a page of text; a run that was killed says so; raises LabError for a damaged one."""
     try:
+        if (batch := run.read_json("batch.json")) is not None:
+            return _batch_report(batch)
         checks = run.read_json("verify.json")
         return _run_report(run) if checks is None else verify_report(checks)
     except (LookupError, TypeError, ValueError, AttributeError, ArithmeticError):
@@ -136,6 +138,14 @@ def run_report(run: RunFolder) -> str:
             f"the records of run {run.run_id} are damaged: {run.path}",
             hint="runs show --json prints what is there",
         ) from None
+
+
+def _batch_report(record: Mapping[str, Any]) -> str:
+    # Imported late: a boot's report needs no threads.
+    from bringup.jobs.batch import Batch
+    from bringup.report.batch import batch_lines
+
+    return "\n".join(batch_lines(Batch.from_dict(record)))
 
 
 def _run_report(run: RunFolder) -> str:

@@ -58,4 +58,6 @@ def run_json(run: RunFolder, *, with_events: bool) -> dict[str, Any]:
             }
             for event in run.events()
         ]
+    if (batch := run.read_json("batch.json")) is not None:
+        body["batch"] = batch
     return body

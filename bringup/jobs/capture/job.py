@@ -16,6 +16,7 @@ from bringup.boot.preflight import Prepared, prepare
 from bringup.boot.request import BootRequest
 from bringup.boot.session import Session
 from bringup.boot.steps.twin import StartTwin
+from bringup.boot.stop import Stop
 from bringup.boot.which_twin import not_a_twin, settle_twin
 from bringup.jobs.boot import Display, boot_steps, run_job
 from bringup.jobs.capture.power import FoundPower, KeepPower
@@ -74,7 +75,9 @@ class PlannedCapture:
     found: FoundPower
     failed: Mapping[ProbeName, BringupError]
 
-    def run(self, display: Display | None = None, person: Person | None = None) -> OnBoard:
+    def run(
+        self, display: Display | None = None, person: Person | None = None, stop: Stop | None = None
+    ) -> OnBoard:
         """Boot the probes; the board is left as it was found: power state, boot override, disks.
 
         Raises BmcBusyError when somebody holds the board, the last probe's failure when none came through,
@@ -82,7 +85,7 @@ class PlannedCapture:
         """
         keep_twin = self.request.keep_twin
         with Session(
-            self.board, "probe", keep_twin=keep_twin, twin=self.request.twin, person=person
+            self.board, "probe", keep_twin=keep_twin, twin=self.request.twin, person=person, stop=stop
         ) as session:
             return self.run_in(session, display)
 

@@ -1,0 +1,163 @@
+"""Many boards: turns, failures that stop nobody, the record, and what is repeated."""
+
+from __future__ import annotations
+
+import os
+import signal
+import threading
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from bringup.base.errors import ImageError, LabError, UsageError
+from bringup.base.events import Emit, Event
+from bringup.boot.folders import list_runs
+from bringup.boot.signals import Signals
+from bringup.boot.stop import Stop
+from bringup.jobs.batch import Batch, Outcome, Turns, last_failed, of_verdict, run_batch, worst
+from bringup.lab.inventory import Board, Lab, twin_board
+from bringup.report.run import run_report
+from bringup.report.runs import run_json, run_row
+
+
+class Seen:
+    """Notes what a batch tells."""
+
+    def __init__(self) -> None:
+        self.begun: list[str] = []
+        self.texts: list[tuple[str, str]] = []
+        self.done: list[Outcome] = []
+
+    def began(self, board: str) -> None:
+        self.begun.append(board)
+
+    def heard(self, board: str, event: Event) -> None:
+        self.texts.append((board, event.text))
+
+    def ended(self, outcome: Outcome) -> None:
+        self.done.append(outcome)
+
+
+@pytest.fixture
+def lab(tmp_path: Path) -> Lab:
+    boards = {name: twin_board(name) for name in ("a", "b", "c", "d")}
+    return replace(Lab(boards), runs_folder=tmp_path / "runs")
+
+
+def boards(lab: Lab) -> list[Board]:
+    return list(lab.boards.values())
+
+
+def work(board: Board, hear: Emit, _stop: Stop) -> Outcome:
+    hear(Event("run", "run.step", f"{board.name} works"))
+    if board.name == "b":
+        raise LabError("no answer from its BMC", hint="is it plugged in?")
+    if board.name == "c":
+        raise ZeroDivisionError("oops")
+    if board.name == "d":
+        return Outcome("d", "image", 11, "kernel", "the kernel stopped")
+    return Outcome("a", "ok", 0, "user-space")
+
+
+def test_one_failure_stops_nobody_and_the_worst_is_the_exit_code(lab: Lab) -> None:
+    seen = Seen()
+    batch = run_batch(lab, "boot", boards(lab), work, seen, pause_s=0)
+    assert [(o.board, o.verdict, o.exit_code) for o in batch.outcomes] == [
+        ("a", "ok", 0),
+        ("b", "lab", 10),
+        ("c", "tool", 1),
+        ("d", "image", 11),
+    ]
+    assert batch.exit_code == 1
+    assert sorted(seen.begun) == ["a", "b", "c", "d"]
+    assert sorted(seen.texts) == [(name, f"{name} works") for name in "abcd"]
+    assert {outcome.board for outcome in seen.done} == set("abcd")
+
+
+def test_the_record_is_a_run_and_tells_it_all_again(lab: Lab) -> None:
+    batch = run_batch(lab, "boot", boards(lab), work, Seen(), pause_s=0)
+    assert lab.runs_folder is not None
+    (run,) = list_runs(lab.runs_folder)
+    row = run_row(run)
+    assert (row["board"], row["verdict"], row["cause"]) == ("4 boards", "failed", "boot: 1 ok, 3 failed")
+    report = run_report(run)
+    assert report.splitlines()[-2].startswith("boot: 1 ok, 3 failed in ")
+    assert "no answer from its BMC" in report and "is it plugged in?" in report
+    assert run_json(run, with_events=False)["batch"] == batch.to_dict()
+    assert Batch.from_dict(batch.to_dict()).outcomes == batch.outcomes
+
+
+def test_the_failed_ones_of_the_last_batch_of_that_command(lab: Lab) -> None:
+    with pytest.raises(UsageError, match="no batch of boot yet"):
+        last_failed(lab, "boot")
+    run_batch(lab, "boot", boards(lab), work, Seen(), pause_s=0)
+    run_batch(lab, "power on", boards(lab)[:2], work, Seen(), pause_s=0)
+    assert last_failed(lab, "boot") == ("b", "c", "d")
+    assert last_failed(lab, "power on") == ("b",)
+
+
+def test_no_more_at_a_time_than_was_said(lab: Lab) -> None:
+    lock, now, most = threading.Lock(), 0, 0
+    gate = threading.Barrier(2)
+
+    def busy(board: Board, _hear: Emit, _stop: Stop) -> Outcome:
+        nonlocal now, most
+        with lock:
+            now += 1
+            most = max(most, now)
+        gate.wait(10)  # two at a time are needed, and suffice
+        with lock:
+            now -= 1
+        return Outcome(board.name, "ok", 0)
+
+    assert run_batch(lab, "boot", boards(lab), busy, Seen(), at_once=2, pause_s=0).exit_code == 0
+    assert most == 2
+
+
+def test_starts_lie_apart() -> None:
+    clock = [100.0]
+    turns = Turns(5.0, Stop(), now=lambda: clock[0], sleep=lambda s: clock.__setitem__(0, clock[0] + s))
+    begun = []
+    for _ in range(3):
+        turns.wait()
+        begun.append(round(clock[0], 1))
+    assert begun == [100.0, 105.0, 110.0]
+
+
+def test_an_interrupt_reaches_every_board_and_each_says_how_it_was_left(lab: Lab) -> None:
+    working = threading.Barrier(3, action=lambda: os.kill(os.getpid(), signal.SIGINT))
+
+    def long(board: Board, _hear: Emit, stop: Stop) -> Outcome:
+        working.wait(10)
+        while not stop.told:
+            threading.Event().wait(0.01)
+        return Outcome(board.name, "interrupted", 130, cause=f"{board.name} is off")
+
+    with Signals():
+        batch = run_batch(lab, "boot", boards(lab), long, Seen(), at_once=3, pause_s=0)
+    assert batch.exit_code == 130
+    assert [o.cause for o in batch.outcomes[:3]] == ["a is off", "b is off", "c is off"]
+    assert batch.outcomes[3].cause == "interrupted before its turn; it was not touched"
+
+
+@pytest.mark.parametrize(
+    ("codes", "code"), [([0, 0], 0), ([0, 3], 3), ([3, 11], 11), ([11, 10], 10), ([10, 130], 130), ([], 0)]
+)
+def test_the_worst(codes: list[int], code: int) -> None:
+    assert worst(codes) == code
+
+
+def test_a_verdict_is_an_outcome() -> None:
+    error = ImageError("the kernel stopped")
+    told = {
+        "board": "a", "verdict": "image", "exit_code": error.exit_code, "stage": "kernel",
+        "run": "2026-11-23-0007", "cause": error.message, "causes": [{"why": "w", "fix": "build it again"}],
+    }  # fmt: skip
+    outcome = of_verdict(told)
+    assert (outcome.reached, outcome.cause, outcome.hint, outcome.run) == (
+        "kernel",
+        "the kernel stopped",
+        "build it again",
+        "2026-11-23-0007",
+    )
