@@ -17,8 +17,9 @@ from bringup.disk.fat import Reader
 from bringup.twin.machine import ovmf_files
 
 USER_SPACE = b"Booting all finished, dropped to user space"
-# Under UEFI on a loaded machine; nothing is asserted about time.
-DEADLINE_S = 150.0
+# Nothing is asserted about time. GRUB measures its clock within a millisecond (kern/i386/tsc_pmtimer.c): on
+# a machine that was busy just then its seconds are long.
+DEADLINE_S = 280.0
 DEVICES = {
     "sata": ("ide-hd,bus=ide.0,drive=d0,bootindex=1",),
     "nvme": ("nvme,drive=d0,serial=S,bootindex=1",),
