@@ -20,7 +20,7 @@ _FILE = click.Path(path_type=Path, dir_okay=True)
 @click.option("--follow", is_flag=True, help="Go on with the run until it ends.")
 @click.option("--pcap", type=_FILE, help="Not a run: a packet capture (pcap, pcapng) of a network boot.")
 @click.option("--console", type=_FILE, help="Not a run: a recorded console, of the same boot as --pcap.")
-@click.option("--mac", metavar="MAC", help="Whose boot in --pcap (default: who asks first for one).")
+@click.option("--mac", metavar="MAC", help="Whose boot in --pcap (default: who first takes one).")
 @json_option("docs/runs.md")
 @click.pass_context
 def trace(

@@ -128,12 +128,15 @@ def trace_capture(
 ) -> tuple[list[Moment], Ending]:
     """Return what a packet capture and a recorded console tell of one boot, and how far it came.
 
-    The boot is that of the client `mac`, else of the first that asks for one. Both have one clock where the
-    console has times; else its text comes last, without times. Raises UsageError for what cannot be read.
+    The boot is that of the client `mac`, else of the first that asks for one and takes it. Both have one
+    clock where the console has times; else its text comes last, without times. Raises UsageError for what
+    cannot be read.
     """
     from bringup.netboot.recorded.frames import read_capture
-    from bringup.netboot.recorded.told import CaptureReader
+    from bringup.netboot.recorded.told import CaptureReader, boot_client
 
+    if mac is None and capture is not None:
+        mac = boot_client(read_capture(capture))
     reader = CaptureReader(mac)
     network = [] if capture is None else list(reader.events(read_capture(capture)))
     timed, untimed = ([], []) if console is None else _console_events(console, reader.last_s)

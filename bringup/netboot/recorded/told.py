@@ -16,8 +16,28 @@ _OPEN_SESSION, _SOL = 0x11, 0x01  # IPMI 2.0 table 13-16
 _EVENTS_MAX, _OTHERS_MAX = 100_000, 4096
 
 
+def boot_client(packets: Iterable[Datagram]) -> str | None:
+    """Return the MAC of the first machine that asked for a network boot and took it, else that only asked.
+
+    Who looks for DHCP servers (this tool does) asks as a boot client, and takes nothing.
+    """
+    asked: str | None = None
+    clients: set[str] = set()
+    for packet in packets:
+        told = read_dhcp(packet.payload) if packet.target_port in _DHCP_PORTS else None
+        if told is None:
+            continue
+        if told.arch is not None:
+            asked = asked or told.mac
+            if len(clients) < _OTHERS_MAX:
+                clients.add(told.mac)
+        if told.message is Message.REQUEST and told.mac in clients:
+            return told.mac
+    return asked
+
+
 class CaptureReader:
-    """Tells what a capture holds of one boot: of the client `mac`, or of the first that asks for a boot."""
+    """Tells what a capture holds of one boot: that of the client `mac`; None: of all that asks."""
 
     def __init__(self, mac: str | None = None) -> None:
         self.mac = mac
@@ -57,8 +77,6 @@ class CaptureReader:
         return bool(ends & self._addresses) if self._addresses else not ends & self._others
 
     def _dhcp(self, told: DhcpPacket, packet: Datagram) -> Iterator[Event]:
-        if self.mac is None and told.arch is not None:
-            self.mac = told.mac
         key = told.xid, told.message, told.server or ""
         if key in self._told and told.message is not Message.DISCOVER:
             return  # heard twice: on a bridge and on its port
