@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -139,13 +140,13 @@ def progress_teller(run: Run) -> Callable[[Reached], None]:
 
     def tell(reached: Reached) -> None:
         nonlocal told_s
-        now_s = run.clock.now_s()
+        now_s = time.monotonic()
         if reached.size < TOLD_BYTES:
             return
-        rate = reached.rate(_monotonic())
+        rate = reached.rate(now_s)
         role = f"{reached.phase} {reached.what}"
         data = {"role": role, "sent": reached.done, "size": reached.size, "rate": round(rate)}
-        left_s = reached.left_s(_monotonic())
+        left_s = reached.left_s(now_s)
         if left_s is not None:
             data["left_s"] = round(left_s)
         if reached.done >= reached.size:
@@ -157,9 +158,3 @@ def progress_teller(run: Run) -> Callable[[Reached], None]:
             run.emit("disk", "disk.progress", role, **data)
 
     return tell
-
-
-def _monotonic() -> float:
-    import time
-
-    return time.monotonic()

@@ -385,3 +385,32 @@ def test_a_look_leaves_the_board_as_it_was(in_folder: Path, board: Board, on: bo
 def test_what_follows_takes_the_board_over(in_folder: Path, board: Board) -> None:
     installed(board, in_folder)
     assert board.benches[0].calls.count("off") == 0
+
+
+def test_an_image_that_starts_although_both_states_are_garbage_is_not_overwritten(
+    in_folder: Path, board: Board
+) -> None:
+    installed(board, in_folder)
+    spoil_states(board, in_folder)
+    board.boots = [from_disk("B")]
+    done = plan_changed(in_folder, confirm="never").run_in(board, board)
+    assert (done.outcome.action, done.outcome.slot) == ("update", "B")
+
+
+def test_a_disk_that_starts_nothing_is_installed_anew(in_folder: Path, board: Board) -> None:
+    installed(board, in_folder)
+    spoil_states(board, in_folder, slot=True)
+    board.boots = [from_disk("A")]
+    done = plan_changed(in_folder).run_in(board, board)
+    assert (done.outcome.action, done.outcome.slot) == ("install", "A")
+
+
+def spoil_states(board: Board, folder: Path, *, slot: bool = False) -> None:
+    seen = look(folder)
+    board(seen.job)
+    slots = seen.seen.slots
+    assert slots is not None
+    with board.disk.open("r+b") as file:
+        for place in (*slots.places, *([slots.layout.slot("A").start] if slot else [])):
+            file.seek(place)
+            file.write(b"garbage" * 100)
