@@ -1,14 +1,18 @@
 """Boards as people reported them: a scripted BMC, firmware and console against the real command.
 
 The cases lie beside the checkout (shared/cases/board, its README says how one is run); each is a row here:
-what the command must say. They need root, for a network namespace of their own.
+what the command must say. They need root, for a network namespace of their own. Those of BMCs always run;
+with BRINGUP_TEST_ALL_CASES=1 in the environment so do those of firmware, loaders, images and networks, whose
+kinds the unit tests have, and ten boards at once.
 """
 
 from __future__ import annotations
 
 import os
 import re
+import signal
 import subprocess
+import threading
 from dataclasses import dataclass, field
 
 import pytest
@@ -18,6 +22,8 @@ from tests.places import CHECKOUT, SHARED
 CASES = SHARED / "cases" / "board"
 RUN = CASES / "rig" / "run.sh"
 TIMEOUT_S = 280
+ALL = "BRINGUP_TEST_ALL_CASES"
+ENDED = "exit "  # run.sh's last line, and that of many_boards.sh
 
 pytestmark = [
     pytest.mark.slow,
@@ -74,20 +80,106 @@ BMC_CASES = [
 
 @pytest.mark.parametrize("case", BMC_CASES, ids=lambda case: " ".join((case.name, *case.arguments[3:])))
 def test_a_bmc_as_people_reported_it(case: Case) -> None:
+    check(case)
+
+
+VMS = ("boot", "b1", "IMG", "--vms", "1", "--until", "login")
+EXHAUSTED = {"BG": "exec python3 $RIG/exhaust.py $PORT"}
+UEFI = ("boot", "b1", "IMG", "--firmware", "uefi")
+OTHER_NIC = {"EXTRA_MACS": ', "ac:1f:6b:0e:30:18"'}
+STOPPED = (
+    "timeout 150 $PROJECT/.venv/bin/bringup boot b1 $IMG & P=$!; sleep 6; C=$(pgrep -P $P); kill -STOP $C; "
+    'sleep 5; kill -CONT $C; wait $P; echo "marks: $(cat $WORK/state/bringup/runs/*/console.log | '
+    'grep -ac "SOL lost")"'
+)
+CASES_OF_ALL_ELSE = [
+    Case("c01_setup_screen", "the firmware shows its setup screen"),
+    Case("c03_press_f1", "the firmware stopped and asks for F1"),
+    Case("c04_secure_boot", "Secure Boot refused what was served", arguments=UEFI),
+    Case("c04b_secure_boot_edk2", "Secure Boot refused what was served", arguments=UEFI),
+    Case("c07_ipxe_stp", r"the loader ran and fetched no kernel(?s:.*)portfast"),
+    Case("c08_ipxe_memory", r"iPXE cannot place the image in memory(?s:.*)fault: image"),
+    Case("c08b_grub_oom", r"GRUB ran out of memory(?s:.*)fault: image"),
+    Case("c09_other_nic_asks", "ac:1f:6b:0e:30:99 asked instead"),
+    Case("c10_uefi_client_bios_plan", "as architecture 7, and this boot serves BIOS", never="no DHCP server"),
+    Case("c14_bmc_restarts_25s", rf"({BOOTS}|undecided)", never="somebody else took it"),
+    Case("c14c_bmc_restart_misses_user_space", rf"({BOOTS}|undecided, exit 3)", environment=SLOW),
+    Case("c15_sol_dropped_often", BOOTS),
+    Case("c17_not_elf", "the first module is not a root task"),
+    Case("c18_garbage_after_kernel", "bytes that are not text"),
+    Case("c19_kernel_silent", "everything was loaded, and the kernel printed nothing"),
+    Case("c20_redrawn", r"no DHCP request(?s:.*)cable in another port", never="LAN option ROM off"),
+    Case("c21_dhcp_twice_two_nics", BOOTS, environment=OTHER_NIC),
+    Case("c23_no_carrier", "has no link", environment={"BG": "ip link set v0 down; ip link set br0 down"}),
+    Case("c25_long", "no console text and no DHCP request"),
+    Case("c26_root_abort", r"init_cnode_slot@main\.c:1840"),
+    Case("c28_guest_dies_silently", "0 of 1 VMs reached a login", arguments=VMS),
+    Case("n02_two_listed_nics", BOOTS, environment=OTHER_NIC),
+    Case("n04_wrong_name", "asks this host for pxelinux.0", never="another DHCP server"),
+    Case("n05_rogue_dhcp", "10.77.0.99 answers DHCP", environment={"BG": "exec bash $RIG/rogue.sh"}),
+    Case("n06_uefi_proxy_no_4011", "ignores proxyDHCP", arguments=UEFI, environment={"MODE": "proxy"}),
+    Case(
+        "n07_bios_client_uefi_plan_proxy",
+        "this boot serves UEFI",
+        arguments=UEFI,
+        environment={"MODE": "proxy"},
+    ),
+    Case("n08_no_option_93", r"no boot file(?s:.*)option 93"),
+    Case("s_full", BOOTS),
+    Case("s_plain", 'seen +console line 1: "hello"'),
+    Case("b15b_exhausted_both", "has no free session left", never="somebody else has", environment=EXHAUSTED),
+    Case("b20_udp_loss_5s", BOOTS, environment={**SLOW, "PROXY": "lossy.py", "LOSS_FOR": "4.5"}),
+    Case("b25_client_stopped_5s", rf"{BOOTS}(?s:.*)marks: [1-9]", environment={**SLOW, "CMD": STOPPED}),
+]
+
+
+@pytest.mark.skipif(not os.environ.get(ALL), reason=f"{ALL}=1 runs them")
+@pytest.mark.parametrize("case", CASES_OF_ALL_ELSE, ids=lambda case: case.name)
+def test_all_else_as_people_reported_it(case: Case) -> None:
+    check(case)
+
+
+def check(case: Case) -> None:
     chosen = {
         name: str(RUN.parent / value) if name in ("PROFILE", "PROXY") else value
         for name, value in case.environment.items()
     }
-    done = subprocess.run(
-        ["bash", str(RUN), str(CASES / f"{case.name}.json"), *case.arguments],
-        env={**os.environ, "PROJECT": str(CHECKOUT), **chosen},
+    told = said_by(["bash", str(RUN), str(CASES / f"{case.name}.json"), *case.arguments], chosen)
+    assert re.search(case.says, told, re.MULTILINE), told
+    assert case.never is None or not re.search(case.never, told), told
+
+
+def said_by(command: list[str], environment: dict[str, str]) -> str:
+    """Return what a command said on both streams; whatever it left running is ended."""
+    process = subprocess.Popen(
+        command,
+        env={**os.environ, "PROJECT": str(CHECKOUT), **environment},
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
-        timeout=TIMEOUT_S,
-        check=False,
+        start_new_session=True,
     )
-    told = done.stdout
-    assert re.search(case.says, told, re.MULTILINE), told
-    assert case.never is None or not re.search(case.never, told), told
+    assert process.stdout is not None
+    watchdog = threading.Timer(TIMEOUT_S, os.killpg, (process.pid, signal.SIGKILL))
+    watchdog.start()
+    try:
+        lines: list[str] = []
+        for line in process.stdout:
+            lines.append(line)
+            if line.startswith(ENDED):  # what is left running may hold the stream open
+                break
+        return "".join(lines)
+    finally:
+        watchdog.cancel()
+        os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+        process.stdout.close()
+
+
+@pytest.mark.skipif(not os.environ.get(ALL), reason=f"{ALL}=1 runs it")
+def test_ten_boards_at_once_from_one_terminal() -> None:
+    told = said_by(["bash", str(CHECKOUT / "tests/twin/many_boards.sh"), "10"], {"RIG": str(RUN.parent)})
+    for number in range(1, 11):
+        assert f"b{number}: exit 0 ok  b{number} reached user-space" in told, told
+    assert "left serving: 0" in told, told

@@ -72,6 +72,13 @@ FIRMWARE = (
     # BdsDxe: failed to load|start BootXXXX "NAME" [from PATH)]: STATUS
     *(_unsigned(f"{end}: {status}", "EDK2 MdeModulePkg/Universal/BdsDxe")
       for end in ('"', ")") for status in ("Access Denied", "Security Violation")),
+    *(Failure("watchdog-fired", "profile", text,
+              "the firmware says that a watchdog ended the boot before",
+              "a watchdog is armed that nobody resets", "{advice:watchdog}",
+              "POST error codes 8190 and 8198 of Intel server boards; FreeIPMI and ipmiutil have the words",
+              fatal=False)
+      for text in ("Watchdog timer failed on last boot", "OS boot watchdog timer failure",
+                   "OS boot watchdog timer expired on last boot")),
     _rom("pxe-no-link", "PXE-E61:",
          "the network boot found no link",
          *_CABLE),

@@ -262,6 +262,7 @@ def test_inferences_are_named_for_the_sections_used() -> None:
     assert board.unconfirmed("bmc") == (
         "bmc.cipher_order = [17, 3]",
         "bmc.min_command_spacing_s = 5.0",
+        "bmc.media_boot_target = UsbCd",
         "bmc.boot_flags.bios_network_once = [128, 4, 0, 0, 0]",
         "bmc.boot_flags.bios_network_persistent = [192, 4, 0, 0, 0]",
     )
