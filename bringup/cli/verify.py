@@ -37,6 +37,18 @@ def _plans(_ctx: click.Context, _parameter: click.Parameter, incomplete: str) ->
 @click.option("--only", multiple=True, metavar="ID", help="This check and what it needs; may be repeated.")
 @lab_options()
 @click.option(
+    "--kernel",
+    type=click.Path(path_type=Path, dir_okay=False),
+    metavar="FILE",
+    help="model-2: the guest's bzImage (default: this host's kernel).",
+)
+@click.option(
+    "--rootfs",
+    type=click.Path(path_type=Path, dir_okay=False),
+    metavar="FILE",
+    help="model-2: its cpio archive, with --kernel.",
+)
+@click.option(
     "--report",
     type=click.Path(path_type=Path, file_okay=False),
     metavar="DIR",
@@ -52,6 +64,8 @@ def command(
     description: Path | None,
     firewall: Backend,
     rules: Path | None,
+    kernel: Path | None,
+    rootfs: Path | None,
     report: Path | None,
     as_json: bool,
 ) -> int:
@@ -65,12 +79,14 @@ def command(
       bringup verify vlab
       bringup verify vlab --plan model-1 --rules my-rules --report out
       bringup verify vlab --only kill-switch --json
+      bringup verify vlab --plan model-2 --kernel bzimage --rootfs rootfs.cpio
     """
     from bringup import runs_folder
     from bringup.boot.folders import RunFolder
     from bringup.jobs.verify import VerifyRun
     from bringup.report.verify import answer_lines, show_progress
     from bringup.report.verify_files import write_report
+    from bringup.verify.guests.scene import GuestFiles
     from bringup.verify.plan import load_plan
     from bringup.verify.probes import PROBES
     from bringup.vlab.lab import LabRequest
@@ -81,9 +97,14 @@ def command(
             f"{plan.name} is not for {target}", hint=f"bringup verify {plan.targets[0]} --plan {plan_name}"
         )
     request = LabRequest.of(description, firewall, rules)
-    request.require_programs()
+    if (kernel is None) != (rootfs is None):
+        raise UsageError("--kernel and --rootfs go together")
+    if plan.scene == "vlab":
+        request.require_programs()
     folder = RunFolder.create(runs_folder(lab_of(ctx)))
-    run = VerifyRun(plan, request, folder, only=only, listeners=[] if as_json else [show_progress])
+    guests = GuestFiles(kernel, rootfs)
+    listeners = [] if as_json else [show_progress]
+    run = VerifyRun(plan, request, folder, guests=guests, only=only, listeners=listeners)
     verified = run.execute()
     files = write_report(report, verified.body) if report is not None else []
     if as_json:

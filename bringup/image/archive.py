@@ -68,6 +68,8 @@ def _all(stream: Any, data: bytes, most: int) -> tuple[bytes, bytes]:
     out = stream.decompress(data, most)
     if len(out) >= most:
         raise ArchiveError(f"it unpacks to more than {most >> 20} MiB")
+    if not stream.eof:
+        raise EOFError("it breaks off")
     return out, bytes(stream.unused_data)
 
 
@@ -99,13 +101,15 @@ def _cpio(data: bytes) -> Generator[Member, None, bytes]:
     at = 0
     while True:
         header = data[at : at + _HEADER_BYTES]
+        if len(header) < _HEADER_BYTES:
+            raise ArchiveError("it breaks off")
         try:
             fields = [int(header[6 + 8 * i : 14 + 8 * i], 16) for i in range(13)]
         except ValueError:
             raise ArchiveError(f"no header of an entry at byte {at}") from None
         mode, size, name_size = fields[1], fields[6], fields[11]
         body = _aligned(at + _HEADER_BYTES + name_size)
-        if len(header) < _HEADER_BYTES or body + size > len(data):
+        if body + size > len(data):
             raise ArchiveError("it breaks off")
         name = data[at + _HEADER_BYTES : at + _HEADER_BYTES + name_size - 1].decode("utf-8", "replace")
         at = _aligned(body + size)

@@ -14,6 +14,7 @@ from bringup.base.events import Emit, Event
 from bringup.base.version import __version__
 from bringup.boot.folders import EventLog, RunFolder
 from bringup.boot.plan import PlannedStep
+from bringup.verify.guests.scene import GuestFiles, GuestScene
 from bringup.verify.plan import Check, VerifyPlan, chosen
 from bringup.verify.probes import probe
 from bringup.verify.result import Result
@@ -49,12 +50,14 @@ class VerifyRun:
         request: LabRequest,
         folder: RunFolder,
         *,
+        guests: GuestFiles | None = None,
         only: Sequence[str] = (),
         listeners: Sequence[Emit] = (),
     ) -> None:
         self.plan, self.request, self.folder = plan, request, folder
         self.checks = chosen(plan, only)
         self._only = only
+        self._guests = guests or GuestFiles()
         self._listeners = list(listeners)
         self._origin_s = time.monotonic()
         self._started_s = time.time()
@@ -88,13 +91,9 @@ class VerifyRun:
             log.close()
 
     def _perform(self, ended: list[Checked]) -> dict[str, Any]:
-        captures = self.folder.path / "captures"
-        captures.mkdir()
         with ExitStack() as stack:
             with self._step("vlab", "make the virtual lab"):
-                lab = stack.enter_context(VirtualLab.start(self.request, captures))
-                scene = Scene(lab)
-            self._beginning_s = time.monotonic()
+                scene = self._scene(stack)
 
             def make(check: Check) -> Result:
                 return probe(check.probe)(scene, check)
@@ -103,7 +102,17 @@ class VerifyRun:
                 ended.append(each)
                 data = {"step": each.check.id, "state": _STATES[each.result.status], **asdict(each.result)}
                 self._tell("run.step", each.check.purpose, **data, seconds=round(each.seconds, 3))
-            return {"engine": scene.tunnels["a"].engine if scene.found["a"] else "none"}
+            return {"engine": _engine(scene)}
+
+    def _scene(self, stack: ExitStack) -> Scene | GuestScene:
+        """Make what the plan's probes work with; it ends with `stack`."""
+        if self.plan.scene == "guests":
+            guests = GuestScene(self._guests, self.folder.path)
+            stack.callback(guests.close)
+            return guests
+        captures = self.folder.path / "captures"
+        captures.mkdir()
+        return Scene(stack.enter_context(VirtualLab.start(self.request, captures)))
 
     def _begun(self, check: Check) -> None:
         self._tell("run.step", check.purpose, step=check.id, state="begin")
@@ -163,6 +172,7 @@ class VerifyRun:
             "run": self.folder.run_id,
             "folder": str(self.folder.path),
             "target": TARGET,
+            "scene": self.plan.scene,
             "plan": self.plan.name,
             "title": self.plan.title,
             "version": __version__,
@@ -175,6 +185,13 @@ class VerifyRun:
             "checks": [_check_json(each) for each in ended],
             "lab": self.request.description.model_dump(mode="json"),
         }
+
+
+def _engine(scene: Scene | GuestScene) -> str:
+    """Return what it was made with."""
+    if isinstance(scene, GuestScene):
+        return "QEMU"
+    return scene.tunnels["a"].engine if scene.found["a"] else "none"
 
 
 _STATES = {"pass": "done", "fail": "failed", "skip": "skipped"}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
@@ -41,11 +41,12 @@ class Check(_Model):
 
 
 class VerifyPlan(_Model):
-    """A plan: its name is that of its file."""
+    """A plan: its name is that of its file; `scene` is what its probes work with."""
 
     name: str
     title: str
     targets: Words
+    scene: Literal["vlab", "guests"] = "vlab"
     check: Annotated[tuple[Check, ...], BeforeValidator(tuple), Field(min_length=1)]
 
     @property

@@ -102,7 +102,8 @@ SABOTAGES = (
     rule("vm2-a", "tunnel-out", "tunnel"),
     rule("vm2-a", "lan-out", "split"),
     rule("vm2-a", "tunnel-in", "handshake-ba"),
-    rule("vm2-a", "tunnel-replies", "handshake-ab"),
+    # Site A is the first to send: all of the tunnel is an answer to it.
+    rule("vm2-a", "tunnel-replies", "tunnel"),
     rule("vm2-a", "lan-replies", "split"),
     rule("vm2-a", "dnat", "handshake-ba"),
     rule("vm2-a", "tunnel-nat", "handshake-ab"),

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from importlib import import_module
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from bringup.verify.plan import Check
     from bringup.verify.result import Result
-    from bringup.verify.scene import Scene
 
-LabProbe = Callable[["Scene", "Check"], "Result"]
+Probe = Callable[[Any, "Check"], "Result"]
+"""What is given a scene and a check: `Scene`, or `GuestScene` for those that begin with `guest-`."""
 
 # name -> module; a probe's function is called as its name is, with underscores.
 _MODULES = {
@@ -26,12 +26,14 @@ _MODULES = {
     **dict.fromkeys(("mtu", "mss", "pmtu-hole"), "sizes"),
     **dict.fromkeys(("rekey-forced", "rekey-natural", "roam", "loss"), "sessions"),
     **dict.fromkeys(("wrong-key", "replay", "allowed-ips"), "crypto"),
+    **dict.fromkeys(("guest-version", "guest-config", "guest-msi", "guest-nic", "guest-modules"), "guest"),
+    **dict.fromkeys(("guest-boots", "guest-virtio", "guest-pci", "guest-tunnel"), "guest"),
 }
 PROBES = tuple(_MODULES)
 
 
-def probe(name: str) -> LabProbe:
+def probe(name: str) -> Probe:
     """Return a probe by its name."""
     module = import_module(f"bringup.verify.probes.{_MODULES[name]}")
-    found: LabProbe = getattr(module, name.replace("-", "_"))
+    found: Probe = getattr(module, name.replace("-", "_"))
     return found

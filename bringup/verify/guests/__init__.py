@@ -1,0 +1,1 @@
+"""What does a guest's own kernel do? Booted under QEMU with the VMM's features, driven by its console."""
