@@ -23,6 +23,7 @@ _SNIFFED_LINES = 5
 _MAX_LINE = 4096
 _MAX_PAIRS = 1 << 12
 _ADDRESS = re.compile(r"(?:Slot|Device):\t((?:[0-9a-f]{4,8}:)?[0-9a-f]{2}:[01][0-9a-f]\.[0-7])\s*")
+_ANOTHER = re.compile(rf"\n{_ADDRESS.pattern}")
 _ADDRESS_KEYS = frozenset({"Slot", "Device"})
 # Bare digits are an id only alone (-n): a name may end in four digits.
 _ID = re.compile(r"(?:(.*) )?\[([0-9a-f]{4})\]|([0-9a-f]{4})")
@@ -37,7 +38,8 @@ _BYTES = {"Rev": "revision", "ProgIf": "prog_if"}
 _NUMBERS = {"NUMANode": "numa_node", "IOMMUGroup": "iommu_group"}
 _TEXTS = {"PhySlot": "slot", "Driver": "driver"}
 
-_Pairs = list[tuple[str, str]]
+_Pairs = list[list[str]]
+_PAIR = 2
 
 
 def looks_like(data: bytes) -> bool:
@@ -85,21 +87,15 @@ def _records(data: bytes, name: str) -> Iterator[tuple[Bdf, _Pairs]]:
     at = 0
     for block in text.split("\n\n"):
         lines = block.split("\n")
-        pairs = [(key, value) for key, colon, value in (line.partition(":\t") for line in lines) if colon]
+        pairs = [line.split(":\t", 1) for line in lines]
         # As a rule a block is one record, and nothing else.
         address = _ADDRESS.fullmatch(lines[0])
-        if address and len(pairs) == len(lines) <= _MAX_PAIRS and len(block) <= _MAX_LINE and _is_one(pairs):
+        plain = min(map(len, pairs)) == _PAIR and len(pairs) <= _MAX_PAIRS and len(block) <= _MAX_LINE
+        if address is not None and plain and _ANOTHER.search(block) is None:
             yield Bdf.parse(address[1]), pairs[1:]
         else:
             yield from _block(lines, text.count("\n", 0, at) + 1, name)
         at += len(block) + 2
-
-
-def _is_one(pairs: _Pairs) -> bool:
-    """Whether no line but the first is an address."""
-    return not any(
-        key in _ADDRESS_KEYS and _ADDRESS.fullmatch(f"{key}:\t{value}") for key, value in pairs[1:]
-    )
 
 
 def _block(lines: Sequence[str], first: int, name: str) -> Iterator[tuple[Bdf, _Pairs]]:
@@ -118,7 +114,7 @@ def _block(lines: Sequence[str], first: int, name: str) -> Iterator[tuple[Bdf, _
         elif bdf is not None and colon:
             if len(pairs) == _MAX_PAIRS:
                 raise UsageError(f"{name}, line {number}: {bdf.short} has more lines than lspci writes")
-            pairs.append((key, value))
+            pairs.append([key, value])
         elif bdf is not None:
             raise UsageError(
                 f'{name}, line {number}: not "key:<tab>value"', hint="write it with: lspci -vmmnnk"
@@ -128,7 +124,7 @@ def _block(lines: Sequence[str], first: int, name: str) -> Iterator[tuple[Bdf, _
 
 
 def _known(pairs: _Pairs) -> dict[str, Any]:
-    values = {key: value.strip() for key, value in pairs}
+    values: dict[str, str] = dict(pairs)
     known: dict[str, Any] = {}
     for key, (number_field, label_field) in _IDS.items():
         if (value := values.get(key)) is not None:
@@ -138,14 +134,14 @@ def _known(pairs: _Pairs) -> dict[str, Any]:
             if label is not None:
                 known[label_field] = label
     for key, field in _BYTES.items():
-        if (value := values.get(key)) is not None and _HEX.fullmatch(value):
+        if (value := values.get(key)) is not None and _HEX.fullmatch(value.strip()):
             known[field] = int(value, 16)
     for key, field in _NUMBERS.items():
-        if (value := values.get(key)) is not None and _DECIMAL.fullmatch(value):
+        if (value := values.get(key)) is not None and _DECIMAL.fullmatch(value.strip()):
             known[field] = int(value)
     for key, field in _TEXTS.items():
-        if value := values.get(key):
-            known[field] = value
+        if text := values.get(key, "").strip():
+            known[field] = text
     if "Module" in values:
         modules = tuple(value.strip() for key, value in pairs if key == "Module" and value.strip())
         if modules:
@@ -173,5 +169,6 @@ def _subsystem(vendor_text: str, device_text: str | None) -> dict[str, Any]:
 @lru_cache(maxsize=4096)  # a machine has few makers and many functions of one kind
 def _split(value: str) -> tuple[str | None, int | None]:
     """Return name and id of `Intel Corporation [8086]`; either may be missing."""
+    value = value.strip()
     match = _ID.fullmatch(value)
     return (value or None, None) if match is None else (match[1], int(match[2] or match[3], 16))
