@@ -133,6 +133,7 @@ _ALL = (
         "the BMC drops the boot override before the self-test is over, whatever it was told",
         "bmc",
         "no-dhcp",
+        scripted="override-expired",
         fixed=True,
     ),
     Fault("power-dead", "the BMC takes power commands and nothing happens", "machine", "power-stuck"),
@@ -177,7 +178,8 @@ _ALL = (
         "dhcp-rival",
         "another DHCP server is on the segment and answers first",
         "network",
-        "loader-not-fetched",
+        "ok",
+        scripted="dhcp-not-taken",
         parameters=(Parameter("lead", 0.5, "seconds by which it is faster"),),
     ),
     Fault(
