@@ -12,7 +12,7 @@ from bringup.jobs.doctor.bmc import Bmc, bmc_checks
 from bringup.jobs.doctor.check import Check, Checked, Group, examine, failed_by, skipped
 from bringup.jobs.doctor.host import file_checks, host_checks
 from bringup.jobs.doctor.ports import port_checks
-from bringup.jobs.doctor.segment import segment_checks
+from bringup.jobs.doctor.segment import segment_checks, switch_checks
 from bringup.jobs.doctor.serial import serial_checks
 from bringup.jobs.doctor.tools import tool_checks
 from bringup.lab.inventory import Board, Lab, twin_board
@@ -48,7 +48,8 @@ def _network(board: Board) -> list[Group]:
         return [_without("network", "network", "the twin has a network of its own, which nobody else is on")]
     if board.network is None:
         return [_without("network", "network", f"the lab file names no network for {board.name}")]
-    return [port_checks(board.network), segment_checks(board.name, board.network)]
+    network = board.network
+    return [port_checks(network), segment_checks(board.name, network), switch_checks(network)]
 
 
 def _bmc(board: Board) -> Bmc | Group:

@@ -15,6 +15,7 @@ from bringup.jobs.doctor.root import as_root
 from bringup.lab.network import Network
 from bringup.netboot.neighbours import rivals
 from bringup.netboot.scout import has_carrier
+from bringup.netboot.spanning_tree import SpanningTree, heard_tree
 
 _ANSWER_S = 5.0
 _NET = Path("/sys/class/net")
@@ -30,6 +31,7 @@ class Segment:
     carrier: Callable[[str], bool | None] = has_carrier
     addresses: Callable[[str], tuple[str, ...]] | None = None
     rivals: Callable[[Network], tuple[Event, ...]] = rivals
+    tree: Callable[[str], SpanningTree | None] = heard_tree
     owner: Callable[[str], int | None] | None = None
 
 
@@ -39,7 +41,6 @@ def segment_checks(board: str, network: Network, look: Segment | None = None) ->
     checks = [
         Check("network-link", "link", functools.partial(_link, network, look)),
         Check("network-address", "address", functools.partial(_address, network, look)),
-        Check("network-spanning-tree", "spanning tree", functools.partial(_spanning_tree, network, look)),
         Check("network-rival-dhcp", "other DHCP", functools.partial(_rivals, board, network, look)),
     ]
     return Group("network", checks)
@@ -82,24 +83,43 @@ def addresses_of(interface: str) -> tuple[str, ...]:
     return tuple(each[each.index("inet") + 1] for each in words if "inet" in each[:-1])
 
 
+def switch_checks(network: Network, look: Segment | None = None) -> Group:
+    """Return the check of spanning tree, which takes as long as a bridge is silent between two words."""
+    run = functools.partial(_spanning_tree, network, look or Segment())
+    return Group("network", [Check("network-spanning-tree", "spanning tree", run)])
+
+
 def _spanning_tree(network: Network, look: Segment) -> Result:
-    """Judge this host's own bridge: what a switch does on the board's port is not told to anybody here."""
-    here = look.net / network.interface
-    bridge = here if (here / "bridge").is_dir() else here / "brport" / "bridge"
-    if not bridge.is_dir():
-        return passed(
-            "no bridge of this host; on a switch, the board's port needs portfast (edge port), else it "
-            "forwards nothing for 30 s after each link-up"
-        )
-    name = network.interface if bridge == here else bridge.resolve().name
-    delay_s = _number(bridge / "bridge" / "forward_delay") / 100
-    if _number(bridge / "bridge" / "stp_state") == 0 or delay_s == 0:
-        return passed(f"the bridge {name} forwards at once")
-    return failed(
-        f"the bridge {name} speaks spanning tree: a port forwards nothing for {2 * delay_s:.0f} s after its "
-        "link-up, and a board's DHCP gives up before",
-        as_root(f"ip link set {name} type bridge stp_state 0"),
+    """Judge this host's own bridge, and tell whether the next one speaks; the board's port is its own."""
+    name, bridge = network.interface, _bridge(network, look)
+    if bridge is not None:
+        delay_s = _number(bridge / "bridge" / "forward_delay") / 100
+        own = name if bridge.name == name else bridge.resolve().name
+        if _number(bridge / "bridge" / "stp_state") and delay_s:
+            return failed(
+                f"the bridge {own} speaks spanning tree: a port forwards nothing for {2 * delay_s:.0f} s "
+                "after its link-up, and a board's DHCP gives up before",
+                as_root(f"ip link set {own} type bridge stp_state 0"),
+            )
+    if not look.carrier(name):
+        return skipped(f"{name} has no link to listen on")
+    try:
+        heard = look.tree(name)
+    except PermissionError:
+        return skipped(f"this user may not listen on {name}", as_root("bringup doctor ..."))
+    if heard is None:
+        return passed("no bridge or switch speaks spanning tree here")
+    wait_s = 2 * heard.forward_delay_s
+    return passed(
+        f"the switch speaks {heard.version}: unless the board's port is an edge port (portfast), it forwards "
+        f"nothing for up to {wait_s:.0f} s after each link-up"
     )
+
+
+def _bridge(network: Network, look: Segment) -> Path | None:
+    """Return the bridge of this host that the network is, or is plugged into."""
+    here = look.net / network.interface
+    return next((path for path in (here, here / "brport" / "bridge") if (path / "bridge").is_dir()), None)
 
 
 def _number(path: Path) -> int:

@@ -7,8 +7,15 @@ from pathlib import Path
 from bringup.base.events import Event
 from bringup.jobs.doctor.check import Result, examine
 from bringup.jobs.doctor.root import as_root
-from bringup.jobs.doctor.segment import Segment, addresses_of, segment_checks, server_process
+from bringup.jobs.doctor.segment import (
+    Segment,
+    addresses_of,
+    segment_checks,
+    server_process,
+    switch_checks,
+)
 from bringup.lab.network import Network
+from bringup.netboot.spanning_tree import SpanningTree
 
 OWN = Network("br7", "own-segment", "192.168.77.1/24", "192.168.77.30")
 LAN = Network("br7", "proxy", "192.168.77.1/24", None)
@@ -29,9 +36,8 @@ def interface(net: Path, *, up: bool = True, stp: int | None = None, delay: int 
 
 
 def found(look: Segment, network: Network = OWN) -> dict[str, Result]:
-    return {
-        each.id.partition("-")[2]: each.result for each in examine([segment_checks("e300-1", network, look)])
-    }
+    groups = [segment_checks("e300-1", network, look), switch_checks(network, look)]
+    return {each.id.partition("-")[2]: each.result for each in examine(groups)}
 
 
 def segment(
@@ -40,14 +46,32 @@ def segment(
     carrier: bool = True,
     has: tuple[str, ...] = ("192.168.77.1/24",),
     owner: int | None = None,
+    tree: SpanningTree | None = None,
 ) -> Segment:
-    return Segment(net, lambda _name: carrier, lambda _name: has, lambda _network: rivals, lambda _ip: owner)
+    return Segment(
+        net,
+        lambda _name: carrier,
+        lambda _name: has,
+        lambda _network: rivals,
+        lambda _name: tree,
+        lambda _ip: owner,
+    )
 
 
 def test_as_it_should_be(tmp_path: Path) -> None:
     results = found(segment(interface(tmp_path)))
     assert {each.status for each in results.values()} == {"pass"}
-    assert "portfast" in results["spanning-tree"].message
+    assert "no bridge or switch" in results["spanning-tree"].message
+
+
+def test_a_switch_that_speaks_tells_how_long_a_plain_port_waits(tmp_path: Path) -> None:
+    told = found(segment(interface(tmp_path), tree=SpanningTree("RSTP", 15.0)))["spanning-tree"]
+    assert (
+        told.status == "pass"
+        and "RSTP" in told.message
+        and "30 s" in told.message
+        and "portfast" in told.message
+    )
 
 
 def test_an_interface_that_is_not_there_names_those_that_are(tmp_path: Path) -> None:
