@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from bringup.base.events import Event
+from bringup.base.events import Event, Source
 from bringup.base.stage import Stage
 from bringup.boot.causes import HINT_UNLESS, TABLE
 from bringup.boot.facts import Fact
@@ -354,3 +354,56 @@ def test_what_only_a_shared_segment_has_is_told_only_there(
 
 def test_an_entry_of_a_kind_that_is_not_known_here_changes_nothing() -> None:
     assert decide([*STARTED, logged("weather")])[0].code == "kernel-hangs"
+
+
+# Kinds of the recorded boards, each in other shapes than the recorded one.
+
+
+@pytest.mark.parametrize("name", ["bootx64.efi", "grub/i386-pc/core.0", "lpxelinux.0", "ipxe.efi"])
+@pytest.mark.parametrize("protocol", ["tftp", "http"])
+def test_names_of_another_server_are_told_whatever_they_are(name: str, protocol: Source) -> None:
+    asked = event(3.5, protocol, f"{protocol}.error", path=name, reason="no such file")
+    verdict, _ = decide([*GIVEN, asked])
+    assert (verdict.code, verdict.kind) == ("foreign-file", "lab")
+    assert f"asks this host for {name}," in verdict.cause
+
+
+@pytest.mark.parametrize(
+    "rivals",
+    [
+        [event(0.4, "dhcp", "dhcp.rival", server="10.0.0.1")],
+        [SEARCHED, event(3.05, "dhcp", "dhcp.rival", server="10.0.0.1", message="NAK")],
+        [event(3.05, "dhcp", "dhcp.rival", server=f"10.0.0.{last}") for last in (1, 2, 9)],
+        [event(3.05, "dhcp", "dhcp.rival", server="10.0.0.1", file="pxelinux.0")],
+    ],
+)
+def test_a_rival_is_named_once_and_first(rivals: list[Event]) -> None:
+    events = sorted([*SERVED[:4], *rivals], key=lambda each: each.at_s)
+    code, causes = whys(events)
+    assert code == "dhcp-not-taken"
+    assert causes[0].startswith("10.0.0.1")
+    assert not [cause for cause in causes[1:] if "DHCP server" in cause]
+
+
+@pytest.mark.parametrize(
+    ("links", "code"),
+    [
+        ([carrier(False)], "host-no-link"),
+        ([carrier(True), event(2.5, "run", "link.carrier", carrier=False)], "host-no-link"),
+        ([carrier(False), event(2.5, "run", "link.carrier", carrier=True)], "no-dhcp"),
+    ],
+)
+def test_the_link_of_this_host_counts_as_it_is_last(links: list[Event], code: str) -> None:
+    assert decide(sorted([*links, ON, TEXT], key=lambda each: each.at_s))[0].code == code
+
+
+@pytest.mark.parametrize(
+    ("arch", "code"),
+    [(None, "dhcp-no-file"), (7, "dhcp-ignored"), (11, "dhcp-ignored"), (16, "dhcp-ignored")],
+)
+def test_an_address_without_a_file_says_who_asked(arch: int | None, code: str) -> None:
+    known = {} if arch is None else {"arch": arch}
+    asked = [ON, dhcp(3.0, "discover", **known), dhcp(3.1, "offer"), dhcp(3.3, "ack", file=None)]
+    verdict, _ = decide(asked)
+    assert (verdict.code, verdict.stage) == (code, Stage.FIRMWARE)
+    assert (arch is None) == ("as architecture unknown" in verdict.cause)
