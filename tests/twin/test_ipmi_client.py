@@ -35,7 +35,8 @@ from bringup.lab.secret import Secret
 from bringup.power.actions import Pace, cycle, ensure_off, ensure_on, reset, soft_off
 from bringup.power.base import BootOverride, PowerState
 from bringup.power.boot_flags import BootQuirks
-from bringup.power.drivers.ipmi import ChassisCommands, IpmiOverride, IpmiPower
+from bringup.power.drivers.ipmi import ChassisCommands, IpmiLog, IpmiOverride, IpmiPower
+from bringup.twin.bmc.sel import event_record
 from tests.doubles.fake_bmc import burst
 from tests.doubles.servers import DeafToSuite, FakeBmc, NoCipher, Server, ipmi_sim, virtual_bmc
 from tests.twin.helpers import Cli, wait_for
@@ -679,3 +680,24 @@ def test_sigterm_leaves_the_console_to_the_next(rack: tuple[Cli, FakeBmc]) -> No
     with sol_of(bmc) as console:
         console.write(b"free")
         assert collect(console, 4) == b"free"
+
+
+# The event log.
+
+
+def test_what_the_log_gets_after_its_mark_is_read_from_both(server: Server) -> None:
+    with IpmiClient(address(server)) as client:
+        log = IpmiLog(client)
+
+        def add(sensor: int, offset: int) -> None:
+            client.request(0x0A, 0x44, event_record(sensor, offset, at_s=0), "add an entry")
+
+        log.mark()
+        assert log.since_mark() == ()
+        add(0x0C, 0x1)
+        assert [entry.kind for entry in log.since_mark() or ()] == ["memory"]
+        log.mark()
+        assert log.since_mark() == ()
+        for sensor, offset in ((0x1D, 0x0), (0x23, 0x1), (0x08, 0x1)):
+            add(sensor, offset)
+        assert [entry.kind for entry in log.since_mark() or ()] == ["watchdog", "power"]

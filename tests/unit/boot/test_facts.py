@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from bringup.base.errors import LabError
 from bringup.base.events import Event, Source
 from bringup.base.stage import Stage
 from bringup.boot.causes import HINT_UNLESS, TABLE
@@ -14,7 +15,19 @@ from bringup.boot.facts import Fact
 from bringup.boot.verdict import Verdict
 from bringup.transcript.failures.table import FAILURES
 from bringup.transcript.markers import HAND_OVER
-from tests.unit.boot.test_verdict import BIOS, MAC, SERVED, decide, dhcp, event, failed, on, said, tftp
+from tests.unit.boot.test_verdict import (
+    BIOS,
+    MAC,
+    SERVED,
+    decide,
+    dhcp,
+    event,
+    failed,
+    on,
+    progress,
+    said,
+    tftp,
+)
 
 ON = on(1.0)
 TEXT = said(2.0, Stage.FIRMWARE, "American Megatrends", 1)
@@ -407,3 +420,19 @@ def test_an_address_without_a_file_says_who_asked(arch: int | None, code: str) -
     verdict, _ = decide(asked)
     assert (verdict.code, verdict.stage) == (code, Stage.FIRMWARE)
     assert (arch is None) == ("as architecture unknown" in verdict.cause)
+
+
+def test_a_boot_that_an_error_ended_quotes_the_log_before_the_usual_guess() -> None:
+    went_off = LabError("b1 went off while it was booting", hint="the power supply, or the image itself")
+    usual = ("", "the power supply, or the image itself")
+    assert progress(STARTED).failed(went_off, 9.0).causes == (usual,)
+    told = progress([*STARTED, logged("thermal")]).failed(went_off, 9.0).causes
+    assert [why for why, _ in told] == ["the BMC logged what the thermal did", ""]
+
+
+@pytest.mark.parametrize("kind", ["memory", "watchdog", "power"])
+def test_a_failure_that_the_console_tells_stays_the_cause_and_the_log_is_quoted_after_it(kind: str) -> None:
+    aborted = failed(8.0, "seL4 root server abort()ed")
+    verdict, _ = decide([*STARTED, aborted, logged(kind)])
+    assert verdict.kind == "image"
+    assert [why for why, _ in verdict.causes][1:] == [f"the BMC logged what the {kind} did"]
