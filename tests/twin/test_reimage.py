@@ -15,7 +15,8 @@ import pytest
 from bringup.disk.layout import MIB
 from tests.twin.helpers import Cli
 
-pytestmark = pytest.mark.slow
+# Four network boots of a Linux in one test, on a machine that may be loaded.
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(1200)]
 
 LIMIT_S = 400.0
 KILLS = int(os.environ.get("BRINGUP_REIMAGE_KILLS", "0"))
