@@ -36,6 +36,12 @@ def _profiles(lab: Lab) -> Iterable[str]:
     return profile_files(lab.profile_folders)
 
 
+def _faults(_lab: Lab) -> Iterable[str]:
+    from bringup.twin.faults.catalog import FAULTS
+
+    return FAULTS
+
+
 def _runs(lab: Lab) -> Iterable[str]:
     from bringup import list_runs, runs_folder
 
@@ -74,6 +80,7 @@ twin_names = _completion(lambda lab: [board.name for board in lab.boards.values(
 profile_names = _completion(_profiles)
 board_and_profile_names = _completion(lambda lab: [*lab.boards, *_profiles(lab)])
 run_names = _completion(_runs)
+fault_names = _completion(_faults)
 
 
 def capture_names(ctx: click.Context, parameter: click.Parameter, incomplete: str) -> list[CompletionItem]:

@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 import click
 
 from bringup import UsageError
+from bringup.cli.complete import fault_names
 from bringup.lab.who import AS_VARIABLE
 
 Function = TypeVar("Function", bound=Callable[..., Any])
@@ -90,6 +91,7 @@ def fault_options() -> Callable[[Function], Function]:
         "faults",
         multiple=True,
         callback=checked,
+        shell_complete=fault_names,
         metavar="NAME[@STAGE|@SECONDS][,KEY=NUMBER]",
         help="What the twin plays; `bringup twin faults` lists them. Repeatable.",
     )

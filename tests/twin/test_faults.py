@@ -22,7 +22,7 @@ ALL = "BRINGUP_TEST_ALL_FAULTS"
 FEW = [
     ("scripted", "sol-drop"),
     ("scripted", "override-ignored"),
-    ("scripted", "wrong-file"),
+    ("scripted", "no-vtx"),
     ("scripted", "disk-full"),
     ("qemu", "http-reset"),
     ("qemu", "wrong-baud"),
