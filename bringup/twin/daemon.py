@@ -28,6 +28,7 @@ from bringup.twin.disks import TwinDisk, kept_disks
 from bringup.twin.engines import ENGINES, SCRIPTED
 from bringup.twin.faults.choice import choose_all
 from bringup.twin.faults.director import DirectedBmc, DirectedBoard, Director
+from bringup.twin.faults.system import disk_with_system
 from bringup.twin.info import TwinInfo, own_ticks, twin_folder
 from bringup.twin.machine import BOOT_MAC, BOOT_NIC, NICS, flaws_of
 from bringup.twin.monitor import MonitorServer
@@ -135,6 +136,7 @@ def _machine(
     com1: Com1Server,
     disks: Sequence[TwinDisk],
 ) -> Chassis:
+    faults = choose_all(request["faults"])
     return Chassis(
         namespace,
         taps,
@@ -144,9 +146,9 @@ def _machine(
         report=lambda text: _note(folder, text),
         com1=com1.feed,
         variant=request["variant"],
-        disks=disks,
+        disks=disks or disk_with_system(folder, faults),
         engine=ENGINES[request["engine"]],
-        flaws=flaws_of(choose_all(request["faults"])),
+        flaws=flaws_of(faults),
     )
 
 

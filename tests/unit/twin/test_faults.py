@@ -7,6 +7,7 @@ import threading
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -21,6 +22,7 @@ from bringup.twin.bmc.server import VirtualBmc
 from bringup.twin.faults.catalog import FAULTS
 from bringup.twin.faults.choice import ChosenFault, choose, choose_all, plays
 from bringup.twin.faults.director import DirectedBmc, DirectedBoard, Director
+from bringup.twin.faults.system import SAYS, boot_sector, disk_with_system
 from bringup.twin.machine import BOOT_NIC, OTHER_NIC, flaws_of
 
 NETWORK_BIOS = BootFlags(bytes.fromhex("8004000000"))
@@ -301,3 +303,13 @@ def test_faults_of_the_machine_change_the_machine() -> None:
 def test_codes_of_the_table_of_causes_are_spelt_as_there() -> None:
     ours = {fault.verdict for fault in FAULTS.values()}
     assert len(ours & set(TABLE)) >= 8
+
+
+def test_a_board_that_boots_its_disk_finds_a_system_there(tmp_path: Path) -> None:
+    sector = boot_sector()
+    assert (len(sector), sector[-2:]) == (512, b"\x55\xaa")
+    text_at = int.from_bytes(sector[6:8], "little") - 0x7C00
+    assert sector[text_at:].startswith(SAYS + b"\0")
+    (disk,) = disk_with_system(tmp_path, choose_all(["override-ignored"]))
+    assert disk.file is not None and Path(disk.file).read_bytes().startswith(sector)
+    assert disk_with_system(tmp_path, choose_all(["sol-drop"])) == ()
