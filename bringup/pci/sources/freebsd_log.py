@@ -69,7 +69,8 @@ def parse(data: bytes, name: str = KIND) -> Machine:
     """
     if len(data) > MAX_BYTES:
         raise UsageError(f"{name}: {len(data)} bytes are too many for the boot log of one machine")
-    text = data.decode("utf-8", "replace")
+    # A line that breaks off may end in half a number.
+    text = data[: data.rfind(b"\n") + 1].decode("utf-8", "replace")
     tree = _Tree.of(text)
     madt = _madt(text)
     gsis = range(0) if madt is None else range(madt.ioapics[0].gsi_base, _end(madt))
