@@ -1,6 +1,6 @@
 """Faults of the twin in whole boots: the verdicts of docs/faults.md, made anew.
 
-A few are played: one of each place on the scripted board, two on the whole twin. With
+A few are played: one of each place on the scripted board, one on the whole twin. With
 BRINGUP_TEST_ALL_FAULTS=1 in the environment every one is, on both (half an hour).
 """
 
@@ -25,7 +25,6 @@ FEW = [
     ("scripted", "no-vtx"),
     ("scripted", "disk-full"),
     ("qemu", "http-reset"),
-    ("qemu", "wrong-baud"),
 ]
 EVERY = [(engine, name) for engine in ENGINES for name in FAULTS]
 ROWS = read_table(PAGE.read_text(encoding="utf-8"))
