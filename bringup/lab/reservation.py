@@ -15,7 +15,6 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-import secrets
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass, replace
@@ -98,7 +97,7 @@ class ReservationFile:
     def mark(self) -> int:
         """Lock a byte that stands for a new reservation, and return which."""
         while True:
-            mark = _MARKS.start + secrets.randbelow(len(_MARKS))
+            mark = _MARKS.start + int.from_bytes(os.urandom(7), "little")
             if locks.take(self.descriptor, mark, 1):
                 return mark
 
