@@ -16,6 +16,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from itertools import pairwise
 from typing import Literal
 
@@ -37,7 +38,7 @@ class Bond:
     reason: str
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Split:
     """How the ports that VMs can be given part. `left` are those that cannot be given, each with why.
 
@@ -47,16 +48,28 @@ class Split:
     groups: tuple[tuple[Bdf, ...], ...]
     bonds: tuple[Bond, ...]
     doubts: tuple[Bond, ...]
-    changes: tuple[Bdf, ...] = ()
+    changes: frozenset[Bdf] = frozenset()
     left: tuple[tuple[Bdf, str], ...] = ()
 
     def settled(self, group: Sequence[Bdf]) -> bool:
         """Whether the pins of a whole group are known; those of another may be the same pin."""
-        return not any(doubt.kind == "pin-unknown" and set(doubt.ports) & set(group) for doubt in self.doubts)
+        return self._without_pin.isdisjoint(group)
 
     def why(self, group: Sequence[Bdf]) -> tuple[Bond, ...]:
         """Return the bonds that make a group."""
-        return tuple(bond for bond in self.bonds if set(bond.ports) <= set(group))
+        return tuple(bond for bdf in group for bond in self._bonds_from.get(bdf, ()))
+
+    @cached_property
+    def _without_pin(self) -> frozenset[Bdf]:
+        return frozenset(b for doubt in self.doubts if doubt.kind == "pin-unknown" for b in doubt.ports)
+
+    @cached_property
+    def _bonds_from(self) -> dict[Bdf, list[Bond]]:
+        """The bonds by their first port: all of a bond's ports are in one group."""
+        found: dict[Bdf, list[Bond]] = defaultdict(list)
+        for bond in self.bonds:
+            found[bond.ports[0]].append(bond)
+        return found
 
 
 def split_ports(assessment: Assessment) -> Split:
@@ -71,7 +84,7 @@ def split_ports(assessment: Assessment) -> Split:
         groups=_groups([f.bdf for f in ports], bonds),
         bonds=bonds,
         doubts=(*_unknown(ports, assessment), *_iommu_groups(ports), *_switches(ports, assessment, topology)),
-        changes=tuple(f.bdf for f in ports if f.bdf in words and words[f.bdf].word == "needs-change"),
+        changes=frozenset(f.bdf for f in ports if f.bdf in words and words[f.bdf].word == "needs-change"),
         left=tuple((f.bdf, "; ".join(refused[f.bdf])) for f in every if f.bdf in refused),
     )
 

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import textwrap
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from itertools import count
 from typing import Any
 
-from bringup.pci.assessment import Assessment
-from bringup.pci.model import Bdf
+from bringup.pci.assessment import Assessment, PinCandidate
+from bringup.pci.model import Function
 from bringup.report.pci.text import View, headline
 from bringup.report.words import bdf_list, clean, ids, pin_text, short_name
 from bringup.rules.split import Bond, Split
@@ -21,11 +22,13 @@ def report_split(assessment: Assessment, split: Split, view: View) -> Iterator[s
     yield ""
     yield _answer(split)
     yield ""
-    known = [group for group in split.groups if split.settled(group)]
+    functions = {function.bdf: function for function in assessment.machine.functions}
+    numbers = count(1)
     for group in split.groups:
-        head = str(known.index(group) + 1) if group in known else "?"
+        head = str(next(numbers)) if split.settled(group) else "?"
         for place, bdf in enumerate(group):
-            yield f"{'' if place else head:4}{_port(assessment, bdf, split)}"
+            pins = assessment.pins.get(bdf, ())
+            yield f"{'' if place else head:4}{_port(functions[bdf], pins, needs_change=bdf in split.changes)}"
         for bond in split.why(group):
             yield from _wrapped("    together", bond, view.width)
     if split.doubts or split.left:
@@ -38,29 +41,27 @@ def report_split(assessment: Assessment, split: Split, view: View) -> Iterator[s
 
 def _answer(split: Split) -> str:
     known = [group for group in split.groups if split.settled(group)]
-    count, ports = len(known), sum(map(len, known))
+    groups, ports = len(known), sum(map(len, known))
     unknown = sum(map(len, split.groups)) - ports
     if not ports and not unknown:
         return "no network port of this machine can be given to a VM"
     if not ports:
         return f"{_ports(unknown)}; whether they can go to different VMs is not known"
-    if count == ports:
+    if groups == ports:
         told = f"{_ports(ports)}, each for a VM of its own"
     else:
-        told = f"{_ports(ports)} in {count} group{'s' if count > 1 else ''}, each for a VM of its own"
+        told = f"{_ports(ports)} in {groups} group{'s' if groups > 1 else ''}, each for a VM of its own"
     return f"{told}; of {unknown} more (?) it is not known" if unknown else told
 
 
-def _ports(count: int) -> str:
-    return f"{count} network port{'s' if count > 1 else ''}"
+def _ports(number: int) -> str:
+    return f"{number} network port{'s' if number > 1 else ''}"
 
 
-def _port(assessment: Assessment, bdf: Bdf, split: Split) -> str:
-    function = assessment.machine.find(bdf)
-    name = clean(short_name(function), _NAME) if function else ""
-    change = "  needs a change: bringup probe-pci says which" if bdf in split.changes else ""
-    kind = ids(function) if function else ""
-    return f"{bdf.short}  {name:<{_NAME}}  {kind}  {pin_text(assessment.pins.get(bdf, ()))}{change}"
+def _port(function: Function, pins: Sequence[PinCandidate], *, needs_change: bool) -> str:
+    name = clean(short_name(function), _NAME)
+    change = "  needs a change: bringup probe-pci says which" if needs_change else ""
+    return f"{function.bdf.short}  {name:<{_NAME}}  {ids(function)}  {pin_text(pins)}{change}"
 
 
 def _wrapped(head: str, bond: Bond, width: int) -> Iterator[str]:
@@ -83,7 +84,7 @@ def split_json(split: Split) -> dict[str, Any]:
             for group in split.groups
         ],
         "doubts": [_bond_json(doubt) for doubt in split.doubts],
-        "needs_change": list(map(str, split.changes)),
+        "needs_change": list(map(str, sorted(split.changes))),
         "left": [{"bdf": str(bdf), "reason": reason} for bdf, reason in split.left],
     }
 
