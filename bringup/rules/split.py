@@ -152,7 +152,7 @@ def _is_conventional(bridge: Function | None) -> bool:
 def _unknown(ports: Iterable[Function], assessment: Assessment) -> Iterator[Bond]:
     unknown = tuple(f.bdf for f in ports if not assessment.pins.get(f.bdf))
     if unknown:
-        reason = "their IOAPIC pins are not known, and may be those of other ports (C4)"
+        reason = "IOAPIC pin not known: it may be that of another port (C4)"
         yield Bond("pin-unknown", unknown, reason)
 
 

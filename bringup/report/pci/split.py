@@ -45,6 +45,8 @@ def _answer(split: Split) -> str:
     unknown = sum(map(len, split.groups)) - ports
     if not ports and not unknown:
         return "no network port of this machine can be given to a VM"
+    if not ports and unknown == 1:
+        return "1 network port, whose pin is not known"
     if not ports:
         return f"{_ports(unknown)}; whether they can go to different VMs is not known"
     if groups == ports:
