@@ -22,8 +22,8 @@ pytestmark = pytest.mark.slow
 FILES: dict[str, tuple[Role, bytes]] = {
     "/undionly.kpxe": ("loader", b"\x01" * 70_001),
     "/boot.ipxe": ("loader-script", b"#!ipxe\n" * 9),
-    "/kernel": ("kernel", b"\x7fELF\1\1" + bytes(150_000)),
-    "/module": ("module", b"\x7fELF\2\1" + bytes(3_000_000)),
+    "/kernel": ("kernel", b"\x7fELF\1\1".ljust(16, b"\0") + b"\2\0" + bytes(150_000)),
+    "/module": ("module", b"\x7fELF\2\1".ljust(16, b"\0") + b"\2\0" + bytes(3_000_000)),
 }
 KINDS = ("dhcp.discover", "dhcp.offer", "dhcp.request", "dhcp.ack", "tftp.done", "http.done")
 

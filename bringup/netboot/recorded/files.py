@@ -10,6 +10,7 @@ from typing import TypeVar
 
 from bringup.base.events import Event, Source
 from bringup.netboot.recorded.frames import Datagram
+from bringup.netboot.spec import BOOT_IMAGE
 
 _RRQ, _DATA, _ERROR, _OACK = 1, 3, 5, 6
 _TFTP_PORT, _BLOCK = 69, 512
@@ -17,7 +18,8 @@ _TRANSFERS_MAX = 4096
 _GET = re.compile(rb"(?:GET|HEAD) (\S{1,512}) HTTP/1\.[01]\r\n")
 _STATUS = re.compile(rb"HTTP/1\.[01] (\d{3})")
 _LENGTH = re.compile(rb"\r\ncontent-length: *(\d{1,15})", re.IGNORECASE)
-_ELF, _LINUX_AT, _LINUX = b"\x7fELF", 0x202, b"HdrS"
+_ELF, _ELF_TYPE_AT, _EXECUTABLE = b"\x7fELF", 16, b"\2\0"  # ELF64, e_type
+_LINUX_AT, _LINUX = 0x202, b"HdrS"
 _SCRIPTS = (".ipxe", ".cfg", ".conf")
 _SEQ = 1 << 32
 
@@ -181,7 +183,12 @@ class FileReader:
         head = transfer.head
         if head.startswith(b"#!ipxe") or transfer.path.endswith(_SCRIPTS):
             return "loader-script"
-        if head.startswith(_ELF) or head[_LINUX_AT : _LINUX_AT + 4] == _LINUX:
+        if transfer.path.lstrip("/") == BOOT_IMAGE.lstrip("/"):
+            return "boot-image"
+        program = head.startswith(_ELF) and head[_ELF_TYPE_AT : _ELF_TYPE_AT + 2] == _EXECUTABLE
+        if head.startswith(_ELF) and not program:
+            return "other"  # a module of GRUB's or of pxelinux
+        if program or head[_LINUX_AT : _LINUX_AT + 4] == _LINUX:
             kernel, self._has_kernel = not self._has_kernel, True
             return "kernel" if kernel else "module"
         if self._has_kernel:

@@ -18,8 +18,8 @@ from bringup.netboot.recorded.told import CaptureReader
 from tests.doubles.packets import ACK, BOARD, DISCOVER, EPOCH_S, MAC, NAK, OFFER, SERVER, Wire
 
 PORTS = ((69, 2070, None), (2070, 69, None), (67, 68, None), (623, 9, None), (80, 5, 1), (5, 80, 1))
-KERNEL = b"\x7fELF\1\1" + bytes(20_000)
-MODULE = b"\x7fELF\2\1" + bytes(90_000)
+KERNEL = b"\x7fELF\1\1".ljust(16, b"\0") + b"\2\0" + bytes(19_988)
+MODULE = b"\x7fELF\2\1".ljust(16, b"\0") + b"\2\0" + bytes(89_988)
 SCRIPT = b"#!ipxe\nkernel http://10.55.0.1/kernel\n"
 SAID = [
     (0.5, "SeaBIOS (version 1.16.2-debian-1.16.2-1)"),
@@ -110,6 +110,25 @@ def test_a_transfer_that_falls_silent_is_told_with_how_far_it_came(tmp_path: Pat
     wire.tftp(1.5, "boot.kpxe", b"\x01" * 5000, blocks=3)
     _, ending = trace_capture(wire.save(tmp_path / "boot.pcap"), None)
     assert (ending.reached, ending.missing) == ("dhcp", "loader")
+
+
+def test_what_a_loader_loads_for_itself_is_no_kernel(tmp_path: Path) -> None:
+    wire = Wire()
+    wire.lease(1.0)
+    wire.tftp(1.5, "core.0", b"\x01" * 5000)
+    wire.tftp(
+        2.0, "grub/i386-pc/normal.mod", b"\x7fELF\1\1".ljust(16, b"\0") + b"\1\0" + bytes(900), port=2071
+    )
+    _, ending = trace_capture(wire.save(tmp_path / "boot.pcap"), None)
+    assert (ending.reached, ending.missing) == ("loader", "kernel-image")
+
+
+def test_our_boot_image_holds_kernel_and_modules(tmp_path: Path) -> None:
+    wire = Wire()
+    wire.lease(1.0, file="boot.efi", arch=7)
+    wire.tftp(1.5, "boot.efi", b"MZ" + bytes(5000))
+    _, ending = trace_capture(wire.save(tmp_path / "boot.pcap"), None)
+    assert (ending.reached, ending.missing) == ("modules", "kernel")
 
 
 def test_nobody_answers_dhcp(tmp_path: Path) -> None:
