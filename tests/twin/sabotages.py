@@ -126,7 +126,7 @@ SABOTAGES = (
         after="wg set wg0 peer $(wg show wg0 peers) allowed-ips 0.0.0.0/0\n" + _UP,
     ),
     tunnel("MTU 1400", "mtu", after=_UP.replace("1420", "1400")),
-    tunnel("another port", "handshake-ba", after="wg set wg0 listen-port 51999\n" + _UP),
+    tunnel("another port", "tunnel", after="wg set wg0 listen-port 51999\n" + _UP),
     tunnel("no route into the tunnel", "ptp-ab", "ptp-ba", after="ip link set wg0 mtu 1420 up\n"),
     Sabotage("vm1-a", ("mtu",), add="iptables -A OUTPUT -p icmp -j DROP\n", name="no ICMP"),
     Sabotage(
