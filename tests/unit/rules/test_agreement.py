@@ -419,7 +419,8 @@ def test_findings_are_made_in_rules_only() -> None:
     made = set()
     for path in sorted((places.CHECKOUT / "bringup").rglob("*.py")):
         text = path.read_text(encoding="utf-8")
-        if re.search(r"\b(Rule|Finding)\(\n?\s*[\"f]", text):
+        # A packet filter's rules are others than those of base/finding.py.
+        if "bringup.base.finding" in text and re.search(r"\b(Rule|Finding)\(\n?\s*[\"f]", text):
             made.add(path.relative_to(places.CHECKOUT / "bringup").as_posix())
     assert {name for name in made if not name.startswith("rules/")} == {
         "camkes/vms/read.py"
