@@ -10,7 +10,7 @@ from __future__ import annotations
 import socket
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
@@ -68,7 +68,8 @@ Script = Sequence[Said | Seen]
 
 
 class Bench:
-    """Equipment whose board follows `script`; `fails` names a call that raises, and what it raises.
+    """Equipment whose board follows `script`; `fails` names a call that raises, and what it raises, which of
+    `fails_once` only the first time.
 
     `answer` is what comes back when something is typed.
     `certain` is whether the override can be read back for certain. `silent` are the seconds after power-on
@@ -83,6 +84,7 @@ class Bench:
         on: bool = False,
         has_override: bool = True,
         fails: dict[str, BaseException] | None = None,
+        fails_once: Collection[str] = (),
         tied: bool = True,
         answer: str = "",
         certain: bool = True,
@@ -116,7 +118,8 @@ class Bench:
         self.seen = 0
         self.passers_by: list[Holder] = []
         self.place = FakePlace(self, has_override=has_override)
-        self.fails = fails or {}
+        self.fails = dict(fails or {})
+        self.fails_once = fails_once
         self.on_serve: Callable[[ServeSpec], None] = lambda _spec: None
         self._tied = tied
 
@@ -124,11 +127,7 @@ class Bench:
         """Note a call; raise where the test wants it to fail."""
         self.calls.append(name)
         if name in self.fails:
-            raise self.fails[name]
-
-    def heal(self, name: str) -> None:
-        """Let a call fail no more."""
-        del self.fails[name]
+            raise self.fails.pop(name) if name in self.fails_once else self.fails[name]
 
     def event(self, source: Any, kind: str, text: str = "", **data: Any) -> Event:
         return Event(source, kind, text, data, self.clock.now_s())
