@@ -16,6 +16,7 @@ from bringup.boot.watch_request import WatchRequest
 from bringup.transcript.stages import StageReader
 
 _OTHER_PORT_S = 5.0
+_SILENCE_S = 3600.0
 # When Enter is typed where text may have been missed: what is there to answer must have had time to come up.
 _PROMPT_QUIET_S, _PROMPT_EVERY_S = 5.0, 20.0
 
@@ -124,9 +125,12 @@ class Progress:
             # What may still recover is the better word for a stage that is overdue.
             yield deadline_s, lambda: self._tell.failed(fault) if fault else self._tell.stalled(deadline_s)
 
-    def so_far(self, now_s: float) -> Verdict:
-        """Return the verdict, or, while a boot goes on, the one that it will have if nothing more comes."""
-        decided = self.decide(now_s)
+    def so_far(self, now_s: float, *, ended: bool = False) -> Verdict:
+        """Return the verdict, or, while a boot goes on, the one that it will have if nothing more comes.
+
+        `ended`: nothing more does, so that what needed a moment of silence has it.
+        """
+        decided = self.decide(now_s + (_SILENCE_S if ended else 0.0))
         if decided is not None:
             return decided
         return self._tell.ok() if self._course.done_s() is not None else self._tell.stalled(now_s)

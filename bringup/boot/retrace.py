@@ -13,8 +13,8 @@ from bringup.boot.verdict import Verdict
 from bringup.boot.watch_request import WatchRequest
 
 
-def judged(events: Iterable[Event], request: WatchRequest) -> Verdict:
-    """Return the verdict of a boot on what was recorded, as if nothing more came after it."""
+def judged(events: Iterable[Event], request: WatchRequest, *, ended: bool = False) -> Verdict:
+    """Return the verdict of a boot on what was recorded; `ended`: nothing more came after it."""
     progress, last_s = Progress(request), 0.0
     for event in events:
         try:
@@ -22,7 +22,7 @@ def judged(events: Iterable[Event], request: WatchRequest) -> Verdict:
         except (KeyError, TypeError, ValueError, AttributeError):
             continue  # of a kind that is known, and without what it has to tell
         last_s = max(last_s, event.at_s)
-    return progress.so_far(last_s)
+    return progress.so_far(last_s, ended=ended)
 
 
 def request_of(plan: Mapping[str, Any]) -> WatchRequest:

@@ -152,8 +152,13 @@ def trace_capture(
     tracer = Tracer()
     told = [moment for event in seen if (moment := tracer.moment(event)) is not None]
     told += [replace(moment, at_s=None) for event in later if (moment := tracer.moment(event)) is not None]
-    verdict = judged([*seen, *later], request)
-    return told, _of_verdict(verdict.to_dict(), goes_on=False)
+    ending = _as_told(judged([*seen, *later], request, ended=True).to_dict())
+    known = {moment.at_s for moment in told if moment.at_s is not None}
+    # A console without times tells when nothing was reached.
+    timely = ending.reached_s is not None and any(
+        abs(ending.reached_s - at_s) < _LINE_S / 2 for at_s in known
+    )
+    return told, ending if timely else replace(ending, reached_s=None)
 
 
 def _console_events(console: Path, last_s: float) -> tuple[list[Event], list[Event]]:

@@ -101,7 +101,12 @@ def _cipher(bmc: Bmc, error: LabError | None) -> Result:
 
 
 def _after_login(run: Callable[[Bmc], Result], bmc: Bmc, login: Callable[[], LabError | None]) -> Result:
-    return run(bmc) if login() is None else skipped("not known without a login")
+    if login() is not None:
+        return skipped("not known without a login")
+    try:
+        return run(bmc)
+    except LabError as error:  # a BMC that does not tell may be set as it should be
+        return skipped(f"not known: {error.message}", error.hint)
 
 
 def _sol(bmc: Bmc) -> Result:

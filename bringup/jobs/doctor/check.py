@@ -39,7 +39,7 @@ def skipped(message: str, fix: str | None = None) -> Result:
 
 
 def failed_by(error: BringupError, fix: str | None = None) -> Result:
-    """Return a failure in the words of an error; without a `fix` its hint is the way on."""
+    """Return a failure in the words of an error; without a `fix` its hint is the way on, if it has one."""
     return Result("fail", error.message, fix or error.hint, error.exit_code)
 
 

@@ -78,7 +78,16 @@ def test_a_console_without_times_comes_last_and_counts(tmp_path: Path) -> None:
     (tmp_path / "said.log").write_text("".join(f"{line}\n" for _, line in SAID))
     seen, ending = trace_capture(boot().save(tmp_path / "boot.pcap"), tmp_path / "said.log")
     assert [moment.at_s is None for moment in seen][-3:] == [True] * 3
-    assert ending.reached == "user-space"
+    assert (ending.reached, ending.reached_s) == ("user-space", None)
+
+
+def test_a_root_task_that_died_has_not_arrived(tmp_path: Path) -> None:
+    (tmp_path / "said.log").write_text(
+        "".join(f"{line}\n" for _, line in SAID)
+        + "Caught cap fault in send phase at address 0\nwhile trying to handle:\n"
+    )
+    _, ending = trace_capture(None, tmp_path / "said.log")
+    assert ending.verdict == "image" and ending.causes
 
 
 def test_a_runs_folder_has_the_times_of_its_console(tmp_path: Path) -> None:

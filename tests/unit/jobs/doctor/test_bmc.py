@@ -31,7 +31,13 @@ class Settings(IpmiClient):
     """A BMC with these settings; `refuses` is what a login raises."""
 
     def __init__(
-        self, *, enabled: int = 1, rate: int = 10, clock: int = NOW, refuses: LabError | None = None
+        self,
+        *,
+        enabled: int = 1,
+        rate: int = 10,
+        clock: int = NOW,
+        code: int = 0,
+        refuses: LabError | None = None,
     ) -> None:
         super().__init__(BmcAddress("10.0.0.17", 623, "ADMIN", Secret("s3cret")))
         self._answers = {
@@ -39,7 +45,7 @@ class Settings(IpmiClient):
             (0x0C, 0x22, 6): bytes([0x11, rate]),
             (0x0A, 0x48, None): clock.to_bytes(4, "little"),
         }
-        self._refuses = refuses
+        self._refuses, self._code = refuses, code
         self.logins = 0
 
     def login(self, timeout_s: float = 1.0) -> Session:  # type: ignore[override]
@@ -49,7 +55,7 @@ class Settings(IpmiClient):
         return Session()
 
     def exchange(self, netfn: int, command: int, data: bytes, what: str, **_more: object) -> Answer:  # type: ignore[override]
-        return Answer(0, self._answers[netfn, command, data[1] if data else None])
+        return Answer(self._code, self._answers[netfn, command, data[1] if data else None])
 
 
 class Held:
@@ -101,6 +107,13 @@ def test_sol_off_and_too_slow() -> None:
 
 def test_a_rate_left_to_the_serial_port_is_not_wrong() -> None:
     assert found(bmc(Settings(rate=0)))["sol-baud"].status == "pass"
+
+
+def test_a_bmc_that_does_not_tell_its_settings_is_not_called_wrong() -> None:
+    results = found(bmc(Settings(code=0xC1)))
+    for name in ("sol", "sol-baud", "clock"):
+        assert results[name].status == "skip" and "does not know this command" in results[name].message
+    assert results["override"].status == "pass"
 
 
 def test_where_nobody_says_the_speed_it_is_not_judged() -> None:
