@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -75,3 +76,27 @@ def test_a_script_of_a_person_that_fails_is_named(tmp_path: Path) -> None:
     assert done.returncode == 10
     assert "vm0-a" in done.stderr and "vm0-a.sh that failed" in done.stderr
     assert json.loads(bringup("vlab", "status", "--json").stdout) == {"up": False}
+
+
+HOLDER = """
+import sys, time
+from pathlib import Path
+from bringup.vlab.lab import LabRequest, VirtualLab
+lab = VirtualLab.start(LabRequest.of(), Path(sys.argv[1]))
+print(lab.namespaces.init_pid, *lab.namespaces.holders.values(), flush=True)
+time.sleep(60)
+"""
+
+
+def test_nothing_is_left_of_a_lab_whose_process_was_killed(tmp_path: Path) -> None:
+    with subprocess.Popen(
+        [sys.executable, "-P", "-c", HOLDER, str(tmp_path)], stdout=subprocess.PIPE, text=True
+    ) as child:
+        assert child.stdout is not None
+        pids = child.stdout.readline().split()
+        child.kill()
+    assert len(pids) == 11
+    deadline_s = time.monotonic() + 20
+    while any(Path(f"/proc/{pid}").exists() for pid in pids) and time.monotonic() < deadline_s:
+        time.sleep(0.05)
+    assert [pid for pid in pids if Path(f"/proc/{pid}").exists()] == []
