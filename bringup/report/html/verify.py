@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
-from bringup.report.html.page import Page, Row, render
+from bringup.report.html.page import Excerpt, Page, Row, render
 from bringup.report.html.topology import topology_svg
+
+_LINES = 40
 
 
 def verify_html(body: Mapping[str, Any]) -> str:
@@ -22,17 +25,29 @@ def verify_html(body: Mapping[str, Any]) -> str:
         facts=_facts(body),
         rows=[_row(check) for check in body["checks"]],
         picture=_picture(body) if body.get("scene", "vlab") == "vlab" else "",
+        excerpts=_consoles(Path(body["folder"])),
         advice=[f"{check['id']}: {check['purpose']}" for check in failed],
     )
     return render(page)
 
 
 def _facts(body: Mapping[str, Any]) -> list[tuple[str, str]]:
+    if body.get("scene", "vlab") != "vlab":
+        return [("engine", str(body.get("engine"))), ("bringup", body["version"]), ("folder", body["folder"])]
     rules = body["rules"] or f"generated, for {body['firewall']}"
     names = (("rules", rules), ("WireGuard", body.get("engine")), ("bringup", body["version"]))
     return [
         (name, str(value)) for name, value in (*names, ("captures", f"{body['folder']}/captures")) if value
     ]
+
+
+def _consoles(folder: Path) -> list[Excerpt]:
+    """Return the end of each guest's console, as the run's folder keeps it."""
+    excerpts = []
+    for path in sorted(folder.glob("guest-*.log")):
+        lines = path.read_text(encoding="utf-8", errors="replace").splitlines()[-_LINES:]
+        excerpts.append(Excerpt(f"Console of {path.stem}: its last {len(lines)} lines", lines))
+    return excerpts
 
 
 def _row(check: Mapping[str, Any]) -> Row:

@@ -98,6 +98,14 @@ def test_what_a_console_printed_is_shown_and_not_obeyed() -> None:
     assert "\x1b" not in text and "\x00" not in text and "\u202e" not in text
 
 
+def test_guests_of_a_run_are_shown_with_the_end_of_their_consoles(tmp_path: Path) -> None:
+    (tmp_path / "guest-0.log").write_text("first\n" * 50 + "guest login: root\n", encoding="utf-8")
+    body = {**verified({"id": "boots"}), "scene": "guests", "folder": str(tmp_path), "engine": "QEMU"}
+    text = read(verify_html(body))
+    assert "Console of guest-0: its last 40 lines" in text and "guest login: root" in text
+    assert "PC A" not in text and "nftables" not in text
+
+
 def boot_run(folder: Path, verdict: dict[str, Any] | None) -> RunFolder:
     run = RunFolder(folder / "2026-11-28-0001")
     run.path.mkdir()
