@@ -37,7 +37,7 @@ class BoundedCache:
         try:
             self._folder.mkdir(parents=True, exist_ok=True, mode=0o700)
             if not _touched(target):
-                with whole_file(target) as part:
+                with whole_file(target, first_stays=True) as part:
                     make(Path(part.name))
                 self._prune(target)
         except OSError as error:

@@ -16,12 +16,15 @@ _NEW_MODE = 0o644
 
 
 @contextlib.contextmanager
-def whole_file(target: Path, *, mode: int = 0o600, lasting: bool = True) -> Iterator[IO[bytes]]:
+def whole_file(
+    target: Path, *, mode: int = 0o600, lasting: bool = True, first_stays: bool = False
+) -> Iterator[IO[bytes]]:
     """Yield a file that gets the name `target` at the end of the context, and vanishes on any error.
 
     Whoever has the old file open keeps it. Its `name` is where it lies meanwhile, for a program that writes
     it by path. `lasting`: it is on the disk before it has its name, so that a power cut leaves the old file
-    or the new one. Raises OSError.
+    or the new one. `first_stays`: one that somebody else made meanwhile stays, as it has the same bytes and
+    may be in use. Raises OSError.
     """
     prefix = f".{target.name[:64]}."
     with tempfile.NamedTemporaryFile(dir=target.parent, prefix=prefix, suffix=".part", delete=False) as file:
@@ -32,10 +35,19 @@ def whole_file(target: Path, *, mode: int = 0o600, lasting: bool = True) -> Iter
             os.fchmod(file.fileno(), mode)
             if lasting:
                 os.fsync(file.fileno())
-            part.replace(target)
+            _give_name(part, target, first_stays=first_stays)
         except BaseException:
             part.unlink(missing_ok=True)
             raise
+
+
+def _give_name(part: Path, target: Path, *, first_stays: bool) -> None:
+    if not first_stays:
+        part.replace(target)
+        return
+    with contextlib.suppress(FileExistsError):
+        os.link(part, target)
+    part.unlink()
 
 
 def write_whole(target: Path, data: bytes) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import socket
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Protocol
 
 from bringup.base.errors import LabError, ProfileError
@@ -118,9 +118,15 @@ class BoardPlace:
 
 
 def segment_of(board: Board) -> Segment:
-    """Return the network a board boots from (pure); raises ProfileError when the lab file does not say."""
+    """Return the network a board boots from; raises ProfileError when the lab file does not say."""
     if board.twin:
-        return Segment.of(NETWORK, (BOOT_MAC,))
+        from bringup.twin.client import running
+
+        # One of a shelf has its own port on a bridge that it shares.
+        info = running(board.name)
+        if info is None:
+            return Segment.of(NETWORK, (BOOT_MAC,))
+        return Segment.of(replace(NETWORK, board_address=info.board_address), (info.boot_mac,))
     if board.network is None or not board.macs:
         raise ProfileError(
             f"the lab file does not say how {board.name} boots from the network",

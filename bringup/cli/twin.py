@@ -115,6 +115,61 @@ def up(
 
 
 @command.command()
+@click.argument("count", type=click.IntRange(1), required=False)
+@click.option("--full", type=click.IntRange(0), help="How many are full twins (default: one per processor).")
+@click.option(
+    "--fault",
+    "faults",
+    multiple=True,
+    metavar="BOARD=FAULT",
+    help="What one of them plays (see `bringup twin faults`). Repeatable.",
+)
+@click.option("--seed", type=int, default=0, show_default=True, help="For faults that draw lots.")
+@click.option("--down", "end", is_flag=True, help="End the shelf.")
+@json_option()
+def shelf(
+    count: int | None, full: int | None, faults: tuple[str, ...], seed: int, end: bool, as_json: bool
+) -> None:
+    """Start COUNT boards: full twins while processors last, then scripted ones; without COUNT, list them.
+
+    A scripted board has a real BMC, power, console text and network boot, and runs no image. All are named in
+    a lab file, with the tags shelf, full and scripted.
+
+    \b
+    Example:
+      bringup twin shelf 64 --full 2 --fault shelf-07=bmc-silent
+      export BRINGUP_LAB=...          as it is told
+      bringup boot scripted --jobs 16 --yes
+      bringup twin shelf --down
+    """
+    from bringup.report.twin import shelf_lines
+    from bringup.twin.shelf import client as shelves
+
+    if end:
+        ended = shelves.down_shelf()
+        emit_json({"ended": ended}) if as_json else answer(f"{ended} boards ended")
+        return
+    if count is not None:
+        shelves.start_shelf(shelves.plan_shelf(count, full=full, faults=_faults_by_board(faults)), seed)
+    boards = shelves.shelf_boards()
+    path = shelves.shelf_lab_file()
+    if as_json:
+        emit_json({"lab": str(path), "boards": [twin_json(info.name, info) for info in boards]})
+    else:
+        answer(*shelf_lines(boards, path))
+
+
+def _faults_by_board(texts: tuple[str, ...]) -> dict[str, list[str]]:
+    found: dict[str, list[str]] = {}
+    for text in texts:
+        board, sign, fault = text.partition("=")
+        if not sign or not board or not fault:
+            raise UsageError(f"not BOARD=FAULT: {text!r}", hint="--fault shelf-07=bmc-silent")
+        found.setdefault(board, []).append(fault)
+    return found
+
+
+@command.command()
 @_NAME
 @click.option("--force", is_flag=True, help="Also while somebody works on it; they are told.")
 @json_option()
@@ -128,6 +183,9 @@ def down(name: str, force: bool, as_json: bool) -> None:
     from bringup import Session
     from bringup.lab.inventory import twin_board
 
+    found = client.running(name)
+    if found is not None and found.shelf:
+        raise UsageError(f"{name} is one of a shelf, which ends as a whole", hint="bringup twin shelf --down")
     with Session(twin_board(name), "twin down", force=force):
         was_up = client.down(name)
     if as_json:

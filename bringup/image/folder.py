@@ -355,7 +355,7 @@ def _in_cache(data: bytes, name: str) -> Path:
         if target.is_file() and target.read_bytes() == data:
             return target  # somebody may be booting it: rewritten, it would no longer be the file they hashed
         folder.mkdir(parents=True, exist_ok=True)
-        with whole_file(target) as file:
+        with whole_file(target, first_stays=not target.exists()) as file:
             file.write(data)
     except OSError as error:
         raise LabError(f"{target} cannot be written: {error.strerror}") from None

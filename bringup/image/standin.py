@@ -55,11 +55,11 @@ def played_by(kernel_args: str) -> Played:
     return Played(prints=play != "release", goes_on=bool(play) or vms != "0")
 
 
-def write_module(path: Path, size_bytes: int) -> None:
+def write_module(path: Path, size_bytes: int, *, first_stays: bool = False) -> None:
     """Write a module of `size_bytes`, header included; the same bytes for the same size on every machine.
 
-    The file appears whole or not at all. Raises UsageError for a size that no module can have and LabError
-    when the folder cannot be written.
+    The file appears whole or not at all; `first_stays` as in `whole_file`. Raises UsageError for a size that
+    no module can have and LabError when the folder cannot be written.
     """
     if not HEADER.size <= size_bytes <= MAX_MODULE_BYTES:
         raise UsageError(
@@ -68,7 +68,7 @@ def write_module(path: Path, size_bytes: int) -> None:
         )
     try:
         # Not waited for until it is on the disk: one that a power cut shortened is written again.
-        with whole_file(path, mode=0o644, lasting=False) as file:
+        with whole_file(path, mode=0o644, lasting=False, first_stays=first_stays) as file:
             file.write(bytes(HEADER.size))  # the CRC is known only after the payload
             crc = 0
             for block in _payload(size_bytes - HEADER.size):
@@ -106,6 +106,8 @@ def standin_module(size_bytes: int) -> Path:
     folder = cache_dir() / "standin"
     folder.mkdir(exist_ok=True)
     path = folder / f"module-v{VERSION}-{size_bytes}"
-    if not path.is_file() or path.stat().st_size != size_bytes:
-        write_module(path, size_bytes)
+    if path.is_file() and path.stat().st_size != size_bytes:
+        path.unlink(missing_ok=True)
+    if not path.is_file():
+        write_module(path, size_bytes, first_stays=True)
     return path

@@ -137,9 +137,17 @@ class Pump:
             _result(self.submit(end), _END_TIMEOUT_S)
 
 
-@cache
+_one_pump = threading.Lock()
+
+
 def pump() -> Pump:
-    """Return the process's pump, started on first use."""
+    """Return the process's pump, started on first use, from whichever thread that is."""
+    with _one_pump:
+        return _pump()
+
+
+@cache
+def _pump() -> Pump:
     return Pump()
 
 

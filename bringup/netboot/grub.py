@@ -103,6 +103,6 @@ def core_image(firmware: Firmware, serial: SerialLine, server_ip: str, grub_dir:
     folder.mkdir(parents=True, exist_ok=True)
     target = folder / f"{grub.image_format}-{key}"
     if not target.is_file():
-        with whole_file(target) as made:
+        with whole_file(target, first_stays=True) as made:
             grub.make_image(script, Path(made.name), (grub.network, "tftp", "http"))
     return target

@@ -211,7 +211,7 @@ def _make(
         root = Path(work) / "root"
         try:
             _fill(root, kernel, modules, programs)
-            with whole_file(target) as file:
+            with whole_file(target, first_stays=True) as file:
                 file.write(gzip.compress(_archive(root), compresslevel=6, mtime=0))
         except OSError as error:
             raise LabError(

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict
+from pathlib import Path
 from typing import Any
 
 from bringup.lab.names import BUILTIN_BOARD
@@ -37,11 +38,26 @@ def status_lines(name: str, info: TwinInfo | None) -> Iterator[str]:
     for disk in info.disks:
         yield f"disk     {disk.kind}, {disk.size_mib} MiB, serial {disk.serial}, in {disk.file}"
     network = f"{NETWORK.interface} {NETWORK.address}"
-    yield f"network  {network} in a namespace of its own; the board gets {NETWORK.board_address}"
+    yield f"network  {network} in a namespace of its own; the board gets {info.board_address}"
     yield f"NIC      17:00.0 {info.boot_mac} boots from the network"
     if info.faults:
         yield f"plays    {', '.join(info.faults)} (seed {info.seed})"
     yield f"try      {ipmitool(info)} chassis power status"
+
+
+def shelf_lines(boards: Sequence[TwinInfo], lab_file: Path) -> Iterator[str]:
+    """Yield what stands on the shelf, and how to work with it."""
+    if not boards:
+        yield "no shelf is up; start one with: bringup twin shelf 8"
+        return
+    scripted = sum(board.shelf for board in boards)
+    yield f"{len(boards)} boards are up: {len(boards) - scripted} full twins, {scripted} scripted"
+    for board in boards:
+        if board.faults:
+            yield f"plays  {board.name}: {', '.join(board.faults)}"
+    yield f"use    export BRINGUP_LAB={shlex.quote(str(lab_file))}"
+    yield "try    bringup power shelf     bringup boot scripted --yes"
+    yield "end    bringup twin shelf --down"
 
 
 def twin_json(name: str, info: TwinInfo | None) -> dict[str, Any]:
@@ -67,7 +83,7 @@ def twin_json(name: str, info: TwinInfo | None) -> dict[str, Any]:
         "network": {
             "bridge": NETWORK.interface,
             "address": NETWORK.address,
-            "board_address": NETWORK.board_address,
+            "board_address": info.board_address,
         },
         "boot_mac": info.boot_mac,
         "keeper_pid": info.keeper_pid,

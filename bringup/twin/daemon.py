@@ -7,7 +7,6 @@ it. QEMU and the namespace die with this process, whatever kills it.
 from __future__ import annotations
 
 import os
-import secrets
 import shutil
 import signal
 import threading
@@ -20,7 +19,6 @@ from bringup.base.child import READY, answer_starter, when_starter_ends
 from bringup.base.errors import LabError
 from bringup.base.events import Emit, Event
 from bringup.base.firmware import Firmware
-from bringup.base.paths import state_dir
 from bringup.twin.bmc.server import VirtualBmc
 from bringup.twin.chassis import Chassis
 from bringup.twin.com1 import Com1Server
@@ -29,18 +27,13 @@ from bringup.twin.engines import ENGINES, SCRIPTED
 from bringup.twin.faults.choice import choose_all
 from bringup.twin.faults.director import DirectedBmc, DirectedBoard, Director
 from bringup.twin.faults.system import disk_with_system
-from bringup.twin.info import TwinInfo, own_ticks, twin_folder
+from bringup.twin.info import ADDRESS, USER, TwinInfo, bmc_state_file, make_password, own_ticks, twin_folder
 from bringup.twin.machine import BOOT_MAC, BOOT_NIC, NICS, flaws_of
 from bringup.twin.monitor import MonitorServer
 from bringup.twin.network import Keeper, Namespace
 from bringup.twin.scripted.boards import Boards, cable
 from bringup.twin.scripted.chassis import ScriptedChassis
 from bringup.twin.surroundings import Surroundings
-
-USER = "ADMIN"
-ADDRESS = "127.0.0.1"
-# IPMI 2.0 table 22-30 allows 20 bytes; real tools had trouble with 19 and 20.
-_PASSWORD_BYTES = 12
 
 
 def main() -> int:
@@ -67,7 +60,7 @@ def _serve(request: dict[str, Any], folder: Path, emit: Emit, stop: threading.Ev
     folder.mkdir(mode=0o700, parents=True)
     name = request["name"]
     scripted = request["engine"] == SCRIPTED.name
-    password = _make_password(folder)
+    password = make_password(folder)
     disks = kept_disks(name, _asked_disks(request["disks"]))
     taps = {} if scripted else {nic.name: f"tap{index}" for index, nic in enumerate(NICS) if nic.cabled}
     keeper = Keeper(list(taps.values()))
@@ -85,7 +78,7 @@ def _serve(request: dict[str, Any], folder: Path, emit: Emit, stop: threading.Ev
         bmc = VirtualBmc(
             DirectedBoard(chassis, director),
             users={USER: (password, "administrator")},
-            state_file=_bmc_state_file(name),
+            state_file=bmc_state_file(name),
             address=ADDRESS,
             port=request["bmc_port"],
             intercept=director.answers,
@@ -154,20 +147,6 @@ def _machine(
 
 def _asked_disks(bodies: list[dict[str, Any]] | None) -> list[TwinDisk] | None:
     return None if bodies is None else [TwinDisk(**body) for body in bodies]
-
-
-def _make_password(folder: Path) -> str:
-    password = secrets.token_urlsafe(_PASSWORD_BYTES)
-    descriptor = os.open(folder / "password", os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-        file.write(password + "\n")
-    return password
-
-
-def _bmc_state_file(name: str) -> Path:
-    folder = state_dir() / "twins"
-    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-    return folder / f"{name}.json"
 
 
 def _note(folder: Path, text: str) -> None:

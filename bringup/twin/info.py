@@ -4,22 +4,31 @@ from __future__ import annotations
 
 import json
 import os
+import secrets
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from bringup.base.paths import home_runtime_dir
+from bringup.base.paths import home_runtime_dir, state_dir
 from bringup.base.regular_file import read_whole
 from bringup.base.whole_file import whole_file
 from bringup.lab.secret import Secret
 from bringup.twin.disks import TwinDisk
-from bringup.twin.network import Namespace
+from bringup.twin.network import NETWORK, Namespace
 
 _MAX_BYTES = 64 << 10
+# IPMI 2.0 table 22-30 allows 20 bytes; real tools had trouble with 19 and 20.
+_PASSWORD_BYTES = 12
+USER = "ADMIN"
+ADDRESS = "127.0.0.1"
 
 
 @dataclass(frozen=True, slots=True)
 class TwinInfo:
-    """A running twin; `started_ticks` tells its process from a later one with the same number."""
+    """A running twin; `started_ticks` tells its process from a later one with the same number.
+
+    `board_address` is what its network gives the board. One of a `shelf` shares its process and its network
+    with the others.
+    """
 
     name: str
     pid: int
@@ -35,6 +44,8 @@ class TwinInfo:
     disks: tuple[TwinDisk, ...] = ()
     faults: tuple[str, ...] = ()
     seed: int = 0
+    board_address: str = NETWORK.board_address or ""
+    shelf: bool = False
 
     @property
     def password_file(self) -> Path:
@@ -75,6 +86,22 @@ def load(name: str) -> TwinInfo | None:
         return TwinInfo(**body, disks=disks, faults=faults)
     except (OSError, ValueError, TypeError, KeyError, RecursionError):
         return None
+
+
+def make_password(folder: Path) -> str:
+    """Make up a BMC password and leave it in `folder`, for tools that read one from a file."""
+    password = secrets.token_urlsafe(_PASSWORD_BYTES)
+    descriptor = os.open(folder / "password", os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+        file.write(password + "\n")
+    return password
+
+
+def bmc_state_file(name: str) -> Path:
+    """Return where the BMC of the twin `name` keeps its boot options and event log."""
+    folder = state_dir() / "twins"
+    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    return folder / f"{name}.json"
 
 
 def process_started_ticks(pid: int) -> int | None:

@@ -34,6 +34,20 @@ def test_whoever_has_the_old_file_open_keeps_it(target: Path) -> None:
         assert reader.read() == b"old"
 
 
+def test_of_two_that_make_the_same_file_the_first_is_kept(tmp_path: Path) -> None:
+    target = tmp_path / "module"
+    with whole_file(target, first_stays=True) as late:
+        late.write(b"same bytes")
+        with whole_file(target, first_stays=True) as early:
+            early.write(b"same bytes")
+        first = target.stat()
+    assert (target.stat().st_ino, target.stat().st_mtime_ns) == (
+        first.st_ino,
+        first.st_mtime_ns,
+    )  # whoever hashed it finds the file they hashed
+    assert list(tmp_path.iterdir()) == [target]
+
+
 @pytest.mark.parametrize("kind", [ValueError, KeyboardInterrupt])
 def test_an_error_leaves_what_was(target: Path, kind: type[BaseException]) -> None:
     with pytest.raises(kind), whole_file(target) as file:
