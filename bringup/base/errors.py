@@ -132,6 +132,14 @@ class OverrideRefusedError(OverrideError):
     """The BMC did not take a boot override: what it held before still holds."""
 
 
+class DiskError(LabError):
+    """A disk, or the way to it, does not do what it is told; `why` says in a word what kind of trouble."""
+
+    def __init__(self, message: str, why: str = "", *, hint: str | None = None) -> None:
+        super().__init__(message, hint=hint)
+        self.why = why
+
+
 class PortBusyError(LabError):
     """A port this tool has to listen on is taken."""
 
@@ -168,6 +176,7 @@ CODES: Mapping[str, type[BringupError]] = {
     "override": OverrideError,
     "override-refused": OverrideRefusedError,
     "wrong-board": WrongBoardError,
+    "disk": DiskError,
     "port-busy": PortBusyError,
     "namespace": NamespaceError,
     "missing-program": MissingProgramError,

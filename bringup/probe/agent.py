@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
-from bringup.base.errors import BringupError, LabError
+from bringup.base.errors import BringupError, DiskError, LabError
 from bringup.netboot.upload import SHA256_HEADER
 
 REPLY_MAX = 16 << 20
@@ -42,14 +42,6 @@ WHY: Mapping[str, str] = {
     "send": "what was read did not arrive here",
     "order": "the ramdisk did not understand the order",
 }
-
-
-class DiskError(LabError):
-    """A disk, or the way to it, does not do what it is told; `why` is a key of `WHY`."""
-
-    def __init__(self, message: str, why: str, *, hint: str | None = None) -> None:
-        super().__init__(message, hint=hint)
-        self.why = why
 
 
 @dataclass(frozen=True, slots=True)

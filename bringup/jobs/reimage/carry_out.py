@@ -11,9 +11,10 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Protocol
 
+from bringup.base.errors import DiskError
 from bringup.disk.commit import CHUNK_BYTES, Action, Chunk, Compare, Flush, Write, chunks
 from bringup.disk.pieces import Pieces, Zeros
-from bringup.probe.agent import Content, DiskError
+from bringup.probe.agent import Content
 
 _LOOK_BYTES = 64 << 10
 """How much of a part is hashed to see whether it may be there already."""

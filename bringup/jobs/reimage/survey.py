@@ -5,11 +5,10 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Protocol
 
-from bringup.base.errors import LabError
+from bringup.base.errors import DiskError, LabError
 from bringup.disk.choose import Disk
 from bringup.disk.contents import LOOK_BYTES, Contents, Found, Kind, judge, judge_whole
 from bringup.disk.slots import DiskSlots, read_slots
-from bringup.probe.agent import DiskError
 from bringup.probe.disk_text import read_disks
 
 _PARTITIONS_MAX = 32

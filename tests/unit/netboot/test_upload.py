@@ -130,14 +130,16 @@ def test_one_upload_is_kept_whole_and_then_none(served: Served, body: Path) -> N
 
 
 def test_the_ramdisks_own_client_sends_every_byte(served: Served, body: Path, tmp_path: Path) -> None:
-    """The function `put` of the ramdisk's init, with the shell and the nc that it has there."""
+    """The function `put` of the ramdisks, with the shell and the nc that they have there."""
     if shutil.which("busybox") is None:
         pytest.skip("busybox is not installed")
-    init = asset("probes/linux/init").read_text()
-    put = init[init.index("put() {") : init.index("send_by_http() {")].replace("/tmp/", f"{tmp_path}/")  # noqa: S108
+    common = asset("probes/linux/common.sh").read_text()
+    start = common.index("put() {")
+    put = common[start : common.index("\n}\n", start) + 3].replace("/tmp/", f"{tmp_path}/")  # noqa: S108
     (tmp_path / "capture").write_bytes(BODY)
     url = f"http://127.0.0.1:{served.port}{PATH}"
-    script = f"SEND_S=10; sum={DIGEST}; size={len(BODY)}\n{put}\nput {url}\nhead -n 1 {tmp_path}/answer"
+    sending = f"put {url} {tmp_path}/capture {DIGEST}"
+    script = f"SEND_S=10\n{put}\n{sending}\nhead -n 1 {tmp_path}/answer"
     done = subprocess.run(["busybox", "sh", "-c", script], capture_output=True, check=False, timeout=15)
     assert done.stdout.startswith(b"HTTP/1.1 201 "), (done.stdout, done.stderr)
     assert served.target.read_bytes() == BODY

@@ -11,9 +11,9 @@ from pathlib import Path
 
 import pytest
 
-from bringup.base.errors import BringupError, LabError
+from bringup.base.errors import BringupError, DiskError, LabError
 from bringup.netboot.listener import listening
-from bringup.probe.agent import Agent, DiskError
+from bringup.probe.agent import Agent
 from tests.doubles.ramdisk import FakeRamdisk
 
 DATA = bytes(range(256)) * 256

@@ -6,7 +6,7 @@ import hashlib
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from bringup.probe.agent import DiskError
+from bringup.base.errors import DiskError
 
 
 class DiskFile:

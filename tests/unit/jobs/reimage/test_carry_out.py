@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
+from bringup.base.errors import DiskError
 from bringup.disk.commit import Compare, Flush, Write
 from bringup.disk.pieces import FileSpan, Pieces
 from bringup.jobs.reimage.carry_out import CarryOut, Reached
-from bringup.probe.agent import DiskError
 from tests.unit.jobs.reimage.disk_file import DiskFile
 
 CHUNK = 256 << 10

@@ -7,11 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from bringup.base.errors import LabError
+from bringup.base.errors import DiskError, LabError
 from bringup.disk.commit import update
 from bringup.disk.contents import Kind
 from bringup.jobs.reimage.survey import slots_of, survey
-from bringup.probe.agent import DiskError
 from tests.unit.disk.disks import SMALL, installed, slot_image
 from tests.unit.jobs.reimage.disk_file import DiskFile
 
