@@ -27,7 +27,16 @@ from bringup.twin.engines import ENGINES, SCRIPTED
 from bringup.twin.faults.choice import choose_all
 from bringup.twin.faults.director import DirectedBmc, DirectedBoard, Director
 from bringup.twin.faults.system import disk_with_system
-from bringup.twin.info import ADDRESS, USER, TwinInfo, bmc_state_file, make_password, own_ticks, twin_folder
+from bringup.twin.info import (
+    ADDRESS,
+    USER,
+    TwinInfo,
+    bmc_state_file,
+    leave_password,
+    make_password,
+    own_ticks,
+    twin_folder,
+)
 from bringup.twin.machine import BOOT_MAC, BOOT_NIC, NICS, flaws_of
 from bringup.twin.monitor import MonitorServer
 from bringup.twin.network import Keeper, Namespace
@@ -60,7 +69,8 @@ def _serve(request: dict[str, Any], folder: Path, emit: Emit, stop: threading.Ev
     folder.mkdir(mode=0o700, parents=True)
     name = request["name"]
     scripted = request["engine"] == SCRIPTED.name
-    password = make_password(folder)
+    password = make_password()
+    leave_password(folder, password)
     disks = kept_disks(name, _asked_disks(request["disks"]))
     taps = {} if scripted else {nic.name: f"tap{index}" for index, nic in enumerate(NICS) if nic.cabled}
     keeper = Keeper(list(taps.values()))

@@ -88,13 +88,16 @@ def load(name: str) -> TwinInfo | None:
         return None
 
 
-def make_password(folder: Path) -> str:
-    """Make up a BMC password and leave it in `folder`, for tools that read one from a file."""
-    password = secrets.token_urlsafe(_PASSWORD_BYTES)
+def make_password() -> str:
+    """Make up a BMC password."""
+    return secrets.token_urlsafe(_PASSWORD_BYTES)
+
+
+def leave_password(folder: Path, password: str) -> None:
+    """Leave a BMC password in `folder`, for tools that read one from a file."""
     descriptor = os.open(folder / "password", os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     with os.fdopen(descriptor, "w", encoding="utf-8") as file:
         file.write(password + "\n")
-    return password
 
 
 def bmc_state_file(name: str) -> Path:

@@ -25,7 +25,16 @@ from bringup.twin.com1 import Com1Server
 from bringup.twin.engines import SCRIPTED
 from bringup.twin.faults.choice import choose_all
 from bringup.twin.faults.director import DirectedBmc, DirectedBoard, Director
-from bringup.twin.info import ADDRESS, USER, TwinInfo, bmc_state_file, make_password, own_ticks, twin_folder
+from bringup.twin.info import (
+    ADDRESS,
+    USER,
+    TwinInfo,
+    bmc_state_file,
+    leave_password,
+    make_password,
+    own_ticks,
+    twin_folder,
+)
 from bringup.twin.machine import flaws_of
 from bringup.twin.network import Keeper, Namespace
 from bringup.twin.scripted.boards import Boards, cable
@@ -85,7 +94,9 @@ def _serve(slots: list[Slot], emit: Emit, stop: threading.Event) -> None:
         stack.callback(keeper.close)
         boards = Boards(keeper.namespace)
         stack.callback(boards.close)
-        bmcs = [_place(slot, keeper.namespace, boards, stack) for slot in slots]
+        # One for all, so that tools which ask many BMCs at once can be given it.
+        password = make_password()
+        bmcs = [_place(slot, password, keeper.namespace, boards, stack) for slot in slots]
         boards.start()
         for begin in bmcs:
             begin(stop)
@@ -93,12 +104,12 @@ def _serve(slots: list[Slot], emit: Emit, stop: threading.Event) -> None:
         stop.wait()
 
 
-def _place(slot: Slot, namespace: Namespace, boards: Boards, stack: ExitStack) -> Any:
+def _place(slot: Slot, password: str, namespace: Namespace, boards: Boards, stack: ExitStack) -> Any:
     """Put one board on the shelf; what is returned lets its BMC answer."""
     folder = twin_folder(slot.name)
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(mode=0o700, parents=True)
-    password = make_password(folder)
+    leave_password(folder, password)
     com1 = Com1Server(folder)
     stack.callback(com1.close)
     faults = choose_all(slot.faults)
