@@ -15,7 +15,7 @@ def command(ctx: click.Context, /, as_json: bool, **options: Any) -> int:
     """Let BOARD's disk start the image before the last change from now on.
 
     Nothing but the two state files is written. Without a network the same is done at the loader: press a or b
-    on the console within 4 s after a reset.
+    on the console within 2 s after the loader begins.
 
     \b
     Example:
