@@ -183,7 +183,11 @@ class Run:
             self._changed.notify_all()
 
     def go_on(self) -> None:
-        """Raise what `abort` was called with, for a step that waits for something by itself."""
+        """Raise what `abort` was called with, for a step that waits for something by itself.
+
+        The clock is asked, too: a job in a thread hears of its end from there.
+        """
+        self.clock.now_s()
         with self._lock:
             if self._error is not None:
                 raise self._error

@@ -25,8 +25,14 @@ Function = Callable[..., Any]
 
 def batch_options(function: Function) -> Function:
     """Add what only several boards need."""
+    return batch_options_beside_yes(
+        click.option("--yes", is_flag=True, help="Many boards: do not ask.")(function)
+    )
+
+
+def batch_options_beside_yes(function: Function) -> Function:
+    """Add what only several boards need to a command that asks about one board, too."""
     for option in (
-        click.option("--yes", is_flag=True, help="Many boards: do not ask."),
         click.option(
             "--only-failed",
             is_flag=True,
@@ -102,17 +108,25 @@ def heard_by(hear: Emit) -> Display:
 
 
 def run_many(
-    lab: Lab, command: str, boards: Sequence[Board], work: BoardWork, options: dict[str, Any], *, changes: str
+    lab: Lab,
+    command: str,
+    boards: Sequence[Board],
+    work: BoardWork,
+    options: dict[str, Any],
+    *,
+    changes: str,
+    asks_above: int | None = None,
 ) -> int:
     """Do `work` with the boards, show it, print the summary, and return the exit code of the worst.
 
-    `changes` says in a few words what happens to each board, for the question that is asked above five.
+    `changes` says in a few words what happens to each board, for the question that is asked above that many;
+    None means five.
     """
     from bringup.jobs.batch import ASKS_ABOVE, run_batch
     from bringup.report.batch import BatchView, batch_lines
 
     names = [board.name for board in boards]
-    if len(boards) > ASKS_ABOVE and not options["yes"]:
+    if len(boards) > (ASKS_ABOVE if asks_above is None else asks_above) and not options["yes"]:
         _ask(names, changes)
     as_json = bool(options.get("as_json"))
     with BatchView(names, quiet=as_json) as view:
@@ -127,10 +141,9 @@ def run_many(
 
 
 def _ask(names: Sequence[str], changes: str) -> None:
-    say(f"{len(names)} boards: {', '.join(names)}")
+    count = f"{len(names)} board{'s' if len(names) > 1 else ''}"
+    say(f"{count}: {', '.join(names)}")
     if not sys.stdin.isatty():
-        raise UsageError(
-            f"{changes} of {len(names)} boards is asked for first, and nobody can answer", hint="--yes"
-        )
-    if not click.confirm(f"{changes} of these {len(names)} boards?", err=True):
+        raise UsageError(f"{changes} of {count} is asked for first, and nobody can answer", hint="--yes")
+    if not click.confirm(f"{changes} of {'these ' if len(names) > 1 else ''}{count}?", err=True):
         raise click.Abort

@@ -7,15 +7,19 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from bringup import Firmware, Stage
+from bringup import Firmware, Stage, UsageError
 from bringup.base.stage import BOOT_STAGES
+from bringup.cli.batch import batch_options_beside_yes, chosen, heard_by, many, refuse_for_many, run_many
 from bringup.cli.complete import board_names
 from bringup.cli.lab import lab_of
 from bringup.cli.options import as_option, json_option, override_option
 from bringup.report.output import answer, emit_json, say
 
 if TYPE_CHECKING:
-    from bringup import PlannedReimage
+    from bringup import Board, Lab, PlannedReimage
+    from bringup.base.events import Emit
+    from bringup.boot.stop import Stop
+    from bringup.jobs.batch import Outcome
 
 
 @click.command()
@@ -74,6 +78,7 @@ if TYPE_CHECKING:
 @click.option("--dry-run", is_flag=True, help="Print the plan and touch nothing.")
 @json_option()
 @as_option()
+@batch_options_beside_yes
 @click.pass_context
 def command(ctx: click.Context, /, as_json: bool, dry_run: bool, **options: Any) -> int:
     """Write IMAGE to the disk of BOARD over the network, boot it from there, and keep it when it came up.
@@ -82,14 +87,24 @@ def command(ctx: click.Context, /, as_json: bool, dry_run: bool, **options: Any)
     the new image has come up: a power cut at any moment leaves a board that boots the old one or the new one.
     What is on the disk is overwritten, not erased. Without IMAGE, the twin gets the stand-in image.
 
+    BOARD may stand for several: a list with commas, a pattern ('shelf-*') or a tag of the lab file. Then it
+    is asked once about all of them, and each board's disk is the one of the lab file, or the only one that
+    fits.
+
     \b
     Example:
       bringup reimage e300
       bringup reimage e300 build/ --disk S45PNA0M512345
       bringup reimage e300 build/ --yes --json
       bringup reimage e300 build/ --dry-run
+      bringup reimage 'shelf-*' build/ --jobs 8 --yes
+      bringup reimage 'shelf-*' build/ --only-failed --yes
     """
-    planned = _planned(ctx, options)
+    lab = lab_of(ctx)
+    if many(lab, options["board"], options):
+        refuse_for_many(dry_run=dry_run)
+        return _reimage_many(lab, {**options, "as_json": as_json})
+    planned = _planned(lab, options["board"], options)
     if dry_run:
         return _dry_run(planned, as_json=as_json)
     from bringup.report.person import TerminalPerson
@@ -111,7 +126,31 @@ def command(ctx: click.Context, /, as_json: bool, dry_run: bool, **options: Any)
     return done.exit_code
 
 
-def _planned(ctx: click.Context, options: dict[str, Any]) -> PlannedReimage:
+def _reimage_many(lab: Lab, options: dict[str, Any]) -> int:
+    from bringup.jobs.batch import of_verdict
+
+    if options["disk"]:
+        raise UsageError(
+            "--disk names a disk of one board, and several boards are named",
+            hint='leave it out: taken is the only one that fits, or that of the lab file (disk = "SERIAL")',
+        )
+    if options["confirm"] == "ask":
+        raise UsageError(
+            "--confirm ask is about one board, and several are named", hint="--confirm auto or never"
+        )
+    # All of them are agreed to by one question, before the first is touched.
+    agreed = {**options, "yes": True}
+
+    def work(board: Board, hear: Emit, stop: Stop) -> Outcome:
+        planned = _planned(lab, board.name, agreed)
+        return of_verdict(planned.run(heard_by(hear), None, stop).last.verdict)
+
+    boards = chosen(lab, options["board"], "reimage", only_failed=options["only_failed"])
+    changes = "to overwrite a disk (it is overwritten, not erased)"
+    return run_many(lab, "reimage", boards, work, options, changes=changes, asks_above=0)
+
+
+def _planned(lab: Lab, board: str, options: dict[str, Any]) -> PlannedReimage:
     from bringup import BootRequest, ReimageRequest, plan_reimage
 
     boot = BootRequest(
@@ -129,8 +168,8 @@ def _planned(ctx: click.Context, options: dict[str, Any]) -> PlannedReimage:
         options["disk"], options["yes"], options["confirm"], relayout=options["relayout"], boot=boot
     )
     return plan_reimage(
-        lab_of(ctx),
-        options["board"],
+        lab,
+        board,
         options["image"],
         request,
         append=options["append"],

@@ -17,8 +17,11 @@ def command(ctx: click.Context, /, as_json: bool, **options: Any) -> int:
     Nothing but the two state files is written. Without a network the same is done at the loader: press a or b
     on the console within 2 s after the loader begins.
 
+    BOARD may stand for several: a list with commas, a pattern ('shelf-*') or a tag of the lab file.
+
     \b
     Example:
       bringup rollback e300
+      bringup rollback shelf-03,shelf-07
     """
     return run_slots(ctx, options, back=True, as_json=as_json)

@@ -2,15 +2,23 @@
 
 from __future__ import annotations
 
-from typing import Any
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from bringup import Firmware
+from bringup.cli.batch import batch_options, chosen, heard_by, many, refuse_for_many, run_many
 from bringup.cli.complete import board_names
 from bringup.cli.lab import lab_of
 from bringup.cli.options import as_option, json_option, override_option
 from bringup.report.output import answer, emit_json
+
+if TYPE_CHECKING:
+    from bringup import Board, Lab, PlannedSlots
+    from bringup.base.events import Emit
+    from bringup.boot.stop import Stop
+    from bringup.jobs.batch import Outcome
 
 
 def slots_options(function: Any) -> Any:
@@ -30,6 +38,7 @@ def slots_options(function: Any) -> Any:
             click.option("--keep", is_flag=True, help="Leave the twin up afterwards if this started it."),
             json_option(),
             as_option(),
+            batch_options,
             click.pass_context,
         )
     ):
@@ -42,26 +51,25 @@ def slots_options(function: Any) -> Any:
 def command(ctx: click.Context, /, as_json: bool, **options: Any) -> int:
     """Show what is in the slots of BOARD's disk, and which one starts; the board is booted into a ramdisk.
 
+    BOARD may stand for several: a list with commas, a pattern ('shelf-*') or a tag of the lab file.
+
     \b
     Example:
       bringup slots e300
+      bringup slots 'shelf-*' --jobs 16 --yes
     """
     return run_slots(ctx, options, back=False, as_json=as_json)
 
 
 def run_slots(ctx: click.Context, options: dict[str, Any], *, back: bool, as_json: bool) -> int:
     """Look at the slots, go back where `back`, tell, and return the exit code."""
-    from bringup import BootRequest, plan_slots
     from bringup.report.person import TerminalPerson
 
-    boot = BootRequest(
-        firmware=Firmware(options["firmware"]) if options["firmware"] else None,
-        steal=options["steal"],
-        keep_twin=options["keep"],
-        override=options["override"],
-        restart=options["restart"],
-    )
-    planned = plan_slots(lab_of(ctx), options["board"], boot, disk=options["disk"], back=back)
+    lab = lab_of(ctx)
+    if many(lab, options["board"], options):
+        refuse_for_many(disk=bool(options["disk"]))
+        return _run_many(lab, {**options, "as_json": as_json}, back=back)
+    planned = _planned(lab, options["board"], options, back=back)
     if as_json:
         done = planned.run(None, TerminalPerson())
         emit_json({**done.verdict, **planned.seen.to_dict()})
@@ -78,3 +86,33 @@ def run_slots(ctx: click.Context, options: dict[str, Any], *, back: bool, as_jso
     else:
         answer(*verdict_lines(done.verdict))
     return done.exit_code
+
+
+def _planned(lab: Lab, board: str, options: dict[str, Any], *, back: bool) -> PlannedSlots:
+    from bringup import BootRequest, plan_slots
+
+    boot = BootRequest(
+        firmware=Firmware(options["firmware"]) if options["firmware"] else None,
+        steal=options["steal"],
+        keep_twin=options["keep"],
+        override=options["override"],
+        restart=options["restart"],
+    )
+    return plan_slots(lab, board, boot, disk=options["disk"], back=back)
+
+
+def _run_many(lab: Lab, options: dict[str, Any], *, back: bool) -> int:
+    """Do it with several boards: what each starts is what its row says."""
+    from bringup.jobs.batch import of_verdict
+    from bringup.report.reimage import slots_words
+
+    def work(board: Board, hear: Emit, stop: Stop) -> Outcome:
+        planned = _planned(lab, board.name, options, back=back)
+        done = planned.run(heard_by(hear), None, stop)
+        outcome = of_verdict(done.verdict)
+        return replace(outcome, reached=slots_words(planned.seen.to_dict())) if done.ok else outcome
+
+    command = "rollback" if back else "slots"
+    boards = chosen(lab, options["board"], command, only_failed=options["only_failed"])
+    changes = "a rollback" if back else "a restart"
+    return run_many(lab, command, boards, work, options, changes=changes)

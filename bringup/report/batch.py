@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from bringup.base.events import Event
 from bringup.jobs.batch import Batch, Outcome
+from bringup.report.boot_view import TRANSFERS, transfer_text
 from bringup.report.output import say
 from bringup.report.screen import is_terminal, screen_width
 from bringup.report.style import glyph, table
@@ -71,10 +72,11 @@ class BatchView:
             row.began_s, row.text = time.monotonic(), "begins"
 
     def heard(self, board: str, event: Event) -> None:
-        """The last thing that happened is what a row shows."""
+        """The last thing that happened is what a row shows, of a transfer how far it is."""
         if event.text and event.kind not in ("run.verdict", "console.activity"):
+            text = transfer_text(event) if event.kind in TRANSFERS else event.text
             with self._lock:
-                self._rows[board].text = event.text
+                self._rows[board].text = text
 
     def ended(self, outcome: Outcome) -> None:
         """A board's job ended."""

@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     from rich.spinner import Spinner
 
 _REFRESH_S = 0.2
+TRANSFERS = frozenset({"http.progress", "tftp.progress", "console.upload_progress", "disk.progress"})
+"""The kinds of events that say how far a transfer is, as `transfer_text` reads them."""
 
 
 class BootView:
@@ -91,7 +93,7 @@ class BootView:
         elif event.kind == "console.test" and not event.data.get("failed"):
             test = event.data
             self._awaited = f"test {test_words(test['number'], test.get('of'), test['name'])}"
-        elif event.kind in ("http.progress", "tftp.progress", "console.upload_progress", "disk.progress"):
+        elif event.kind in TRANSFERS:
             self._awaited = transfer_text(event)
         if self._spinner is not None and event.at_s - self._refreshed_s >= _REFRESH_S:
             self._refreshed_s = event.at_s

@@ -52,6 +52,13 @@ def slots_lines(board: str, seen: Mapping[str, Any]) -> Iterator[str]:
         yield f"slot {seen['chosen']} starts from now on"
 
 
+def slots_words(seen: Mapping[str, Any]) -> str:
+    """Return in a few words what a board's disk starts, from its JSON data."""
+    good = seen["good"]
+    manifest = seen["slots"][good]["manifest"] if good else None
+    return f"slot {good}: {manifest['image_id']}" if manifest else f"slot {good or 'none'}"
+
+
 def _slot(slot: Mapping[str, Any]) -> str:
     manifest = slot["manifest"]
     if manifest is None:

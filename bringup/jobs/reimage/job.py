@@ -21,6 +21,7 @@ from bringup.boot.steps.meet import KnowBoard, MayRestart
 from bringup.boot.steps.power import SwitchOn
 from bringup.boot.steps.twin import StartTwin
 from bringup.boot.steps.watch import Watch
+from bringup.boot.stop import Stop
 from bringup.disk.manifest import Manifest
 from bringup.disk.slot_image import make_slot_image
 from bringup.image.folder import find_image
@@ -89,11 +90,17 @@ class PlannedReimage:
         write = self._write_job(Room(), outcome)
         return write, self._disk_job(outcome, keep=None)
 
-    def run(self, display: Display | None = None, person: Person | None = None) -> Reimaged:
-        """Do it; raises BmcBusyError when somebody holds the board. How it ends is no exception."""
+    def run(
+        self, display: Display | None = None, person: Person | None = None, stop: Stop | None = None
+    ) -> Reimaged:
+        """Do it; raises BmcBusyError when somebody holds the board. How it ends is no exception.
+
+        `stop` ends a re-image that runs in a thread.
+        """
         boot = self.request.boot
+        twin = with_disk(self.board, boot)
         with Session(
-            self.board, "reimage", keep_twin=boot.keep_twin, twin=with_disk(self.board, boot), person=person
+            self.board, "reimage", keep_twin=boot.keep_twin, twin=twin, person=person, stop=stop
         ) as session:
             return self.run_in(partial(run_job, self.lab, session, display=display), person)
 

@@ -14,6 +14,7 @@ from bringup.boot.preflight import Prepared
 from bringup.boot.request import BootRequest
 from bringup.boot.session import Session
 from bringup.boot.step import Step
+from bringup.boot.stop import Stop
 from bringup.disk.choose import Disk, Wish, choose
 from bringup.disk.commit import rollback
 from bringup.disk.layout import Letter
@@ -76,11 +77,13 @@ class PlannedSlots:
             steps.append(Act(PlannedStep("rollback", title, 1.0, 60.0), partial(self._go_back, room)))
         return maintenance_job(self.prepared, room, self.boot, steps)
 
-    def run(self, display: Display | None = None, person: Person | None = None) -> Finished:
-        """Do it; `seen` says afterwards what was found."""
+    def run(
+        self, display: Display | None = None, person: Person | None = None, stop: Stop | None = None
+    ) -> Finished:
+        """Do it; `seen` says afterwards what was found. `stop` ends what runs in a thread."""
         purpose = "rollback" if self.back else "slots"
-        twin = with_disk(self.board, self.boot)
-        with Session(self.board, purpose, keep_twin=self.boot.keep_twin, twin=twin, person=person) as session:
+        twin, keep = with_disk(self.board, self.boot), self.boot.keep_twin
+        with Session(self.board, purpose, keep_twin=keep, twin=twin, person=person, stop=stop) as session:
             return run_job(self.lab, session, self.job, display)
 
     def _look(self, room: Room, run: Run) -> None:

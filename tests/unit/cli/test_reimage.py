@@ -1,0 +1,61 @@
+"""`bringup reimage`, `slots` and `rollback` with several boards: what is refused before any is touched."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+
+from bringup.base.errors import UsageError
+from bringup.cli import root
+
+pytestmark = pytest.mark.usefixtures("home", "in_folder")
+
+SHELF = "".join(f'[boards.b{number}]\ntwin = true\ntags = ["shelf"]\n' for number in range(1, 7))
+
+
+@pytest.fixture(autouse=True)
+def shelf(in_folder: Path) -> None:
+    (in_folder / "lab.toml").write_text(SHELF)
+
+
+def refusal(*words: str) -> tuple[UsageError, str]:
+    """Return what is refused, and what was said before."""
+    result = CliRunner().invoke(root, words, standalone_mode=False)
+    assert isinstance(result.exception, UsageError), (result.exception, result.output)
+    return result.exception, result.output
+
+
+@pytest.mark.parametrize("boards", ["b1,b2", "b[12]", "b1*"])
+def test_disks_are_overwritten_only_after_a_yes_to_the_list(boards: str) -> None:
+    error, said = refusal("reimage", boards)
+    assert "overwrite" in error.message
+    assert error.hint == "--yes"
+    names = "b1" if boards == "b1*" else "b1, b2"
+    assert f": {names}\n" in said
+
+
+@pytest.mark.parametrize("command", ["slots", "rollback"])
+def test_many_boards_are_looked_at_after_a_yes(command: str) -> None:
+    error, said = refusal(command, "shelf")
+    assert error.hint == "--yes"
+    assert "6 boards: b1, b2, b3, b4, b5, b6" in said
+
+
+@pytest.mark.parametrize("command", ["reimage", "slots", "rollback"])
+def test_one_disk_cannot_be_that_of_several_boards(command: str) -> None:
+    error, _ = refusal(command, "b1,b2", "--yes", "--disk", "S1")
+    assert error.message.startswith("--disk ")
+    assert "several" in error.message
+
+
+def test_nobody_is_asked_board_by_board() -> None:
+    assert "--confirm ask" in refusal("reimage", "shelf", "--yes", "--confirm", "ask")[0].message
+    assert "--dry-run" in refusal("reimage", "shelf", "--dry-run")[0].message
+
+
+@pytest.mark.parametrize("command", ["reimage", "slots", "rollback"])
+def test_failed_ones_are_those_of_a_batch_of_the_same_kind(command: str) -> None:
+    error, _ = refusal(command, "shelf", "--only-failed", "--yes")
+    assert error.message == f"there is no batch of {command} yet"
