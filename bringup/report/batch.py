@@ -78,6 +78,11 @@ class BatchView:
             with self._lock:
                 self._rows[board].text = text
 
+    def text_of(self, board: str) -> str:
+        """Return what the row of a board that works says."""
+        with self._lock:
+            return self._rows[board].text
+
     def ended(self, outcome: Outcome) -> None:
         """A board's job ended."""
         with self._lock:

@@ -22,10 +22,14 @@ from bringup.base.errors import (
 from bringup.base.events import Event
 from bringup.base.firmware import Firmware
 from bringup.base.stage import Stage
+from bringup.boot.engine import Run
 from bringup.boot.folders import RunFolder
 from bringup.boot.job import Job
+from bringup.boot.plan import PlannedStep
 from bringup.boot.preflight import prepare
 from bringup.boot.request import BootRequest
+from bringup.boot.step import Step
+from bringup.boot.stop import Stop, StopClock, StopSignals
 from bringup.image.folder import find_image
 from bringup.jobs.boot import boot_steps
 from bringup.lab.holder import Holder
@@ -239,6 +243,25 @@ def test_an_interrupt_while_watching_leaves_the_board_on(boot: Callable[..., Tol
     thread.join()
     assert told.verdict["verdict"] == "interrupted"
     assert told.verdict["cause"].startswith("interrupted; e300 is on, no boot override is set")
+
+
+def test_a_step_that_waits_by_itself_hears_that_its_batch_ends(in_folder: Path, tmp_path: Path) -> None:
+    class Waits(Step):
+        planned = PlannedStep("wait", "wait for something that does not come", 1.0, 60.0)
+
+        def enter(self, run: Run) -> None:
+            deadline_s = time.monotonic() + 20
+            while time.monotonic() < deadline_s:
+                run.go_on()
+                stop.tell()
+            raise AssertionError("it was not ended")
+
+    bench, stop = Bench(LOADED), Stop()
+    bench.signals = signals = StopSignals(stop)
+    bench.clock = StopClock(signals)  # type: ignore[assignment]
+    prepared = prepare(twin_board("e300"), find_image(image(in_folder)), BootRequest())
+    told = execute(Job.of(prepared, (Waits(),)), bench, tmp_path / "runs")
+    assert told.verdict["verdict"] == "interrupted"
 
 
 def test_a_tied_twin_ends_with_an_interrupted_boot(boot: Callable[..., Told]) -> None:
