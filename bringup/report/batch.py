@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING
 
 from bringup.base.events import Event
 from bringup.jobs.batch import Batch, Outcome
-from bringup.report.boot_view import TRANSFERS, transfer_text
 from bringup.report.output import say
 from bringup.report.screen import is_terminal, screen_width
 from bringup.report.style import glyph, table
+from bringup.report.transfer import TRANSFERS, transfer_text
 
 if TYPE_CHECKING:
     from rich.live import Live

@@ -16,6 +16,7 @@ from bringup.report.output import say
 from bringup.report.run import image_line
 from bringup.report.screen import fitted, is_terminal
 from bringup.report.style import Mark, glyph
+from bringup.report.transfer import TRANSFERS, transfer_text
 from bringup.transcript.markers import is_ours
 from bringup.transcript.suite import test_words
 
@@ -24,8 +25,6 @@ if TYPE_CHECKING:
     from rich.spinner import Spinner
 
 _REFRESH_S = 0.2
-TRANSFERS = frozenset({"http.progress", "tftp.progress", "console.upload_progress", "disk.progress"})
-"""The kinds of events that say how far a transfer is, as `transfer_text` reads them."""
 
 
 class BootView:
@@ -215,20 +214,6 @@ def _waiting_text(event: Event) -> str:
     if timeout_s is None:
         return event.text
     return f"{event.text} (expected {expected_s:.0f} s, at most {timeout_s:.0f} s)"
-
-
-def transfer_text(event: Event) -> str:
-    """Return how far a transfer came: of which file, how much of how much."""
-    sent, total = event.data["sent"], event.data.get("size")
-    what = event.data.get("role") or "file"
-    if event.data.get("unit") == "frames":
-        return f"{what} {sent} frames" if not total else f"{what} {sent} of {total} frames"
-    if not total:
-        return f"{what} {rough_size(sent)}"
-    rate, left_s = event.data.get("rate"), event.data.get("left_s")
-    speed = f", {rough_size(rate)}/s" if rate else ""
-    left = f", {left_s} s left" if left_s is not None else ""
-    return f"{what} {rough_size(sent)} of {rough_size(total)}, {100 * sent // total} %{speed}{left}"
 
 
 _SHOWN_BY_SERVERS = {Stage.POWER, Stage.DHCP, Stage.KERNEL_IMAGE, Stage.MODULES}

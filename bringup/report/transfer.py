@@ -7,10 +7,13 @@ import time
 from types import TracebackType
 from typing import Self, TextIO
 
+from bringup.base.events import Event
 from bringup.base.size import rough_size
 from bringup.report.output import say
 from bringup.report.screen import fitted, is_terminal
 
+TRANSFERS = frozenset({"http.progress", "tftp.progress", "console.upload_progress", "disk.progress"})
+"""The kinds of events that say how far a transfer is, as `transfer_text` reads them."""
 _REDRAW_S = 0.2
 # Where nothing can be redrawn: a line for each quarter.
 _PARTS = 4
@@ -25,6 +28,20 @@ def progress_text(stage: str, done: int, total: int, seconds: float) -> str:
     rate = done / seconds
     left = (total - done) / rate
     return f"{text}  {rough_size(int(rate))}/s" + (f"  {duration_text(left)} left" if done < total else "")
+
+
+def transfer_text(event: Event) -> str:
+    """Return how far a transfer came: of which file, how much of how much."""
+    sent, total = event.data["sent"], event.data.get("size")
+    what = event.data.get("role") or "file"
+    if event.data.get("unit") == "frames":
+        return f"{what} {sent} frames" if not total else f"{what} {sent} of {total} frames"
+    if not total:
+        return f"{what} {rough_size(sent)}"
+    rate, left_s = event.data.get("rate"), event.data.get("left_s")
+    speed = f", {rough_size(rate)}/s" if rate else ""
+    left = f", {left_s} s left" if left_s is not None else ""
+    return f"{what} {rough_size(sent)} of {rough_size(total)}, {100 * sent // total} %{speed}{left}"
 
 
 def duration_text(seconds: float) -> str:

@@ -8,7 +8,8 @@ from contextlib import redirect_stderr
 import pytest
 
 from bringup.base.events import Event
-from bringup.report.boot_view import BootView, transfer_text
+from bringup.report.boot_view import BootView
+from bringup.report.transfer import transfer_text
 from tests.doubles.screen import Screen
 
 IMAGE = {
