@@ -159,7 +159,8 @@ def rate(scene: Scene, check: Check) -> Result:
     """How fast it is, by the receiver's count: through the tunnel both ways, and beside it."""
     if not scene.node("pc-a").tries("command -v iperf3"):
         return skipped("iperf3 is not installed: apt install iperf3")
-    seconds, least = float(check.params.get("seconds", 1)), float(check.params.get("least_mbit", 1))
+    # iperf3 takes whole seconds, and 0 for endless.
+    seconds, least = max(1, int(check.params.get("seconds", 1))), float(check.params.get("least_mbit", 1))
     pcs = {site: str(scene.site(site).pc) for site in SITES}
     ways = {
         "a-b": ("pc-a", "pc-b", pcs["b"]),
@@ -172,10 +173,10 @@ def rate(scene: Scene, check: Check) -> Result:
     return judged(not slow, f"{text} (at least {least:g})", mbit_s=rates)
 
 
-def _iperf(scene: Scene, client: str, server: str, address: str, seconds: float) -> float:
+def _iperf(scene: Scene, client: str, server: str, address: str, seconds: int) -> float:
     """Return Mbit/s as the receiver counted them, 0 where it did not come to a figure."""
     scene.node(server).run(f"iperf3 -s -1 -D -B {address}")
-    command = f"iperf3 -c {address} -t {seconds:g} -i 0 -J"
+    command = f"iperf3 -c {address} -t {seconds} -i 0 -J"
     done = scene.node(client).act("run", script=command, timeout_s=seconds + 10)
     try:
         return float(json.loads(done["out"])["end"]["sum_received"]["bits_per_second"]) / 1e6
