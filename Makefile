@@ -25,7 +25,7 @@ FAST_TEST_PACKAGES := curl procps pciutils shellcheck librsvg2-bin zstd gdisk do
 TEST_PACKAGES := $(FAST_TEST_PACKAGES) openipmi ipmitool freeipmi-tools tcpdump hyperfine time tmux \
 	bochs bochs-term bochsbios vgabios xen-hypervisor-4.17-amd64 clang libclang-rt-14-dev
 
-.PHONY: boot test test-fast test-system-python test-distros lint bench standin firmware-probe system system-test clean help
+.PHONY: boot test test-long test-fast test-system-python test-distros lint bench standin firmware-probe system system-test clean help
 
 help:
 	@echo "make boot | test | test-fast | test-system-python | test-distros | lint | bench | clean"
@@ -36,7 +36,11 @@ boot: .stamps/venv $(BUILT)
 # Side by side; those that boot machines by the file, because fixtures keep a machine up for all tests of one.
 test: .stamps/venv-dev .stamps/system-test $(BUILT) lint
 	$(BIN)/python -m pytest -m "not slow" -n auto -q
-	$(BIN)/python -m pytest -m slow -n auto --dist loadfile
+	$(BIN)/python -m pytest -m "slow and not long" -n auto --dist loadfile
+
+# What takes minutes each: whole re-images, whole plans, everything that is otherwise a sample.
+test-long: .stamps/venv-dev .stamps/system-test $(BUILT)
+	$(BIN)/python -m pytest -m long -n auto --dist loadfile
 
 test-fast: .stamps/venv-dev .stamps/system-test-fast $(BUILT)
 	$(BIN)/python -m pytest -m "not slow" -n auto -q

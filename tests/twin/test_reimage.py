@@ -59,6 +59,7 @@ def reimage(cli: Cli, *words: str, code: int = 0) -> dict[str, object]:
     return done.json
 
 
+@pytest.mark.long
 def test_a_disk_is_installed_updated_and_rolled_back(cli: Cli) -> None:
     up(cli, "--disk", "ahci,size=3G,serial=S1,model=TEST DISK")
     first = reimage(cli)
@@ -74,6 +75,7 @@ def test_a_disk_is_installed_updated_and_rolled_back(cli: Cli) -> None:
     assert started_slot(cli) == "A"
 
 
+@pytest.mark.long
 def test_a_trial_that_fails_is_followed_by_the_image_before(cli: Cli) -> None:
     up(cli, "--disk", "ahci,size=3G,serial=S1")
     reimage(cli)

@@ -38,6 +38,7 @@ def ended(body: dict[str, Any], status: str) -> set[str]:
     return {check["id"] for check in body["checks"] if check["status"] == status}
 
 
+@pytest.mark.long
 def test_model_1_holds_on_the_generated_rules() -> None:
     ids = [check for check in MODEL_1.ids if WHOLE or check not in LONG]
     words = [] if WHOLE else [word for check in ids for word in ("--only", check)]
