@@ -10,7 +10,7 @@ from __future__ import annotations
 import fnmatch
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from bringup.base.errors import LabError, UsageError
@@ -118,7 +118,7 @@ def choose(disks: Sequence[Disk], wish: Wish) -> Disk:
         raise LabError(
             "the board shows no disk", hint="power and cable of the disk; its port in firmware setup"
         )
-    disk = _named(disks, wish.named) if wish.named else _only(disks, wish)
+    disk = _only(disks, wish) if wish.named is None else _named(disks, wish.named)
     if reason := refusal(disk, disks, wish):
         raise LabError(f"not written to {disk}: {reason}", hint=_hint(disks, wish))
     return disk
@@ -178,19 +178,26 @@ def _named(disks: Sequence[Disk], name: str) -> Disk:
             f"{name} is not the name of a disk: it means another one after the next start",
             hint="name its serial, WWN or path: " + "; ".join(map(str, disks)),
         )
-    found = [disk for disk in disks if name in _names(disk)]
+    if not name.strip():
+        # What a script's empty variable leaves: never the same as no name.
+        raise UsageError("the name of the disk is empty", hint="there are: " + "; ".join(map(str, disks)))
+    found = [disk for disk in disks if is_called(disk, name)]
     if len(found) == 1:
         return found[0]
     listed = "; ".join(map(str, found or disks))
     if found:
         raise UsageError(
-            f"{len(found)} disks are called {name}: {listed}", hint="name the path of one of them"
+            f"{len(found)} disks are called {name}: {listed}",
+            hint="which is which cannot be told: take one of them out",
         )
     raise UsageError(f"no disk is called {name}", hint=f"there are: {listed}")
 
 
-def _names(disk: Disk) -> set[str]:
-    return {name for name in (disk.serial, disk.path, *_wwn_forms(disk.wwn)) if name}
+def is_called(disk: Disk, name: str) -> bool:
+    """Return whether a name is the disk's serial, path or WWN, as sysfs, udev or the drive's label has it."""
+    return bool(name) and (
+        name in (disk.serial, disk.path) or not _wwn_forms(name).isdisjoint(_wwn_forms(disk.wwn))
+    )
 
 
 def _wwn_forms(wwn: str) -> set[str]:
@@ -205,8 +212,8 @@ def _same_identity(disk: Disk, another: Disk) -> bool:
 
 
 def _owner(disk: Disk, other_boards: Mapping[str, str]) -> str | None:
-    names = _names(disk) - {disk.path}
-    return next((board for name, board in other_boards.items() if name in names), None)
+    anywhere = replace(disk, path="")
+    return next((board for name, board in other_boards.items() if is_called(anywhere, name)), None)
 
 
 def _hint(disks: Sequence[Disk], wish: Wish) -> str:

@@ -29,7 +29,7 @@ class FakeRamdisk:
         self.obeyed: list[str] = []
         self._url = url
         self._disks = disks
-        self._listing = listing
+        self.listing = listing
         self._fail = fail
         self._closing = False
         self._thread = threading.Thread(target=self._run, daemon=True)
@@ -62,7 +62,7 @@ class FakeRamdisk:
             return f"failed:{failed}"
         match words:
             case ["disks"]:
-                return self._send(number, self._listing.encode())
+                return self._send(number, self.listing.encode())
             case ["read", disk, offset, length]:
                 return self._send(number, self._bytes(disk, int(offset), int(length)))
             case ["write", disk, offset, length, path]:

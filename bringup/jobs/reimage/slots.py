@@ -24,7 +24,7 @@ from bringup.jobs.boot import Display, run_job
 from bringup.jobs.reimage.carry_out import CarryOut
 from bringup.jobs.reimage.job import maintenance_job, prepare_maintenance, with_disk
 from bringup.jobs.reimage.ramdisk import Act, Room, progress_teller
-from bringup.jobs.reimage.survey import slots_of
+from bringup.jobs.reimage.survey import ensure_same, slots_of
 from bringup.lab.inventory import Board, Lab
 from bringup.power.base import Person
 
@@ -94,14 +94,16 @@ class PlannedSlots:
         run.emit("disk", "disk.slots", f"{seen.disk}: slot {seen.slots.good} is good", **seen.slots.to_dict())
 
     def _ours(self, disks: tuple[Disk, ...]) -> Disk:
-        if self.disk is not None:
-            return choose(disks, Wish(0, named=self.disk, bios=False))
+        named = self.board.disk if self.disk is None else self.disk
+        if named is not None:
+            return choose(disks, Wish(0, named=named, bios=False))
         ours = [disk for disk in disks if disk.contents.is_ours]
         if len(ours) == 1:
             return ours[0]
         if ours:
             listed = "; ".join(map(str, ours))
-            raise UsageError(f"{len(ours)} disks have slots: {listed}", hint=f"--disk {ours[0].serial}")
+            hint = f"--disk {ours[0].serial or ours[0].path}"
+            raise UsageError(f"{len(ours)} disks have slots: {listed}", hint=hint)
         listed = "; ".join(f"{disk}: {disk.contents}" for disk in disks) or "none"
         raise LabError(
             f"no disk of {self.board.name} was written by bringup; its disks: {listed}",
@@ -112,6 +114,7 @@ class PlannedSlots:
         seen = self.seen
         assert seen.disk is not None and seen.slots is not None  # noqa: S101
         letter, actions = rollback(seen.slots)
+        ensure_same(room.ramdisk, seen.disk)
         CarryOut(room.ramdisk, seen.disk.name, seen.disk.sector_bytes, progress_teller(run)).all(actions)
         seen.chosen = letter
         seen.slots = slots_of(room.ramdisk, seen.disk)

@@ -58,6 +58,19 @@ def _ends(agent: Reading, disk: Disk, start: int, size: int) -> tuple[bytes, byt
     return agent.read(disk.name, start, length), agent.read(disk.name, last, length)
 
 
+def ensure_same(agent: Reading, disk: Disk) -> None:
+    """Return when the kernel's name of a disk that was looked at before still means that disk.
+
+    Raises LabError otherwise: a disk that is pulled gives its name to the next one that is plugged in.
+    """
+    now = next((each for each in read_disks(agent.disks()) if each.name == disk.name), None)
+    if now is None or now.identity != disk.identity:
+        there = f"; in its place is {now}" if now else ""
+        raise LabError(
+            f"{disk} is not there any more{there}", hint="nothing was written: look again, and start again"
+        )
+
+
 def slots_of(agent: Reading, disk: Disk) -> DiskSlots:
     """Return what is in the slots of a disk that this tool wrote; raises LabError for another.
 

@@ -22,7 +22,7 @@ from bringup.disk.state import other
 from bringup.jobs.reimage.carry_out import CarryOut
 from bringup.jobs.reimage.ramdisk import Act, Room, progress_teller
 from bringup.jobs.reimage.request import ReimageRequest
-from bringup.jobs.reimage.survey import slots_of
+from bringup.jobs.reimage.survey import ensure_same, slots_of
 from bringup.lab.who import person as who_works_here
 
 if TYPE_CHECKING:
@@ -97,7 +97,7 @@ class WriteImage:
         wish = wish_for(
             prepared.profile.disk,
             least_disk_bytes(request.slot_size(prepared.profile.disk)),
-            named=request.disk or board.disk,
+            named=board.disk if request.disk is None else request.disk,
             bios=bios,
             other_boards=board.neighbour_disks,
         )
@@ -175,6 +175,8 @@ class WriteImage:
         outcome = self._outcome
         disk = outcome.disk
         assert disk is not None  # noqa: S101
+        # A person may have taken minutes to say yes, with a hand on the drives.
+        ensure_same(self._room.ramdisk, disk)
         run.standing.disk = self._while_writing()
         began_s = time.monotonic()
         work = CarryOut(self._room.ramdisk, disk.name, disk.sector_bytes, progress_teller(run))

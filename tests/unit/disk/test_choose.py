@@ -38,10 +38,21 @@ def test_the_only_disk_that_is_empty_or_ours_is_taken() -> None:
 
 
 @pytest.mark.parametrize(
-    "name", ["SMC0515D", "naa.5000c500a1b2c3d4", "0x5000c500a1b2c3d4", "pci-0000:00:17.0-ata-1"]
+    "name",
+    [
+        *("SMC0515D", "pci-0000:00:17.0-ata-1"),
+        *("naa.5000c500a1b2c3d4", "0x5000c500a1b2c3d4", "5000C500A1B2C3D4", "0x5000C500A1B2C3D4"),
+    ],
 )
 def test_a_disk_is_named_by_serial_wwn_or_path(name: str) -> None:
     assert choose([NVME, SATA], replace(WISH, named=name)) is SATA
+
+
+@pytest.mark.parametrize("name", ["", " "])
+def test_an_empty_name_is_not_the_same_as_none(name: str) -> None:
+    """It is what `--disk "$DISK"` says in a script that forgot to set it."""
+    with pytest.raises(UsageError, match="name of the disk is empty"):
+        choose([SATA], replace(WISH, named=name))
 
 
 @pytest.mark.parametrize("name", ["sda", "/dev/sda", "nvme0n1", "vda"])
@@ -67,8 +78,9 @@ def test_two_equal_disks_are_refused_also_when_they_are_named() -> None:
     twin = replace(SATA, name="sdb", path="pci-0000:00:17.0-ata-2", wwn="")
     with pytest.raises(LabError, match=r"no disk fits.*same serial or WWN, at pci-0000:00:17.0-ata-2"):
         choose([SATA, twin], WISH)
-    with pytest.raises(UsageError, match="2 disks are called SMC0515D"):
+    with pytest.raises(UsageError, match="2 disks are called SMC0515D") as caught:
         choose([SATA, twin], replace(WISH, named="SMC0515D"))
+    assert caught.value.hint == "which is which cannot be told: take one of them out"
     with pytest.raises(LabError, match="which is which cannot be told"):
         choose([SATA, twin], replace(WISH, named=SATA.path))
 

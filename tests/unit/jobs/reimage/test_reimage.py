@@ -9,7 +9,7 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import pytest
@@ -46,7 +46,8 @@ def from_disk(slot: str, *, tried: str = "", text: str = USER_SPACE) -> Script:
 class Board:
     """A board on the bench: each run of it has equipment of its own, its disk stays.
 
-    `boots` are the scripts of the runs that boot from disk, in their order.
+    `boots` are the scripts of the runs that boot from disk, in their order. `meanwhile` is what its disks are
+    once a person was asked.
     """
 
     folder: Path
@@ -56,6 +57,7 @@ class Board:
     on: bool = False
     answers: Sequence[str] = ()
     asked: list[str] = field(default_factory=list)
+    meanwhile: str | None = None
     told: list[Told] = field(default_factory=list)
     benches: list[Bench] = field(default_factory=list)
     ramdisks: list[FakeRamdisk] = field(default_factory=list)
@@ -76,6 +78,8 @@ class Board:
 
     def choose(self, question: str, answers: Sequence[str]) -> str:
         self.asked.append(question)
+        if self.meanwhile is not None:
+            self.ramdisks[-1].listing = self.meanwhile
         if not self.answers:
             raise LabError("nobody is there")
         return self.answers[len(self.asked) - 1]
@@ -257,6 +261,20 @@ def test_going_back_names_the_image_before(in_folder: Path, board: Board) -> Non
     assert back.seen.to_dict()["slots"]["B"]["role"] == "old"
 
 
+def test_of_two_disks_with_slots_the_one_that_the_lab_file_names_is_meant(
+    in_folder: Path, board: Board
+) -> None:
+    board.boots = [from_disk("A")]
+    reimage(board, in_folder)
+    board.listing = TWO
+    nobody_said = look(in_folder)
+    assert "2 disks have slots" in board(nobody_said.job).verdict["cause"]
+    named = replace(nobody_said, board=replace(nobody_said.board, disk="S2"))
+    assert board(named.job).ok
+    assert named.seen.disk is not None
+    assert named.seen.disk.serial == "S2"
+
+
 def test_nothing_is_written_without_a_yes(in_folder: Path, board: Board) -> None:
     done = reimage(board, in_folder, yes=False)
     assert not done.ok
@@ -282,6 +300,7 @@ TWO = listing("sda", "S1") + listing("sdb", "S2")
         (TWO, None, "2 disks fit", 2),
         (TWO, "S3", "no disk is called S3", 2),
         (TWO, "sda", "is not the name of a disk", 2),
+        (listing("sda", "S1"), "", "name of the disk is empty", 2),
         (listing("sda", "S1") + listing("sdb", "S1"), "S1", "2 disks are called S1", 2),
         (listing("sda", "S1", SLOT), None, "no disk fits", 10),
         (listing("sda", "S1", more="sda holder md0\n"), "S1", "it is in use: md0 holds it", 10),
@@ -295,6 +314,19 @@ def test_the_wrong_disk_is_not_written(
     done = reimage(board, in_folder, disk=asked)
     assert cause in done.last.verdict["cause"]
     assert done.exit_code == code
+    assert "write" not in board.obeyed
+
+
+@pytest.mark.parametrize("now", [listing("sda", "S2"), listing("sdb", "S1"), listing("sda", "S1", DISK * 2)])
+def test_a_disk_that_was_changed_while_a_person_was_asked_is_not_written(
+    in_folder: Path, board: Board, now: str
+) -> None:
+    """A disk that is pulled leaves its name to the next one."""
+    board.answers = ["yes"]
+    board.meanwhile = now
+    done = reimage(board, in_folder, yes=False)
+    assert "is not there any more" in done.last.verdict["cause"]
+    assert done.exit_code == 10
     assert "write" not in board.obeyed
 
 
