@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,11 +15,15 @@ _READ_BYTES = 1 << 20
 
 @dataclass(frozen=True, slots=True)
 class FileSpan:
-    """`size` bytes of a file from `start` on, which are read each time that they are needed."""
+    """`size` bytes of a file from `start` on, which are read each time that they are needed.
+
+    `changed_ns` is its st_ctime_ns when it was hashed, None where nobody did: another one is another content.
+    """
 
     path: Path
     size: int
     start: int = 0
+    changed_ns: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +60,7 @@ class Pieces:
     def blocks(self, offset: int = 0, length: int | None = None) -> Iterator[bytes]:
         """Yield the bytes of a range in blocks of at most a MiB; the whole content by default.
 
-        Raises ImageError when a file is shorter than it was, or cannot be read.
+        Raises ImageError when a file is shorter than it was, has changed, or cannot be read.
         """
         end = self.size if length is None else min(offset + length, self.size)
         start = 0
@@ -92,10 +97,11 @@ def _blocks(part: Piece, offset: int, length: int) -> Iterator[bytes]:
             yield bytes(step)
             length -= step
     else:
-        yield from _file_blocks(part.path, part.start + offset, length)
+        yield from _file_blocks(part, part.start + offset, length)
 
 
-def _file_blocks(path: Path, offset: int, length: int) -> Iterator[bytes]:
+def _file_blocks(span: FileSpan, offset: int, length: int) -> Iterator[bytes]:
+    path = span.path
     try:
         with path.open("rb") as file:
             file.seek(offset)
@@ -103,6 +109,8 @@ def _file_blocks(path: Path, offset: int, length: int) -> Iterator[bytes]:
                 block = file.read(min(length, _READ_BYTES))
                 if not block:
                     raise ImageError(f"{path.name} became shorter while it was read", hint="start again")
+                if span.changed_ns not in (None, os.fstat(file.fileno()).st_ctime_ns):
+                    raise ImageError(f"{path.name} changed while it was in use", hint="start again")
                 yield block
                 length -= len(block)
     except OSError as error:

@@ -11,7 +11,7 @@ import os
 import stat
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from bringup.base.errors import InterruptedRunError, LabError, UsageError
@@ -53,16 +53,17 @@ class PlannedMedia:
         return sum(write.content.size for write in self.writes)
 
     def run(self, report: Report = lambda _progress: None) -> None:
-        """Write all of it, and read it back; raises LabError, and InterruptedRunError on Ctrl-C."""
+        """Write all and read it back; raises LabError, ImageError, and InterruptedRunError on Ctrl-C."""
+        left = "is half written and does not boot"
         try:
             with _held(self.device) as descriptor:
                 _write_all(descriptor, self, report)
+                left = "is written, and not all of it was read back"
                 _forget_cached(descriptor)
                 _compare_all(descriptor, self, report)
         except KeyboardInterrupt:
             raise InterruptedRunError(
-                f"{self.device.node} is half written and does not boot",
-                hint="the same command again writes it whole",
+                f"{self.device.node} {left}", hint="the same command again writes and compares all of it"
             ) from None
 
 
@@ -74,18 +75,20 @@ def plan_media(
     Raises UsageError and LabError for a device that must not be written, or an image that cannot be read.
     """
     try:
-        size = image.stat().st_size
+        found = image.stat()
         with image.open("rb") as file:
             head = file.read(_HEAD_BYTES)
     except OSError as error:
         raise UsageError(f"{image} cannot be read: {(error.strerror or str(error)).lower()}") from None
-    if not stat.S_ISREG(image.stat().st_mode) or size < MIB:
+    if not stat.S_ISREG(found.st_mode) or found.st_size < MIB:
         raise UsageError(f"{image} is no image of a stick or disc", hint="bringup media build makes one")
-    chosen = device_to_write(device, listing(), size)
-    return PlannedMedia(image, chosen, tuple(_writes(image, head, size, chosen.size_bytes)))
+    chosen = device_to_write(device, listing(), found.st_size)
+    whole = FileSpan(image, found.st_size, changed_ns=found.st_ctime_ns)
+    return PlannedMedia(image, chosen, tuple(_writes(whole, head, chosen.size_bytes)))
 
 
-def _writes(image: Path, head: bytes, size: int, device_bytes: int) -> Iterator[Write]:
+def _writes(image: FileSpan, head: bytes, device_bytes: int) -> Iterator[Write]:
+    size = image.size
     yield Write(0, Pieces.of(Zeros(MIB)), "clearing")
     if device_bytes >= size + MIB:
         # A second partition table of before would still be found there.
@@ -93,8 +96,8 @@ def _writes(image: Path, head: bytes, size: int, device_bytes: int) -> Iterator[
     tables = table_for(head, size, device_bytes)
     # The last MiB of a stick image holds its table, and the device gets its own.
     end = size if tables is None else size - MIB
-    yield Write(MIB, Pieces.of(FileSpan(image, end - MIB, MIB)), "files")
-    yield from tables or (Write(0, Pieces.of(FileSpan(image, MIB)), "first MiB"),)
+    yield Write(MIB, Pieces.of(replace(image, size=end - MIB, start=MIB)), "files")
+    yield from tables or (Write(0, Pieces.of(replace(image, size=MIB)), "first MiB"),)
 
 
 @contextlib.contextmanager

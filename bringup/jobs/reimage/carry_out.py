@@ -81,7 +81,10 @@ class CarryOut:
         self.skipped_bytes = 0
 
     def all(self, actions: Sequence[Action]) -> None:
-        """Carry out a list in its order; raises DiskError at the first thing that fails."""
+        """Carry out a list in its order; raises DiskError at the first thing that fails.
+
+        Raises ImageError where a file is not what it was any more.
+        """
         for action in actions:
             match action:
                 case Write():
@@ -116,7 +119,10 @@ class CarryOut:
                 self._agent.write(self._disk, part.offset, part.length, part.data)
                 break
             except DiskError as error:
-                if error.why != "fetch" or not again:
+                if error.why != "fetch":
+                    raise
+                part.data()  # raises where the file here is why nothing came
+                if not again:
                     raise
         self.sent_bytes += part.length
 

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from bringup.base.errors import InterruptedRunError, LabError, UsageError
+from bringup.base.errors import ImageError, InterruptedRunError, LabError, UsageError
 from bringup.disk.layout import MEDIA, MIB, read_layout
 from bringup.disk.media import Stick, media_layout
 from bringup.disk.pieces import Pieces
@@ -90,6 +91,30 @@ def test_a_stick_that_loses_a_bit_is_told(image: Path, stick: BlockDevice) -> No
 
     with pytest.raises(LabError, match="does not hold what was written to it at 2 MiB"):
         plan_media(image, stick.node, listing=lambda: [stick]).run(flip)
+
+
+def test_who_stops_the_reading_back_is_not_told_that_nothing_boots(image: Path, stick: BlockDevice) -> None:
+    def stop(at: Progress) -> None:
+        if at.stage == "reading back":
+            raise KeyboardInterrupt
+
+    with pytest.raises(InterruptedRunError, match="is written, and not all of it was read back"):
+        plan_media(image, stick.node, listing=lambda: [stick]).run(stop)
+
+
+@pytest.mark.parametrize("stage", ["writing", "reading back"])
+def test_an_image_that_is_built_anew_meanwhile_is_no_fault_of_the_stick(
+    image: Path, stick: BlockDevice, stage: str
+) -> None:
+    def build(at: Progress) -> None:
+        if at.stage == stage:
+            with image.open("r+b") as file:
+                file.seek(2 * MIB)
+                file.write(b"new")
+            os.utime(image, (0, 0))
+
+    with pytest.raises(ImageError, match=r"rescue\.img changed while it was in use"):
+        plan_media(image, stick.node, listing=lambda: [stick]).run(build)
 
 
 @pytest.mark.parametrize(

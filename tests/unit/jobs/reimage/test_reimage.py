@@ -275,6 +275,21 @@ def test_of_two_disks_with_slots_the_one_that_the_lab_file_names_is_meant(
     assert named.seen.disk.serial == "S2"
 
 
+def test_an_image_that_is_built_anew_while_it_is_written_is_the_images_fault(
+    in_folder: Path, board: Board
+) -> None:
+    planned = plan(in_folder)
+
+    def build(words: list[str]) -> None:
+        if words[0] == "write":
+            os.utime(planned.image.image.modules[0].path, (0, 0))
+
+    board.fail = build
+    done = planned.run_in(board, board)
+    assert "changed while it was in use" in done.last.verdict["cause"]
+    assert done.exit_code == 11
+
+
 def test_nothing_is_written_without_a_yes(in_folder: Path, board: Board) -> None:
     done = reimage(board, in_folder, yes=False)
     assert not done.ok
