@@ -64,7 +64,7 @@ def memory_option(whose: str) -> Callable[[Function], Function]:
 
 def engine_option() -> Callable[[Function], Function]:
     """Return what adds `--engine` to a command."""
-    from bringup.twin.engines import ENGINE_CHOICES
+    from bringup.base.engine_names import ENGINE_CHOICES
 
     return click.option(
         "--engine",

@@ -14,7 +14,7 @@ from bringup.lab.names import BUILTIN_BOARD, check_board_name
 from bringup.report.output import answer, emit_json
 from bringup.report.twin import ended_line, started_lines, status_lines, twin_command, twin_json
 from bringup.twin import client
-from bringup.twin.disks import NO_DISK, TwinDisk, parse_disk
+from bringup.twin.disks import NO_DISK, TwinDisk, parse_disk, parse_size_mib
 from bringup.twin.engines import TwinSetup
 from bringup.twin.info import TwinInfo, twin_folder
 from bringup.twin.machine import VARIANTS, Variant
@@ -124,22 +124,36 @@ def up(
     metavar="BOARD=FAULT",
     help="What one of them plays (see `bringup twin faults`). Repeatable.",
 )
+@click.option(
+    "--disk",
+    "disks",
+    multiple=True,
+    metavar="BOARD=SIZE",
+    help="How large the disk of one is, such as 512M (default: 4G). Repeatable.",
+)
 @click.option("--seed", type=int, default=0, show_default=True, help="For faults that draw lots.")
 @click.option("--down", "end", is_flag=True, help="End the shelf.")
 @json_option()
 def shelf(
-    count: int | None, full: int | None, faults: tuple[str, ...], seed: int, end: bool, as_json: bool
+    count: int | None,
+    full: int | None,
+    faults: tuple[str, ...],
+    disks: tuple[str, ...],
+    seed: int,
+    end: bool,
+    as_json: bool,
 ) -> None:
     """Start COUNT boards: full twins while processors last, then scripted ones; without COUNT, list them.
 
-    A scripted board has a real BMC, power, console text and network boot, and runs no image. All are named in
-    a lab file, with the tags shelf, full and scripted.
+    A scripted board has a real BMC, power, console text, network boot and a disk that keeps its bytes, and
+    runs no image. All are named in a lab file, with the tags shelf, full and scripted.
 
     \b
     Example:
       bringup twin shelf 64 --full 2 --fault shelf-07=bmc-silent
       export BRINGUP_LAB=...          as it is told
       bringup boot scripted --jobs 16 --yes
+      bringup reimage scripted --jobs 16 --yes
       bringup twin shelf --down
     """
     from bringup.report.twin import shelf_lines
@@ -150,13 +164,27 @@ def shelf(
         emit_json({"ended": ended}) if as_json else answer(f"{ended} boards ended")
         return
     if count is not None:
-        shelves.start_shelf(shelves.plan_shelf(count, full=full, faults=_faults_by_board(faults)), seed)
+        plan = shelves.plan_shelf(
+            count, full=full, faults=_faults_by_board(faults), disks_mib=_disks_by_board(disks)
+        )
+        shelves.start_shelf(plan, seed)
     boards = shelves.shelf_boards()
     path = shelves.shelf_lab_file()
     if as_json:
         emit_json({"lab": str(path), "boards": [twin_json(info.name, info) for info in boards]})
     else:
         answer(*shelf_lines(boards, path))
+
+
+def _disks_by_board(texts: tuple[str, ...]) -> dict[str, int]:
+    found: dict[str, int] = {}
+    for text in texts:
+        board, _, size = text.partition("=")
+        mib = parse_size_mib(size)
+        if not board or mib is None:
+            raise UsageError(f"not BOARD=SIZE: {text!r}", hint="--disk shelf-07=512M")
+        found[board] = mib
+    return found
 
 
 def _faults_by_board(texts: tuple[str, ...]) -> dict[str, list[str]]:

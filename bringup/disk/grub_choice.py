@@ -23,26 +23,47 @@ EFI_PROGRAM = "EFI/BOOT/BOOTX64.EFI"
 class Choice:
     """What is started. `slot` is None when nothing is, and `why` says what stood in the way, in order.
 
-    `writes` are what GRUB writes before it starts the slot: (offset, bytes) of each, in order.
+    `writes` are what GRUB writes before it starts the slot: (offset, bytes) of each, in order. `damaged` are
+    the slots that it tried before this one.
     """
 
     slot: Letter | None
     why: tuple[str, ...] = ()
     writes: tuple[tuple[int, bytes], ...] = ()
+    damaged: tuple[Letter, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class Machine:
     """What starts from the disk: its firmware, the loader that was installed, and what is wrong with it.
 
+    `loader` None takes whatever code is in the loader's places for the one that was installed.
+
     `can_write` is False for a disk that refuses every write. `key` is what is typed at the hidden menu.
     """
 
-    loader: Loader
+    loader: Loader | None
     firmware: Firmware = Firmware.BIOS
     sector_bytes: int = 512
     can_write: bool = True
     key: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Begun:
+    """GRUB's script began on a disk: its layout, and the state that it reads, None where none is whole."""
+
+    layout: Layout
+    state: State | None
+
+
+def grub_begins(read: Reader, disk_bytes: int, machine: Machine) -> Begun | None:
+    """Return what GRUB's script finds when it begins, None where the firmware does not come so far."""
+    layout, _ = _started(read, disk_bytes, machine)
+    if layout is None:
+        return None
+    copies, _ = _states(read, layout)
+    return Begun(layout, copies[0] or copies[1])
 
 
 def grub_choice(read: Reader, disk_bytes: int, machine: Machine) -> Choice:
@@ -66,11 +87,13 @@ def grub_choice(read: Reader, disk_bytes: int, machine: Machine) -> Choice:
             good = changed.tried if changed.tried and changed.tried == state.trial else changed.good
         else:
             why.append("the state cannot be written")
+    tried: list[Letter] = []
     for letter in (good, other(good)):
         if (damaged := _damage(read, layout, letter)) is None:
-            return Choice(letter, tuple(why), tuple(writes))
+            return Choice(letter, tuple(why), tuple(writes), tuple(tried))
         why.append(f"slot {letter}: {damaged}")
-    return Choice(None, tuple(why), tuple(writes))
+        tried.append(letter)
+    return Choice(None, tuple(why), tuple(writes), tuple(tried))
 
 
 def _changed(state: State, key: str) -> State:
@@ -98,13 +121,17 @@ def _started(read: Reader, disk_bytes: int, machine: Machine) -> tuple[Layout | 
         return None, f"no loader: {error}"
 
 
-def _by_bios(read: Reader, head: bytes, layout: Layout, loader: Loader) -> bool:
+def _by_bios(read: Reader, head: bytes, layout: Layout, loader: Loader | None) -> bool:
+    if loader is None:
+        return any(head[:440]) and any(read(layout.part(BIOS).start, 512))
     code, core = loader.boot_code, loader.core
     return bool(core) and head.startswith(code) and read(layout.part(BIOS).start, len(core)) == core
 
 
-def _by_uefi(read: Reader, _head: bytes, layout: Layout, loader: Loader) -> bool:
+def _by_uefi(read: Reader, _head: bytes, layout: Layout, loader: Loader | None) -> bool:
     volume = FatVolume(read, layout.part(ESP).start)
+    if loader is None:
+        return bool(volume.runs(EFI_PROGRAM))
     return volume.file(EFI_PROGRAM, 16 << 20) == loader.efi
 
 

@@ -21,13 +21,13 @@ from typing import Annotated, Any
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
 from bringup.base.clock import WATCH_ON_MAX_S
+from bringup.base.engine_names import ENGINE_CHOICES
 from bringup.base.errors import UsageError
 from bringup.base.stage import BOOT_STAGES, Stage
 from bringup.profile.check import validate
 from bringup.profile.kinds import Many, Text
 from bringup.profile.toml_lines import read_toml
 from bringup.transcript.texts import compile_text
-from bringup.twin.engines import ENGINE_CHOICES
 
 FILE_NAME = "bringup.toml"
 _STAGES = {str(stage): stage for stage in BOOT_STAGES}

@@ -81,7 +81,7 @@ def _serve(request: dict[str, Any], folder: Path, emit: Emit, stop: threading.Ev
     director = Director(faults, request["seed"], now=time.monotonic, tell_wire=surroundings.begin)
     try:
         chassis = (
-            ScriptedChassis(boards, name, BOOT_MAC, flaws_of(faults))
+            ScriptedChassis(boards, name, BOOT_MAC, flaws_of(faults), disks)
             if scripted
             else _machine(request, keeper.namespace, taps, folder, com1, disks)
         )

@@ -23,7 +23,7 @@ DISK_KINDS: tuple[DiskKind, ...] = get_args(DiskKind)
 NO_DISK = "none"
 
 _MIB = 1 << 20
-_DEFAULT_MIB = 4096
+DEFAULT_MIB = 4096
 _SIZES_MIB = range(1, 1 << 20)
 # What QEMU takes for `serial` (20 characters of ATA and NVMe) and `model` (40), less what its options mean.
 _SERIAL = re.compile(r"[A-Za-z0-9._-]{1,20}", re.ASCII)
@@ -43,7 +43,7 @@ class TwinDisk:
     """
 
     kind: DiskKind
-    size_mib: int = _DEFAULT_MIB
+    size_mib: int = DEFAULT_MIB
     serial: str | None = None
     model: str | None = None
     wwn: str | None = None
@@ -71,14 +71,19 @@ def parse_disk(text: str) -> TwinDisk:
     return disk
 
 
+def parse_size_mib(text: str) -> int | None:
+    """Read `512M` or `8G` as MiB, None for anything else."""
+    match = _SIZE.fullmatch(text)
+    mib = int(match[1]) * (1024 if match[2] == "G" else 1) if match else 0
+    return mib if mib in _SIZES_MIB else None
+
+
 def _property(key: str, value: str) -> Mapping[str, Any]:
-    if key == "size" and (match := _SIZE.fullmatch(value)):
-        mib = int(match[1]) * (1024 if match[2] == "G" else 1)
-        if mib in _SIZES_MIB:
-            return {"size_mib": mib}
-    elif key in ("file", "fault"):
+    if key == "size" and (mib := parse_size_mib(value)) is not None:
+        return {"size_mib": mib}
+    if key in ("file", "fault"):
         return {"file" if key == "file" else "fault_file": value}
-    elif (pattern := {"serial": _SERIAL, "model": _MODEL, "wwn": _WWN}.get(key)) and pattern.fullmatch(value):
+    if (pattern := {"serial": _SERIAL, "model": _MODEL, "wwn": _WWN}.get(key)) and pattern.fullmatch(value):
         return {key: value}
     raise UsageError(
         f"not a property of a disk: {key}={value}",

@@ -9,15 +9,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from types import MappingProxyType
-from typing import Literal, Protocol, get_args
+from typing import Protocol
 
+from bringup.base.engine_names import ENGINE_CHOICES, EngineName
 from bringup.base.errors import UsageError
 from bringup.base.firmware import Firmware
 from bringup.lab.names import BUILTIN_PROFILE
 from bringup.twin.host import HOST, INSTALL_BOCHS
 
-EngineName = Literal["qemu", "scripted", "bochs", "kvm"]
-ENGINE_CHOICES: tuple[str, ...] = ("auto", *get_args(EngineName))
 DEFAULT_MEMORY_MIB = 4096
 MEMORY_LIMITS_MIB = (256, 65536)
 

@@ -73,7 +73,7 @@ class ListenForRamdisk(Step):
 def ramdisk_spec(room: Room, prepared: Prepared, folder: Path, segment: Segment) -> ServeSpec:
     """Return what is served on `segment`, with the words that tell the ramdisk where to ask."""
     url = room.ramdisk.url(segment.server_ip)
-    words = f"bringup.macs={','.join(segment.macs)} bringup.url={url}"
+    words = f"bringup.role=maintenance bringup.macs={','.join(segment.macs)} bringup.url={url}"
     return prepared.spec(folder, segment, words=words)
 
 

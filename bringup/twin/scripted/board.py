@@ -8,8 +8,11 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from bringup.twin.scripted import texts
+from bringup.twin.scripted.disk import BoardDisk
+from bringup.twin.scripted.grub import start_disk
 from bringup.twin.scripted.ipxe import follow
 from bringup.twin.scripted.network import Fetched, Lease, NetworkError, Nic
+from bringup.twin.scripted.ramdisk import ROLE, Ramdisk
 
 _SELF_TEST_S, _KERNEL_S = 0.5, 0.3
 _BIOS, _UEFI = 0, 7
@@ -17,11 +20,17 @@ _BIOS, _UEFI = 0, 7
 
 @dataclass(frozen=True)
 class Nature:
-    """What a board is like: its boot port, whether that has a link, the seconds of its self-test."""
+    """What a board is like: its boot port, whether that has a link, the seconds of its self-test, its disk.
+
+    Without a disk of its own it says that some system starts from one. `patience` is how much of the time
+    that GRUB waits for a key it waits.
+    """
 
     nic: Nic
     no_link: bool = False
     post_s: float = _SELF_TEST_S
+    disk: BoardDisk | None = None
+    patience: float = 1.0
 
 
 class ScriptedBoard:
@@ -32,10 +41,12 @@ class ScriptedBoard:
         self._say = say
         self._reset = reset
         self._life: asyncio.Task[None] | None = None
+        self._typed: asyncio.Queue[str] = asyncio.Queue()
 
     def on(self, *, network: bool, uefi: bool) -> None:
         """Begin a boot, from the network or the disk."""
         self.off()
+        self._typed = asyncio.Queue()
         self._life = asyncio.get_running_loop().create_task(self._live(network=network, uefi=uefi))
 
     def off(self) -> None:
@@ -44,16 +55,40 @@ class ScriptedBoard:
             self._life.cancel()
             self._life = None
 
+    def hear(self, text: str) -> None:
+        """Take what is typed on its console."""
+        for char in text:
+            self._typed.put_nowait(char)
+
+    async def _key_within(self, keys: str, seconds: float) -> str:
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(seconds * self._nature.patience):
+                while (char := await self._typed.get()) not in keys:
+                    pass
+                return char
+        return ""
+
     async def _live(self, *, network: bool, uefi: bool) -> None:
         self._say(texts.POST)
         await asyncio.sleep(self._nature.post_s)
         if not network:
-            self._say(texts.DISK)
+            await self._boot_disk(uefi=uefi)
             return
         with contextlib.suppress(NetworkError):
             await self._boot_network(_UEFI if uefi else _BIOS)
             return
         self._say(texts.NOTHING)
+
+    async def _boot_disk(self, *, uefi: bool) -> None:
+        disk = self._nature.disk
+        if disk is None:
+            self._say(texts.DISK)
+            return
+        started = await start_disk(disk, uefi=uefi, say=self._say, key_within=self._key_within)
+        if not started.loader:
+            self._say(texts.NOTHING)
+        elif started.loaded is not None:
+            await self._run_image(started.loaded.arguments, started.loaded.modules)
 
     async def _boot_network(self, arch: int) -> None:
         nic = self._nature.nic
@@ -97,7 +132,10 @@ class ScriptedBoard:
         return await nic.fetch_tftp(lease.server, lease.file)
 
     async def _run_image(self, arguments: str, modules: int) -> None:
-        """Say what the stand-in image says, and of its plays those that faults ask for."""
+        """Say what the stand-in image says, and of its plays those that faults ask for; or be the ramdisk."""
+        if ROLE in arguments.split():
+            await self._be_ramdisk(arguments)
+            return
         played = next((word[5:] for word in arguments.split() if word.startswith("play=")), "")
         self._say(texts.KERNEL.format(arguments=arguments))
         if played == "hang:kernel":
@@ -111,3 +149,9 @@ class ScriptedBoard:
             self._reset()
         else:
             self._say(texts.USER_SPACE)
+
+    async def _be_ramdisk(self, arguments: str) -> None:
+        nature = self._nature
+        url = next((word[12:] for word in arguments.split() if word.startswith("bringup.url=")), "")
+        self._say(texts.RAMDISK)
+        await Ramdisk(url, nature.nic.connect, nature.disk).serve()

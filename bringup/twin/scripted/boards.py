@@ -9,6 +9,7 @@ from typing import Any
 from bringup.base.child import Child
 from bringup.base.errors import LabError
 from bringup.base.events import Event
+from bringup.twin.disks import TwinDisk
 from bringup.twin.machine import Flaws
 from bringup.twin.network import Namespace, plug
 from bringup.twin.scripted.board import Nature
@@ -19,11 +20,12 @@ _START_S, _STOP_S = 20.0, 3.0
 
 @dataclass(frozen=True, slots=True)
 class BoardSpec:
-    """One board: its name here, the MAC of its boot port, what is wrong with it."""
+    """One board: its name here, the MAC of its boot port, what is wrong with it, its disk."""
 
     name: str
     mac: str
     flaws: Flaws
+    disk: TwinDisk | None = None
 
     @property
     def post_s(self) -> float:
@@ -80,6 +82,10 @@ class Boards:
         """Let a board stop at once."""
         self._child.tell({"board": name, "do": "off"})
 
+    def hear(self, name: str, text: str) -> None:
+        """Let a board have what is typed on its console."""
+        self._child.tell({"board": name, "do": "hear", "text": text})
+
     def _body(self, number: int, spec: BoardSpec) -> dict[str, Any]:
         return {
             "name": spec.name,
@@ -87,6 +93,7 @@ class Boards:
             "mac": spec.mac,
             "no_link": spec.flaws.no_link,
             "post_s": spec.post_s,
+            "disk": _disk_body(spec.disk),
         }
 
     def _hear(self, event: Event) -> None:
@@ -95,6 +102,13 @@ class Boards:
             listener.resets()
         elif listener is not None and event.kind == SAID:
             listener.said(event.data["text"].encode("latin-1", "replace"))
+
+
+def _disk_body(disk: TwinDisk | None) -> dict[str, Any] | None:
+    if disk is None or disk.file is None:
+        return None
+    sector_bytes = 4096 if disk.kind == "nvme4k" else 512
+    return {"file": disk.file, "serial": disk.serial or "", "sector_bytes": sector_bytes}
 
 
 def cable(number: int) -> str:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Sequence
 from typing import Protocol
 
 from bringup.base.errors import LabError
 from bringup.twin.bmc.boot import BootFlags
+from bringup.twin.disks import TwinDisk
 from bringup.twin.machine import BOOT_NIC, NICS, OTHER_NIC, SOUND, Flaws
 from bringup.twin.scripted.boards import Boards, BoardSpec, Listener
 
@@ -28,12 +30,18 @@ class AttachedBmc(Protocol):
 
 
 class ScriptedChassis:
-    """Power and console of one scripted board of `boards`. Implements what the BMC's server asks of it."""
+    """Power and console of one scripted board of `boards`. Implements what the BMC's server asks of it.
 
-    def __init__(self, boards: Boards, name: str, mac: str, flaws: Flaws = SOUND) -> None:
+    Of several disks the first is the one that it has.
+    """
+
+    def __init__(
+        self, boards: Boards, name: str, mac: str, flaws: Flaws = SOUND, disks: Sequence[TwinDisk] = ()
+    ) -> None:
         self._boards = boards
         self._name = name
-        spec = BoardSpec(name, mac if flaws.boot_nic == BOOT_NIC else _OTHER_MAC, flaws)
+        disk = disks[0] if disks else None
+        spec = BoardSpec(name, mac if flaws.boot_nic == BOOT_NIC else _OTHER_MAC, flaws, disk)
         boards.add(spec, Listener(self._said, self.reset))
         self._bmc: AttachedBmc | None = None
         self._on = False
@@ -79,7 +87,9 @@ class ScriptedChassis:
         """Nothing on it takes a diagnostic interrupt."""
 
     def write_serial(self, data: bytes) -> None:
-        """Nothing on it reads what is typed."""
+        """Let it have what is typed: GRUB on its disk waits for a key."""
+        if self._on:
+            self._boards.hear(self._name, data.decode("latin-1"))
 
     def send_break(self) -> None:
         """Nothing on it takes a break."""

@@ -95,18 +95,7 @@ class Nic:
     async def fetch_http(self, url: str) -> Fetched:
         """Fetch a file as iPXE does; raises NetworkError `http-timeout`, `http-reset` or `http-missing`."""
         parts = urlsplit(url)
-        sock = self._bound(socket.SOCK_STREAM)
-        loop = asyncio.get_running_loop()
-        try:
-            async with asyncio.timeout(_HTTP_WAIT_S):
-                await loop.sock_connect(sock, (parts.hostname or "", parts.port or 80))
-            reader, writer = await asyncio.open_connection(sock=sock, limit=_HEAD_MAX)
-        except TimeoutError:
-            sock.close()
-            raise NetworkError("http-timeout") from None
-        except OSError:
-            sock.close()
-            raise NetworkError("http-reset") from None
+        reader, writer = await self.connect(parts.hostname or "", parts.port or 80)
         try:
             writer.write(f"GET {parts.path} HTTP/1.0\r\nHost: {parts.netloc}\r\n\r\n".encode())
             return await _http(reader)
@@ -118,6 +107,21 @@ class Nic:
             writer.close()
             with contextlib.suppress(OSError):
                 await writer.wait_closed()
+
+    async def connect(self, host: str, port: int) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+        """Open a TCP connection from this port; raises NetworkError `http-timeout` or `http-reset`."""
+        sock = self._bound(socket.SOCK_STREAM)
+        loop = asyncio.get_running_loop()
+        try:
+            async with asyncio.timeout(_HTTP_WAIT_S):
+                await loop.sock_connect(sock, (host, port))
+            return await asyncio.open_connection(sock=sock, limit=_HEAD_MAX)
+        except TimeoutError:
+            sock.close()
+            raise NetworkError("http-timeout") from None
+        except OSError:
+            sock.close()
+            raise NetworkError("http-reset") from None
 
     def _packet(self, kind: int, xid: int, arch: int, *, ipxe: bool, more: bytes = b"") -> bytes:
         hardware = bytes.fromhex(self.mac.replace(":", ""))

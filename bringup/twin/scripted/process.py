@@ -1,8 +1,8 @@
 """Many scripted boards in one process, in a network namespace beside the twin's: orders come on stdin.
 
-The request names the boards: `name`, `interface`, `mac`, `no_link`, `post_s`. An order is a line
-`{"board": NAME, "do": "on", "network": true, "uefi": false}` or `{"board": NAME, "do": "off"}`. What a board
-says, and that it resets itself, are events.
+The request names the boards: `name`, `interface`, `mac`, `no_link`, `post_s`, `disk`. An order is a line
+`{"board": NAME, "do": "on", "network": true, "uefi": false}`, `{"board": NAME, "do": "off"}` or
+`{"board": NAME, "do": "hear", "text": "y"}`. What a board says, and that it resets itself, are events.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from typing import Any
 from bringup.base.child import READY, answer_starter
 from bringup.base.events import Emit, Event
 from bringup.twin.scripted.board import Nature, ScriptedBoard
+from bringup.twin.scripted.disk import BoardDisk
 from bringup.twin.scripted.network import Nic
 
 SAID, RESETS = "board.said", "board.resets"
@@ -49,7 +50,8 @@ async def _play(specs: list[dict[str, Any]], emit: Emit) -> None:
 
 def _board(spec: dict[str, Any], emit: Emit) -> ScriptedBoard:
     name = spec["name"]
-    nature = Nature(Nic(spec["interface"], spec["mac"]), spec["no_link"], spec["post_s"])
+    disk = BoardDisk(**spec["disk"]) if spec["disk"] else None
+    nature = Nature(Nic(spec["interface"], spec["mac"]), spec["no_link"], spec["post_s"], disk)
     return ScriptedBoard(
         nature,
         lambda text: emit(Event("twin", SAID, "", {"board": name, "text": text})),
@@ -61,6 +63,8 @@ def _obey(boards: dict[str, ScriptedBoard], order: dict[str, Any]) -> None:
     board = boards[order["board"]]
     if order["do"] == "on":
         board.on(network=order["network"], uefi=order["uefi"])
+    elif order["do"] == "hear":
+        board.hear(order["text"])
     else:
         board.off()
 

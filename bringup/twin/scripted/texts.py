@@ -64,3 +64,7 @@ VTX_LOCKED = (
     "seL4 called fail at src/arch/x86/kernel/boot_sys.c:722 in function boot_sys, saying "
     '"boot_sys failed for some reason :(\r\n"\r\nhalting...\r\nKernel entry via Interrupt, irq 0\r\n'
 )
+RAMDISK = (
+    "\r\nbringup maintenance: started\r\nbringup maintenance: drivers loaded\r\n"
+    "bringup maintenance: ready\r\n"
+)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from bringup.base.child import Child
@@ -12,6 +12,7 @@ from bringup.base.errors import LabError, UsageError
 from bringup.base.paths import home_runtime_dir
 from bringup.base.whole_file import whole_file
 from bringup.twin.client import StartedTwin, down, request_of, running
+from bringup.twin.disks import DEFAULT_MIB, TwinDisk, first_disks
 from bringup.twin.engines import TwinSetup
 from bringup.twin.faults.choice import choose_all
 from bringup.twin.info import TwinInfo
@@ -23,19 +24,35 @@ _START_S = 60.0
 
 @dataclass(frozen=True, slots=True)
 class PlannedBoard:
-    """One board to be: its name, whether it is a full twin, and the faults it plays."""
+    """One board to be: its name, whether it is a full twin, the faults it plays, the size of its disk.
+
+    `disk_mib` None leaves it the disk that it had the last time, 4 GiB the first time.
+    """
 
     name: str
     full: bool
     faults: tuple[str, ...] = ()
+    disk_mib: int | None = None
+
+    @property
+    def disks(self) -> tuple[TwinDisk, ...] | None:
+        """What to ask for, so that it has a disk: None for those it had."""
+        if self.disk_mib is None and first_disks(self.name) is None:
+            return None
+        return (TwinDisk("ahci", self.disk_mib or DEFAULT_MIB, serial=self.name.upper()),)
 
 
 def plan_shelf(
-    count: int, *, full: int | None = None, faults: Mapping[str, Sequence[str]] | None = None
+    count: int,
+    *,
+    full: int | None = None,
+    faults: Mapping[str, Sequence[str]] | None = None,
+    disks_mib: Mapping[str, int] | None = None,
 ) -> tuple[PlannedBoard, ...]:
     """Return the boards of a shelf (pure but for the number of processors).
 
-    `full` of them are full twins: None takes one per processor. `faults` are by board. Raises UsageError.
+    `full` of them are full twins: None takes one per processor. `faults` and the sizes of disks are by board.
+    Raises UsageError.
     """
     if not 1 <= count <= MOST:
         raise UsageError(f"a shelf holds 1 to {MOST} boards, not {count}", hint="bringup twin shelf 64")
@@ -43,14 +60,15 @@ def plan_shelf(
     if whole > count:
         raise UsageError(f"{whole} of {count} boards cannot be full twins", hint=f"--full {count}")
     names = [f"{TAG}-{number:02d}" for number in range(1, count + 1)]
-    faults = faults or {}
-    strangers = sorted(set(faults) - set(names))
+    faults, disks_mib = faults or {}, disks_mib or {}
+    strangers = sorted({*faults, *disks_mib} - set(names))
     if strangers:
         raise UsageError(f"no board {strangers[0]} on this shelf", hint=f"{names[0]} to {names[-1]}")
     for texts in faults.values():
         choose_all(texts)
     return tuple(
-        PlannedBoard(name, number < whole, tuple(faults.get(name, ()))) for number, name in enumerate(names)
+        PlannedBoard(name, number < whole, tuple(faults.get(name, ())), disks_mib.get(name))
+        for number, name in enumerate(names)
     )
 
 
@@ -71,7 +89,8 @@ def start_shelf(boards: Sequence[PlannedBoard], seed: int = 0) -> Path:
     try:
         for board in boards:
             if board.full:
-                StartedTwin(request_of(TwinSetup(faults=board.faults, seed=seed), board.name, tied=False))
+                setup = TwinSetup(faults=board.faults, seed=seed)
+                StartedTwin(request_of(setup, board.name, tied=False, disks=board.disks))
         if scripted:
             _start_scripted(scripted, seed)
         return _write_lab(boards)
@@ -82,7 +101,14 @@ def start_shelf(boards: Sequence[PlannedBoard], seed: int = 0) -> Path:
 
 def _start_scripted(boards: Sequence[PlannedBoard], seed: int) -> None:
     child = Child("bringup.twin.shelf.process", "the shelf")
-    bodies = [{"name": board.name, "faults": list(board.faults)} for board in boards]
+    bodies = [
+        {
+            "name": board.name,
+            "faults": list(board.faults),
+            "disks": None if board.disks is None else [asdict(disk) for disk in board.disks],
+        }
+        for board in boards
+    ]
     child.start({"boards": bodies, "seed": seed}, _START_S)
     child.release()
 

@@ -1,8 +1,8 @@
 """A shelf of scripted boards: many in one process, in one private network, each with a BMC of its own.
 
 The request (see base/child.py) names the boards and what each plays, as
-`{"boards": [{"name": …, "faults": […]}], "seed": …}`. Each board is a twin to every command that finds it by
-its name; the whole shelf ends with this process.
+`{"boards": [{"name": …, "faults": […], "disks": […]}], "seed": …}`. Each board is a twin to every command
+that finds it by its name; the whole shelf ends with this process.
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ from bringup.base.errors import LabError
 from bringup.base.events import Emit, Event
 from bringup.twin.bmc.server import VirtualBmc
 from bringup.twin.com1 import Com1Server
+from bringup.twin.disks import TwinDisk, kept_disks
 from bringup.twin.engines import SCRIPTED
 from bringup.twin.faults.choice import choose_all
 from bringup.twin.faults.director import DirectedBmc, DirectedBoard, Director
@@ -53,6 +54,7 @@ class Slot:
     name: str
     faults: tuple[str, ...]
     seed: int
+    disks: tuple[TwinDisk, ...] | None = None
 
     @property
     def mac(self) -> str:
@@ -76,7 +78,7 @@ def main() -> int:
 
 def _answer(request: dict[str, Any], emit: Emit, stop: threading.Event) -> None:
     slots = [
-        Slot(number, body["name"], tuple(body["faults"]), request["seed"])
+        Slot(number, body["name"], tuple(body["faults"]), request["seed"], _disks(body["disks"]))
         for number, body in enumerate(request["boards"])
     ]
     try:
@@ -86,6 +88,10 @@ def _answer(request: dict[str, Any], emit: Emit, stop: threading.Event) -> None:
     finally:
         for slot in slots:
             shutil.rmtree(twin_folder(slot.name), ignore_errors=True)
+
+
+def _disks(bodies: list[dict[str, Any]] | None) -> tuple[TwinDisk, ...] | None:
+    return None if bodies is None else tuple(TwinDisk(**body) for body in bodies)
 
 
 def _serve(slots: list[Slot], emit: Emit, stop: threading.Event) -> None:
@@ -116,7 +122,8 @@ def _place(slot: Slot, password: str, namespace: Namespace, boards: Boards, stac
     surroundings = Surroundings(namespace, faults, slot.seed, cable(slot.number))
     stack.callback(surroundings.close)
     director = Director(faults, slot.seed, now=time.monotonic, tell_wire=surroundings.begin)
-    chassis = ScriptedChassis(boards, slot.name, slot.mac, flaws_of(faults))
+    disks = kept_disks(slot.name, slot.disks)
+    chassis = ScriptedChassis(boards, slot.name, slot.mac, flaws_of(faults), disks)
     bmc = VirtualBmc(
         DirectedBoard(chassis, director),
         users={USER: (password, "administrator")},
