@@ -18,6 +18,9 @@ from bringup.base.errors import BringupError, OutputError
 from bringup.report.screen import fitted
 from bringup.report.style import faint, glyph
 
+# A line of a file stands below the sentence that is about it, indented.
+_QUOTED = "\n    "
+
 
 def answer(*lines: str) -> None:
     """Write lines of what was asked for, on stdout; raises OutputError when they cannot be written."""
@@ -69,9 +72,12 @@ def show_error(error: BringupError, *, as_json: bool) -> None:
             emit_json({**told, "cause": error.message, "hint": error.hint})
             return
     # One sentence is one line, also when it quotes a name with a line end in it.
-    message = " ".join(error.message.splitlines())
+    sentence, _, quoted = error.message.partition(_QUOTED)
+    message = " ".join(sentence.splitlines())
     whose = "" if message.startswith(error.fault) else f"{error.fault}: "
     say(f"{glyph('bad')} {whose}{message}  {faint(f'(exit {error.exit_code})')}")
+    if quoted.strip():
+        say(f"seen      {' '.join(quoted.strip().splitlines())}")
     if error.hint:
         say(f"do        {error.hint}")
 

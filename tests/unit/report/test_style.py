@@ -8,7 +8,7 @@ from contextlib import redirect_stderr, redirect_stdout
 
 import pytest
 
-from bringup.base.errors import LabError
+from bringup.base.errors import LabError, UsageError
 from bringup.report.output import answer, say, show_error
 from bringup.report.style import emphasis, glyph, table
 from tests.doubles.screen import Screen
@@ -64,6 +64,16 @@ def test_a_sentence_is_one_line_whatever_it_quotes() -> None:
     with redirect_stderr(Screen(terminal=False)) as screen:
         show_error(LabError("no file a\nb"), as_json=False)
     assert screen.shown == "✖ lab: no file a b  (exit 10)\n"
+
+
+def test_the_line_that_a_sentence_is_about_stands_below_it() -> None:
+    with redirect_stderr(Screen(terminal=False)) as screen:
+        show_error(
+            UsageError("a.camkes:2:3: a ; is missing behind 1\n      x = 1", hint="add it"), as_json=False
+        )
+    assert screen.shown == (
+        "✖ usage: a.camkes:2:3: a ; is missing behind 1  (exit 2)\nseen      x = 1\ndo        add it\n"
+    )
 
 
 def test_each_stream_has_its_own_colours_and_signs() -> None:
