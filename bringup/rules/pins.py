@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 
 from bringup.base.finding import Finding, Found, Rule
@@ -40,6 +41,7 @@ _PCI_PINS = range(16, 24)
 # config 0x3c: 0xff is "unknown or no connection" on x86, 0 is what nobody wrote (PCI 3.0 6.2.4).
 _NO_LINE = (0, 0xFF)
 _NOTED_MAX = 8
+_LOST = re.compile(r"\.(_[A-Z]{3}) depends on registers")
 _CERTAIN = ("measured", "stated", "known")
 _WANTS_PROBE = "have it measured: bringup probe-pci BOARD --firmware-probe"
 
@@ -421,11 +423,22 @@ def _not_observed(inputs: Inputs) -> Iterator[Finding]:
         "routing-not-observed",
         None,
         f"IOAPIC pins not observed: {named(tuple(unknown))}",
-        "add Linux's boot log: its PCI Root Bridge lines tell where the tables' objects are"
-        if any("depends on registers" in reason for reason in reasons)
-        else "capture with `bringup probe-pci BOARD`, or as root: the ACPI tables tell it",
+        _way_to_routing(reasons),
         *reasons[:_NOTED_MAX],
     )
+
+
+def _way_to_routing(reasons: list[str]) -> str:
+    """Say what tells the pins: a boot log tells where root buses are, and not where the ports on them are."""
+    lost = {match[1] for reason in reasons if (match := _LOST.search(reason))}
+    if not lost:
+        return "capture with `bringup probe-pci BOARD`, or as root: the ACPI tables tell it"
+    if lost == {"_PRT"}:
+        return "have them measured (bringup probe-pci BOARD --firmware-probe): the tables depend on registers"
+    told = "Linux tells it where the tables' objects are"
+    if "_ADR" in lost:
+        return f"capture on Linux with the script of `bringup probe-pci --collector`: {told}"
+    return f"add Linux's boot log, or capture with the script of `bringup probe-pci --collector`: {told}"
 
 
 def _best(inputs: Inputs) -> Iterator[tuple[Function, PinCandidate]]:

@@ -266,7 +266,7 @@ def _else(function: Function, view: _View) -> Iterator[PinCandidate]:
     nic = view.nics.get(function.bdf)
     if nic is not None and nic.ioapic_pin_else is not None and view.profile is not None:
         fact, ioapic = nic.ioapic_pin_else, view.profile.interrupts.ioapic.value
-        source = f"instead of the board's rule: {cited(view.profile, fact)}, graded {fact.grade}"
+        source = f"instead of the board's rule: {cited(view.profile, fact)}"
         yield PinCandidate(ioapic, fact.value, "inferred", source, untested=True)
 
 

@@ -543,6 +543,27 @@ def test_missing_tables_are_named_where_the_routing_is_missed() -> None:
     assert any("apt install acpica-tools" in text for text in finding.evidence)
 
 
+@pytest.mark.parametrize(
+    ("lost", "way", "dead_end"),
+    [
+        (("PC01._BBN", "PC01._SEG"), "add Linux's boot log", "measured"),
+        (("PCI0.RP01._ADR",), "--collector", "boot log"),
+        (("PC01._BBN", "PC01.BR1A._ADR"), "--collector", "boot log"),
+        (("PCI0._PRT",), "--firmware-probe", "boot log"),
+    ],
+)
+def test_what_depends_on_registers_is_sought_where_it_is_told(
+    lost: tuple[str, ...], way: str, dead_end: str
+) -> None:
+    gaps = tuple(
+        Missing("routing", f"\\_SB.{name} depends on registers that a capture has not") for name in lost
+    )
+    (finding,) = [f for f in found(alone(nic(), missing=gaps)) if f.code == "routing-not-observed"]
+    assert finding.fix is not None
+    assert way in finding.fix
+    assert dead_end not in finding.fix
+
+
 # Properties.
 
 _BARS = st.builds(
