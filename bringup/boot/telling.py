@@ -165,10 +165,10 @@ class Telling:
         row = self._row(code)
         cause = row.cause.format(
             who=self._course.request.macs[0] if self._course.request.macs else "the board",
-            waited=f"{max(0.0, at_s - self._limits.waiting_since_s()):.0f}",
+            waited=_seconds(at_s - self._limits.waiting_since_s()),
             arch=self._boot.arch or "unknown",
             firmware=str(self._course.request.firmware).upper(),
-            since_power=f"{max(0.0, at_s - self._power_s()):.0f}",
+            since_power=_seconds(at_s - self._power_s()),
             some=len(self._boot.logins),
             all=self._course.logins_wanted,
             lost=self._boot.given_up.lost if self._boot.given_up else "",
@@ -273,3 +273,8 @@ class Telling:
 
     def _relative(self, at_s: float | None) -> float | None:
         return None if at_s is None else round(at_s - self._course.origin_s, 3)
+
+
+def _seconds(value: float) -> str:
+    """Return seconds as a person says them: what took a moment took no "0 s"."""
+    return f"{value:.0f}" if value >= 9.5 else f"{max(0.1, value):.1f}"
