@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import subprocess
 from collections.abc import Sequence
 
 from bringup.base.errors import LabError, MissingProgramError
+
+_WORD = re.compile(r"\w")
+_XORRISO_FAILURE = " : FAILURE : "
+_FULL = re.compile(r"no space left|exceeds free space", re.IGNORECASE)
 
 
 def search_path() -> str:
@@ -38,6 +43,15 @@ def run_program(command: Sequence[str], package: str, *, timeout_s: float, data:
     except subprocess.TimeoutExpired:
         raise LabError(f"{command[0]} did not finish within {timeout_s:.0f} s") from None
     if done.returncode != 0:
-        words = done.stderr.decode(errors="replace").strip().splitlines() or ["no reason given"]
-        raise LabError(f"{command[0]} failed: {words[-1]}", hint=f"apt install --reinstall {package}")
+        reason = _reason(done.stderr.decode(errors="replace"))
+        full = _FULL.search(reason) is not None
+        hint = "free some space there, or write elsewhere" if full else f"apt install --reinstall {package}"
+        raise LabError(f"{command[0]} failed: {reason}", hint=hint)
     return done.stdout
+
+
+def _reason(words: str) -> str:
+    """Return the line that says why: the last one with words, or the one that xorriso marks so before it."""
+    lines = [line.strip() for line in words.splitlines() if _WORD.search(line)]
+    marked = [line for line in lines if _XORRISO_FAILURE in line]
+    return (marked or lines or ["no reason given"])[-1]

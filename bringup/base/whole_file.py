@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import tempfile
 from collections.abc import Iterator
@@ -66,7 +67,10 @@ def write_whole(target: Path, data: bytes) -> None:
 
 def unwritable(path: Path, error: OSError) -> UsageError:
     """Return the sentence on a file that cannot be written."""
+    full = error.errno in (errno.ENOSPC, errno.EDQUOT)
     return UsageError(
         f"cannot write {path}: {(error.strerror or str(error)).lower()}",
-        hint="name a file in a folder that you may write to",
+        hint="free some space there, or write elsewhere"
+        if full
+        else "name a file in a folder that you may write to",
     )

@@ -76,15 +76,21 @@ def plan_media(
     """
     try:
         found = image.stat()
-        with image.open("rb") as file:
-            head = file.read(_HEAD_BYTES)
+        is_image = stat.S_ISREG(found.st_mode) and found.st_size >= MIB
+        # Not before it is known: opening a pipe waits for somebody to write.
+        head = _first_bytes(image) if is_image else b""
     except OSError as error:
         raise UsageError(f"{image} cannot be read: {(error.strerror or str(error)).lower()}") from None
-    if not stat.S_ISREG(found.st_mode) or found.st_size < MIB:
+    if not is_image:
         raise UsageError(f"{image} is no image of a stick or disc", hint="bringup media build makes one")
     chosen = device_to_write(device, listing(), found.st_size)
     whole = FileSpan(image, found.st_size, changed_ns=found.st_ctime_ns)
     return PlannedMedia(image, chosen, tuple(_writes(whole, head, chosen.size_bytes)))
+
+
+def _first_bytes(path: Path) -> bytes:
+    with path.open("rb") as file:
+        return file.read(_HEAD_BYTES)
 
 
 def _writes(image: FileSpan, head: bytes, device_bytes: int) -> Iterator[Write]:

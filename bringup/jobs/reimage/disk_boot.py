@@ -28,6 +28,7 @@ _TAIL = 4096
 _LINES = re.compile(
     r"bringup: (?:slot (?P<tried>[AB]) \((?P<id>[0-9a-f]*)\) was tried, press y"
     r"|slot (?P<whole>[AB]) is whole|slot (?P<damaged>[AB]) damaged"
+    r"|image (?P<image>[0-9a-f]+) is started"
     r"|(?P<kernel>starting kernel)(?! failed)|(?P<none>no slot starts))"
 )
 
@@ -35,16 +36,21 @@ _LINES = re.compile(
 class DiskReader:
     """Reads what GRUB on the disk says; aborts the run when another slot starts than was wanted.
 
-    `keep` is the id of the image that is to be kept: the key is pressed once GRUB asks for that very one.
+    `image_id` is that of the image in the slot, which no slot of another disk has; None where it is unknown.
+    `keep` is whether the image is to be kept: the key is pressed once GRUB asks for that very one.
     """
 
-    def __init__(self, console: Console, run: Run, wanted: Letter, keep: str | None) -> None:
+    def __init__(
+        self, console: Console, run: Run, wanted: Letter, image_id: str | None, *, keep: bool = False
+    ) -> None:
         self._console = console
         self._run = run
         self._wanted = wanted
+        self._image_id = image_id
         self._keep = keep
         self._text = ""
         self._whole: Letter | None = None
+        self._found: str | None = None
         self.started: Letter | None = None
         self.pressed = False
 
@@ -60,21 +66,24 @@ class DiskReader:
         self._text = self._text[end:][-_TAIL:]
 
     def _take(self, line: re.Match[str]) -> None:
-        if line["tried"] and self._keep is not None and not self.pressed:
+        if line["tried"] and self._keep and not self.pressed:
             self._press(line["id"])
         elif line["whole"]:
             self._whole = _letter(line["whole"])
         elif line["damaged"]:
             text = f"slot {line['damaged']} is damaged: GRUB takes the other one"
             self._run.emit("disk", "disk.damaged", text, slot=line["damaged"])
+        elif line["image"]:
+            self._found = line["image"]
         elif line["none"]:
             self._run.abort(LabError("no slot of this disk starts", hint="bringup reimage BOARD IMAGE"))
         elif line["kernel"] and self._whole is not None:
             self._start(self._whole)
 
     def _press(self, image_id: str) -> None:
-        if image_id != self._keep:
-            self._run.abort(LabError(f"the disk asks to keep image {image_id}, and {self._keep} was tried"))
+        if image_id != self._image_id:
+            text = f"the disk asks to keep image {image_id}, and {self._image_id} was tried"
+            self._run.abort(LabError(text))
             return
         self._console.write(KEEP_KEY)
         self.pressed = True
@@ -90,6 +99,13 @@ class DiskReader:
                 LabError(
                     f"the board started slot {letter}, not {self._wanted}",
                     hint="bringup slots BOARD shows what is in them",
+                )
+            )
+        elif self._image_id is not None and self._found not in (None, self._image_id):
+            self._run.abort(
+                LabError(
+                    f"the board started image {self._found} from another disk, not {self._image_id}",
+                    hint="the board's boot order: the disk that was written has to be its first",
                 )
             )
 

@@ -145,10 +145,10 @@ class PlannedReimage:
         prepared, board, boot = from_disk(self.image), self.board, self.request.boot
         seen = SlotStarted(outcome.slot, keep=keep is not None)
         override = override_step(prepared, overridden=has_override(board), device="disk")
-        wanted = outcome.slot
+        wanted, image_id = outcome.slot, outcome.image_id
 
         def reader(console: Any, run: Any) -> DiskReader:
-            seen.readers.append(DiskReader(console, run, wanted, keep))
+            seen.readers.append(DiskReader(console, run, wanted, image_id, keep=keep is not None))
             return seen.readers[-1]
 
         on_trial = outcome.action == "update" and keep is None

@@ -27,6 +27,21 @@ def test_one_that_fails_has_the_last_word(script: str, reason: str) -> None:
     assert caught.value.hint == "apt install --reinstall dash"
 
 
+XORRISO_FULL = """\
+xorriso : FAILURE : Image size 9894s exceeds free space on media 3070s
+libisofs: MISHAP : Image write cancelled
+xorriso : NOTE : -return_with SORRY 32 triggered by problem severity FAILURE
+grub-mkrescue: error: `xorriso` invocation failed
+.
+"""
+
+
+def test_a_full_disk_is_told_as_what_it_is() -> None:
+    with pytest.raises(LabError, match="sh failed: xorriso : FAILURE : Image size") as caught:
+        run_program(["sh", "-c", "cat >&2; exit 1"], "xorriso", timeout_s=10, data=XORRISO_FULL.encode())
+    assert caught.value.hint == "free some space there, or write elsewhere"
+
+
 def test_one_that_hangs_is_not_waited_for() -> None:
     with pytest.raises(LabError, match="sleep did not finish within 0 s"):
         run_program(["sleep", "60"], "coreutils", timeout_s=0.1)

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import errno
+import os
 import subprocess
 from pathlib import Path
 
 import pytest
 
-from bringup.base.whole_file import whole_file
+from bringup.base.whole_file import unwritable, whole_file
 
 
 @pytest.fixture
@@ -76,3 +78,11 @@ def test_a_name_as_long_as_names_may_be(tmp_path: Path) -> None:
     with whole_file(tmp_path / ("n" * 255)) as file:
         file.write(b"x")
     assert [path.name for path in tmp_path.iterdir()] == ["n" * 255]
+
+
+@pytest.mark.parametrize(
+    ("number", "hint"), [(errno.ENOSPC, "free some space"), (errno.EACCES, "you may write to")]
+)
+def test_a_file_that_cannot_be_written_comes_with_what_helps(number: int, hint: str) -> None:
+    error = unwritable(Path("a.img"), OSError(number, os.strerror(number)))
+    assert hint in (error.hint or "")

@@ -167,7 +167,9 @@ def test_a_device_that_is_another_one_by_now_is_not_written(image: Path, stick: 
 def test_what_is_no_image_is_refused(tmp_path: Path, stick: BlockDevice) -> None:
     small = tmp_path / "page.html"
     small.write_text("<html>not found</html>")
-    for path in (small, tmp_path / "absent", tmp_path):
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    for path in (small, tmp_path / "absent", tmp_path, pipe):
         with pytest.raises(UsageError):
             plan_media(path, stick.node, listing=lambda: [stick])
 

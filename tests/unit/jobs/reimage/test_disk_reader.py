@@ -35,9 +35,11 @@ class Ends:
         self.error = self.error or error
 
 
-def read(*pieces: bytes, wanted: str = "B", keep: str | None = None) -> tuple[DiskReader, Ends]:
+def read(
+    *pieces: bytes, wanted: str = "B", image: str | None = None, keep: bool = False
+) -> tuple[DiskReader, Ends]:
     ends = Ends()
-    reader = DiskReader(ends, ends, wanted, keep)  # type: ignore[arg-type]
+    reader = DiskReader(ends, ends, wanted, image, keep=keep)  # type: ignore[arg-type]
     for piece in pieces:
         reader.feed(piece)
     return reader, ends
@@ -64,6 +66,15 @@ def test_another_slot_ends_the_run() -> None:
     assert "started slot A, not B" in str(ends.error)
 
 
+@pytest.mark.parametrize(("image", "ends_it"), [("0123abcd", False), ("ffff0000", True), (None, False)])
+def test_the_same_slot_of_another_disk_ends_the_run(image: str | None, ends_it: bool) -> None:
+    starts = B_STARTS.replace(
+        b"bringup: starting", b"bringup: image 0123abcd is started\r\nbringup: starting"
+    )
+    _, ends = read(starts, image=image)
+    assert ("image 0123abcd from another disk, not ffff0000" in str(ends.error)) is ends_it
+
+
 def test_a_kernel_that_did_not_start_is_followed_by_the_other_slot() -> None:
     _, ends = read(B_STARTS, b"bringup: starting kernel failed\r\n", A_STARTS)
     assert "started slot A, not B" in str(ends.error)
@@ -75,7 +86,7 @@ def test_no_slot_at_all() -> None:
 
 
 def test_the_key_is_pressed_for_the_image_that_was_tried() -> None:
-    reader, ends = read(TRIED[:30], TRIED[30:], TRIED, keep="0123abcd")
+    reader, ends = read(TRIED[:30], TRIED[30:], TRIED, image="0123abcd", keep=True)
     assert ends.typed == b"y"
     assert reader.pressed
 
@@ -86,6 +97,6 @@ def test_it_is_not_pressed_where_nobody_wants_it() -> None:
 
 
 def test_another_image_is_not_kept() -> None:
-    _, ends = read(TRIED, keep="ffff0000")
+    _, ends = read(TRIED, image="ffff0000", keep=True)
     assert ends.typed == b""
     assert "0123abcd" in str(ends.error)
