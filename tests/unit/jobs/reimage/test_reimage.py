@@ -377,6 +377,18 @@ def test_the_dry_run_says_that_it_is_not_erased(in_folder: Path) -> None:
     assert "boot override: disk, once, BIOS; read back" in [step.title for step in boot.plan.steps]
 
 
+def test_a_large_image_has_the_time_that_grub_hashes_it_without_a_word(in_folder: Path) -> None:
+    def kernel_s(mib: int) -> float:
+        files = image(in_folder)
+        os.truncate(files[1], mib << 20)
+        request = ReimageRequest(yes=True)
+        planned = plan_reimage(load_lab(in_folder), "e300", files, request, ramdisk=lambda: find_image(files))
+        _, boot = planned.jobs()
+        return next(limit.timeout_s for limit in boot.plan.limits if limit.stage == "kernel")
+
+    assert kernel_s(201) - kernel_s(1) == pytest.approx(100)
+
+
 def test_an_image_that_no_slot_holds_is_refused_before_anything(in_folder: Path) -> None:
     paths = image(in_folder)
     paths[1].write_bytes(bytes(3 << 20))
