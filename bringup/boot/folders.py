@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from bringup.lab.inventory import Lab
 
 EVENTS = "events.ndjson"
+BATCH = "batch.json"
 _MAX_RUNS_A_DAY = 9999
 FILE_MAX_BYTES = 256 << 20
 _TEXTS = ("board", "verdict", "cause", "run", "until", "firmware", "stage", "missing", "seen", "aim")
@@ -89,6 +90,11 @@ class RunFolder:
         if not isinstance(body, dict) or (name in _CHECKED and not _is_ours(body)):
             return None
         return body
+
+    @property
+    def is_batch(self) -> bool:
+        """Whether it is the record of a batch, whose boards have runs of their own."""
+        return (self.path / BATCH).exists()
 
     @property
     def goes_on(self) -> bool:
@@ -190,6 +196,20 @@ def find_run(parent: Path, run_id: str | None) -> RunFolder:
         if run.run_id == run_id:
             return run
     raise UsageError(f"no run {run_id} in {parent}", hint="bringup runs lists them")
+
+
+def find_boot(parent: Path, run_id: str | None) -> RunFolder:
+    """Return the run named, or the latest, that is one board's; raises UsageError for a batch of several."""
+    if run_id is None:
+        one_board = (run for run in reversed(list_runs(parent)) if not run.is_batch)
+        return next(one_board, None) or find_run(parent, None)
+    run = find_run(parent, run_id)
+    if run.is_batch:
+        raise UsageError(
+            f"run {run_id} is a batch: each of its boards has a run of its own",
+            hint=f"bringup runs show {run_id}",
+        )
+    return run
 
 
 def last_test_of(parent: Path, image_key: str) -> int | None:

@@ -59,11 +59,12 @@ def follow(ctx: click.Context, run_id: str | None, events: bool, as_json: bool) 
       bringup runs follow
       bringup runs follow 2026-11-23-0007 --events
     """
-    from bringup import find_run, runs_folder
+    from bringup import runs_folder
+    from bringup.boot.folders import find_boot
     from bringup.report.follow import show_events, show_run, show_verdict
 
     refuse_two_forms(as_json=as_json, events=events)
-    run = find_run(runs_folder(lab_of(ctx)), run_id)
+    run = find_boot(runs_folder(lab_of(ctx)), run_id)
     if as_json:
         return show_verdict(run)
     return show_events(run) if events else show_run(run)

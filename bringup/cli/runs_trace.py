@@ -48,12 +48,13 @@ def trace(
             raise UsageError("a run or files, not both", hint="leave out the run and --follow")
         _trace_files(pcap, console, _mac(mac), as_json=as_json)
         return
-    from bringup import find_run, runs_folder
+    from bringup import runs_folder
+    from bringup.boot.folders import find_boot
     from bringup.boot.follow import follow as followed
     from bringup.jobs.trace import Tracer, ending_of, moments
     from bringup.report.trace import ending_lines, moment_line, trace_json
 
-    run = find_run(runs_folder(lab_of(ctx)), run_id)
+    run = find_boot(runs_folder(lab_of(ctx)), run_id)
     events = []
     tracer = Tracer()
     for event in followed(run) if follow else ():
@@ -104,12 +105,13 @@ def diff(ctx: click.Context, good: str, bad: str, as_json: bool) -> None:
     Example:
       bringup runs diff 2026-11-23-0006 2026-11-23-0007
     """
-    from bringup import find_run, runs_folder
+    from bringup import runs_folder
+    from bringup.boot.folders import find_boot
     from bringup.jobs.compare import compare_runs
     from bringup.report.compare import comparison_json, comparison_lines
 
     folder = runs_folder(lab_of(ctx))
-    compared = compare_runs(find_run(folder, good), find_run(folder, bad))
+    compared = compare_runs(find_boot(folder, good), find_boot(folder, bad))
     if as_json:
         emit_json(comparison_json(compared))
     else:

@@ -2,7 +2,7 @@
 
 A board waits for its turn: at most so many work at a time, and between the starts of two lies a pause, so
 that not all power supplies draw their inrush current together. A batch is kept as a run is, with `batch.json`
-in its folder.
+in its folder from the start, so that one that is killed can be repeated, too.
 """
 
 from __future__ import annotations
@@ -11,16 +11,16 @@ import threading
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from typing import Any, Protocol
 
-from bringup.base.errors import BringupError, InterruptedRunError, UsageError
+from bringup.base.errors import BringupError, InterruptedRunError, LabError, UsageError
 from bringup.base.events import Emit, Event
-from bringup.boot.folders import RunFolder, list_runs, runs_folder
+from bringup.boot.folders import BATCH, RunFolder, list_runs, runs_folder
 from bringup.boot.stop import Stop
 from bringup.lab.inventory import Board, Lab
 
-RECORD = "batch.json"
 USUAL_AT_ONCE = 8
 USUAL_PAUSE_S = 1.0
 ASKS_ABOVE = 5
@@ -28,6 +28,8 @@ ASKS_ABOVE = 5
 
 # The exit codes from the worst on: what ends a batch is told by the worst of its boards.
 _WORST = (130, 1, 2, 10, 12, 11, 3, 0)
+_UNDECIDED = 3
+_UNFINISHED = "its job has not ended, or the batch was killed"
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,7 +153,7 @@ def run_batch(
     Ctrl-C is told to every job: each puts its board into a safe state and says which; the batch ends with the
     last.
     """
-    folder = RunFolder.create(runs_folder(lab))
+    record = _Record(RunFolder.create(runs_folder(lab)), command, [board.name for board in boards])
     began_s = time.monotonic()
     stop = Stop()
     turns = Turns(pause_s, stop)
@@ -163,6 +165,7 @@ def run_batch(
             outcome = _timed(board, work, lambda event: watcher.heard(board.name, event), stop)
         except BringupError as error:
             outcome = failed(board.name, error)
+        record.ended(outcome)
         watcher.ended(outcome)
         return outcome
 
@@ -178,8 +181,8 @@ def run_batch(
 
     threading.Thread(target=everything, name="batch").start()
     _wait(done, stop)
-    batch = Batch(folder.run_id, command, time.monotonic() - began_s, tuple(outcomes))
-    _keep(folder, batch)
+    batch = Batch(record.folder.run_id, command, time.monotonic() - began_s, tuple(outcomes))
+    record.close(batch)
     return batch
 
 
@@ -233,29 +236,50 @@ def worst(codes: Iterable[int]) -> int:
     return next((code for code in _WORST if code in found), max(found, default=0))
 
 
-def _keep(folder: RunFolder, batch: Batch) -> None:
-    names = ", ".join(outcome.board for outcome in batch.outcomes)
-    count = f"{len(batch.outcomes)} boards"
-    folder.write_json("plan.json", {"board": count, "command": batch.command, "boards": names})
-    folder.write_json(RECORD, batch.to_dict())
-    bad = len(batch.failed)
-    folder.write_json(
-        "verdict.json",
-        {
-            "run": folder.run_id,
-            "board": count,
-            "verdict": "ok" if not bad else "failed",
-            "exit_code": batch.exit_code,
-            "cause": f"{batch.command}: {len(batch.outcomes) - bad} ok, {bad} failed",
-            "at_s": round(batch.seconds, 1),
-        },
-    )
+class _Record:
+    """Keeps what is known of a batch in its folder; a board whose job did not end is `unfinished` there."""
+
+    def __init__(self, folder: RunFolder, command: str, names: Sequence[str]) -> None:
+        self.folder = folder
+        self._command = command
+        self._began_s = time.monotonic()
+        self._lock = threading.Lock()
+        self._outcomes = {name: Outcome(name, "unfinished", _UNDECIDED, cause=_UNFINISHED) for name in names}
+        self._count = f"{len(names)} board{'' if len(names) == 1 else 's'}"
+        folder.write_json("plan.json", {"board": self._count, "command": command, "boards": ", ".join(names)})
+        self._write()
+
+    def ended(self, outcome: Outcome) -> None:
+        """Keep how one board's job ended; a disk that takes no more is told by `close`."""
+        with self._lock, suppress(LabError):
+            self._outcomes[outcome.board] = outcome
+            self._write()
+
+    def _write(self) -> None:
+        seconds, outcomes = time.monotonic() - self._began_s, tuple(self._outcomes.values())
+        self.folder.write_json(BATCH, Batch(self.folder.run_id, self._command, seconds, outcomes).to_dict())
+
+    def close(self, batch: Batch) -> None:
+        """Keep the whole; raises LabError where it cannot be written."""
+        self.folder.write_json(BATCH, batch.to_dict())
+        bad = len(batch.failed)
+        self.folder.write_json(
+            "verdict.json",
+            {
+                "run": self.folder.run_id,
+                "board": self._count,
+                "verdict": "ok" if not bad else "failed",
+                "exit_code": batch.exit_code,
+                "cause": f"{batch.command}: {len(batch.outcomes) - bad} ok, {bad} failed",
+                "at_s": round(batch.seconds, 1),
+            },
+        )
 
 
 def last_failed(lab: Lab, command: str) -> tuple[str, ...]:
     """Return the boards that failed in the last batch of this command; raises UsageError without one."""
     for run in reversed(list_runs(runs_folder(lab))):
-        record = run.read_json(RECORD)
+        record = run.read_json(BATCH)
         if record is None or record.get("command") != command:
             continue
         boards = record.get("boards")

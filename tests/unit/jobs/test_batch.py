@@ -12,7 +12,7 @@ import pytest
 
 from bringup.base.errors import ImageError, LabError, UsageError
 from bringup.base.events import Emit, Event
-from bringup.boot.folders import list_runs
+from bringup.boot.folders import RunFolder, find_boot, list_runs
 from bringup.boot.signals import Signals
 from bringup.boot.stop import Stop
 from bringup.jobs.batch import Batch, Outcome, Turns, last_failed, of_verdict, run_batch, worst
@@ -95,6 +95,34 @@ def test_the_failed_ones_of_the_last_batch_of_that_command(lab: Lab) -> None:
     run_batch(lab, "power on", boards(lab)[:2], work, Seen(), pause_s=0)
     assert last_failed(lab, "boot") == ("b", "c", "d")
     assert last_failed(lab, "power on") == ("b",)
+
+
+def test_a_batch_that_is_killed_can_be_repeated(lab: Lab) -> None:
+    """What a kill leaves is what its folder holds in the middle of it."""
+    assert lab.runs_folder is not None
+    left: list[tuple[str, ...]] = []
+
+    def killed(board: Board, hear: Emit, stop: Stop) -> Outcome:
+        if board.name == "c":
+            (run,) = list_runs(runs)
+            left.append(last_failed(lab, "boot"))
+            left.append((str(run_row(run)["board"]), str(run_row(run)["verdict"])))
+            assert "not ended" in run_report(run)
+        return Outcome(board.name, "ok", 0)
+
+    runs = lab.runs_folder
+    assert run_batch(lab, "boot", boards(lab), killed, Seen(), at_once=1, pause_s=0).exit_code == 0
+    assert left == [("c", "d"), ("4 boards", "unfinished")]
+
+
+def test_a_batch_is_no_boot(lab: Lab) -> None:
+    assert lab.runs_folder is not None
+    boot = RunFolder.create(lab.runs_folder)
+    batch = run_batch(lab, "boot", boards(lab)[:1], work, Seen(), pause_s=0)
+    assert find_boot(lab.runs_folder, None) == boot == find_boot(lab.runs_folder, boot.run_id)
+    with pytest.raises(UsageError, match="is a batch"):
+        find_boot(lab.runs_folder, batch.run)
+    assert run_row(list_runs(lab.runs_folder)[-1])["board"] == "1 board"
 
 
 def test_no_more_at_a_time_than_was_said(lab: Lab) -> None:
