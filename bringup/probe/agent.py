@@ -38,6 +38,7 @@ WHY: Mapping[str, str] = {
     "write": "the disk refused to write (an I/O error, or it is read-only)",
     "read": "the disk could not be read (an I/O error)",
     "memory": "it was read from memory and not from the disk, which proves nothing",
+    "gone": "the disk is not there any more",
     "flush": "the disk could not be flushed (an I/O error)",
     "send": "what was read did not arrive here",
     "order": "the ramdisk did not understand the order",

@@ -215,6 +215,19 @@ def test_the_maintenance_ramdisk_writes_disks_and_mounts_none() -> None:
     assert not {"ext4", "xfs", "btrfs", "vfat", "md_mod", "dm_mod", "raid1"} & set(MAINTENANCE.drivers)
 
 
+@pytest.mark.parametrize("order", ["read {} 0 512", "write {} 0 512 chunk/x", "hash {} 0 512", "flush {}"])
+def test_a_disk_that_was_pulled_is_not_made_anew_in_memory(order: str) -> None:
+    """`dd of=/dev/sda` makes a file where there is no such node."""
+    if shutil.which("busybox") is None:
+        pytest.skip("busybox is not installed: apt install busybox-static")
+    functions = asset("probes/linux/maintenance").read_text().partition("\nstart_up\n")[0]
+    functions = functions.replace("\n. /common.sh\n", "\n")
+    script = f"{functions}\nurl=http://127.0.0.1:9\nobey {order.format('nosuchdisk')}\necho $answer\n"
+    done = subprocess.run(["busybox", "sh", "-c", script], capture_output=True, text=True, check=False)
+    assert done.stdout == "failed:gone\n"
+    assert not Path("/dev/nosuchdisk").exists()
+
+
 def test_the_maintenance_ramdisk_has_an_init_of_its_own(kernel: ProbeKernel, home: Path) -> None:
     needs_programs()
     probe, maintenance = ramdisk(kernel), ramdisk(kernel, recipe=MAINTENANCE)
