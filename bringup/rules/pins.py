@@ -435,7 +435,7 @@ def _way_to_routing(reasons: list[str]) -> str:
         return "capture with `bringup probe-pci BOARD`, or as root: the ACPI tables tell it"
     if lost == {"_PRT"}:
         return "have them measured (bringup probe-pci BOARD --firmware-probe): the tables depend on registers"
-    told = "Linux tells it where the tables' objects are"
+    told = "Linux knows where the tables' objects are"
     if "_ADR" in lost:
         return f"capture on Linux with the script of `bringup probe-pci --collector`: {told}"
     return f"add Linux's boot log, or capture with the script of `bringup probe-pci --collector`: {told}"

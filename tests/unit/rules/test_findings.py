@@ -564,6 +564,15 @@ def test_what_depends_on_registers_is_sought_where_it_is_told(
     assert dead_end not in finding.fix
 
 
+def test_what_is_unsettled_beside_a_change_is_no_reason_against_it() -> None:
+    # The pin is unknown, and the only BAR has no address: a change, and something to settle first.
+    machine = alone(nic(bars=(Bar(0, "mem", None, 0x1000),)))
+    word = assess(machine, E300).passability[NIC]
+    assert (word.word, word.reasons) == ("needs-change", ())
+    assert word.changes
+    assert word.unsettled == ("its IOAPIC pin is not known",)
+
+
 # Properties.
 
 _BARS = st.builds(
