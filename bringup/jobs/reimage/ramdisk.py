@@ -117,13 +117,15 @@ class Survey(Step):
 
     def enter(self, run: Run) -> None:
         """Look, and tell."""
+        if not _came_up(run):
+            return
         self._room.disks = survey(self._room.ramdisk)
         for disk in self._room.disks:
             run.emit("disk", "disk.found", f"{disk}: {disk.contents}", **disk.to_dict())
 
 
 class Act(Step):
-    """Does one thing with the disks, given as a function of the run."""
+    """Does one thing with the disks, given as a function of the run, where the ramdisk came up."""
 
     def __init__(self, planned: PlannedStep, act: Callable[[Run], None]) -> None:
         self.planned = planned
@@ -131,7 +133,13 @@ class Act(Step):
 
     def enter(self, run: Run) -> None:
         """Do it."""
-        self._act(run)
+        if _came_up(run):
+            self._act(run)
+
+
+def _came_up(run: Run) -> bool:
+    """Return whether there is anybody to give orders to: else the verdict of the watch is that of the run."""
+    return run.verdict is None or run.verdict.kind == "ok"
 
 
 def progress_teller(run: Run) -> Callable[[Reached], None]:

@@ -52,6 +52,7 @@ class Board:
 
     folder: Path
     boots: list[Script] = field(default_factory=list)
+    loading: Script = LOADED
     listing: str = ""
     fail: Callable[[list[str]], str | None] = lambda _words: None
     on: bool = False
@@ -86,9 +87,10 @@ class Board:
 
     def __call__(self, job: Job) -> Finished:
         writes = any(step.name == "orders" for step in job.plan.steps)
-        bench = Bench(LOADED if writes else self.boots.pop(0), tied=False, on=self.on)
+        bench = Bench(self.loading if writes else self.boots.pop(0), tied=False, on=self.on)
         bench.person = self
-        bench.on_serve = lambda spec: self._booted(bench, spec)
+        if self.loading is LOADED:
+            bench.on_serve = lambda spec: self._booted(bench, spec)
         self.benches.append(bench)
         told = execute(job, bench, self.folder / "runs")
         for ramdisk in self.ramdisks:
@@ -473,3 +475,13 @@ def spoil_states(board: Board, folder: Path, *, slot: bool = False) -> None:
         for place in (*slots.places, *([slots.layout.slot("A").start] if slot else [])):
             file.seek(place)
             file.write(b"garbage" * 100)
+
+
+def test_where_no_ramdisk_comes_up_the_boot_says_why_and_nobody_is_given_orders(
+    board: Board, tmp_path: Path
+) -> None:
+    board.loading = (Said(0.5, "SeaBIOS (version 1.16.2)\r\n"), Said(1.0, "No bootable device.\r\n"))
+    done = reimage(board, tmp_path)
+    assert done.last.verdict["code"] != "ok"
+    assert "has not answered" not in done.last.verdict["cause"]
+    assert (done.outcome.disk, len(done.runs)) == (None, 1)
