@@ -62,9 +62,6 @@ def test_disks_are_written_together_and_each_board_has_its_own_verdict(cli: Cli)
         assert "no disk fits" in rows["shelf-05"]["cause"] and "64 MiB" in rows["shelf-05"]["cause"]
         assert rows["shelf-04"]["reached"] == "firmware"
 
-        again = cli("reimage", "scripted", "--yes", "--only-failed", "--json", timeout_s=250, **lab)
-        assert {row["board"] for row in again.json["boards"]} == bad
-
         new = cli("reimage", "shelf-01", "--yes", "--module-size", "2", "--json", timeout_s=120, **lab).json
         assert (new["action"], new["slot"], new["kept"]) == ("update", "B", True)
         seen = cli("slots", "shelf-01,shelf-03,shelf-06", "--json", timeout_s=120, **lab).json
@@ -87,7 +84,7 @@ def test_a_rack_is_written_in_one_call(cli: Cli, capsys: pytest.CaptureFixture[s
     shelf = cli("twin", "shelf", str(BOARDS), "--full", "2", *faults, "--json", timeout_s=200).json
     lab = {"BRINGUP_LAB": shelf["lab"]}
     try:
-        one = cli("reimage", "shelf-08,", "--yes", "--json", timeout_s=300, **lab).json
+        one = cli("reimage", "shelf-08*", "--yes", "--json", timeout_s=300, **lab).json
         assert one["exit_code"] == 0
         words = ("--yes", "--jobs", "16", "--stagger", "0.2", "--json")
         batch = cli("reimage", "shelf", *words, timeout_s=2500, **lab).json
