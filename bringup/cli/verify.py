@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import click
 from click.shell_completion import CompletionItem
 
 from bringup import UsageError
+from bringup.cli.complete import profile_names
 from bringup.cli.lab import lab_of
 from bringup.cli.options import json_option
 from bringup.cli.vlab import lab_options
 from bringup.report.output import answer, emit_json
 
 if TYPE_CHECKING:
+    from bringup.jobs.verify import Verified
+    from bringup.verify.plan import VerifyPlan
     from bringup.vlab.scripts import Backend
 
 
@@ -54,6 +57,13 @@ def _plans(_ctx: click.Context, _parameter: click.Parameter, incomplete: str) ->
     metavar="DIR",
     help="Write report.html, junit.xml and verify.json there.",
 )
+@click.option(
+    "--profile",
+    metavar="NAME",
+    shell_complete=profile_names,
+    help="hardware: compare with this profile (default: the board's; a twin's: of the board it stands for).",
+)
+@click.option("--restart", is_flag=True, help="hardware: restart the board even though it is on.")
 @json_option("docs/verify.md")
 @click.pass_context
 def command(
@@ -67,9 +77,15 @@ def command(
     kernel: Path | None,
     rootfs: Path | None,
     report: Path | None,
+    profile: str | None,
+    restart: bool,
     as_json: bool,
 ) -> int:
-    """Make the checks of a plan on TARGET, now `vlab`, the virtual lab, and say what each one saw.
+    """Make the checks of a plan on TARGET and say what each one saw.
+
+    TARGET is `vlab`, the virtual lab, or for the plan `hardware` a board of the lab: both probes are booted
+    on it, its BMC is asked, and each fact of its profile is confirmed, corrected (a failed check), or not
+    testable here. What was measured is kept in units/BOARD.toml beside lab.toml and outranks the profile.
 
     That something did not happen is believed only beside a positive control in the same capture. What cannot
     be tested here is skipped, with the reason. Exit code 0: nothing failed; 12: a check did; 10: the lab.
@@ -80,18 +96,24 @@ def command(
       bringup verify vlab --plan model-1 --rules my-rules --report out
       bringup verify vlab --only kill-switch --json
       bringup verify vlab --plan model-2 --kernel bzimage --rootfs rootfs.cpio
+      bringup verify e300-1 --plan hardware --restart --report out
     """
     from bringup import runs_folder
     from bringup.boot.folders import RunFolder
     from bringup.jobs.verify import VerifyRun
-    from bringup.report.verify import answer_lines, show_progress
-    from bringup.report.verify_files import write_report
+    from bringup.report.verify import show_progress
     from bringup.verify.guests.scene import GuestFiles
+    from bringup.verify.hardware.measure import PROBES as FACT_PROBES
     from bringup.verify.plan import load_plan
     from bringup.verify.probes import PROBES
     from bringup.vlab.lab import LabRequest
 
-    plan = load_plan(plan_name, PROBES)
+    plan = load_plan(plan_name, [*PROBES, *FACT_PROBES])
+    if plan.scene == "hardware":
+        verified = _first_contact(ctx, target, plan, FirstWords(profile, only, restart), as_json=as_json)
+        return _told(verified, report, as_json=as_json)
+    if profile is not None or restart:
+        raise UsageError("--profile and --restart are for a board", hint="--plan hardware")
     if target not in plan.targets:
         raise UsageError(
             f"{plan.name} is not for {target}", hint=f"bringup verify {plan.targets[0]} --plan {plan_name}"
@@ -106,11 +128,46 @@ def command(
     listeners = [] if as_json else [show_progress]
     run = VerifyRun(plan, request, folder, guests=guests, only=only, listeners=listeners)
     verified = run.execute()
+    return _told(verified, report, as_json=as_json)
+
+
+class FirstWords(NamedTuple):
+    """What a person said of first contact."""
+
+    profile: str | None
+    only: tuple[str, ...]
+    restart: bool
+
+
+def _first_contact(
+    ctx: click.Context, target: str, plan: VerifyPlan, words: FirstWords, *, as_json: bool
+) -> Verified:
+    from bringup import CaptureRequest
+    from bringup.jobs.first_contact import FirstContact, FirstContactRequest
+    from bringup.report.boot_view import boot_display
+    from bringup.report.person import TerminalPerson
+    from bringup.report.verify import show_progress
+    from bringup.report.viewer import Viewer
+
+    if target == "vlab":
+        raise UsageError(f"{plan.name} is for a board of the lab", hint="bringup boards lists them")
+    request = FirstContactRequest(words.profile, words.only, CaptureRequest(restart=words.restart))
+    contact = FirstContact(lab_of(ctx), target, plan, request, [] if as_json else [show_progress])
+    if as_json:
+        return contact.execute(None, TerminalPerson())
+    with Viewer(boot_display) as viewer:
+        return contact.execute(viewer, TerminalPerson(viewer.tell))
+
+
+def _told(verified: Verified, report: Path | None, *, as_json: bool) -> int:
+    from bringup.report.verify import answer_lines
+    from bringup.report.verify_files import write_report
+
     files = write_report(report, verified.body) if report is not None else []
     if as_json:
         emit_json(verified.body)
-    else:
-        answer(*answer_lines(verified.body))
-        if files:
-            answer(f"report    {', '.join(files)} in {report}")
+        return verified.exit_code
+    answer(*answer_lines(verified.body))
+    if files:
+        answer(f"report    {', '.join(files)} in {report}")
     return verified.exit_code

@@ -100,7 +100,7 @@ class VerifyRun:
 
             for each in run_checks(self.checks, make, named=self._only, begun=self._begun):
                 ended.append(each)
-                data = {"step": each.check.id, "state": _STATES[each.result.status], **asdict(each.result)}
+                data = {"step": each.check.id, "state": STATES[each.result.status], **asdict(each.result)}
                 self._tell("run.step", each.check.purpose, **data, seconds=round(each.seconds, 3))
             return {"engine": _engine(scene)}
 
@@ -146,7 +146,7 @@ class VerifyRun:
     def _told(self, ended: Sequence[Checked], facts: dict[str, Any], error: BringupError | None) -> Verified:
         body = self._body(ended, facts)
         if error is None:
-            kind, code, cause = _verdict(ended)
+            kind, code, cause = verdict_of(ended)
         else:
             kind, code, cause = error.fault, error.exit_code, error.message
         told = {
@@ -167,7 +167,7 @@ class VerifyRun:
         return Verified(self.folder.path, body, code)
 
     def _body(self, ended: Sequence[Checked], facts: dict[str, Any]) -> dict[str, Any]:
-        counts = {status: sum(each.result.status == status for each in ended) for status in _STATES}
+        counts = {status: sum(each.result.status == status for each in ended) for status in STATES}
         return {
             "run": self.folder.run_id,
             "folder": str(self.folder.path),
@@ -182,7 +182,7 @@ class VerifyRun:
             "rules": None if self.request.rules is None else str(self.request.rules),
             **facts,
             **counts,
-            "checks": [_check_json(each) for each in ended],
+            "checks": [check_json(each) for each in ended],
             "lab": self.request.description.model_dump(mode="json"),
         }
 
@@ -194,10 +194,11 @@ def _engine(scene: Scene | GuestScene) -> str:
     return scene.tunnels["a"].engine if scene.found["a"] else "none"
 
 
-_STATES = {"pass": "done", "fail": "failed", "skip": "skipped"}
+STATES = {"pass": "done", "fail": "failed", "skip": "skipped"}
 
 
-def _check_json(ended: Checked) -> dict[str, Any]:
+def check_json(ended: Checked) -> dict[str, Any]:
+    """Return a check and how it ended, as `verify.json` has it."""
     check, result = ended.check, ended.result
     return {
         "id": check.id,
@@ -215,7 +216,7 @@ def _check_json(ended: Checked) -> dict[str, Any]:
     }
 
 
-def _verdict(ended: Sequence[Checked]) -> tuple[str, int, str | None]:
+def verdict_of(ended: Sequence[Checked]) -> tuple[str, int, str | None]:
     """Return the verdict's kind, the exit code and the cause."""
     failed = [each for each in ended if each.result.status == "fail"]
     if not failed:

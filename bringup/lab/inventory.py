@@ -39,6 +39,8 @@ if TYPE_CHECKING:
     from bringup.profile.model import Profile
 
 LAB_FILE = "lab.toml"
+UNITS_FOLDER = "units"
+"""Beside the lab file: BOARD.toml of each unit (bringup.profile.unit)."""
 LAB_VARIABLE = "BRINGUP_LAB"
 _COM1 = 0x3F8
 _IPMI_PORT = 623
@@ -93,10 +95,17 @@ class Board:
 
     @cached_property
     def profile(self) -> Profile:
-        """The board's profile, read on first use; raises ProfileError."""
+        """The board's profile with what was measured on the unit, read on first use; raises ProfileError."""
         from bringup.profile.load import load_profile
 
-        return load_profile(self.profile_name, self.profile_folders)
+        return load_profile(self.profile_name, self.profile_folders, self.unit_file)
+
+    @property
+    def unit_file(self) -> Path | None:
+        """Where what is measured on this unit is kept; None for the twin, and without a lab file."""
+        if self.twin or self.document is None:
+            return None
+        return self.document.path.absolute().parent / UNITS_FOLDER / f"{self.name}.toml"
 
     @property
     def kernel_port(self) -> int:

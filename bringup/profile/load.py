@@ -27,10 +27,11 @@ def profile_names(folders: Sequence[Path] = ()) -> list[str]:
     return list(profile_files(folders))
 
 
-def load_profile(name_or_path: str | Path, folders: Sequence[Path] = ()) -> Profile:
+def load_profile(name_or_path: str | Path, folders: Sequence[Path] = (), unit: Path | None = None) -> Profile:
     """Read, merge and check a profile; raises ProfileError with FILE:LINE of what is wrong.
 
-    `folders` are searched before the profiles that this tool brings along.
+    `folders` are searched before the profiles that this tool brings along. What the file `unit`, if there is
+    one, holds of a unit outranks the profile.
     """
     from bringup.profile.check import validate
     from bringup.profile.model import Profile
@@ -43,9 +44,14 @@ def load_profile(name_or_path: str | Path, folders: Sequence[Path] = ()) -> Prof
                 f"{document.place(('name',))}: unknown key `name` in the top of the file",
                 hint="a profile is named by its file; use `title` for people",
             )
-    profile = validate(Profile, {**merged(chain), "name": path.stem}, chain)
+    data = {**merged(chain), "name": path.stem}
+    profile = validate(Profile, data, chain)
     _check_sources(profile, chain)
-    return profile
+    if unit is None or not unit.exists():
+        return profile
+    from bringup.profile.unit import load_with_unit
+
+    return load_with_unit(profile, data, unit)
 
 
 def _check_sources(profile: Profile, chain: Sequence[TomlDocument]) -> None:

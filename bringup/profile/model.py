@@ -2,8 +2,8 @@
 
 Every fact carries a grade and a source. HIGH: read in a machine's own output, a shipped configuration or
 source code for exactly this item. MED: read for a sibling, or in one secondary source. INF: inferred, to be
-verified on the board. A fact that nobody has observed is absent (None), never zero. Units are part of
-names.
+verified on the board. measured: on this very unit, from its unit file. A fact that nobody has
+observed is absent (None), never zero. Units are part of names.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ from bringup.profile.kinds import (
 )
 from bringup.profile.toml_lines import KeyPath, dotted
 
-Grade = Literal["HIGH", "MED", "INF"]
+Grade = Literal["HIGH", "MED", "INF", "measured"]
 T = TypeVar("T")
 
 

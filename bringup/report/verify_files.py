@@ -23,6 +23,9 @@ def write_report(folder: Path, body: Mapping[str, Any]) -> list[str]:
         "verify.json": json.dumps(body, indent=2, default=str).encode() + b"\n",
         "junit.xml": junit_xml(body),
     }
+    if "page" in body:
+        page = Path(body["page"])
+        files[page.name] = page.read_bytes()
     for name, data in files.items():
         write_whole(folder / name, data)
     return list(files)

@@ -88,7 +88,9 @@ def offer_of(profile: Profile, engine: Engine | None = None) -> Offer:
         fact = processor.features
         if fact is None:
             return Offer(profile.title, threads=threads)
-        return Offer(profile.title, frozenset(fact.value), fact.grade == "HIGH", fact.source, threads)
+        return Offer(
+            profile.title, frozenset(fact.value), fact.grade in ("HIGH", "measured"), fact.source, threads
+        )
     engine = engine or QEMU
     return Offer(
         f"the twin's {engine.title.partition(',')[0]}",

@@ -46,7 +46,7 @@ class VerifyPlan(_Model):
     name: str
     title: str
     targets: Words
-    scene: Literal["vlab", "guests"] = "vlab"
+    scene: Literal["vlab", "guests", "hardware"] = "vlab"
     check: Annotated[tuple[Check, ...], BeforeValidator(tuple), Field(min_length=1)]
 
     @property

@@ -13,6 +13,7 @@ import pytest
 
 from bringup.verify.plan import load_plan
 from bringup.verify.probes import PROBES
+from tests.twin.helpers import Cli
 from tests.twin.sabotages import SABOTAGES, Sabotage, write_published
 
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("home")]
@@ -67,6 +68,26 @@ def test_model_2_holds_on_the_kernel_of_this_host(plan: str) -> None:
     assert set(read) <= ended(body, "pass")
     if WHOLE:
         assert {"boots", "virtio", "pci", "tunnel"} <= ended(body, "pass")
+
+
+def test_first_contact_with_the_twin_finds_that_it_is_no_board(tmp_path: Path, cli: Cli) -> None:
+    done = cli("verify", "e300", "--plan", "hardware", "--json", "--report", str(tmp_path))
+    body = done.json
+    assert done.code == 12, body
+    assert body["profile"] == "supermicro-e300-9d"
+    assert {
+        "nics.X722 #1.id",
+        "nics.X722 #2.id",
+        "identity.subsystem",
+        "interrupts.ioapic_gsi_bases",
+        "pci.functions_seen",
+        "pci.expected.8086:37d2",
+    } <= ended(body, "fail")
+    assert {"stages.dhcp", "unit.post_s"} <= ended(body, "skip")
+    assert {"bmc.cipher_order", "bmc.boot_flags.bios_network_once", "unit.pins"} <= ended(body, "pass")
+    assert "not_kept" in body
+    assert "## Corrected" in (tmp_path / "first-contact.md").read_text()
+    assert {"report.html", "junit.xml", "verify.json"} <= {path.name for path in tmp_path.iterdir()}
 
 
 def _rows() -> list[Sabotage]:

@@ -30,7 +30,7 @@ def default_board(lab: Lab) -> Board:
 def diagnose(lab: Lab, board: Board) -> list[Checked]:
     """Return what was found of this host and a board; changes nothing, and takes at most 40 s."""
     groups = [tool_checks(), host_checks(board), file_checks(lab), serial_checks(board), *_network(board)]
-    looked = _bmc(board)
+    looked = bmc_of(board)
     if not isinstance(looked, Bmc):
         return examine([*groups, looked])
     with closing(looked.client):
@@ -52,7 +52,7 @@ def _network(board: Board) -> list[Group]:
     return [port_checks(network), segment_checks(board.name, network), switch_checks(network)]
 
 
-def _bmc(board: Board) -> Bmc | Group:
+def bmc_of(board: Board) -> Bmc | Group:
     """Return the board's BMC, or the one line that says why it is not looked at."""
     if not board.twin and board.bmc is None:
         return _without("BMC", "bmc", f"the lab file names no BMC for {board.name}")

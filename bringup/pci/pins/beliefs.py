@@ -149,13 +149,14 @@ def _measured(function: Function, view: _View) -> Iterator[PinCandidate]:
     fact = nic.ioapic_pin
     # A pin belongs to a place: on another bus it may be another slot.
     here = function.bdf in seen_at(nic)
-    grade: PinGrade = "measured" if fact.grade in ("HIGH", "MED") and here else "inferred"
+    grade: PinGrade = "measured" if fact.grade in ("measured", "HIGH", "MED") and here else "inferred"
     moved = "" if here else f"; seen at {', '.join(bdf.short for bdf in seen_at(nic))}, and it moved"
     yield PinCandidate(
         view.profile.interrupts.ioapic.value,
         fact.value,
         grade,
         f"{cited(view.profile, fact)}, graded {fact.grade}{moved}",
+        this_unit=fact.grade == "measured" and here,
     )
 
 

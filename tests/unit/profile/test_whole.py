@@ -331,7 +331,7 @@ FACT = 'grade = "HIGH", source = "pr-90" }'
         (
             '[serial]\nbaud = { value = 9600, grade = "HGIH", source = "pr-90" }\n',
             3,
-            '`serial.baud.grade` is "HGIH" (a text): expected one of "HIGH", "MED" or "INF"',
+            '`serial.baud.grade` is "HGIH" (a text): expected one of "HIGH", "MED", "INF" or "measured"',
         ),
         (
             '[serial]\nbaud = { value = 9600, source = "pr-90" }\n',

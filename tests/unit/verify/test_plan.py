@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from bringup.base.errors import ProfileError, UsageError
+from bringup.verify.hardware.measure import PROBES as FACT_PROBES
 from bringup.verify.plan import chosen, load_plan, plan_names
 from bringup.verify.probes import PROBES, probe
 
@@ -42,10 +43,12 @@ how = "h"
 probe = "split"
 """
 
+EVERY_PROBE = [*PROBES, *FACT_PROBES]
+
 
 @pytest.mark.parametrize("name", plan_names())
 def test_a_plan_that_comes_along_says_what_each_check_is_for(name: str) -> None:
-    plan = load_plan(name, PROBES)
+    plan = load_plan(name, EVERY_PROBE)
     for check in plan.check:
         assert check.purpose.endswith(".") and check.how.endswith(".")
         assert check.not_here or check.probe
@@ -56,7 +59,8 @@ def test_model_1_has_every_check_that_is_promised() -> None:
 
 
 def test_every_probe_is_there_and_used() -> None:
-    used = {check.probe for name in plan_names() for check in load_plan(name, PROBES).check}
+    used = {check.probe for name in plan_names() for check in load_plan(name, EVERY_PROBE).check}
+    assert set(FACT_PROBES) <= used
     for name in PROBES:
         assert callable(probe(name))
         assert name in used
