@@ -70,8 +70,9 @@ def test_model_2_holds_on_the_kernel_of_this_host(plan: str) -> None:
         assert {"boots", "virtio", "pci", "tunnel"} <= ended(body, "pass")
 
 
+@pytest.mark.long
 def test_first_contact_with_the_twin_finds_that_it_is_no_board(tmp_path: Path, cli: Cli) -> None:
-    done = cli("verify", "e300", "--plan", "hardware", "--json", "--report", str(tmp_path))
+    done = cli("verify", "e300", "--plan", "hardware", "--json", "--report", str(tmp_path), timeout_s=280)
     body = done.json
     assert done.code == 12, body
     assert body["profile"] == "supermicro-e300-9d"

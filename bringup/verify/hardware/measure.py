@@ -168,7 +168,7 @@ def _firmware_routes(asked: Asked, seen: Seen) -> Finding:
     if set(seen_here) == set(asked.said):
         return Measured(asked.said, f"boots of the probes under {' and '.join(seen_here)}")
     shown = f"booted under {', '.join(seen_here)} only" if seen_here else "nothing was booted"
-    return NotSeen(f"{shown}; the other: bringup verify BOARD --plan hardware --firmware NAME")
+    return NotSeen(f"{shown}; the other: bringup probe-pci BOARD --firmware NAME")
 
 
 def _acpi_tables(_asked: Asked, machine: Machine) -> Finding:
