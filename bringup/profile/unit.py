@@ -171,7 +171,7 @@ def load_with_unit(profile: Profile, data: Mapping[str, Any], path: Path) -> Pro
     if unit is None:
         return profile
     shown = shown_path(path)
-    again = f"measure again: bringup verify {unit.board} --plan hardware; or move the file away"
+    again = f"move the file away, then measure again: bringup verify {unit.board} --plan hardware"
     if unit.profile != profile.name:
         raise ProfileError(
             f"{shown}: was measured against profile {unit.profile}, and the board has {profile.name}",
