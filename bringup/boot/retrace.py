@@ -15,6 +15,18 @@ from bringup.boot.watch_request import WatchRequest
 
 def judged(events: Iterable[Event], request: WatchRequest, *, ended: bool = False) -> Verdict:
     """Return the verdict of a boot on what was recorded; `ended`: nothing more came after it."""
+    progress, last_s = _progress(events, request)
+    return progress.so_far(last_s, ended=ended)
+
+
+def is_decided(events: Iterable[Event], request: WatchRequest) -> bool:
+    """Return whether what was recorded decides: a boot that was cut short would have ended like that."""
+    progress, last_s = _progress(events, request)
+    return progress.awaited is None or progress.decide(last_s) is not None
+
+
+def _progress(events: Iterable[Event], request: WatchRequest) -> tuple[Progress, float]:
+    """Return what the events make of a boot, and the time of the last."""
     progress, last_s = Progress(request), 0.0
     for event in events:
         try:
@@ -22,7 +34,7 @@ def judged(events: Iterable[Event], request: WatchRequest, *, ended: bool = Fals
         except (KeyError, TypeError, ValueError, AttributeError):
             continue  # of a kind that is known, and without what it has to tell
         last_s = max(last_s, event.at_s)
-    return progress.so_far(last_s, ended=ended)
+    return progress, last_s
 
 
 def request_of(plan: Mapping[str, Any]) -> WatchRequest:

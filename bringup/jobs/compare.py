@@ -151,14 +151,18 @@ def _stages(good: RunFolder, bad: RunFolder) -> Iterator[StageTimes]:
 
 
 def _times(run: RunFolder) -> dict[str, tuple[float | None, float | None]]:
-    """Return when each stage was reached and the seconds since the one before it whose time is known."""
+    """Return when each stage was reached and the seconds since the ones before it whose times are known.
+
+    A stage may be proved later than the next one (power is confirmed while the firmware speaks): that took
+    no time.
+    """
     verdict = run.read_json("verdict.json") or {}
     found: dict[str, tuple[float | None, float | None]] = {}
     before_s: float | None = None
     for row in verdict.get("stages") or ():
         at_s = row.get("at_s")
         at = float(at_s) if isinstance(at_s, int | float) and abs(at_s) < 1e9 else None
-        took = None if at is None or before_s is None else round(at - before_s, 3)
+        took = None if at is None or before_s is None else round(max(0.0, at - before_s), 3)
         found[str(row.get("name"))] = at, took
-        before_s = before_s if at is None else at
+        before_s = before_s if at is None else max(at, before_s or at)
     return found

@@ -11,7 +11,7 @@ from bringup.base.events import Event
 from bringup.base.firmware import Firmware
 from bringup.boot.folders import RunFolder
 from bringup.boot.follow import VERDICT
-from bringup.boot.retrace import judged, request_of
+from bringup.boot.retrace import is_decided, judged, request_of
 from bringup.boot.watch_request import WatchRequest
 from bringup.netboot.policy import ARCHITECTURES
 from bringup.transcript.told import as_event
@@ -21,6 +21,7 @@ _TRACKS = {"power": "BMC", "dhcp": "DHCP", "tftp": "TFTP", "http": "HTTP", "cons
 _UNTOLD = ("run.waiting", "run.step", "console.activity", "console.test", "console.nic", "dhcp.searched")
 _ONCE = ("dhcp.ignored", "dhcp.rival", "tftp.error", "http.error")
 _MOMENTS_MAX = 2000
+_CUT_SHORT = "its process was killed before that was decided"
 # A line takes about this long at 115200 baud.
 _LINE_S = 0.005
 
@@ -119,8 +120,18 @@ def ending_of(run: RunFolder, events: Iterable[Event]) -> Ending:
     told = next((event.data for event in reversed(seen) if event.kind == VERDICT), None)
     if told is not None and isinstance(told.get("verdict"), str):
         return _as_told(told)
-    verdict = judged(seen, request_of(run.read_json("plan.json") or {}))
-    return _of_verdict(verdict.to_dict(), goes_on=run.goes_on)
+    request = request_of(run.read_json("plan.json") or {})
+    ending = _of_verdict(judged(seen, request).to_dict(), goes_on=run.goes_on)
+    return ending if ending.goes_on or is_decided(seen, request) else _cut_short(ending)
+
+
+def _cut_short(ending: Ending) -> Ending:
+    """Return the ending of a boot whose process was killed before anything was decided: nobody is blamed.
+
+    What a stage may have lacked is told only where one was reached: before, nothing may have been asked.
+    """
+    causes = () if ending.reached is None else ending.causes
+    return replace(ending, verdict="undecided", cause=_CUT_SHORT, causes=causes)
 
 
 def trace_capture(

@@ -20,7 +20,7 @@ def bmc_address(board: Board) -> BmcAddress:
 
         twin = running(board.name)
         if twin is None:
-            raise LabError(f"the twin {board.name} is not up", hint="bringup twin up")
+            raise LabError(f"the twin {board.name} is not up", hint=f"bringup twin up {board.name}")
         return BmcAddress(twin.bmc_address, twin.bmc_port, twin.user, twin.password, suites)
     if board.bmc is None:
         raise ProfileError(

@@ -65,6 +65,15 @@ def test_a_console_that_ends_early_says_what_came_next() -> None:
     assert first_difference([(1, "a 1 s")], [(1, "a 2 s"), (2, "  ")]) == (1, None)
 
 
+def test_a_stage_that_is_proved_after_the_next_one_took_no_time(tmp_path: Path) -> None:
+    """Power is confirmed by the BMC while the firmware speaks already."""
+    slow = run(tmp_path, "a\n", times={"power": 14.5, "firmware": 12.5, "dhcp": 15.0})
+    usual = run(tmp_path, "a\n", times={"power": 3.8, "firmware": 3.9, "dhcp": 4.2})
+    compared = compare_runs(slow, usual)
+    assert [each.good_took_s for each in compared.stages] == [None, 0.0, 0.5]
+    assert "longer" not in colourless("\n".join(comparison_lines(compared)))
+
+
 def test_two_runs_as_text_and_json(tmp_path: Path) -> None:
     good = run(tmp_path, "a\n-- SOL lost 4.2 s --\nb\n", times={"power": 1.0, "dhcp": 3.0, "kernel": 4.0})
     bad = run(tmp_path, "a\nc\n", times={"power": 1.0, "dhcp": 8.0, "kernel": None}, firmware="uefi")

@@ -87,6 +87,21 @@ def test_a_run_that_was_killed_is_judged_on_what_there_is(tmp_path: Path) -> Non
     assert any(line.startswith("left      1. ") for line in lines)
 
 
+def test_a_run_that_was_killed_blames_nobody(tmp_path: Path) -> None:
+    """A kill before the power was asked for says nothing about mains, BMC or cables."""
+    run = RunFolder.create(tmp_path)
+    log = EventLog(run, 0.0)
+    log(BOOT[0])
+    log.close()
+    ending = ending_of(run, run.events())
+    assert (ending.verdict, ending.missing, ending.causes) == ("undecided", "power", ())
+    assert "killed" in str(ending.cause)
+    run = run_with(tmp_path)
+    assert ending_of(run, run.events()).verdict == "undecided"
+    run = run_with(tmp_path, event(60.0, "console", "console.activity"))  # the modules had 30 s
+    assert ending_of(run, run.events()).verdict != "undecided"
+
+
 def test_a_run_that_goes_on_has_no_verdict_yet(tmp_path: Path) -> None:
     run = run_with(tmp_path)
     log = EventLog(run, 0.0)
