@@ -146,14 +146,12 @@ def shelf(
     """Start COUNT boards: full twins while processors last, then scripted ones; without COUNT, list them.
 
     A scripted board has a real BMC, power, console text, network boot and a disk that keeps its bytes, and
-    runs no image. All are named in a lab file, with the tags shelf, full and scripted.
+    runs no image. All are named in a lab file, with the tags shelf, full and scripted. With BRINGUP_LAB set
+    to it, as is told, `bringup boot scripted --jobs 16 --yes` boots them all.
 
     \b
     Example:
       bringup twin shelf 64 --full 2 --fault shelf-07=bmc-silent
-      export BRINGUP_LAB=...          as it is told
-      bringup boot scripted --jobs 16 --yes
-      bringup reimage scripted --jobs 16 --yes
       bringup twin shelf --down
     """
     from bringup.report.twin import shelf_lines
