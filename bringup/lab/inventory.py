@@ -291,8 +291,9 @@ def _read_lab(path: Path) -> Lab:
     neighbours = {mac: name for name, table in content.boards.items() for mac in table.macs}
     disks = {table.disk: name for name, table in content.boards.items() if table.disk is not None}
     boards = {}
+    read: dict[Path, TomlDocument] = {}  # boards of one kind share a profile
     for name, table in content.boards.items():
-        profile = _profile_reference(table, profile_folders, document, ("boards", name, "profile"))
+        profile = _profile_reference(table, profile_folders, document, ("boards", name, "profile"), read)
         board = _board(name, table, profile, document, profile_folders)
         others = {mac: other for mac, other in neighbours.items() if other != name}
         other_disks = {disk: other for disk, other in disks.items() if other != name}
@@ -335,7 +336,11 @@ def _belongings(table: BoardTable) -> Iterator[tuple[str, str, KeyPath]]:
 
 
 def _profile_reference(
-    table: BoardTable, folders: tuple[Path, ...], document: TomlDocument, where: KeyPath
+    table: BoardTable,
+    folders: tuple[Path, ...],
+    document: TomlDocument,
+    where: KeyPath,
+    read: dict[Path, TomlDocument],
 ) -> str:
     name = table.profile_name
     if "/" in name or name.endswith(".toml"):
@@ -344,7 +349,7 @@ def _profile_reference(
         path = find_profile(name, folders)
     except ProfileError as error:
         raise ProfileError(f"{document.place(where)}: {error.message}", hint=error.hint) from None
-    if table.twin and merged(read_chain(path, folders)).get("virtual") is not True:
+    if table.twin and merged(read_chain(path, folders, read)).get("virtual") is not True:
         raise ProfileError(
             f"{document.place(where)}: this board is a twin, and profile {path.stem} is that of a real board",
             hint=f'leave `profile` out, or take one with `virtual = true`, such as "{BUILTIN_PROFILE}"',
