@@ -98,8 +98,7 @@ def command(
       bringup verify vlab --plan model-2 --kernel bzimage --rootfs rootfs.cpio
       bringup verify e300-1 --plan hardware --restart --report out
     """
-    from bringup import runs_folder
-    from bringup.boot.folders import RunFolder
+    from bringup import RunFolder, runs_folder
     from bringup.jobs.verify import VerifyRun
     from bringup.report.verify import show_progress
     from bringup.verify.guests.scene import GuestFiles
