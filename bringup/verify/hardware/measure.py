@@ -127,10 +127,15 @@ def _sol_baud(_asked: Asked, bmc: BmcSeen) -> Finding:
     return _told(bmc, "sol_baud", "the BMC's SOL bit rate")
 
 
-def _boot_override(_asked: Asked, bmc: BmcSeen) -> Finding:
-    if bmc.override is None:
-        return NotSeen(bmc.why.get("override", "the BMC does not tell its boot override"))
-    return Measured("verified", f"reading it back: {bmc.override}")
+def _boot_override(_asked: Asked, seen: Seen) -> Finding:
+    for boot in seen.boots:
+        if boot.verified and "dhcp" in boot.stages:
+            return Measured("verified", f"run {boot.run}: set, read back the same, and taken")
+    bmc = seen.bmc
+    if bmc is None or bmc.override is None:
+        why = seen.why.get("bmc") if bmc is None else bmc.why.get("override")
+        return NotSeen(why or "the BMC does not tell its boot override")
+    return NotSeen(f"the BMC tells it ({bmc.override}), and no probe was booted by one that was read back")
 
 
 def _told(bmc: BmcSeen, name: str, by: str) -> Finding:
@@ -224,7 +229,7 @@ PROBES: Mapping[str, FactProbe] = {
     "fact-port": _of_machine(port),
     "fact-ciphers": _of_bmc(_cipher_order),
     "fact-sol-baud": _of_bmc(_sol_baud),
-    "fact-override": _of_bmc(_boot_override),
+    "fact-override": _boot_override,
     "fact-boot-flags": _boot_flags,
     "fact-stage": _stage,
     "fact-firmware": _firmware_routes,

@@ -130,6 +130,12 @@ def test_without_a_bmc_and_boots_their_facts_are_not_testable(whole: Seen) -> No
     assert {"stages.dhcp", "unit.post_s", "bmc.boot_flags.bios_network_once"} <= evidence.keys()
 
 
+def test_an_override_counts_as_verified_only_where_a_boot_read_it_back(whole: Seen) -> None:
+    assert "bmc.boot_override" in of(checked(whole), "pass")
+    unread = replace(whole, boots=(replace(BOOT, verified=False),))
+    assert "bmc.boot_override" in of(checked(unread), "skip")
+
+
 def test_another_model_is_found_out(tmp_path: Path) -> None:
     found = checked(Seen(machine(catalogue.TP8F, tmp_path), BMC))
     assert another_board(found) == "its baseboard is a X11SDV-4C-TP8F"
