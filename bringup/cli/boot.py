@@ -13,7 +13,7 @@ from bringup.base.clock import WATCH_ON_MAX_S
 from bringup.base.firmware import LOADER_CHOICES
 from bringup.base.stage import BOOT_STAGES
 from bringup.cli.batch import batch_options, chosen, heard_by, many, refuse_for_many, run_many
-from bringup.cli.complete import board_names
+from bringup.cli.complete import board_and_tag_names
 from bringup.cli.lab import lab_of
 from bringup.cli.options import (
     as_option,
@@ -37,7 +37,7 @@ _STAGES = [str(stage) for stage in BOOT_STAGES]
 
 
 @click.command()
-@click.argument("board", shell_complete=board_names)
+@click.argument("board", shell_complete=board_and_tag_names)
 @click.argument("image", nargs=-1, type=click.Path(path_type=Path))
 @click.option(
     "--image",

@@ -42,6 +42,12 @@ def _faults(_lab: Lab) -> Iterable[str]:
     return FAULTS
 
 
+def _boards_and_tags(lab: Lab) -> Iterable[str]:
+    from bringup.lab.select import tags_of
+
+    return [*lab.boards, *sorted(tags_of(lab))]
+
+
 def _runs(lab: Lab) -> Iterable[str]:
     from bringup import list_runs, runs_folder
 
@@ -76,6 +82,7 @@ def complete_for_bash() -> None:
 
 
 board_names = _completion(lambda lab: lab.boards)
+board_and_tag_names = _completion(_boards_and_tags)
 twin_names = _completion(lambda lab: [board.name for board in lab.boards.values() if board.twin])
 profile_names = _completion(_profiles)
 board_and_profile_names = _completion(lambda lab: [*lab.boards, *_profiles(lab)])

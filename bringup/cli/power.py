@@ -9,7 +9,7 @@ import click
 
 from bringup import BringupError
 from bringup.cli.batch import batch_options, chosen, many, run_many
-from bringup.cli.complete import board_names
+from bringup.cli.complete import board_and_tag_names
 from bringup.cli.lab import lab_of
 from bringup.cli.options import as_option, json_option
 from bringup.report.output import answer, emit_json, say
@@ -35,7 +35,7 @@ _ACTIONS = ["status", "on", "off", "soft", "cycle", "reset"]
 
 
 @click.command()
-@click.argument("board", shell_complete=board_names)
+@click.argument("board", shell_complete=board_and_tag_names)
 @click.argument("action", type=click.Choice(_ACTIONS), default="status")
 @as_option()
 @click.option("--force", is_flag=True, help="Also while somebody else works on it; they are told.")

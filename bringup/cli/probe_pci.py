@@ -9,7 +9,7 @@ import click
 
 from bringup import Firmware, UsageError
 from bringup.cli.batch import batch_options, chosen, heard_by, many, run_many
-from bringup.cli.complete import board_names, profile_names
+from bringup.cli.complete import board_and_tag_names, profile_names
 from bringup.cli.lab import lab_of
 from bringup.cli.options import as_option, engine_option, json_option, override_option
 from bringup.cli.probe_refusals import refuse_senseless
@@ -32,7 +32,7 @@ class _Source(click.Path):
 
 
 @click.command("probe-pci")
-@click.argument("board", required=False, shell_complete=board_names)
+@click.argument("board", required=False, shell_complete=board_and_tag_names)
 @click.option(
     "--from",
     "paths",

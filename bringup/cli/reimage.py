@@ -10,7 +10,7 @@ import click
 from bringup import Firmware, Stage, UsageError
 from bringup.base.stage import BOOT_STAGES
 from bringup.cli.batch import batch_options_beside_yes, chosen, heard_by, many, refuse_for_many, run_many
-from bringup.cli.complete import board_names
+from bringup.cli.complete import board_and_tag_names
 from bringup.cli.lab import lab_of
 from bringup.cli.options import as_option, json_option, override_option
 from bringup.report.output import answer, emit_json, say
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 
 @click.command()
-@click.argument("board", shell_complete=board_names)
+@click.argument("board", shell_complete=board_and_tag_names)
 @click.argument("image", nargs=-1, type=click.Path(path_type=Path))
 @click.option(
     "--disk", metavar="NAME", help="Serial, WWN or path of the disk (default: the only one that fits)."

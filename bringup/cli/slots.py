@@ -9,7 +9,7 @@ import click
 
 from bringup import Firmware
 from bringup.cli.batch import batch_options, chosen, heard_by, many, refuse_for_many, run_many
-from bringup.cli.complete import board_names
+from bringup.cli.complete import board_and_tag_names
 from bringup.cli.lab import lab_of
 from bringup.cli.options import as_option, json_option, override_option
 from bringup.report.output import answer, emit_json
@@ -25,7 +25,7 @@ def slots_options(function: Any) -> Any:
     """Add what `slots` and `rollback` take."""
     for option in reversed(
         (
-            click.argument("board", shell_complete=board_names),
+            click.argument("board", shell_complete=board_and_tag_names),
             click.option(
                 "--disk", metavar="NAME", help="Serial, WWN or path, where several disks have slots."
             ),

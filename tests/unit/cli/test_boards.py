@@ -165,6 +165,26 @@ def test_failures_of_the_process(in_folder: Path) -> None:
     assert told.stderr.startswith("✖ usage: there is no lab file none.toml")
 
 
+def test_completion_offers_tags_where_several_boards_may_be_named(in_folder: Path) -> None:
+    (in_folder / "lab.toml").write_text('[boards.one]\ntwin = true\ntags = ["rack", "row"]\n')
+    code = "from bringup.cli import root; root(prog_name='bringup')"
+    for words, offered in (("boot r", "plain,rack\nplain,row\n"), ("console r", "\n")):
+        complete = {
+            "_BRINGUP_COMPLETE": "bash_complete",
+            "COMP_WORDS": f"bringup {words}",
+            "COMP_CWORD": "2",
+        }
+        done = subprocess.run(
+            [sys.executable, "-c", code],
+            env={**os.environ, "PYTHONPATH": CHECKOUT, **complete},
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=30,
+        )
+        assert done.stdout == offered
+
+
 def test_completion_offers_boards_and_profiles(in_folder: Path) -> None:
     (in_folder / "lab.toml").write_text(LAB)
     environment = {
