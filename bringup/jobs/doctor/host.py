@@ -86,7 +86,8 @@ def _lab_file(lab: Lab) -> Result:
     if lab.file is None:
         return passed("no lab.toml here: the board e300 is the twin")
     # Who may change it was asked when it was read.
-    return passed(f"{shown_path(lab.file)}: {len(lab.boards)} boards, changed by nobody but its owner")
+    boards = "1 board" if len(lab.boards) == 1 else f"{len(lab.boards)} boards"
+    return passed(f"{shown_path(lab.file)}: {boards}, changed by nobody but its owner")
 
 
 def _runs(lab: Lab) -> Result:

@@ -98,6 +98,11 @@ def test_a_password_file_that_is_not_there(in_folder: Path) -> None:
     assert (in_folder / "secret").stat().st_uid == os.geteuid()
 
 
+def test_one_board_is_counted_as_one(in_folder: Path) -> None:
+    told = by_id(examine([file_checks(lab_in(in_folder))]))["files-lab"].result
+    assert told.message.startswith("lab.toml: 1 board, ")
+
+
 def test_without_a_lab_file_there_is_the_twin() -> None:
     found = by_id(examine([file_checks(load_lab())]))
     assert set(found) == {"files-lab", "files-runs"}
