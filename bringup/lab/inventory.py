@@ -333,6 +333,9 @@ def _belongings(table: BoardTable) -> Iterator[tuple[str, str, KeyPath]]:
         yield "the BMC address", f"{table.bmc.address}{port}", ("bmc", "address")
     if table.network is not None and table.network.board_address is not None:
         yield "the `board_address`", table.network.board_address, ("network", "board_address")
+    # A serial or WWN is one disk's; boards of one model have the same paths.
+    if table.disk is not None and "/" not in table.disk and not table.disk.startswith("pci-"):
+        yield "the disk", table.disk, ("disk",)
 
 
 def _profile_reference(

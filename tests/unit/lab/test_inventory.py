@@ -200,6 +200,11 @@ PLAIN = "a password does not belong into this file; write password = "
             18,
             "192.168.77.30 is the `board_address` of e300-1 already",
         ),
+        (
+            BOARD + 'disk = "S1"\n' + SECOND + 'disk = "s1"\n',
+            10,
+            "s1 is the disk of e300-1 already",
+        ),
         ("[boards.x]\n[boards.x]\n", 2, "not valid TOML: cannot declare"),
     ],
 )
