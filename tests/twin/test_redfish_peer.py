@@ -140,6 +140,34 @@ def test_a_disc_is_fetched_shown_and_taken_out(board: Board, tmp_path: Path, cli
         server.server_close()
 
 
+def test_a_file_of_this_host_is_served_to_the_bmc_until_it_is_taken_out(
+    board: Board, tmp_path: Path, cli: Cli
+) -> None:
+    (tmp_path / "rescue.iso").write_bytes(bytes(range(256)) * 100)
+    words = ("--lab", str(tmp_path / "lab.toml"), "media", "e300-1")
+    serving = cli.popen(*words, "insert", str(tmp_path / "rescue.iso"), "--json")
+    try:
+
+        def shown() -> str | None:
+            drives = cli(*words, "--json").json["drives"]
+            return next((drive["image"] for drive in drives if drive["image"]), None)
+
+        url = wait_for(shown, 60)
+        part = subprocess.run(
+            ["curl", "-sS", "--max-time", "10", "-r", "256-259", url], capture_output=True, check=True
+        )
+        assert part.stdout == bytes(range(4))
+        other = url.rpartition("/")[0] + "/lab.toml"
+        status = ["curl", "-s", "-o", "/dev/null", "-w", "%{http_code}", "--max-time", "10", other]
+        assert subprocess.run(status, capture_output=True, check=True).stdout == b"404"
+        assert cli(*words, "eject").code == 0
+        out, err = serving.communicate(timeout=60)
+        assert serving.returncode == 0, err
+        assert json.loads(out)["drives"][0]["image"] == url
+    finally:
+        serving.kill()
+
+
 def test_the_command_line_switches_it(board: Board, tmp_path: Path, cli: Cli) -> None:
     lab = str(tmp_path / "lab.toml")
     switched = cli("--lab", lab, "power", "e300-1", "on", "--json")
