@@ -33,10 +33,13 @@ help:
 boot: .stamps/venv $(BUILT)
 	@$(BIN)/bringup boot e300
 
+# Those that boot machines wait for half of their time, so there is one more at work than there are processors.
+SLOW_WORKERS := $(shell expr $$(nproc) + 1)
+
 # Side by side; those that boot machines by the file, because fixtures keep a machine up for all tests of one.
 test: .stamps/venv-dev .stamps/system-test $(BUILT) lint
 	$(BIN)/python -m pytest -m "not slow" -n auto -q
-	$(BIN)/python -m pytest -m "slow and not long" -n auto --dist loadfile
+	$(BIN)/python -m pytest -m "slow and not long" -n $(SLOW_WORKERS) --dist loadfile
 
 # What takes minutes each: whole re-images, whole plans, everything that is otherwise a sample.
 test-long: .stamps/venv-dev .stamps/system-test $(BUILT)
