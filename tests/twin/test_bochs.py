@@ -26,6 +26,7 @@ def test_an_image_that_uses_vt_x_runs_where_there_is_one(cli: Cli) -> None:
     assert_nothing_left(cli.home)
 
 
+@pytest.mark.long
 def test_power_and_reset_over_ipmi_and_what_bochs_lacks(cli: Cli) -> None:
     assert cli("twin", "up", "--engine", "bochs").code == 0
     assert "machine  bochs, 2047 MiB" in cli("twin", "status").out

@@ -128,6 +128,7 @@ def test_an_update_is_tried_once_given_up_and_kept_when_y_is_pressed(tmp_path: P
     assert state == State("A", None, None, state.image_id, 2)
 
 
+@pytest.mark.long
 def test_a_disk_with_sectors_of_4096_bytes_starts_a_trial_under_uefi(tmp_path: Path) -> None:
     board = Board(tmp_path, "nvme4k", Firmware.UEFI, 4096)
     board.update()

@@ -47,6 +47,7 @@ def test_boards_are_asked_and_booted_together_and_each_has_its_own_verdict(cli: 
     assert_nothing_left(cli.home)
 
 
+@pytest.mark.long
 def test_disks_are_written_together_and_each_board_has_its_own_verdict(cli: Cli) -> None:
     faults = ["--fault", "shelf-02=bmc-silent", "--fault", "shelf-04=no-link"]
     shelf = cli("twin", "shelf", "6", "--full", "0", *faults, "--disk", "shelf-05=64M", "--json").json
