@@ -30,6 +30,7 @@ def test_a_schedule_leaves_time_between_its_faults() -> None:
     assert len(faults) == 45 and all(end <= fault.at_s for end, fault in zip(ends, faults[1:], strict=False))
 
 
+@pytest.mark.long
 @pytest.mark.slow
 @pytest.mark.parametrize("seed", [1])
 def test_every_byte_that_is_lost_is_marked(seed: int, tmp_path: Path) -> None:

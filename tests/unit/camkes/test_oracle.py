@@ -223,6 +223,7 @@ def test_random_files_and_edits(data: st.DataObject, tmp_path: Path) -> None:
     round_trip_and_edit(data, tmp_path)
 
 
+@pytest.mark.long
 @pytest.mark.slow
 @settings(max_examples=400, deadline=None, suppress_health_check=list(HealthCheck))
 @given(data=st.data())

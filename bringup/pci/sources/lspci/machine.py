@@ -84,7 +84,7 @@ def parse(data: bytes, name: str = KIND) -> Machine:
 
 def _records(data: bytes, name: str) -> Iterator[tuple[Bdf, _Pairs]]:
     text = data.decode("utf-8", "replace").replace("\r\n", "\n")
-    at = 0
+    first = 1
     for block in text.split("\n\n"):
         lines = block.split("\n")
         pairs = [line.split(":\t", 1) for line in lines]
@@ -94,8 +94,8 @@ def _records(data: bytes, name: str) -> Iterator[tuple[Bdf, _Pairs]]:
         if address is not None and plain and _ANOTHER.search(block) is None:
             yield Bdf.parse(address[1]), pairs[1:]
         else:
-            yield from _block(lines, text.count("\n", 0, at) + 1, name)
-        at += len(block) + 2
+            yield from _block(lines, first, name)
+        first += len(lines) + 1
 
 
 def _block(lines: Sequence[str], first: int, name: str) -> Iterator[tuple[Bdf, _Pairs]]:
