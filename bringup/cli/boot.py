@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from bringup import Firmware, Stage, UsageError
+from bringup import Firmware, UsageError
 from bringup.base.clock import WATCH_ON_MAX_S
 from bringup.base.firmware import LOADER_CHOICES
 from bringup.base.stage import BOOT_STAGES
@@ -19,6 +19,7 @@ from bringup.cli.options import (
     as_option,
     engine_option,
     fault_options,
+    how_to_boot,
     json_option,
     memory_option,
     override_option,
@@ -209,19 +210,11 @@ def _request(options: dict[str, Any]) -> BootRequest:
     from bringup.twin.engines import TwinSetup
 
     return BootRequest(
-        firmware=Firmware(options["firmware"]) if options["firmware"] else None,
-        until=Stage(options["until"]) if options["until"] else None,
-        until_texts=options["until_text"],
-        fail_texts=options["fail_text"],
+        **how_to_boot(options),
         for_s=options["for_s"],
         strict=options["strict"],
         loader=options["loader"],
         vms=options["vms"],
-        steal=options["steal"],
-        keep_twin=options["keep"],
-        ignore_needs=options["ignore_needs"],
-        override=options["override"],
-        restart=options["restart"],
         twin=TwinSetup(
             options["engine"], options["memory_mib"], faults=options["faults"], seed=options["seed"]
         ),

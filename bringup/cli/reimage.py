@@ -7,12 +7,17 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from bringup import Firmware, Stage, UsageError
+from bringup import Firmware, UsageError
 from bringup.base.stage import BOOT_STAGES
 from bringup.cli.batch import batch_options_beside_yes, chosen, heard_by, many, refuse_for_many, run_many
 from bringup.cli.complete import board_and_tag_names
 from bringup.cli.lab import lab_of
-from bringup.cli.options import as_option, json_option, override_option
+from bringup.cli.options import (
+    as_option,
+    how_to_boot,
+    json_option,
+    override_option,
+)
 from bringup.report.output import answer, emit_json, say
 
 if TYPE_CHECKING:
@@ -153,17 +158,7 @@ def _reimage_many(lab: Lab, options: dict[str, Any]) -> int:
 def _planned(lab: Lab, board: str, options: dict[str, Any]) -> PlannedReimage:
     from bringup import BootRequest, ReimageRequest, plan_reimage
 
-    boot = BootRequest(
-        firmware=Firmware(options["firmware"]) if options["firmware"] else None,
-        until=Stage(options["until"]) if options["until"] else None,
-        until_texts=options["until_text"],
-        fail_texts=options["fail_text"],
-        steal=options["steal"],
-        keep_twin=options["keep"],
-        override=options["override"],
-        restart=options["restart"],
-        ignore_needs=options["ignore_needs"],
-    )
+    boot = BootRequest(**how_to_boot(options))
     request = ReimageRequest(
         options["disk"], options["yes"], options["confirm"], relayout=options["relayout"], boot=boot
     )
