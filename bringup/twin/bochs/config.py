@@ -2,8 +2,7 @@
 
 Bochs has no PCI Express, no IOMMU and no device of the board's but its UARTs: what it shows of the board is
 the processor, VT-x included. The NIC is an 82540EM in slot 3, which is 00:04.0 (bochs iodev/pci.cc,
-`pci_set_base_mem` and the slot map of the i440FX). Each line below was found necessary by running it: Bochs
-2.7 and 3.0 of Debian.
+`pci_set_base_mem` and the slot map of the i440FX). It was run with Bochs 2.7 of Debian 12.
 """
 
 from __future__ import annotations
@@ -12,9 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 PROGRAM = "bochs-bin"
-NIC_AT = "00:04.0"
-# It is the rate of the time stamp counter and of every clock of the machine: below 100 million a real VM of
-# CAmkES hangs before its first line, and far above the network, one frame a millisecond, is slow.
+# It is the rate of the time stamp counter and of every clock of the machine; the network takes one frame in a
+# millisecond of it (bochs iodev/network/eth_tuntap.cc), so that a higher one makes downloads slow.
 _INSTRUCTIONS_PER_S = 150_000_000
 _SHARE = Path("/usr/share/bochs")
 _BIOS = _SHARE / "BIOS-bochs-latest"

@@ -1,6 +1,6 @@
 """What Bochs says of itself: its standard output is the only monitor it has. Pure.
 
-The texts are those of Bochs 2.7 and 3.0: `bx_pc_system_c::Reset` (pc_system.cc), `ACPI control: soft power
+The texts are those of Bochs 2.7: `bx_pc_system_c::Reset` (pc_system.cc), `ACPI control: soft power
 off` (iodev/acpi.cc), `Bochs is exiting with the following message` (gui/siminterface, logio.cc).
 """
 
