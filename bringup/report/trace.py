@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 from bringup.jobs.trace import Ending, Moment
@@ -36,8 +36,3 @@ def ending_lines(ending: Ending) -> Iterator[str]:
 def trace_json(what: str, moments: Iterable[Moment], ending: Ending) -> dict[str, Any]:
     """Return a trace as plain JSON data; `what` is the run or the file."""
     return {"trace": what, "moments": [each.to_dict() for each in moments], **ending.to_dict()}
-
-
-def tracks_of(moments: Sequence[Moment]) -> str:
-    """Return which tracks there are, for people."""
-    return ", ".join(dict.fromkeys(moment.track for moment in moments)) or "nothing"
