@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import fcntl
 import os
 import tempfile
 from collections.abc import Iterator
@@ -46,9 +47,25 @@ def _give_name(part: Path, target: Path, *, first_stays: bool) -> None:
     if not first_stays:
         part.replace(target)
         return
-    with contextlib.suppress(FileExistsError):
-        os.link(part, target)
-    part.unlink()
+    with _alone_in(target.parent):
+        if target.exists():
+            part.unlink()
+        else:
+            # Not by a second name whose first is then taken away: that changes the file (its st_ctime) after
+            # somebody may have found and hashed it.
+            part.replace(target)
+
+
+@contextlib.contextmanager
+def _alone_in(folder: Path) -> Iterator[None]:
+    """Let one after the other name its file; where folders cannot be locked (NFS), all at once."""
+    number = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        with contextlib.suppress(OSError):
+            fcntl.flock(number, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(number)
 
 
 def write_whole(target: Path, data: bytes) -> None:

@@ -7,6 +7,7 @@ opens no path, needs no right to read anything, and goes on with the very file t
 from __future__ import annotations
 
 import errno
+import hashlib
 import io
 import os
 import stat
@@ -35,10 +36,14 @@ _FILE_GONE = (errno.ENOENT, errno.ENOTDIR, errno.ELOOP, errno.EACCES, errno.EPER
 
 
 class Descriptor:
-    """An open file; closed when the last who reads it has let go, so that its number is nobody else's."""
+    """An open file; closed when the last who reads it has let go, so that its number is nobody else's.
+
+    `sound_ns` is the st_ctime_ns at which its bytes were last found to be those that were announced.
+    """
 
     def __init__(self, number: int) -> None:
         self.number = number
+        self.sound_ns: int | None = None
 
     def __del__(self) -> None:
         os.close(self.number)
@@ -82,18 +87,29 @@ def shown(name: str) -> str:
 
 
 def open_served(held: Held) -> BinaryIO:
-    """Return a reader of a file of the boot; raises ChangedFileError when it is not what was announced."""
+    """Return a reader of a file of the boot; raises ChangedFileError when it is not what was announced.
+
+    Reads all of it where only its bytes tell.
+    """
     file, descriptor = held.file, held.descriptor
     if descriptor is None:
         raise ChangedFileError(held.problem)
     now = os.fstat(descriptor.number)
     if not stat.S_ISREG(now.st_mode) or now.st_size != file.size:
         raise ChangedFileError(f"changed since the boot was prepared: {now.st_size} bytes, not {file.size}")
-    if file.changed_ns is not None and now.st_ctime_ns != file.changed_ns:
-        raise ChangedFileError(
-            "changed since the boot was prepared: these are not the bytes that were hashed"
-        )
+    if file.changed_ns is not None and now.st_ctime_ns not in (file.changed_ns, descriptor.sound_ns):
+        # A link, a mode or a name that was taken away changes st_ctime, too, and no byte of it.
+        if file.sha256 is None or _sha256(descriptor) != file.sha256:
+            raise ChangedFileError(
+                "changed since the boot was prepared: these are not the bytes that were hashed"
+            )
+        descriptor.sound_ns = now.st_ctime_ns
     return io.BufferedReader(_Reader(descriptor))
+
+
+def _sha256(descriptor: Descriptor) -> str:
+    with io.BufferedReader(_Reader(descriptor)) as content:
+        return hashlib.file_digest(content, "sha256").hexdigest()
 
 
 class _Reader(io.RawIOBase):

@@ -118,7 +118,7 @@ class HttpService:
         whole = len(span) == file.size
         response = web.StreamResponse(status=200 if whole else 206, headers=_headers(file, span, whole))
         response.content_length = len(span)
-        with open_served(held) as content:
+        with await asyncio.to_thread(open_served, held) as content:
             await response.prepare(request)
             if request.method == "HEAD":
                 await response.write_eof()

@@ -5,6 +5,8 @@ from __future__ import annotations
 import errno
 import os
 import subprocess
+import threading
+import time
 from pathlib import Path
 
 import pytest
@@ -48,6 +50,29 @@ def test_of_two_that_make_the_same_file_the_first_is_kept(tmp_path: Path) -> Non
         first.st_mtime_ns,
     )  # whoever hashed it finds the file they hashed
     assert list(tmp_path.iterdir()) == [target]
+
+
+def test_a_file_does_not_change_once_it_can_be_found(tmp_path: Path) -> None:
+    """Whoever finds it hashes it, and takes a change (st_ctime) for other bytes."""
+    seen: list[tuple[os.stat_result, os.stat_result]] = []
+    for number in range(100):
+        target = tmp_path / str(number)
+        finder = threading.Thread(target=lambda path=target: seen.append(_found_and_settled(path)))
+        finder.start()
+        with whole_file(target, first_stays=True, lasting=False) as file:
+            file.write(b"same bytes")
+        finder.join()
+    assert [(found.st_nlink, found.st_ctime_ns) for found, _ in seen] == [
+        (1, settled.st_ctime_ns) for _, settled in seen
+    ]
+
+
+def _found_and_settled(path: Path) -> tuple[os.stat_result, os.stat_result]:
+    while not path.exists():
+        pass
+    found = path.stat()
+    time.sleep(0.01)  # the kernel's clock of files ticks every few milliseconds
+    return found, path.stat()
 
 
 @pytest.mark.parametrize("kind", [ValueError, KeyboardInterrupt])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import itertools
 import os
 import subprocess
@@ -57,6 +58,38 @@ def test_readers_of_one_descriptor_have_places_of_their_own(tmp_path: Path) -> N
         assert other.read(3) == b"\0\1\2"
         assert one.seek(-1, os.SEEK_END) == 9999
         assert one.read() == b"\x63"
+
+
+@pytest.mark.parametrize("how", ["linked", "removed", "mode"])
+def test_what_changes_no_byte_of_a_file_is_no_change(tmp_path: Path, how: str) -> None:
+    path = tmp_path / "file"
+    path.write_bytes(b"1234")
+    digest, changed_ns = hashlib.sha256(b"1234").hexdigest(), path.stat().st_ctime_ns
+    held = hold(ServedFile("/f", path, "kernel", 4, digest, changed_ns))
+    other = hold(ServedFile("/f", path, "kernel", 4, hashlib.sha256(b"5678").hexdigest(), changed_ns))
+    time.sleep(0.02)
+    if how == "linked":
+        (tmp_path / "backup").hardlink_to(path)
+    elif how == "removed":
+        path.unlink()
+    else:
+        path.chmod(0o600)
+    with open_served(held) as content:
+        assert content.read() == b"1234"
+    with pytest.raises(ChangedFileError):
+        open_served(other)
+
+
+def test_bytes_that_changed_after_they_were_looked_at_again_are_not_served(tmp_path: Path) -> None:
+    path = tmp_path / "file"
+    path.write_bytes(b"1234")
+    digest = hashlib.sha256(b"1234").hexdigest()
+    held = hold(ServedFile("/f", path, "kernel", 4, digest, path.stat().st_ctime_ns - 1))
+    open_served(held).close()
+    time.sleep(0.02)
+    path.write_bytes(b"5678")
+    with pytest.raises(ChangedFileError):
+        open_served(held)
 
 
 @pytest.mark.parametrize("how", ["written", "replaced", "removed"])
