@@ -50,6 +50,7 @@ class Page:
     facts: Sequence[tuple[str, str]]
     rows: Sequence[Row]
     picture: str = ""
+    history: str = ""
     advice: Sequence[str] = ()
     excerpts: Sequence[Excerpt] = ()
 

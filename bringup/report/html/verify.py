@@ -6,6 +6,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from bringup.boot.folders import list_runs
+from bringup.jobs.history import rate_history
+from bringup.report.html.history import history_svg
 from bringup.report.html.page import Excerpt, Page, Row, render
 from bringup.report.html.topology import topology_svg
 
@@ -25,10 +28,19 @@ def verify_html(body: Mapping[str, Any]) -> str:
         facts=_facts(body),
         rows=[_row(check) for check in body["checks"]],
         picture=_picture(body) if body.get("scene", "vlab") == "vlab" else "",
+        history=_history(body),
         excerpts=_consoles(Path(body["folder"])),
         advice=[f"{check['id']}: {check['purpose']}" for check in failed],
     )
     return render(page)
+
+
+def _history(body: Mapping[str, Any]) -> str:
+    """Return what this run and those before it on its target measured; empty where it measured nothing."""
+    if not any("mbit_s" in check["values"] for check in body["checks"]):
+        return ""
+    runs = [run for run in list_runs(Path(body["folder"]).parent) if run.run_id <= body["run"]]
+    return history_svg(body["target"], rate_history(runs, body["target"]), alone=False)
 
 
 def _facts(body: Mapping[str, Any]) -> list[tuple[str, str]]:
@@ -66,6 +78,7 @@ def _row(check: Mapping[str, Any]) -> Row:
 
 def _picture(body: Mapping[str, Any]) -> str:
     by_id = {check["id"]: check for check in body["checks"]}
-    rates = by_id.get("rate", {}).get("values", {}).get("mbit_s", {})
+    told = by_id.get("rate", {}).get("values", {}).get("mbit_s", {})
+    rates = {way: rate for way, rate in told.items() if rate is not None}
     tunnel = by_id.get("tunnel", {}).get("status") != "fail"
     return topology_svg(body["lab"], rates, tunnel_ok=tunnel)

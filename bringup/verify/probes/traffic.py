@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import time
+from dataclasses import dataclass
 
 from bringup.verify.plan import Check
 from bringup.verify.result import Control, Result, absent, first_failure, judged, skipped, together
@@ -167,18 +168,49 @@ def rate(scene: Scene, check: Check) -> Result:
         "b-a": ("pc-b", "pc-a", pcs["a"]),
         "a-internet": ("pc-a", "internet", str(scene.description.outer.web)),
     }
-    rates = {name: _iperf(scene, *way, seconds) for name, way in ways.items()}
-    slow = [name for name, rate in rates.items() if rate < least]
-    text = ", ".join(f"{name} {rate:.0f} Mbit/s" for name, rate in rates.items())
-    return judged(not slow, f"{text} (at least {least:g})", mbit_s=rates)
+    moved = {name: _iperf(scene, *way, seconds) for name, way in ways.items()}
+    rates = {name: None if told is None else told.mbit_s for name, told in moved.items()}
+    slow = [name for name, rate in rates.items() if rate is None or rate < least]
+    text = ", ".join(f"{name} {_rate(rate)}" for name, rate in rates.items())
+    lines = [f"{name}, receiver: {told}" for name, told in moved.items() if told is not None]
+    return judged(not slow, f"{text} (at least {least:g})", excerpt=lines, mbit_s=rates)
 
 
-def _iperf(scene: Scene, client: str, server: str, address: str, seconds: int) -> float:
-    """Return Mbit/s as the receiver counted them, 0 where it did not come to a figure."""
+def _rate(rate: float | None) -> str:
+    return "not observed" if rate is None else f"{rate:.0f} Mbit/s"
+
+
+@dataclass(frozen=True, slots=True)
+class Moved:
+    """What the receiver of a TCP stream counted; `again` are the segments that were sent again."""
+
+    size: int
+    seconds: float
+    again: int
+
+    @property
+    def mbit_s(self) -> float:
+        """The rate in Mbit/s."""
+        return self.size * 8 / 1e6 / self.seconds
+
+    def __str__(self) -> str:
+        return f"{self.size} bytes in {self.seconds:.2f} s; {self.again} segments sent again"
+
+
+def _iperf(scene: Scene, client: str, server: str, address: str, seconds: int) -> Moved | None:
+    """Return what the receiver counted, None where it did not come to a figure."""
     scene.node(server).run(f"iperf3 -s -1 -D -B {address}")
     command = f"iperf3 -c {address} -t {seconds} -i 0 -J"
     done = scene.node(client).act("run", script=command, timeout_s=seconds + 10)
+    return read_iperf(done["out"])
+
+
+def read_iperf(text: str) -> Moved | None:
+    """Return the receiver's count of `iperf3 -J`, None where there is none."""
     try:
-        return float(json.loads(done["out"])["end"]["sum_received"]["bits_per_second"]) / 1e6
-    except (ValueError, KeyError):
-        return 0.0
+        end = json.loads(text)["end"]
+        told = end["sum_received"]
+        moved = Moved(int(told["bytes"]), float(told["seconds"]), int(end["sum_sent"].get("retransmits", 0)))
+    except (ValueError, KeyError, TypeError, AttributeError):
+        return None
+    return moved if moved.size > 0 and moved.seconds > 0 else None

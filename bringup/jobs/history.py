@@ -1,0 +1,120 @@
+"""Which throughput the runs of one target measured, in order: read back from what they kept."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from math import isfinite
+from pathlib import PurePath
+from typing import Any
+
+from bringup.boot.folders import RunFolder
+
+_MOST_RUNS = 500
+
+
+@dataclass(frozen=True, slots=True)
+class Measured:
+    """One run: what was judged there (`image`), and Mbit/s by way; None was looked for and not observed."""
+
+    run: str
+    started: str
+    plan: str
+    image: str
+    rates: Mapping[str, float | None]
+
+
+@dataclass(frozen=True, slots=True)
+class Band:
+    """What the runs of one image measured on one way: Mbit/s, lowest, middle and highest, and the last."""
+
+    image: str
+    way: str
+    runs: int
+    low: float
+    middle: float
+    high: float
+    last: float | None
+
+
+def rate_history(runs: Iterable[RunFolder], target: str) -> tuple[Measured, ...]:
+    """Return what the latest runs of verify on `target` measured, the oldest first; damaged ones are out."""
+    bodies = [run.read_json("verify.json") for run in list(runs)[-_MOST_RUNS:]]
+    return history_of(body for body in bodies if body is not None and body.get("target") == target)
+
+
+def history_of(bodies: Iterable[Mapping[str, Any]]) -> tuple[Measured, ...]:
+    """Return the history that contents of `verify.json` make.
+
+    A check that measured in one run and has no figure in another was looked for there and not observed; a
+    run that did not make the check at all tells nothing.
+    """
+    read = [(body, _figures(body)) for body in bodies]
+    ways: dict[str, dict[str, None]] = {}
+    for _body, figures in read:
+        for check, rates in figures.items():
+            ways.setdefault(check, {}).update(dict.fromkeys(rates))
+    several = sum(bool(names) for names in ways.values()) > 1
+    measured = []
+    for body, figures in read:
+        rates = {
+            f"{check} {way}" if several and way != check else way: figures[check].get(way)
+            for check, names in ways.items()
+            if check in figures
+            for way in names
+        }
+        if rates:
+            run, started, plan = (str(body.get(name) or "?") for name in ("run", "started", "plan"))
+            measured.append(Measured(run, started, plan, image_words(body), rates))
+    return tuple(measured)
+
+
+def _figures(body: Mapping[str, Any]) -> dict[str, dict[str, float | None]]:
+    """Return by check what it measured; a check without figures has none."""
+    figures: dict[str, dict[str, float | None]] = {}
+    checks = body.get("checks")
+    for check in checks if isinstance(checks, list) else ():
+        if not isinstance(check, dict) or not isinstance(name := check.get("id"), str):
+            continue
+        values = check.get("values")
+        told = values.get("mbit_s") if isinstance(values, dict) else None
+        by_way = told if isinstance(told, dict) else {} if told is None else {name: told}
+        figures[name] = {str(way): _figure(rate) for way, rate in by_way.items()}
+    return figures
+
+
+def _figure(told: object) -> float | None:
+    """Return a rate, None for what is none: 0 is what was written where no figure came."""
+    if isinstance(told, bool) or not isinstance(told, int | float) or not isfinite(told) or told <= 0:
+        return None
+    return float(told)
+
+
+def image_words(body: Mapping[str, Any]) -> str:
+    """Return what a run judged, in a few words: its image, or the rules and the tunnel of a virtual lab."""
+    image = body.get("image")
+    if isinstance(image, dict):
+        digest = str(image.get("sha256") or "")[:8]
+        return " ".join(word for word in (str(image.get("name") or "an image"), digest) if word)
+    if isinstance(image, str) and image:
+        return image
+    rules = body.get("rules")
+    judged = (
+        f"rules {PurePath(str(rules)).name}" if rules else f"generated rules, {body.get('firewall') or '?'}"
+    )
+    return f"{judged}, {body['engine']}" if body.get("engine") else judged
+
+
+def bands(history: Iterable[Measured]) -> tuple[Band, ...]:
+    """Return the bands of each image and way, in the order in which they were first seen."""
+    seen: dict[tuple[str, str], list[float | None]] = {}
+    for each in history:
+        for way, rate in each.rates.items():
+            seen.setdefault((each.image, way), []).append(rate)
+    made = []
+    for (image, way), rates in seen.items():
+        figures = sorted(rate for rate in rates if rate is not None)
+        if figures:
+            middle = (figures[(len(figures) - 1) // 2] + figures[len(figures) // 2]) / 2
+            made.append(Band(image, way, len(figures), figures[0], middle, figures[-1], rates[-1]))
+    return tuple(made)
