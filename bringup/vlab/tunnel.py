@@ -152,6 +152,10 @@ class Tunnel:
         words += ["persistent-keepalive", str(keepalive_s)]
         self.agent.run(f"{self.remove_script()}; {shlex.join([*words, 'allowed-ips', peer.allowed_ips])}")
 
+    def say_nothing(self) -> None:
+        """Send no keepalives by itself; the session, and what the peer said last, stay."""
+        self.agent.run(f"wg set {_DEVICE} peer {self.found.peer.key} persistent-keepalive 0")
+
     def remove_script(self) -> str:
         """Return what removes every peer."""
         return f"for k in $(wg show {_DEVICE} peers); do wg set {_DEVICE} peer $k remove; done"

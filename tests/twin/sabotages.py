@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+import shlex
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,6 +14,8 @@ from bringup.vlab.scripts import Backend, node_script
 LAB = load_description()
 _MAKE = "ip link add wg0 type wireguard 2>/dev/null || wireguard-go wg0 >/dev/null 2>&1\n"
 _UP = "ip link set wg0 mtu 1420 up\nip route replace 10.0.2.0/24 dev wg0\n"
+INITIATION = Path(__file__).with_name("initiation.py")
+AHEAD = shlex.join([sys.executable, str(INITIATION), "/run/wg0.conf", "86400"])
 _CONFIG = "wg setconf wg0 /run/wg0.conf\n"
 
 
@@ -134,6 +138,13 @@ SABOTAGES = (
         ("dns",),
         add="echo nameserver 203.0.113.80 > /run/resolv.conf\n",
         name="resolver of the Internet",
+    ),
+    # When the tunnel goes, its key says a time of tomorrow: to its peer the clock is behind from then on.
+    Sabotage(
+        "vm1-a",
+        ("clock",),
+        add=f"{AHEAD} >/dev/null 2>&1 </dev/null &\n",
+        name="a clock that was ahead",
     ),
     Sabotage(
         "vm2-b",

@@ -24,7 +24,7 @@ _MODULES = {
     ),
     **dict.fromkeys(("red-input", "red-private", "crypto-input"), "closed"),
     **dict.fromkeys(("mtu", "mss", "pmtu-hole"), "sizes"),
-    **dict.fromkeys(("rekey-forced", "rekey-natural", "roam", "loss"), "sessions"),
+    **dict.fromkeys(("rekey-forced", "rekey-natural", "roam", "loss", "clock"), "sessions"),
     **dict.fromkeys(("wrong-key", "replay", "allowed-ips"), "crypto"),
     **dict.fromkeys(("guest-version", "guest-config", "guest-msi", "guest-nic", "guest-modules"), "guest"),
     **dict.fromkeys(("guest-boots", "guest-virtio", "guest-pci", "guest-tunnel"), "guest"),

@@ -8,10 +8,14 @@ from contextlib import contextmanager
 from ipaddress import IPv4Address
 
 from bringup.verify.plan import Check
+from bringup.verify.probes.common import each_site
 from bringup.verify.result import Result, judged
 from bringup.verify.scene import SITES, Scene, new_canary
 from bringup.vlab.description import other
 from bringup.vlab.frames import WG_INITIATION, WG_RESPONSE
+
+# As long as a small VM takes at least, from its end to its tunnel's first words.
+_RESTART_S = 0.5
 
 
 def rekey_forced(scene: Scene, check: Check) -> Result:
@@ -76,6 +80,69 @@ def _until_arrived(scene: Scene, limit_s: float) -> float | None:
         if scene.node("pc-a").act("ping", to=to, count=1, wait_s=0.3)["answered"]:
             return time.monotonic() - start_s
     return None
+
+
+def clock(scene: Scene, check: Check) -> Result:
+    """A crypto VM restarts while its peer is silent: its first handshake must be newer than any before.
+
+    WireGuard drops an initiation whose time is not after the last one taken of that key, in silence (TAI64N;
+    the whitepaper, 5.4.2). A peer that begins by itself would hide it.
+    """
+    return each_site(lambda scene, site: _clock(scene, site, float(check.params.get("limit_s", 6))), scene)
+
+
+def _clock(scene: Scene, site: str, limit_s: float) -> Result:
+    far, own = other(site), f"vm1-{site}"
+    scene.tunnels[far].say_nothing()
+    scene.tunnels[site].destroy()
+    time.sleep(_RESTART_S)
+    with scene.watching() as watch:
+        scene.tunnels[site].restore()
+        seconds = _until_session(scene, site, limit_s)
+    outer = watch.frames("outer")
+    begun = scene.wireguard(outer, WG_INITIATION, source=scene.site(site).outer)
+    answered = scene.wireguard(outer, WG_RESPONSE, source=scene.site(far).outer)
+    apart_s = _now_s(scene, own) - _now_s(scene, f"vm1-{far}")
+    clocks = f"its clock is {apart_s:+.0f} s from that of vm1-{far}"
+    if begun and answered and seconds is not None:
+        scene.restore_tunnels()
+        scene.recover()
+        text = f"{own} restarted and vm1-{far} answered it after {seconds:.1f} s; {clocks}"
+        return judged(True, text, seconds=seconds, apart_s=apart_s)
+    inside = scene.wireguard(watch.frames(f"inner-{far}"), WG_INITIATION)
+    # The control: with what it knew of the time gone, the same peer answers the same end.
+    scene.tunnels[far].answer_only()
+    scene.tunnels[site].restore()
+    after_s = _until_session(scene, site, limit_s)
+    scene.restore_tunnels()
+    scene.recover()
+    why = (
+        "once it had forgotten its peer it answered: their time is not after the last one it took, "
+        "so set the clock before the tunnel starts"
+        if after_s is not None
+        else "nor when it had forgotten its peer: not for the clock alone"
+    )
+    text = (
+        f"{own} restarted: {begun} initiations, {inside} reached inner-{far}, {answered} answered by "
+        f"vm1-{far}; {why}; {clocks}"
+    )
+    return judged(False, text, initiations=begun, apart_s=apart_s)
+
+
+def _until_session(scene: Scene, site: str, limit_s: float) -> float | None:
+    """Return after how many seconds a site's end has a session, None where it has none in time."""
+    start_s = time.monotonic()
+    while time.monotonic() - start_s < limit_s:
+        scene.send(site, new_canary(), count=1, wait_s=0.1)
+        peer = scene.tunnels[site].peer()
+        if peer is not None and peer.latest_handshake:
+            return time.monotonic() - start_s
+    return None
+
+
+def _now_s(scene: Scene, node: str) -> float:
+    """Return a node's clock, seconds since 1970."""
+    return float(scene.node(node).run("date +%s"))
 
 
 def roam(scene: Scene, check: Check) -> Result:
