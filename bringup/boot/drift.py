@@ -12,12 +12,16 @@ import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from bringup.base.errors import ProfileError
 from bringup.base.regular_file import read_regular
-from bringup.camkes.claims.facts import HEADER_BYTES, Claims, claims_of_application, is_generated, read_claims
+from bringup.camkes.claims.mark import HEADER_BYTES, is_generated
 from bringup.lab.inventory import Board
 from bringup.profile.toml_lines import shown_path
+
+if TYPE_CHECKING:
+    from bringup.camkes.claims.facts import Claims
 
 ENTRIES_MAX = 50_000
 DEPTH_MAX = 10
@@ -111,7 +115,11 @@ def _way_on(board: Board, claims: Claims) -> str:
 def claims_in(path: Path) -> Claims | None:
     """Return what a generated file was made for, None for any other; raises ProfileError where damaged."""
     head = _head(path)
-    return None if head is None else read_claims(head, shown_path(path))
+    if head is None or not is_generated(head):
+        return None
+    from bringup.camkes.claims.facts import read_claims
+
+    return read_claims(head, shown_path(path))
 
 
 def _read_config(path: Path) -> Claims:
@@ -119,6 +127,7 @@ def _read_config(path: Path) -> Claims:
     if claims is not None:
         return claims
     from bringup.camkes.app.load import load_application
+    from bringup.camkes.claims.facts import claims_of_application
 
     return claims_of_application(load_application(path, allow_missing=True))
 
@@ -167,11 +176,10 @@ def _read_overlays(paths: Iterable[Path]) -> Overlays:
     found: list[Claims] = []
     notes: list[str] = []
     for path in paths:
-        head = _head(path)
-        if head is None or not is_generated(head) or len(found) + len(notes) >= _OVERLAYS_MAX:
+        if len(found) + len(notes) >= _OVERLAYS_MAX:
             continue
         try:
-            claims = read_claims(head, shown_path(path))
+            claims = claims_in(path)
         except ProfileError as error:
             notes.append(error.message)  # it may belong to another build; nobody named it
             continue

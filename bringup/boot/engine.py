@@ -63,7 +63,8 @@ class Run:
         # What ends the watch although the evidence alone would not.
         self._error: BringupError | None = None
         self._acted: str | None = None
-        self._opened = ExitStack()
+        self.opened = ExitStack()
+        """What is closed at the end, after every step was left."""
 
     @cached_property
     def place(self) -> ReachedBoard:
@@ -74,7 +75,7 @@ class Run:
     def drivers(self) -> Drivers:
         """What switches the board."""
         drivers = self.place.drivers(self.take)
-        self._opened.callback(drivers.close)
+        self.opened.callback(drivers.close)
         return drivers
 
     def execute(self) -> Verdict:
@@ -128,8 +129,10 @@ class Run:
 
     def _perform(self) -> Verdict:
         self.equipment.signals.heed()
-        with self._opened, ExitStack() as stack:
+        with self.opened, ExitStack() as stack:
             try:
+                for step in self._steps:
+                    step.ahead(self)
                 for step in self._steps:
                     stack.callback(self._leave, step)
                     with self._told(step.planned):

@@ -43,8 +43,24 @@ class ReachedBoard(Protocol):
         """Return a context in which the board's network boot is served."""
         ...
 
+    def serve_ahead(self, segment: Segment) -> ServingAhead:
+        """Start in the background what `serve` needs; nothing is served yet."""
+        ...
+
     def listen(self, segment: Segment) -> socket.socket:
         """Return a socket that listens where the board can reach it, and hears it only."""
+        ...
+
+
+class ServingAhead(Protocol):
+    """What takes time before a board can be served, under way."""
+
+    def wait(self) -> None:
+        """Return when it is done, or cannot be."""
+        ...
+
+    def close(self) -> None:
+        """Let go of it."""
         ...
 
 
@@ -109,6 +125,12 @@ class BoardPlace:
         from bringup.netboot.server import NetbootServer
 
         return NetbootServer(segment, make_spec, emit, self.enter)
+
+    def serve_ahead(self, segment: Segment) -> ServingAhead:
+        """Start the process that serves the board's interface."""
+        from bringup.netboot.ahead import Ahead
+
+        return Ahead(segment.interface, self.enter)
 
     def listen(self, segment: Segment) -> socket.socket:
         """Return a listening socket in the board's network; raises LabError."""

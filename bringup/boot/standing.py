@@ -13,7 +13,7 @@ class Standing:
         self._board = board
         self.power: str | None = None
         self.found: PowerState | None = None
-        """The confirmed state before anything was done, where that was asked."""
+        """The state before anything was done, where that was asked: on is confirmed, off was read once."""
         self.override = "the boot override was not touched"
         self.ends_twin = False
         self.disk: str | None = None

@@ -23,6 +23,12 @@ class Step(ABC):
     planned: PlannedStep
     leaving: PlannedStep | None = None
 
+    def ahead(self, run: Run) -> None:  # noqa: B027  # most steps have nothing of the kind
+        """Begin, before the first step, what takes time and touches neither board nor network.
+
+        What it opens is given to `run.opened`, which is closed whether the step is entered or not.
+        """
+
     @abstractmethod
     def enter(self, run: Run) -> None:
         """Do the step; raises BringupError when it cannot be done."""

@@ -15,20 +15,18 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-from bringup.base.child import READY, Child
+from bringup.base.child import READY
 from bringup.base.errors import BringupError, LabError
 from bringup.base.events import Emit, Event
-from bringup.base.privilege import lent, sudo_prefix
+from bringup.netboot.ahead import READY_TIMEOUT_S, TITLE, launch
 from bringup.netboot.catalog import HostError, hold
 from bringup.netboot.rendezvous import Rendezvous, peer_of
 from bringup.netboot.spec import MakeSpec, Segment, ServeSpec
 from bringup.netboot.upload import Landing
 from bringup.netboot.wire import Lines, send_descriptors, send_line
 
-READY_TIMEOUT_S = 20.0
 _STOP_TIMEOUT_S = 6.0
 _AGAIN_MAX = 3
-_TITLE = "the process that serves the network boot"
 
 
 class _GoneError(Exception):
@@ -72,7 +70,7 @@ class NetbootServer:
         Raises PortBusyError, MissingProgramError, ProfileError or LabError, and then nothing is served.
         """
         lines = self._meet()
-        self._reader = threading.Thread(target=self._follow, args=(lines,), name=_TITLE, daemon=True)
+        self._reader = threading.Thread(target=self._follow, args=(lines,), name=TITLE, daemon=True)
         self._reader.start()
 
     def _meet(self) -> Lines:
@@ -81,7 +79,7 @@ class NetbootServer:
         while time.monotonic() < deadline_s and not self._closing:
             sock = self._point.connect()
             if sock is None:
-                self._launch()
+                launch(self._point, self._enter)
                 continue
             self._socket = sock
             try:
@@ -94,15 +92,7 @@ class NetbootServer:
                 raise
             sock.settimeout(None)
             return lines
-        raise LabError(f"{_TITLE} was not ready within {READY_TIMEOUT_S:.0f} s")
-
-    def _launch(self) -> None:
-        """Start the process, which then belongs to nobody; harmless when another boot does so, too."""
-        prefix = self._enter or sudo_prefix("bringup.netboot.serve")
-        child = Child("bringup.netboot.serve", _TITLE, enter=prefix)
-        with lent():
-            child.start({"folder": str(self._point.folder), "name": self._point.name}, READY_TIMEOUT_S)
-        child.release()
+        raise LabError(f"{TITLE} was not ready within {READY_TIMEOUT_S:.0f} s")
 
     def _join(self, sock: socket.socket) -> Lines:
         sock.settimeout(READY_TIMEOUT_S)
@@ -121,7 +111,7 @@ class NetbootServer:
                     raise self._error
                 del body
         except TimeoutError:
-            raise LabError(f"{_TITLE} was not ready within {READY_TIMEOUT_S:.0f} s") from None
+            raise LabError(f"{TITLE} was not ready within {READY_TIMEOUT_S:.0f} s") from None
         except OSError:
             raise _GoneError from None
         return lines
@@ -133,14 +123,14 @@ class NetbootServer:
             raise self._error
         answer = body.get(what)
         if not isinstance(answer, dict):
-            raise BringupError(f"{_TITLE} said something that is no answer")
+            raise BringupError(f"{TITLE} said something that is no answer")
         return answer
 
     def _next(self, lines: Lines) -> dict[str, Any]:
         try:
             body = lines.next()
         except ValueError:
-            raise BringupError(f"{_TITLE} said something that is not an event") from None
+            raise BringupError(f"{TITLE} said something that is not an event") from None
         if body is None:
             raise _GoneError
         return body

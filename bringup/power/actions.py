@@ -87,12 +87,19 @@ Back = Callable[[], None]
 """Called when a BMC answers again that had fallen silent: it may have restarted and forgotten things."""
 
 
-def confirmed_state(power: Power, pace: Pace | None = None, *, found: PowerState | None = None) -> PowerState:
+def confirmed_state(
+    power: Power,
+    pace: Pace | None = None,
+    *,
+    found: PowerState | None = None,
+    enough: PowerState | None = None,
+) -> PowerState:
     """Return ON or OFF as two reads in succession agree; raises LabError when they never do.
 
-    `found` is what was confirmed a moment ago: one read that agrees is enough.
+    `found` is what was read a moment ago: one read that agrees is enough. So it is where it says `enough`,
+    which is for a state that nothing is done upon before it is read again.
     """
-    return _Sequence("read", power, None, pace).confirmed(found)
+    return _Sequence("read", power, None, pace).confirmed(found, enough)
 
 
 def ensure_on(
@@ -189,9 +196,9 @@ class _Sequence:
         self._before = self._after = self._last = self.confirmed() if found is None else found
         return self._before
 
-    def confirmed(self, found: PowerState | None = None) -> PowerState:
-        """Return the steady state, whichever it is; `found` counts as a read."""
-        return self._wait(None, self.pace.confirm_timeout_s, found=found)
+    def confirmed(self, found: PowerState | None = None, enough: PowerState | None = None) -> PowerState:
+        """Return the steady state, whichever it is; `found` counts as a read, one of `enough` as two."""
+        return self._wait(None, self.pace.confirm_timeout_s, found=found, enough=enough)
 
     def switch(
         self,
@@ -262,12 +269,15 @@ class _Sequence:
         timeout_s: float,
         order: _Order | None = None,
         found: PowerState | None = None,
+        enough: PowerState | None = None,
     ) -> PowerState:
         deadline, poll_s = self.pace.now() + timeout_s, self.pace.poll_s
         seen = [] if found is None else [found]
         while True:
             fault = self._read(seen)
             last = seen[-1]
+            if enough is not None and last is enough:
+                return last
             steady = len(seen) > 1 and seen[-2] is last and last is not UNKNOWN
             if steady and wanted in (None, last):
                 return last

@@ -177,6 +177,10 @@ class FakePlace:
     def listen(self, segment: Segment) -> socket.socket:
         return listening("127.0.0.1")
 
+    def serve_ahead(self, segment: Segment) -> FakeAhead:
+        self._bench.call("serve ahead")
+        return FakeAhead(self._bench)
+
     @contextmanager
     def serve(self, segment: Segment, make_spec: MakeSpec, emit: Emit) -> Iterator[None]:
         bench = self._bench
@@ -198,6 +202,20 @@ class FakePlace:
             stop.set()
             thread.join()
             bench.call("stop serving")
+
+
+class FakeAhead:
+    def __init__(self, bench: Bench) -> None:
+        self._bench = bench
+        self._open = True
+
+    def wait(self) -> None:
+        return
+
+    def close(self) -> None:
+        if self._open:
+            self._bench.call("let go of serving")
+        self._open = False
 
 
 class FakePower:

@@ -19,10 +19,12 @@ import pytest
 
 from bringup.base.errors import BmcBusyError, LabError, PortBusyError, ProfileError
 from bringup.base.firmware import Firmware
+from bringup.netboot.ahead import Ahead
 from bringup.netboot.rendezvous import Rendezvous
 from bringup.netboot.server import NetbootServer
 from bringup.netboot.spec import Route, Segment, ServedFile, ServeSpec
 from tests.places import CHECKOUT
+from tests.twin.helpers import wait_for
 from tests.twin.netboot_lab import SERVER, SERVER_IP, STRANGER, DhcpClient, Heard, Lab, lab, need, served
 
 pytestmark = pytest.mark.slow
@@ -92,6 +94,30 @@ def discover(one: Board) -> dict[str, object]:
     return {"mac": one.spec.segment.macs[0], "arch": 0, "vendor_class": vendor}
 
 
+def test_a_process_started_ahead_is_the_one_that_serves(made: Lab, boards: list[Board], home: Path) -> None:
+    one = boards[0]
+    ahead = Ahead("br0", made.enter)
+    try:
+        ahead.wait()
+        assert serving_processes(made, home) == 1
+        with served(one.spec, Heard(), made.enter):
+            assert serving_processes(made, home) == 1
+            ahead.close()
+            assert one.is_served()
+    finally:
+        ahead.close()
+    assert serving_processes(made, home) == 0
+
+
+def test_a_process_that_nobody_joined_ends(made: Lab, home: Path) -> None:
+    ahead = Ahead("br0", made.enter)
+    ahead.wait()
+    assert serving_processes(made, home) == 1
+    ahead.close()
+    ahead.close()
+    assert wait_for(lambda: serving_processes(made, home) == 0)
+
+
 def test_two_boots_share_one_process(made: Lab, boards: list[Board], client: DhcpClient, home: Path) -> None:
     one, other = boards[:2]
     heard, heard_too = Heard(), Heard()
@@ -126,6 +152,7 @@ import sys
 from pathlib import Path
 from bringup.netboot.spec import ServeSpec
 from tests.places import CHECKOUT
+from tests.twin.helpers import wait_for
 from tests.twin.netboot_lab import served
 spec = ServeSpec.from_json(Path(sys.argv[1]).read_text())
 server = served(spec, lambda event: print(event.kind, flush=True), sys.argv[2:])

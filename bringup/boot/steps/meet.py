@@ -37,8 +37,9 @@ class MayRestart(Step):
     )
 
     def enter(self, run: Run) -> None:
-        """Read the power, and ask about a board that is on."""
-        run.standing.found = confirmed_state(run.drivers.power, run.equipment.pace)
+        """Read the power, and ask about a board that is on; off is read again before a switch."""
+        off = PowerState.OFF
+        run.standing.found = confirmed_state(run.drivers.power, run.equipment.pace, enough=off)
         if run.standing.found is not PowerState.ON:
             return
         board, person = run.plan.board, run.equipment.person

@@ -32,8 +32,9 @@ class SwitchOn(Step):
         found = confirmed_state(power, pace, found=before)
         if before is PowerState.OFF and found is PowerState.ON:
             raise LabError(
-                f"{run.plan.board} was off a moment ago and is on now: somebody else works with it",
-                hint="ask them; --restart restarts it all the same",
+                f"{run.plan.board} read off a moment ago and is on now: somebody else works with it, "
+                "or its BMC told wrong",
+                hint="ask who else does; --restart restarts it all the same",
             )
         act = cycle if found is PowerState.ON else ensure_on
         act(power, _marking(run), pace, found=found, back=lambda: self._back(run))

@@ -15,6 +15,7 @@ from bringup.netboot.spec import Route, Segment, ServeSpec
 
 if TYPE_CHECKING:
     from bringup.boot.engine import Run
+    from bringup.boot.place import ServingAhead
 
 MakeFiles = Callable[[Path, Segment], ServeSpec]
 """Writes what is served beside the image into a folder that exists, and returns all that is served there."""
@@ -44,6 +45,13 @@ class ServeImage(Step):
         self._make_files = make_files
         self._segment = segment
         self._serving = ExitStack()
+        self._ahead: ServingAhead | None = None
+
+    def ahead(self, run: Run) -> None:
+        """Start what serves while the console is attached; a twin's network is there once the twin is up."""
+        if not run.plan.twin:
+            self._ahead = run.place.serve_ahead(self._segment)
+            run.opened.callback(self._ahead.close)
 
     def enter(self, run: Run) -> None:
         """Start the servers; returns when all of them answer."""
@@ -55,7 +63,11 @@ class ServeImage(Step):
             self._serving.enter_context(boot_image_in_use(spec))
             return spec
 
+        if self._ahead is not None:
+            self._ahead.wait()
         self._serving.enter_context(run.place.serve(self._segment, make, run.take))
+        if self._ahead is not None:
+            self._ahead.close()  # or the process would not end with the last boot
 
     def leave(self, run: Run) -> None:
         """Stop them."""

@@ -18,17 +18,14 @@ from typing import Any
 from bringup.base.errors import ProfileError
 from bringup.camkes.assign.in_use import vms_of
 from bringup.camkes.assign.model import Passthrough
+from bringup.camkes.claims.mark import HEADER_BYTES, MARK
 from bringup.camkes.model import Application, Place
 from bringup.pci.assessment import PIN_GRADES, PinGrade
 from bringup.pci.bars import bars_under_sel4
 from bringup.pci.match.ports import ids_of, subsystem_of
 from bringup.pci.model import Bar, Bdf
 
-MARK = "// bringup: "
 SCHEMA = 1
-HEADER_BYTES = 1 << 16
-"""How far into a file the lines are looked for."""
-
 _MAX_DEVICES = 256
 
 
@@ -125,11 +122,6 @@ def fact_lines(origin: MadeFrom, passthrough: Passthrough) -> Iterator[str]:
             "pin": {"ioapic": grant.pin.ioapic, "pin": grant.pin.pin, "grade": grant.pin.grade},
         }
         yield MARK + _compact({key: value for key, value in device.items() if value is not None})
-
-
-def is_generated(head: bytes) -> bool:
-    """Whether a file's first bytes hold the mark of a generated file."""
-    return MARK.encode() in head[:HEADER_BYTES]
 
 
 def read_claims(head: bytes, file: str) -> Claims | None:

@@ -12,7 +12,7 @@ from bringup.base.errors import UsageError
 from bringup.base.finding import Report
 from bringup.base.version import __version__
 from bringup.base.whole_file import write_whole
-from bringup.camkes.claims.facts import is_generated
+from bringup.camkes.claims.mark import is_generated
 from bringup.camkes.text.file import read_file
 from bringup.camkes.write.overlay import overlay_text, settings_to_add
 from bringup.jobs.configure.assigned import Assigned, assign_devices

@@ -104,8 +104,22 @@ def test_a_board_that_somebody_switched_on_meanwhile_is_not_restarted(in_folder:
 
     bench.fails = Changing()
     told = boot(in_folder, bench)
-    assert "b1 was off a moment ago and is on now" in told.verdict["cause"]
+    assert "b1 read off a moment ago and is on now" in told.verdict["cause"]
     assert "off" not in switched(bench) and "on" not in switched(bench)
+
+
+def test_what_serves_is_started_first_and_joined_when_its_turn_comes(in_folder: Path) -> None:
+    bench = Bench(WHOLE, tied=False)
+    assert boot(in_folder, bench).verdict["verdict"] == "ok"
+    order = ["serve ahead", "open console", "serve", "let go of serving", "on", "stop serving"]
+    assert [call for call in bench.calls if call in order] == order
+
+
+def test_what_was_started_for_a_boot_that_is_refused_is_let_go(in_folder: Path) -> None:
+    bench = Bench(WHOLE, on=True, tied=False)
+    assert boot(in_folder, bench).verdict["verdict"] == "lab"
+    assert "serve" not in bench.calls
+    assert bench.calls.count("serve ahead") == bench.calls.count("let go of serving") == 1
 
 
 def test_another_bmc_than_before_is_left_alone(in_folder: Path) -> None:

@@ -14,13 +14,13 @@ from bringup.camkes.assign.request import parse_wanted
 from bringup.camkes.assign.solve import assign
 from bringup.camkes.claims.compare import compare
 from bringup.camkes.claims.facts import (
-    MARK,
     Claims,
     MadeFrom,
     claims_of_application,
     fact_lines,
     read_claims,
 )
+from bringup.camkes.claims.mark import MARK
 from bringup.pci.model import Bar, Bdf, Function, Machine
 from tests.unit.camkes.passthrough import E300, SHA, application, assessed, function, i350, net, x722
 

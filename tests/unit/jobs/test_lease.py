@@ -55,7 +55,7 @@ def test_my_commands_come_through_and_others_are_refused(become: Callable[[str],
     with Session(BOARD, "power on"):
         pass
     become("bob")
-    with pytest.raises(BmcBusyError, match=r"held by alice \(BIOS update, until \d\d:\d\d\)"):
+    with pytest.raises(BmcBusyError, match=r"held by alice \(BIOS update, until .*\d\d:\d\d\)"):
         Session(BOARD, "boot").__enter__()
     with pytest.raises(BmcBusyError, match="alice"):
         take_lease(BOARD, "me too", 60)

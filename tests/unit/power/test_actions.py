@@ -154,6 +154,23 @@ def test_nothing_is_switched_while_the_state_flaps() -> None:
     assert board.commands == []
 
 
+@pytest.mark.parametrize(
+    ("reads", "state", "left"),
+    [
+        ([OFF, ON], OFF, 1),  # one is enough for what it is enough for
+        ([ON, ON, OFF], ON, 1),  # and two are needed for the other
+        ([ON, OFF], OFF, 0),
+        ([UNKNOWN, BmcBusyError("busy"), OFF, ON], OFF, 1),
+    ],
+)
+def test_one_read_is_enough_where_it_says_so(
+    reads: list[PowerState | Exception], state: PowerState, left: int
+) -> None:
+    board = Board(ON, script=list(reads))
+    assert confirmed_state(board, Clock().pace(), enough=OFF) is state
+    assert len(board.script) == left
+
+
 def test_one_unknown_read_between_two_equal_ones_does_not_confirm() -> None:
     board = Board(ON, script=[OFF, UNKNOWN, OFF, ON])
     assert confirmed_state(board, Clock().pace()) is ON
