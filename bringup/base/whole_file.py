@@ -71,15 +71,27 @@ def _alone_in(folder: Path) -> Iterator[None]:
 def write_whole(target: Path, data: bytes) -> None:
     """Make `data` the content of a file that a person named: with the mode it has, through a link.
 
-    Raises UsageError when that cannot be; then the file is what it was.
+    What is no file, as a pipe or /dev/null, is written to and stays what it is. Raises UsageError when that
+    cannot be; then a file is what it was.
     """
-    real = target.resolve()
+    real = Path(os.path.realpath(target))  # `resolve` raises for a link that leads to itself
     try:
+        if target.exists() and not target.is_file():
+            target.write_bytes(data)
+            return
         mode = real.stat().st_mode & 0o7777 if real.exists() else _NEW_MODE
         with whole_file(real, mode=mode) as file:
             file.write(data)
     except OSError as error:
         raise unwritable(target, error) from None
+
+
+def make_folder(folder: Path) -> None:
+    """Make a folder that a person named, and those above it; raises UsageError when it cannot be."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise unwritable(folder, error) from None
 
 
 def unwritable(path: Path, error: OSError) -> UsageError:

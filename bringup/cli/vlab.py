@@ -85,6 +85,7 @@ def up(
       bringup vlab up --firewall iptables --rules my-rules
     """
     from bringup.base.paths import home_runtime_dir
+    from bringup.base.whole_file import make_folder
     from bringup.report.vlab import lab_json, up_lines
     from bringup.vlab.lab import LabRequest, VirtualLab, find_lab
 
@@ -92,7 +93,7 @@ def up(
     if find_lab() is not None:
         raise UsageError("the virtual lab is up already", hint="bringup vlab down")
     folder = captures or home_runtime_dir() / "vlab-captures"
-    folder.mkdir(parents=True, exist_ok=True)
+    make_folder(folder)
     lab = VirtualLab.start(request, folder.resolve(), tied=False)
     lab.release(folder.resolve())
     info = find_lab()
@@ -186,12 +187,12 @@ def export(folder: Path, firewall: Backend, description: Path | None, as_json: b
       bringup vlab export rules
       bringup vlab export rules --firewall nftables
     """
-    from bringup.base.whole_file import write_whole
+    from bringup.base.whole_file import make_folder, write_whole
     from bringup.report.vlab import exported_lines
     from bringup.vlab.lab import LabRequest
 
     request = LabRequest.of(description, firewall)
-    folder.mkdir(parents=True, exist_ok=True)
+    make_folder(folder)
     files = []
     for node in request.description.nodes():
         if node.role in {"vm0", "vm1", "vm2"}:

@@ -7,17 +7,14 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from bringup.base.whole_file import unwritable, write_whole
+from bringup.base.whole_file import make_folder, write_whole
 from bringup.report.html.verify import verify_html
 from bringup.report.junit import junit_xml
 
 
 def write_report(folder: Path, body: Mapping[str, Any]) -> list[str]:
     """Write the run's files into `folder` and return their names; raises UsageError where that cannot be."""
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise unwritable(folder, error) from None
+    make_folder(folder)
     files = {
         "report.html": verify_html(body).encode(),
         "verify.json": json.dumps(body, indent=2, default=str).encode() + b"\n",

@@ -5,6 +5,7 @@ A file that is changed in place keeps a copy beside it (`APP.camkes.bak`, `.bak2
 
 from __future__ import annotations
 
+import errno
 import os
 from pathlib import Path
 
@@ -30,6 +31,16 @@ def read_file(path: Path) -> bytes:
         reason = getattr(error, "strerror", None) or "no file can be called so"
         raise UsageError(f"{shown} cannot be read: {reason}") from None
     return within_bounds(shown, data or b"")
+
+
+def real_path(path: Path) -> Path:
+    """Return a path without links; raises UsageError for a link that leads to itself."""
+    try:
+        return Path(os.path.realpath(path, strict=True))
+    except OSError as error:
+        if error.errno == errno.ELOOP:
+            raise UsageError(f"{path} is a link that leads to itself", hint="name another file") from None
+    return Path(os.path.realpath(path))
 
 
 def within_bounds(shown: str, data: bytes) -> bytes:

@@ -13,7 +13,7 @@ from bringup.base.finding import Report
 from bringup.base.version import __version__
 from bringup.base.whole_file import write_whole
 from bringup.camkes.claims.mark import is_generated
-from bringup.camkes.text.file import read_file
+from bringup.camkes.text.file import read_file, real_path
 from bringup.camkes.write.overlay import overlay_text, settings_to_add
 from bringup.jobs.configure.assigned import Assigned, assign_devices
 from bringup.jobs.configure.request import AssignRequest
@@ -77,7 +77,7 @@ def _refuse_target(output: Path, application: Path) -> None:
     if output.is_dir():
         raise UsageError(f"{output} is a folder", hint="name a file: -o e300/passthrough.camkes")
     # A platform's folder is made; a path that is wrong higher up is a mistake.
-    if not output.resolve().parent.parent.is_dir():
+    if not real_path(output).parent.parent.is_dir():
         raise UsageError(
             f"there is no folder {output.parent.parent} for {output.parent.name}/{output.name}",
             hint="make it first",

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from bringup.base.finding import Report
 from bringup.base.whole_file import write_whole
-from bringup.camkes.text.file import read_file, replace_kept
+from bringup.camkes.text.file import read_file, real_path, replace_kept
 from bringup.camkes.text.syntax import read_text, replace
 from bringup.camkes.write.update import prove, update_changes
 from bringup.jobs.configure.assigned import Assigned, assign_devices
@@ -69,6 +69,6 @@ def plan_update(
     assigned = assign_devices(lab, application, request, old)
     changes = update_changes(document, assigned.application, assigned.passthrough, drop=drop)
     new = document.encode(replace(document, changes))
-    after = request.read(application if output is None else output.resolve(), new, of=application)
+    after = request.read(application if output is None else real_path(output), new, of=application)
     prove(assigned.application, after, assigned.passthrough.settings())
     return PlannedUpdate(application, output, assigned, old, new, assigned.check(after))

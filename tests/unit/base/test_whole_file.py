@@ -11,7 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from bringup.base.whole_file import unwritable, whole_file
+from bringup.base.errors import UsageError
+from bringup.base.whole_file import make_folder, unwritable, whole_file, write_whole
 
 
 @pytest.fixture
@@ -111,3 +112,34 @@ def test_a_name_as_long_as_names_may_be(tmp_path: Path) -> None:
 def test_a_file_that_cannot_be_written_comes_with_what_helps(number: int, hint: str) -> None:
     error = unwritable(Path("a.img"), OSError(number, os.strerror(number)))
     assert hint in (error.hint or "")
+
+
+def test_what_is_no_file_is_written_to_and_stays(tmp_path: Path) -> None:
+    """The folder of /dev/null is root's to write to, and a file in its place would take the host down."""
+    read, write = os.pipe()
+    link = tmp_path / "out"
+    link.symlink_to(f"/dev/fd/{write}")
+    write_whole(link, b"text")
+    os.close(write)
+    with os.fdopen(read, "rb") as pipe:
+        assert pipe.read() == b"text"
+    assert link.is_symlink()
+    assert list(tmp_path.iterdir()) == [link]
+
+
+def test_a_link_that_leads_to_itself_gives_way_to_the_file(tmp_path: Path) -> None:
+    link = tmp_path / "loop"
+    link.symlink_to(link)
+    write_whole(link, b"text")
+    assert link.read_bytes() == b"text"
+
+
+def test_a_folder_is_no_file(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match=r"cannot write .*: is a directory"):
+        write_whole(tmp_path, b"text")
+
+
+def test_a_folder_that_cannot_be_made_is_the_persons_mistake(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(UsageError, match=r"cannot write .*file/out: not a directory"):
+        make_folder(tmp_path / "file" / "out")

@@ -147,3 +147,10 @@ def test_a_draft_that_is_written_elsewhere_is_read_by_the_applications_projects(
     target = tmp_path_factory.mktemp("elsewhere") / "passthrough.camkes"
     assert plan_overlay(None, inside, wanted(), target).report.clean
     assert plan_update(None, inside, wanted(), target).report.clean
+
+
+@pytest.mark.parametrize("plan", [plan_overlay, plan_update])
+def test_an_output_that_is_a_link_to_itself_is_refused_in_a_sentence(app: Path, plan: Any) -> None:
+    Path("loop").symlink_to("loop")
+    with pytest.raises(UsageError, match="a link that leads to itself"):
+        plan(None, app, wanted(), Path("loop"))
