@@ -17,7 +17,7 @@ from bringup.base.errors import LabError
 
 
 def state_dir() -> Path:
-    """Return the folder of runs, leases and what the twin's BMC remembers; kept for ever."""
+    """Return the folder of runs, captures and what a BMC was met as, or a twin's remembers; kept for ever."""
     return _folder("state", "XDG_STATE_HOME", Path.home() / ".local" / "state")
 
 
@@ -65,6 +65,11 @@ def is_at(path: Path, descriptor: int) -> bool:
         return os.path.samestat(path.lstat(), os.fstat(descriptor))
     except OSError:
         return False
+
+
+def at_home(path: str | Path) -> Path:
+    """Return a path with a `~` at its begin as the shell puts it; that of an unknown user stays as it is."""
+    return Path(os.path.expanduser(path))  # noqa: PTH111  # `Path.expanduser` raises RuntimeError for it
 
 
 def _folder(kind: str, variable: str, fallback: Path) -> Path:

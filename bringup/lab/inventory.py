@@ -28,6 +28,7 @@ from typing import TYPE_CHECKING, Any
 
 from bringup.base.errors import ProfileError, UsageError
 from bringup.base.near import did_you_mean
+from bringup.base.paths import at_home
 from bringup.lab.names import BUILTIN_BOARD, BUILTIN_PROFILE
 from bringup.lab.secret import Secret, from_command, from_environment, from_file, from_keyring
 from bringup.profile.files import find_profile, merged, read_chain
@@ -218,8 +219,10 @@ def load_lab(start: Path | None = None) -> Lab:
     named = start
     if named is None and os.environ.get(LAB_VARIABLE):
         named = Path(os.environ[LAB_VARIABLE])
-    if named is not None and not named.is_dir():
-        return _read_lab(named.expanduser())
+    # `~` stands in a variable as it was typed; the shell has put in the home of an argument already.
+    named = named and at_home(named)
+    if named is not None and not os.path.isdir(named):  # noqa: PTH112  # `is_dir` raises where it may not look
+        return _read_lab(named)
     found = _search(named or Path.cwd())
     if found is None:
         return Lab({BUILTIN_BOARD: twin_board(BUILTIN_BOARD)})
@@ -283,9 +286,12 @@ def _read_lab(path: Path) -> Lab:
         document = read_toml(path)
     except FileNotFoundError:
         raise UsageError(f"there is no lab file {shown_path(path)}") from None
+    except OSError as error:
+        reason = (error.strerror or str(error)).lower()
+        raise UsageError(f"the lab file {shown_path(path)} cannot be read: {reason}") from None
     content = validate(LabFile, document.data, [document])
     folder = path.absolute().parent
-    profile_folders = (folder / (content.lab.boards or "boards"),)
+    profile_folders = (folder / at_home(content.lab.boards or "boards"),)
     _check_nothing_is_shared(content, document)
     _check_tags(content, document)
     neighbours = {mac: name for name, table in content.boards.items() for mac in table.macs}
@@ -298,7 +304,7 @@ def _read_lab(path: Path) -> Lab:
         others = {mac: other for mac, other in neighbours.items() if other != name}
         other_disks = {disk: other for disk, other in disks.items() if other != name}
         boards[name] = replace(board, neighbours=others, neighbour_disks=other_disks)
-    runs = (folder / Path(content.lab.runs).expanduser()) if content.lab.runs else None
+    runs = folder / at_home(content.lab.runs) if content.lab.runs else None
     return Lab(boards, path.absolute(), runs, profile_folders)
 
 
@@ -347,7 +353,7 @@ def _profile_reference(
 ) -> str:
     name = table.profile_name
     if "/" in name or name.endswith(".toml"):
-        name = str(document.path.absolute().parent / Path(name).expanduser())
+        name = str(document.path.absolute().parent / at_home(name))
     try:
         path = find_profile(name, folders)
     except ProfileError as error:
@@ -405,7 +411,7 @@ def _bmc(table: BmcTable, folder: Path) -> BmcAccess:
         variable = reference.env
         password, source = Secret(lambda: from_environment(variable)), f"environment variable {variable}"
     elif reference.file is not None:
-        path = folder / Path(reference.file).expanduser()
+        path = folder / at_home(reference.file)
         password, source = _file_password(path), f"file {shown_path(path)}"
     elif reference.command is not None:
         words = reference.command

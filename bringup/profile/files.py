@@ -16,7 +16,9 @@ from typing import Any
 from bringup.base.assets import asset
 from bringup.base.errors import ProfileError
 from bringup.base.near import did_you_mean
-from bringup.profile.toml_lines import TomlDocument, read_toml, shown_path
+from bringup.base.paths import at_home
+from bringup.base.regular_file import read_regular
+from bringup.profile.toml_lines import SIZE_MAX_BYTES, TomlDocument, read_toml, shown_path
 
 _NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,63}", re.ASCII)
 _DEPTH_MAX = 8
@@ -38,7 +40,7 @@ def find_profile(name_or_path: str | Path, folders: Sequence[Path] = ()) -> Path
     """Return the file of a profile, or raise ProfileError; a text with a slash or `.toml` is a path."""
     text = str(name_or_path)
     if "/" in text or text.endswith(".toml"):
-        path = Path(text).expanduser()
+        path = at_home(text)
         if not path.is_file():
             raise ProfileError(f"there is no profile file {shown_path(path)}")
         return path
@@ -52,11 +54,11 @@ def find_profile(name_or_path: str | Path, folders: Sequence[Path] = ()) -> Path
 def title_of(path: Path) -> str | None:
     """Return a profile's own title, reading no further than needed; None if it has none or is not TOML."""
     try:
-        text = path.read_text(encoding="utf-8")
+        text = (read_regular(path, SIZE_MAX_BYTES) or b"").decode("utf-8")
         tables = _TABLE_BEGINS.search(text)
         # Top-level keys come before the first table.
         title = tomllib.loads(text[: tables.start()] if tables else text).get("title")
-    except (OSError, ValueError, RecursionError):
+    except (ValueError, RecursionError):
         return None
     return title if isinstance(title, str) else None
 

@@ -7,9 +7,7 @@ knows just enough of TOML 1.0 (toml.io, "v1.0.0") to tell keys from strings and 
 from __future__ import annotations
 
 import bisect
-import os
 import re
-import stat
 import tomllib
 from dataclasses import dataclass
 from functools import cached_property
@@ -17,10 +15,11 @@ from pathlib import Path
 from typing import Any
 
 from bringup.base.errors import ProfileError
+from bringup.base.regular_file import open_regular
 
 KeyPath = tuple[str | int, ...]
 
-_SIZE_MAX_BYTES = 1 << 20
+SIZE_MAX_BYTES = 1 << 20
 _SYNTAX_PLACE = re.compile(r"^(.*) \(at (?:line (\d+), column \d+|end of document)\)$", re.DOTALL)
 
 _SECRET = re.compile(r"passw|secret|token|key", re.IGNORECASE)
@@ -83,18 +82,17 @@ def read_toml(path: Path) -> TomlDocument:
     """Read and parse one file; raises ProfileError (syntax: FILE:LINE), or FileNotFoundError."""
     shown = shown_path(path)
     try:
-        # O_NONBLOCK: a pipe with no writer must not hold us up for ever.
-        with open(path, "rb", opener=lambda name, flags: os.open(name, flags | os.O_NONBLOCK)) as stream:
-            if not stat.S_ISREG(os.fstat(stream.fileno()).st_mode):
-                raise ProfileError(f"{shown} is not a regular file")
-            raw = stream.read(_SIZE_MAX_BYTES + 1)
+        with open_regular(path) as stream:
+            raw = stream.read(SIZE_MAX_BYTES + 1)
     except FileNotFoundError:
         raise
     except OSError as error:
         raise ProfileError(f"cannot read {shown}: {error.strerror}") from None
-    if len(raw) > _SIZE_MAX_BYTES:
+    except ValueError:
+        raise ProfileError(f"{shown} is not a regular file") from None
+    if len(raw) > SIZE_MAX_BYTES:
         raise ProfileError(
-            f"{shown} is larger than {_SIZE_MAX_BYTES >> 20} MiB: that is not a board or lab file"
+            f"{shown} is larger than {SIZE_MAX_BYTES >> 20} MiB: that is not a board or lab file"
         )
     try:
         # tomllib counts lines in text with Unix line ends, and so does the scan.

@@ -26,6 +26,7 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 
 from bringup.base.errors import BmcTimeoutError, LabError, MissingProgramError, UnclearStateError
 from bringup.base.events import Emit
+from bringup.base.paths import at_home
 from bringup.power.base import Drivers, Person, Power, PowerState
 from bringup.power.settings import power_settings
 from bringup.profile.kinds import Seconds, Text
@@ -210,7 +211,7 @@ class CommandPower(Power):
 
 def _program(words: Sequence[str], folder: Path) -> str:
     """Return the program as it is looked for: by name on PATH, by path from the lab file's folder."""
-    return str(folder / Path(words[0]).expanduser()) if "/" in words[0] else words[0]
+    return str(folder / at_home(words[0])) if "/" in words[0] else words[0]
 
 
 def _last_line(text: str) -> str:

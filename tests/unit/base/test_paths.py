@@ -9,6 +9,7 @@ import pytest
 
 from bringup.base import paths
 from bringup.base.errors import BmcBusyError, LabError
+from bringup.base.paths import at_home
 from bringup.lab.lease import Lease
 from bringup.twin.info import twin_folder
 
@@ -73,3 +74,9 @@ def test_two_homes_share_no_twin_and_one_home_is_one_however_it_is_named(
         assert twin_folder("e300") == other
         with pytest.raises(BmcBusyError):
             Lease("e300", "boot").__enter__()
+
+
+def test_a_home_is_put_in_and_an_unknown_user_has_none(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", "/home/me")
+    assert at_home("~/lab.toml") == Path("/home/me/lab.toml")
+    assert at_home("~nobody-has-this-name/lab.toml") == Path("~nobody-has-this-name/lab.toml")

@@ -364,3 +364,24 @@ def test_a_folder_that_may_not_be_entered_is_named(tmp_path: Path) -> None:
             load_lab(inner)
     finally:
         inner.parent.chmod(0o700)
+
+
+def test_folders_of_a_home_are_found_from_any_lab(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", "/home/me")
+    lab = lab_of(tmp_path, '[lab]\nruns = "~/runs"\nboards = "~/boards"\n' + BOARD)
+    assert lab.runs_folder == Path("/home/me/runs")
+    assert lab.profile_folders == (Path("/home/me/boards"),)
+
+
+@pytest.mark.parametrize("how", ["a link to itself", "below a file", "of an unknown user"])
+def test_a_lab_file_that_cannot_be_reached_is_told_in_a_sentence(tmp_path: Path, how: str) -> None:
+    loop, file = tmp_path / "loop", tmp_path / "file"
+    loop.symlink_to(loop)
+    file.write_text("")
+    named = {
+        "a link to itself": loop,
+        "below a file": file / "lab.toml",
+        "of an unknown user": Path("~nobody-has-this-name/lab.toml"),
+    }[how]
+    with pytest.raises(UsageError, match=r"lab file .*(cannot be read|there is no)|there is no lab file"):
+        load_lab(named)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import json
+import os
 import re
 import subprocess
 import sys
@@ -503,3 +504,10 @@ def test_a_path_and_a_lab_folder_come_first(tmp_path: Path) -> None:
     assert load_profile("twin-e300-9d").title != "Ours"
     assert load_profile(tmp_path / "beside.toml").title == "Ours"
     assert load_profile("beside", [tmp_path]).title == "Ours"
+
+
+def test_a_pipe_among_the_profiles_holds_nobody_up(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe.toml")
+    assert title_of(tmp_path / "pipe.toml") is None
+    with pytest.raises(ProfileError, match=r"pipe\.toml is not a regular file"):
+        load_profile("pipe", (tmp_path,))
