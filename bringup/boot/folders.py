@@ -240,6 +240,6 @@ def usual_duration_s(
             at = next((s.get("at_s") for s in verdict.get("stages") or [] if s.get("name") == stage), None)
         else:
             at = verdict.get("at_s") if verdict.get("aim") == aim else None
-        if isinstance(at, int | float):
+        if is_time(at):
             times.append(float(at))
     return sorted(times)[len(times) // 2] if times else None

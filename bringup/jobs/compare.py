@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from itertools import zip_longest
 from typing import Any
 
+from bringup.base.events import is_time
 from bringup.base.stage import Stage
 from bringup.boot.folders import RunFolder
 from bringup.console.log import read_log
@@ -161,7 +162,7 @@ def _times(run: RunFolder) -> dict[str, tuple[float | None, float | None]]:
     before_s: float | None = None
     for row in verdict.get("stages") or ():
         at_s = row.get("at_s")
-        at = float(at_s) if isinstance(at_s, int | float) and abs(at_s) < 1e9 else None
+        at = float(at_s) if is_time(at_s) else None
         took = None if at is None or before_s is None else round(max(0.0, at - before_s), 3)
         found[str(row.get("name"))] = at, took
         before_s = before_s if at is None else max(at, before_s or at)

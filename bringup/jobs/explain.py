@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -10,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from bringup.base.errors import UsageError
 from bringup.base.firmware import Firmware
 from bringup.base.stage import Stage
+from bringup.boot.folders import RunFolder
 from bringup.boot.recorded import Recording, judge_recording
 from bringup.boot.request import BootRequest, with_defaults
 from bringup.boot.watch_request import WatchRequest
@@ -65,11 +65,7 @@ def _of_image(image: Path, request: BootRequest) -> tuple[BootRequest, VmNames |
 
 def _plan_of(log: Path) -> Mapping[str, Any]:
     """Return the plan of the run whose folder this is, empty where there is none that can be read."""
-    try:
-        plan = json.loads((log / "plan.json").read_bytes())
-    except (OSError, ValueError):
-        return {}
-    return plan if isinstance(plan, dict) else {}
+    return RunFolder(log).read_json("plan.json") or {}
 
 
 def _until(plan: Mapping[str, Any]) -> str | None:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from bringup.base.events import Event
+from bringup.base.events import Event, is_time
 from bringup.base.firmware import Firmware
 from bringup.boot.folders import RunFolder
 from bringup.boot.follow import VERDICT
@@ -215,7 +215,7 @@ def _as_told(body: Any) -> Ending:
         _text(body.get("verdict")) or "unknown",
         _text(body.get("cause")),
         reached,
-        float(at_s) if isinstance(at_s, int | float) else None,
+        float(at_s) if is_time(at_s) else None,
         _text(body.get("missing")),
         causes,
     )

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import json
-import math
 import os
 import time
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TypeGuard
 
+from bringup.base.duration import rough_duration
 from bringup.lab.who import person
 
 RECORD_MAX = 1024
@@ -33,8 +33,7 @@ class Holder:
     def __str__(self) -> str:
         if self.until is not None:
             return f"{self.who} ({self.purpose}, until {clock_time(self.until)})"
-        seconds = max(0.0, time.time() - self.since)
-        held = f"{seconds / 60:.0f} min" if seconds >= 60 else f"{seconds:.0f} s"
+        held = rough_duration(time.time() - self.since)
         return f"{self.who} (process {self.pid}, {self.purpose}, for {held})"
 
     @property
@@ -44,7 +43,8 @@ class Holder:
 
     def to_line(self) -> bytes:
         """Return the record of a holder, one line."""
-        return json.dumps(asdict(self)).encode()[: RECORD_MAX - 1] + b"\n"
+        # As it is in UTF-8: with names escaped for ASCII it could be longer than what is read of it.
+        return json.dumps(asdict(self), ensure_ascii=False).encode() + b"\n"
 
 
 def clock_time(at_s: float, now_s: float | None = None) -> str:
@@ -87,7 +87,8 @@ def is_pid(value: object) -> TypeGuard[int]:
 
 def is_moment(value: object) -> TypeGuard[float]:
     """Return whether a value of a record can be a time that a calendar has."""
-    return isinstance(value, int | float) and math.isfinite(value) and 0 <= value < 1 << 36
+    # No float is made of it: an integer of hundreds of digits would not fit. No comparison holds for NaN.
+    return isinstance(value, int | float) and 0 <= value < 1 << 36
 
 
 def word(text: str, limit: int = _WORD_MAX) -> str:

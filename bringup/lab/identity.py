@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING
 
 from bringup.base.errors import LabError, WrongBoardError
 from bringup.base.paths import state_dir
+from bringup.base.regular_file import read_regular
 from bringup.base.whole_file import whole_file
 
 if TYPE_CHECKING:
@@ -91,11 +92,10 @@ def _others(board: Board) -> Iterator[Identity]:
 
 def _read(path: Path) -> Identity | None:
     """Return what a file tells; one that is damaged tells nothing."""
+    data = read_regular(path, _FILE_MAX_BYTES)
     try:
-        with path.open("rb") as file:
-            body = json.loads(file.read(_FILE_MAX_BYTES))
-        identity = Identity(**body)
-    except (OSError, ValueError, TypeError, RecursionError):
+        identity = Identity(**json.loads(data or b""))
+    except (ValueError, TypeError, RecursionError):
         return None
     return identity if all(isinstance(value, str) for value in asdict(identity).values()) else None
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 
 import pytest
@@ -102,3 +103,13 @@ def test_a_release_image_is_known_by_the_kernel_of_its_build(log: Path, build: P
     assert code(log, BootRequest(until=Stage.USER_SPACE), build) == "ok"
     kernel.write_bytes(build_elf(BOTH + b"dropped to user space"))
     assert code(log, BootRequest(until=Stage.USER_SPACE), build) == "text-ends"
+
+
+@pytest.mark.parametrize("bad", ["a pipe", "deep"])
+def test_a_plan_that_is_none_costs_nothing(log: Path, bad: str) -> None:
+    plan = log.parent / "plan.json"
+    if bad == "a pipe":
+        os.mkfifo(plan)
+    else:
+        plan.write_text("[" * 100_000)
+    assert code(log.parent) == code(log)

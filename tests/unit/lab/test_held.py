@@ -29,6 +29,9 @@ BAD: dict[str, Callable[[Path], Any]] = {
     "deep": lambda path: path.write_text("[" * 100_000),
     "bytes": lambda path: path.write_bytes(bytes(range(256)) * 8),
     "empty": lambda path: path.touch(),
+    "far beyond a calendar": lambda path: path.write_text(
+        f'{{"who": "a", "pid": 1, "purpose": "b", "since": {10**400}, "until": {10**400}}}'
+    ),
     "types": lambda path: path.write_text('{"who": [1], "pid": {}, "purpose": 1, "since": "x"}'),
 }
 

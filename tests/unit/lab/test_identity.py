@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
@@ -88,4 +89,13 @@ def test_a_damaged_memory_is_none(boards: tuple[Board, Board], home: Path, conte
     check_identity(board, ONE, WHO)
     [file] = (home / "state" / "identities").iterdir()
     file.write_bytes(content)
+    assert known_identity(board) is None
+
+
+def test_a_pipe_in_its_place_holds_nobody_up(boards: tuple[Board, Board], home: Path) -> None:
+    board, _ = boards
+    check_identity(board, ONE, WHO)
+    (path,) = (home / "state/identities").iterdir()
+    path.unlink()
+    os.mkfifo(path)
     assert known_identity(board) is None

@@ -7,11 +7,13 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
 
 from bringup.base.errors import BmcBusyError, LabError
+from bringup.lab.holder import RECORD_MAX, Holder, holder_in
 from bringup.lab.lease import Lease
 
 _HOLD = (
@@ -124,3 +126,13 @@ def test_a_full_disk_is_told_and_holds_nothing(tmp_path: Path) -> None:
     ).stdout
     assert "cannot write the lease of e300" in told and "full" in told
     assert told.endswith("held\n")
+
+
+def test_any_name_and_purpose_are_read_as_they_were_written() -> None:
+    holder = Holder("\U0001f600" * 40, 4_194_304, "\U0001f600" * 80, 1.8e9)
+    assert len(holder.to_line()) <= RECORD_MAX
+    assert holder_in(holder.to_line()) == holder
+
+
+def test_a_board_that_is_held_for_days_is_told_in_days() -> None:
+    assert "for 2 d 1 h)" in str(Holder("jo", 7, "boot", time.time() - 49 * 3600 - 60))

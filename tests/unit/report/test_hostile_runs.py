@@ -156,6 +156,19 @@ def test_a_file_that_is_none_costs_one_line(tmp_path: Path, name: str, bad: str)
     read_all(tmp_path)
 
 
+def test_a_time_that_is_no_float_is_none(tmp_path: Path) -> None:
+    far = [{"name": "user-space", "at_s": 10**400, "evidence": ""}]
+    body = {**VERDICT, "verdict": "ok", "stage": "user-space", "stages": far}
+    run = whole(tmp_path)
+    (run.path / "verdict.json").write_text(json.dumps(body))
+    log = EventLog(run, 0.0)
+    log(Event("run", "run.verdict", "ended", body, at_s=2.0))
+    log.close()
+    read_all(tmp_path)
+    assert ending_of(run, run.events()).reached_s is None
+    assert usual_duration_s(tmp_path, "e300", "user-space", "0" * 64, "bios", "user-space") is None
+
+
 @pytest.mark.parametrize("put", ["pipe", "link to itself", "empty", "folder"])
 def test_what_has_the_name_of_a_run_and_is_none(tmp_path: Path, put: str) -> None:
     whole(tmp_path)
