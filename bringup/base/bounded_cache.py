@@ -71,14 +71,17 @@ class BoundedCache:
 @contextlib.contextmanager
 def in_use(path: Path) -> Iterator[None]:
     """Keep a cache's file for as long as the context lasts; raises LabError when it is gone already."""
-    try:
-        with path.open("rb") as file:
+    with contextlib.ExitStack() as stack:
+        try:
+            file = stack.enter_context(path.open("rb"))
             fcntl.flock(file, fcntl.LOCK_SH)
             if not path.samefile(f"/proc/self/fd/{file.fileno()}"):
                 raise FileNotFoundError
-            yield
-    except FileNotFoundError:
-        raise LabError(f"{path.name} was taken away from the cache", hint="start the boot again") from None
+        except FileNotFoundError:
+            raise LabError(
+                f"{path.name} was taken away from the cache", hint="start the boot again"
+            ) from None
+        yield  # outside of the `try`: what is missing to whoever uses the file is no matter of the cache
 
 
 def _touched(path: Path) -> bool:

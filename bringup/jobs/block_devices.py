@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -22,8 +23,9 @@ def block_devices() -> tuple[BlockDevice, ...]:
     except (ImportError, OSError) as error:
         raise LabError(f"this host's disks cannot be listed: {error}") from None
     mounts = mounted_sources(
-        Path("/proc/self/mountinfo").read_text(encoding="utf-8"),
-        Path("/proc/swaps").read_text(encoding="utf-8"),
+        # Names of folders are bytes.
+        Path("/proc/self/mountinfo").read_text(encoding="utf-8", errors="replace"),
+        Path("/proc/swaps").read_text(encoding="utf-8", errors="replace"),
     )
     return tuple(_device(each, mounts) for each in found)
 
@@ -33,7 +35,7 @@ def _device(device: Any, mounts: Mapping[str, tuple[str, ...]]) -> BlockDevice:
     partitions = [child for child in device.children if child.device_type == "partition"]
     family = [device, *partitions]
     nodes = [each.device_node for each in family]
-    numbers = [f"{number >> 8}:{number & 0xFF}" for number in (each.device_number for each in family)]
+    numbers = [number_text(each.device_number) for each in family]
     used = [mount for name in (*nodes, *numbers) for mount in mounts.get(name, ())]
     holders = [path.name for each in family for path in (_SYS_BLOCK / each.sys_name / "holders").glob("*")]
     return BlockDevice(
@@ -51,6 +53,11 @@ def _device(device: Any, mounts: Mapping[str, tuple[str, ...]]) -> BlockDevice:
         holders=tuple(dict.fromkeys(holders)),
         names=tuple(device.device_links),
     )
+
+
+def number_text(number: int) -> str:
+    """Return a device's number as the kernel writes it, `major:minor`; both may have more than eight bits."""
+    return f"{os.major(number)}:{os.minor(number)}"
 
 
 def _mounts_above(holders: list[str], mounts: Mapping[str, tuple[str, ...]]) -> Iterator[str]:

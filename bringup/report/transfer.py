@@ -40,7 +40,7 @@ def transfer_text(event: Event) -> str:
         return f"{what} {rough_size(sent)}"
     rate, left_s = event.data.get("rate"), event.data.get("left_s")
     speed = f", {rough_size(rate)}/s" if rate else ""
-    left = f", {left_s} s left" if left_s is not None else ""
+    left = f", {duration_text(left_s)} left" if left_s is not None else ""
     return f"{what} {rough_size(sent)} of {rough_size(total)}, {100 * sent // total} %{speed}{left}"
 
 

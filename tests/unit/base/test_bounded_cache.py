@@ -125,3 +125,9 @@ def test_processes_race(tmp_path: Path) -> None:
     assert [each.exitcode for each in racers] == [0] * 4
     BoundedCache(tmp_path, 3 * KIB).get("z", kib)
     assert len(names(tmp_path)) <= 3
+
+
+def test_what_its_user_misses_is_not_said_to_be_the_caches(tmp_path: Path) -> None:
+    put(BoundedCache(tmp_path, KIB), "a")
+    with pytest.raises(FileNotFoundError), in_use(tmp_path / "a"):
+        (tmp_path / "of somebody else").read_bytes()

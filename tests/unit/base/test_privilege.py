@@ -91,17 +91,18 @@ def test_no_secret_is_passed_on(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @as_root
-@pytest.mark.parametrize(("answer", "granted"), [(0, True), (1, False)])
-def test_sudo_is_used_where_it_was_set_up(tmp_path: Path, answer: int, granted: bool) -> None:
+@pytest.mark.parametrize(("does", "granted"), [("exit 0", True), ("exit 1", False), ("exec sleep 60", False)])
+def test_sudo_is_used_where_it_was_set_up_and_answers(tmp_path: Path, does: str, granted: bool) -> None:
     tmp_path.chmod(0o755)
     for folder in tmp_path.parents:
         if folder.is_relative_to(tempfile.gettempdir()) and folder.name.startswith(("pytest-", "popen-")):
             folder.chmod(0o755)
     stub = tmp_path / "sudo"
-    stub.write_text(f"#!/bin/sh\nexit {answer}\n")
+    stub.write_text(f"#!/bin/sh\n{does}\n")
     stub.chmod(0o755)
     become = "os.setresuid(65534, 65534, 65534)\nfrom bringup.base.privilege import sudo_prefix\n"
-    script = f"{become}print(*sudo_prefix('some.module'))"
+    wait = ", timeout_s=0.5" if "sleep" in does else ""
+    script = f"{become}print(*sudo_prefix('some.module'{wait}))"
     (prefix,) = run(script, PATH=f"{tmp_path}:/usr/bin:/bin")
     assert prefix.startswith("sudo -n /usr/bin/setpriv --reuid 65534 ") is granted
     assert granted or prefix == ""

@@ -13,7 +13,7 @@ from bringup.disk.layout import MEDIA, MIB, read_layout
 from bringup.disk.media import Stick, media_layout
 from bringup.disk.pieces import Pieces
 from bringup.disk.removable import BlockDevice
-from bringup.jobs.block_devices import block_devices, mounted_sources
+from bringup.jobs.block_devices import block_devices, mounted_sources, number_text
 from bringup.jobs.media_write import Progress, plan_media
 
 FILES = b"files of the stick " * 30_000
@@ -194,3 +194,7 @@ def test_this_hosts_own_disks_are_listed_and_none_with_its_root_may_be_written(i
         if "/" in device.mounts:
             with pytest.raises(LabError, match="the running system is on it"):
                 plan_media(image, device.node)
+
+
+def test_numbers_of_devices_have_more_than_eight_bits() -> None:
+    assert number_text(os.makedev(259, 300)) == "259:300"
