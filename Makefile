@@ -8,6 +8,8 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 SYSTEM_PYTHON := /usr/bin/python3
 SYSTEM_VENV   := build/system-python
+# Tests start thousands of processes: what they import is compiled once, also where the environment asks otherwise.
+unexport PYTHONDONTWRITEBYTECODE
 # What boards boot, of our own: the stand-in image and the firmware probe.
 STANDIN := build/standin/standin-kernel
 PROBE   := build/firmware/firmware-probe
