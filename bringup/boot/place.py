@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import socket
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field, replace
@@ -45,10 +44,6 @@ class ReachedBoard(Protocol):
 
     def serve_ahead(self, segment: Segment) -> ServingAhead:
         """Start in the background what `serve` needs; nothing is served yet."""
-        ...
-
-    def listen(self, segment: Segment) -> socket.socket:
-        """Return a socket that listens where the board can reach it, and hears it only."""
         ...
 
 
@@ -131,12 +126,6 @@ class BoardPlace:
         from bringup.netboot.ahead import Ahead
 
         return Ahead(segment.interface, self.enter)
-
-    def listen(self, segment: Segment) -> socket.socket:
-        """Return a listening socket in the board's network; raises LabError."""
-        from bringup.netboot.listener import listen_for
-
-        return listen_for(segment.server_ip, segment.macs, self.enter)
 
 
 def segment_of(board: Board) -> Segment:

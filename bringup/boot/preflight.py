@@ -23,7 +23,7 @@ from bringup.lab.inventory import Board
 from bringup.netboot.loaders import SerialLine, Target, choose_route
 from bringup.netboot.prepare import BootImage, LoadedFile, boot_set
 from bringup.netboot.prepare import prepare as prepare_files
-from bringup.netboot.spec import Route, Segment, ServeSpec, Upload
+from bringup.netboot.spec import Route, Segment, ServeSpec, Upload, Visits
 from bringup.transcript.suite import DRIVER
 from bringup.transcript.vms import VmNames
 
@@ -69,10 +69,17 @@ class Prepared:
         return next(limit for limit in self.limits if limit.stage == str(stage))
 
     def spec(
-        self, folder: Path, segment: Segment, *, words: str = "", upload: Upload | None = None
+        self,
+        folder: Path,
+        segment: Segment,
+        *,
+        words: str = "",
+        upload: Upload | None = None,
+        visits: Visits | None = None,
     ) -> ServeSpec:
-        """Write the loader's script into `folder` and return what is served on `segment`; `words` go to the
-        kernel.
+        """Write the loader's script into `folder` and return what is served on `segment`.
+
+        `words` go to the kernel; `upload` and `visits` are what else the board may ask.
         """
         image = self.image
         if words:
@@ -85,6 +92,7 @@ class Prepared:
             loader=self.route.loader,
             serial=self.serial,
             upload=upload,
+            visits=visits,
             memory_bytes=_memory_bytes(self.board, self.request),
         )
 

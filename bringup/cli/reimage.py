@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,6 +18,7 @@ from bringup.cli.options import (
     how_to_boot,
     json_option,
     override_option,
+    refuse_two_forms,
 )
 from bringup.report.output import answer, emit_json, say
 
@@ -81,11 +83,12 @@ if TYPE_CHECKING:
 @click.option("--steal", is_flag=True, help="Take the console even if somebody else holds it.")
 @click.option("--keep", is_flag=True, help="Leave the twin up afterwards if this started it.")
 @click.option("--dry-run", is_flag=True, help="Print the plan and touch nothing.")
+@click.option("--events", is_flag=True, help="Every event as a line of JSON on stdout (docs/events.md).")
 @json_option()
 @as_option()
 @batch_options_beside_yes
 @click.pass_context
-def command(ctx: click.Context, /, as_json: bool, dry_run: bool, **options: Any) -> int:
+def command(ctx: click.Context, /, as_json: bool, dry_run: bool, events: bool, **options: Any) -> int:
     """Write IMAGE to the disk of BOARD over the network, boot it from there, and keep it when it came up.
 
     The disk gets two slots. An update writes the one that is not in use, and the other stays as it is until
@@ -101,19 +104,34 @@ def command(ctx: click.Context, /, as_json: bool, dry_run: bool, **options: Any)
       bringup reimage e300
       bringup reimage e300 build/ --disk S45PNA0M512345
       bringup reimage e300 build/ --yes --json
+      bringup reimage e300 build/ --yes --events
       bringup reimage e300 build/ --dry-run
       bringup reimage 'shelf-*' build/ --jobs 8 --yes
       bringup reimage 'shelf-*' build/ --only-failed --yes
     """
+    refuse_two_forms(as_json=as_json, events=events)
     lab = lab_of(ctx)
     if many(lab, options["board"], options):
-        refuse_for_many(dry_run=dry_run)
+        refuse_for_many(dry_run=dry_run, events=events)
         return _reimage_many(lab, {**options, "as_json": as_json})
-    planned = _planned(lab, options["board"], options)
-    if dry_run:
-        return _dry_run(planned, as_json=as_json)
+    work = partial(_reimage, lab, options, as_json=as_json, dry_run=dry_run, events=events)
+    if events:
+        from bringup.report.event_stream import ending_in_verdict
+
+        return ending_in_verdict(work)
+    return work()
+
+
+def _reimage(lab: Lab, options: dict[str, Any], *, as_json: bool, dry_run: bool, events: bool) -> int:
     from bringup.report.person import TerminalPerson
 
+    planned = _planned(lab, options["board"], options)
+    if dry_run:
+        return _dry_run(planned, as_json=as_json or events)
+    if events:
+        from bringup.report.event_stream import stream_job
+
+        return stream_job(planned.run, lambda done: done.to_dict()).exit_code
     if as_json:
         done = planned.run(None, TerminalPerson())
         emit_json(done.to_dict())

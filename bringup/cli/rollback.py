@@ -11,7 +11,7 @@ from bringup.cli.slots import run_slots, slots_options
 
 @click.command()
 @slots_options
-def command(ctx: click.Context, /, as_json: bool, **options: Any) -> int:
+def command(ctx: click.Context, /, as_json: bool, events: bool, **options: Any) -> int:
     """Let BOARD's disk start the image before the last change from now on.
 
     Nothing but the two state files is written. Without a network the same is done at the loader: press a or b
@@ -24,4 +24,4 @@ def command(ctx: click.Context, /, as_json: bool, **options: Any) -> int:
       bringup rollback e300
       bringup rollback shelf-03,shelf-07
     """
-    return run_slots(ctx, options, back=True, as_json=as_json)
+    return run_slots(ctx, options, back=True, as_json=as_json, events=events)

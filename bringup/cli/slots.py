@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -11,12 +12,13 @@ from bringup import Firmware
 from bringup.cli.batch import batch_options, chosen, heard_by, many, refuse_for_many, run_many
 from bringup.cli.complete import board_and_tag_names
 from bringup.cli.lab import lab_of
-from bringup.cli.options import as_option, json_option, override_option
+from bringup.cli.options import as_option, json_option, override_option, refuse_two_forms
 from bringup.report.output import answer, emit_json
 
 if TYPE_CHECKING:
     from bringup import Board, Lab, PlannedSlots
     from bringup.base.events import Emit
+    from bringup.boot.job import Finished
     from bringup.boot.stop import Stop
     from bringup.jobs.batch import Outcome
 
@@ -36,6 +38,9 @@ def slots_options(function: Any) -> Any:
             click.option("--restart", is_flag=True, help="Restart a real board that is on without asking."),
             click.option("--steal", is_flag=True, help="Take the console even if somebody else holds it."),
             click.option("--keep", is_flag=True, help="Leave the twin up afterwards if this started it."),
+            click.option(
+                "--events", is_flag=True, help="Every event as a line of JSON on stdout (docs/events.md)."
+            ),
             json_option(),
             as_option(),
             batch_options,
@@ -48,7 +53,7 @@ def slots_options(function: Any) -> Any:
 
 @click.command()
 @slots_options
-def command(ctx: click.Context, /, as_json: bool, **options: Any) -> int:
+def command(ctx: click.Context, /, as_json: bool, events: bool, **options: Any) -> int:
     """Show what is in the slots of BOARD's disk, and which one starts; the board is booted into a ramdisk.
 
     BOARD may stand for several: a list with commas, a pattern ('shelf-*') or a tag of the lab file.
@@ -56,23 +61,38 @@ def command(ctx: click.Context, /, as_json: bool, **options: Any) -> int:
     \b
     Example:
       bringup slots e300
+      bringup slots e300 --events
       bringup slots 'shelf-*' --jobs 16 --yes
     """
-    return run_slots(ctx, options, back=False, as_json=as_json)
+    return run_slots(ctx, options, back=False, as_json=as_json, events=events)
 
 
-def run_slots(ctx: click.Context, options: dict[str, Any], *, back: bool, as_json: bool) -> int:
+def run_slots(ctx: click.Context, options: dict[str, Any], *, back: bool, as_json: bool, events: bool) -> int:
     """Look at the slots, go back where `back`, tell, and return the exit code."""
-    from bringup.report.person import TerminalPerson
-
+    refuse_two_forms(as_json=as_json, events=events)
     lab = lab_of(ctx)
     if many(lab, options["board"], options):
-        refuse_for_many(disk=bool(options["disk"]))
+        refuse_for_many(disk=bool(options["disk"]), events=events)
         return _run_many(lab, {**options, "as_json": as_json}, back=back)
+    work = partial(_run, lab, options, back=back, as_json=as_json, events=events)
+    if events:
+        from bringup.report.event_stream import ending_in_verdict
+
+        return ending_in_verdict(work)
+    return work()
+
+
+def _run(lab: Lab, options: dict[str, Any], *, back: bool, as_json: bool, events: bool) -> int:
+    from bringup.report.person import TerminalPerson
+
     planned = _planned(lab, options["board"], options, back=back)
+    if events:
+        from bringup.report.event_stream import stream_job
+
+        return stream_job(planned.run, lambda done: _told(planned, done)).exit_code
     if as_json:
         done = planned.run(None, TerminalPerson())
-        emit_json({**done.verdict, **planned.seen.to_dict()})
+        emit_json(_told(planned, done))
         return done.exit_code
     from bringup.report.boot_view import boot_display
     from bringup.report.reimage import slots_lines
@@ -86,6 +106,10 @@ def run_slots(ctx: click.Context, options: dict[str, Any], *, back: bool, as_jso
     else:
         answer(*verdict_lines(done.verdict))
     return done.exit_code
+
+
+def _told(planned: PlannedSlots, done: Finished) -> dict[str, Any]:
+    return {**done.verdict, **planned.seen.to_dict()}
 
 
 def _planned(lab: Lab, board: str, options: dict[str, Any], *, back: bool) -> PlannedSlots:

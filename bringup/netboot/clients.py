@@ -14,6 +14,7 @@ from typing import Protocol
 from bringup.base.events import Emit, Event
 from bringup.netboot.catalog import Catalog
 from bringup.netboot.upload import Receiver
+from bringup.netboot.visits import Usher
 
 _ARP_TABLE = Path("/proc/self/net/arp")
 _ARP_COMPLETE = 0x2
@@ -23,7 +24,8 @@ _ARP_COMPLETE = 0x2
 class Client:
     """A board under boot: what it may fetch and send, and who is told of it.
 
-    `address` is the one it is given, None where another server gives it.
+    `address` is the one it is given, None where another server gives it. `usher` hands over what its boot
+    answers itself.
     """
 
     macs: tuple[str, ...]
@@ -31,6 +33,7 @@ class Client:
     catalog: Catalog
     emit: Emit
     receiver: Receiver | None = None
+    usher: Usher | None = None
 
 
 class Clients(Protocol):

@@ -8,14 +8,17 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import functools
 import socket
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
 from aiohttp import web
 
+from bringup.netboot.clients import Client
 from bringup.netboot.listen import bind_error
 from bringup.netboot.packet_filter import attach, from_boards
+from bringup.netboot.visits import HEAD_BYTES, Usher
 
 CONNECTIONS_MAX = 64
 PER_CLIENT_MAX = 24
@@ -54,11 +57,14 @@ class _Guest:
 class Door:
     """Listens on one address for `server`. Make it inside a running loop, `open()`, later `close()`."""
 
-    def __init__(self, server: web.Server, is_stranger: Callable[[str], bool], patience: Patience) -> None:
+    def __init__(
+        self, server: web.Server, client_of: Callable[[str], Client | None], patience: Patience
+    ) -> None:
         self._server = server
-        self._is_stranger = is_stranger
+        self._client_of = client_of
         self._patience = patience
         self._guests: dict[asyncio.BaseTransport, _Guest] = {}
+        self._looked_at: dict[asyncio.Task[None], str] = {}
         self._socket: socket.socket | None = None
         self._tasks: list[asyncio.Task[None]] = []
         self._loop = asyncio.get_running_loop()
@@ -93,9 +99,11 @@ class Door:
 
     async def close(self) -> None:
         """Stop listening and drop what is under way."""
-        for task in self._tasks:
+        tasks = [*self._tasks, *self._looked_at]
+        for task in tasks:
             task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await asyncio.gather(*tasks, return_exceptions=True)
+        self._tasks.clear()  # what they held goes with them: a connection that was accepted in this moment
         if self._socket is not None:
             self._socket.close()
         await self._server.shutdown(_SHUTDOWN_S)
@@ -121,16 +129,41 @@ class Door:
                 self._forget_closed()
                 await asyncio.sleep(_NO_DESCRIPTOR_PAUSE_S)
                 continue
-            stranger = self._is_stranger(client)
-            if not self._has_room(client, stranger):
+            known = self._client_of(client)
+            if not self._has_room(client, known is None):
                 sock.close()
-                continue
-            try:
-                transport, _ = await self._loop.connect_accepted_socket(self._server, sock)
-            except OSError:
-                sock.close()
-                continue
-            self._guests[transport] = _Guest(client, stranger, self._loop.time() + self._patience.first_s)
+            elif known is not None and known.usher is not None:
+                task = self._loop.create_task(self._look_at(sock, client, known.usher))
+                self._looked_at[task] = client
+                task.add_done_callback(functools.partial(self._looked, sock))
+            else:
+                await self._let_through(sock, client, stranger=known is None)
+
+    async def _look_at(self, sock: socket.socket, client: str, usher: Usher) -> None:
+        """Hand over a connection whose first words are for the boot itself, serve any other."""
+        try:
+            async with asyncio.timeout(self._patience.first_s):
+                head = await _first_bytes(self._loop, sock)
+        except (TimeoutError, OSError):
+            sock.close()
+            return
+        if usher.wants(head):
+            usher.hand_over(sock)
+        else:
+            await self._let_through(sock, client, stranger=False)
+
+    def _looked(self, sock: socket.socket, task: asyncio.Task[None]) -> None:
+        del self._looked_at[task]
+        if task.cancelled():
+            sock.close()
+
+    async def _let_through(self, sock: socket.socket, client: str, *, stranger: bool) -> None:
+        try:
+            transport, _ = await self._loop.connect_accepted_socket(self._server, sock)
+        except OSError:
+            sock.close()
+            return
+        self._guests[transport] = _Guest(client, stranger, self._loop.time() + self._patience.first_s)
 
     def _has_room(self, client: str, stranger: bool) -> bool:
         self._forget_closed()
@@ -138,7 +171,8 @@ class Door:
         if stranger:
             return sum(guest.stranger for guest in held) < STRANGERS_MAX
         same = sum(guest.client == client for guest in held)
-        return same < PER_CLIENT_MAX and len(held) < CONNECTIONS_MAX
+        same += sum(each == client for each in self._looked_at.values())
+        return same < PER_CLIENT_MAX and len(held) + len(self._looked_at) < CONNECTIONS_MAX
 
     async def _look(self) -> None:
         while True:
@@ -152,6 +186,17 @@ class Door:
     def _forget_closed(self) -> None:
         for transport in [each for each in self._guests if each.is_closing()]:
             del self._guests[transport]
+
+
+async def _first_bytes(loop: asyncio.AbstractEventLoop, sock: socket.socket) -> bytes:
+    """Return what a connection begins with and leave it there; waits for it. Raises OSError."""
+    came = asyncio.Event()
+    loop.add_reader(sock, came.set)
+    try:
+        await came.wait()
+    finally:
+        loop.remove_reader(sock)
+    return sock.recv(HEAD_BYTES, socket.MSG_PEEK)
 
 
 def _abort(transport: asyncio.BaseTransport) -> None:

@@ -1,6 +1,7 @@
 """HTTP for boards: GET and HEAD of the boot's own files, whole or from an offset, with progress as events.
 
-What a board may send is `upload.py`'s business; every other method is refused.
+What a board may send is `upload.py`'s business, what its boot answers itself `visits.py`'s; every other
+method is refused.
 
 GRUB reads a kernel's first bytes, closes, and asks again from an offset (`Range: bytes=N-`), so a response
 that the board breaks off is an ordinary event and not an error. Who may be connected is `door.py`'s business.
@@ -56,7 +57,7 @@ class HttpService:
         server = web.Server(
             self._handle, keepalive_timeout=patience.next_s, lingering_time=0.0, access_log=None
         )
-        self.door = Door(server, lambda address: clients.of(address) is None, patience)
+        self.door = Door(server, clients.of, patience)
 
     @property
     def port(self) -> int:

@@ -30,6 +30,7 @@ from bringup.netboot.scout import Scout, Watched
 from bringup.netboot.spec import Segment, ServeSpec
 from bringup.netboot.tftp import TftpThread
 from bringup.netboot.upload import Receiver
+from bringup.netboot.visits import Usher
 from bringup.netboot.wire import Wire
 
 BOOTS_MAX = 64
@@ -99,12 +100,18 @@ class Hub:
             return self._sites[key].http.port
 
     async def serve(
-        self, boot: Boot, spec: ServeSpec, files: Sequence[Held], receiver: Receiver | None
+        self,
+        boot: Boot,
+        spec: ServeSpec,
+        files: Sequence[Held],
+        receiver: Receiver | None,
+        usher: Usher | None,
     ) -> None:
         """Serve a boot that has joined; raises BringupError, and then it is not served."""
         async with self._changing:
             segment = spec.segment
-            client = Client(segment.macs, segment.board_address, Catalog(files), boot.tell, receiver)
+            catalog = Catalog(files)
+            client = Client(segment.macs, segment.board_address, catalog, boot.tell, receiver, usher)
             boot.spec, boot.client = spec, client
             self.under_boot.add(client)
             try:
@@ -260,10 +267,13 @@ class Boot:
             elif "serve" in body and self.segment is not None and self.spec is None:
                 spec = ServeSpec.from_json(str(body["serve"]))
                 _check_same(spec.segment, self.segment)
-                receiver = None
+                receiver = usher = None
+                if spec.visits is not None and files:
+                    usher = Usher(spec.visits, files.pop())
                 if spec.upload is not None and files:
                     receiver = Receiver(spec.upload, self.tell, files.pop())
-                await self._hub.serve(self, spec, _held(spec, body.get("problems"), files), receiver)
+                held = _held(spec, body.get("problems"), files)
+                await self._hub.serve(self, spec, held, receiver, usher)
                 text = "serving DHCP, TFTP and HTTP"
                 self.tell(Event("run", READY, text, {"mode": spec.segment.mode}))
                 self._hub.look(self, spec)

@@ -21,7 +21,17 @@ from bringup.netboot.loaders import (
     render_script,
     url_name,
 )
-from bringup.netboot.spec import BOOT_IMAGE, Role, Route, Segment, ServedFile, ServeSpec, Transport, Upload
+from bringup.netboot.spec import (
+    BOOT_IMAGE,
+    Role,
+    Route,
+    Segment,
+    ServedFile,
+    ServeSpec,
+    Transport,
+    Upload,
+    Visits,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +90,7 @@ def prepare(
     serial: SerialLine | None = None,
     transport: Transport | None = None,
     upload: Upload | None = None,
+    visits: Visits | None = None,
     memory_bytes: int | None = None,
     loaders: LoaderFolders = LoaderFolders(),
 ) -> ServeSpec:
@@ -103,7 +114,7 @@ def prepare(
         path = folder / route.script.lstrip("/")
         path.write_text(script, encoding="ascii")
         files.append(_served(route.script, path, "loader-script"))
-    return ServeSpec(segment, tuple(files), route, upload)
+    return ServeSpec(segment, tuple(files), route, upload, visits)
 
 
 def _parts(image: BootImage, names: BootSet) -> list[ServedFile]:

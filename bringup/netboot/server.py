@@ -145,6 +145,8 @@ class NetbootServer:
         if spec.upload is not None:
             self._landing = Landing(spec.upload.path)
             numbers.append(self._landing.fileno())
+        if spec.visits is not None:
+            numbers.append(spec.visits.descriptor)
         send_descriptors(sock, numbers)
         problems = {each.file.url_path: each.problem for each in held if each.descriptor is None}
         send_line(sock, {"serve": spec.to_json(), "problems": problems})

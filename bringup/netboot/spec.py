@@ -115,6 +115,21 @@ class Upload:
 
 
 @dataclass(frozen=True, slots=True)
+class Visits:
+    """Requests that a boot answers itself: connections whose first request is below the secret `url_path`.
+
+    `descriptor` is where it wants them, a number of its own process (`visits.py`).
+    """
+
+    url_path: str
+    descriptor: int
+
+    def __post_init__(self) -> None:
+        if not _URL_PATH.fullmatch(self.url_path) or len(self.url_path) > _URL_PATH_MAX:
+            raise ProfileError(f"not a path that a board can ask at: {self.url_path!r}")
+
+
+@dataclass(frozen=True, slots=True)
 class Segment(Network):
     """The network of one boot; `macs` are the only clients that are answered there."""
 
@@ -155,13 +170,14 @@ class Segment(Network):
 class ServeSpec:
     """One network boot: `files` are all that TFTP and HTTP show.
 
-    `upload` is what the board may send, once; without it, nothing.
+    `upload` is what the board may send, once; without it, nothing. `visits` is what the boot answers itself.
     """
 
     segment: Segment
     files: tuple[ServedFile, ...]
     route: Route
     upload: Upload | None = None
+    visits: Visits | None = None
 
     def __post_init__(self) -> None:
         self._check_files()
@@ -186,10 +202,12 @@ class ServeSpec:
         """Read what `to_json` wrote; raises ProfileError on anything else."""
         try:
             body: dict[str, Any] = json.loads(line)
-            segment, route, upload = body["segment"], body["route"], body["upload"]
+            segment, route = body["segment"], body["route"]
+            upload, visits = body["upload"], body["visits"]
             return cls(
                 segment=Segment(**{**segment, "macs": tuple(segment["macs"])}),
                 upload=upload and Upload(**{**upload, "path": Path(upload["path"])}),
+                visits=visits and Visits(**visits),
                 route=Route(**{**route, "firmware": Firmware(route["firmware"])}),
                 files=tuple(ServedFile(**{**file, "path": Path(file["path"])}) for file in body["files"]),
             )

@@ -1,8 +1,8 @@
 """The host's side of the maintenance ramdisk: orders go out one by one, answers and bytes come back by HTTP.
 
-The ramdisk (probes/linux/maintenance) asks for its next order and says how the one before went; what it is
-ordered, and why, is decided here and above. One request more or less changes nothing: an order that was not
-heard is given again, an answer that comes twice is the same answer.
+The ramdisk (probes/linux/maintenance) asks for its next order and says how the one before went, at the port
+that it was fetched from; what it is ordered, and why, is decided here and above. One request more or less
+changes nothing: an order that was not heard is given again, an answer that comes twice is the same answer.
 """
 
 from __future__ import annotations
@@ -19,7 +19,9 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 from bringup.base.errors import BringupError, DiskError, LabError
+from bringup.netboot.spec import Visits
 from bringup.netboot.upload import SHA256_HEADER
+from bringup.netboot.visits import Visitors
 
 REPLY_MAX = 16 << 20
 """How many bytes the ramdisk may send at once."""
@@ -55,7 +57,7 @@ Content = Callable[[], bytes]
 
 
 class Agent:
-    """The ramdisk of one board, as what it can be told. Make it with a socket that listens; `close()` it.
+    """The ramdisk of one board, as what it can be told. Who serves the board is given `visits`; `close()` it.
 
     `check` is called while an answer is awaited and raises what ends the job. `heard` is called once, from
     another thread, when the ramdisk asks for the first time.
@@ -63,7 +65,6 @@ class Agent:
 
     def __init__(
         self,
-        sock: socket.socket,
         *,
         heard: Callable[[], None] = lambda: None,
         check: Callable[[], None] = lambda: None,
@@ -81,16 +82,21 @@ class Agent:
         self._asked_s: float | None = None
         self._contents: dict[str, Content] = {}
         self._closed = False
-        self._server = _Server(sock, self)
-        self._port = int(sock.getsockname()[1])
+        self._visitors = Visitors()
+        self._server = _Server(self._visitors, self)
         self._thread = threading.Thread(
             target=self._server.serve_forever, args=(_POLL_S,), name="agent", daemon=True
         )
         self._thread.start()
 
-    def url(self, address: str) -> str:
-        """Return where the ramdisk asks, with this host's address; nobody can guess it."""
-        return f"http://{address}:{self._port}/{self._token}"
+    @property
+    def visits(self) -> Visits:
+        """Return what of the board's requests comes here; nobody can guess the path."""
+        return Visits(f"/{self._token}", self._visitors.descriptor)
+
+    def url(self, base_url: str) -> str:
+        """Return where the ramdisk asks, with the URL that its files are fetched from."""
+        return f"{base_url}{self.visits.url_path}"
 
     def close(self) -> None:
         """Say nothing more."""
@@ -98,7 +104,7 @@ class Agent:
             self._closed = True
             self._changed.notify_all()
         self._server.shutdown()
-        self._server.server_close()
+        self._visitors.close()
 
     # What it can be told. Every method raises DiskError, or what `check` raises.
 
@@ -223,13 +229,20 @@ def _name(disk: str) -> str:
 
 
 class _Server(ThreadingHTTPServer):
+    """Serves connections that somebody else accepted."""
+
     daemon_threads = True
 
-    def __init__(self, sock: socket.socket, agent: Agent) -> None:
-        super().__init__(sock.getsockname(), _Handler, bind_and_activate=False)
+    def __init__(self, visitors: Visitors, agent: Agent) -> None:
+        super().__init__(("", 0), _Handler, bind_and_activate=False)
         self.socket.close()
-        self.socket = sock
+        self.socket = visitors.near
+        self._visitors = visitors
         self.agent = agent
+
+    def get_request(self) -> tuple[socket.socket, tuple[str, int]]:
+        """Return the next connection; whose it is was judged where it was accepted."""
+        return self._visitors.accept(), ("", 0)
 
     def handle_error(self, request: Any, client_address: Any) -> None:
         """Leave a request that broke off: the ramdisk asks again."""

@@ -7,7 +7,6 @@ minute passes in less than a second; its board does what a script says, counted 
 
 from __future__ import annotations
 
-import socket
 import threading
 import time
 from collections.abc import Callable, Collection, Iterator, Sequence
@@ -20,7 +19,6 @@ from bringup.base.errors import BmcTimeoutError, BringupError
 from bringup.base.events import Emit, Event
 from bringup.boot.signals import Signals
 from bringup.lab.holder import Holder
-from bringup.netboot.listener import listening
 from bringup.netboot.spec import MakeSpec, Segment, ServeSpec
 from bringup.power.actions import Pace
 from bringup.power.base import BootOverride, Drivers, Logged, Person, PowerState
@@ -173,9 +171,6 @@ class FakePlace:
 
     def second_console(self, emit: Emit) -> FakeConsole:
         return FakeConsole(self._bench, emit, SaidElsewhere)
-
-    def listen(self, segment: Segment) -> socket.socket:
-        return listening("127.0.0.1")
 
     def serve_ahead(self, segment: Segment) -> FakeAhead:
         self._bench.call("serve ahead")

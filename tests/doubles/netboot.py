@@ -8,6 +8,7 @@ from bringup.base.events import Emit, Event
 from bringup.netboot.catalog import Catalog
 from bringup.netboot.clients import Client
 from bringup.netboot.upload import Receiver
+from bringup.netboot.visits import Usher
 
 
 class OnlyClient:
@@ -19,8 +20,9 @@ class OnlyClient:
         emit: Emit,
         strangers: Collection[str] = (),
         receiver: Receiver | None = None,
+        usher: Usher | None = None,
     ) -> None:
-        self.client = Client((), None, catalog, emit, receiver)
+        self.client = Client((), None, catalog, emit, receiver, usher)
         self._strangers = strangers
 
     def of(self, address: str) -> Client | None:

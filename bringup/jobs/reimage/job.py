@@ -196,7 +196,7 @@ def maintenance_job(
         partial(ramdisk_spec, room, prepared),
         overridden=has_override(board),
         twin=StartTwin(keep=boot.keep_twin, setup=boot.twin, stays=lambda _: True),
-        before=[*before, GiveBack(taken_over), ListenForRamdisk(room, prepared.segment)],
+        before=[*before, GiveBack(taken_over), ListenForRamdisk(room)],
     )
     return Job.of(prepared, (*steps, Survey(room), *work), notes=notes)
 

@@ -21,6 +21,7 @@ from bringup.netboot.spec import Segment, ServeSpec
 from bringup.power.actions import confirmed_state, cycle, ensure_off
 from bringup.power.base import PowerState
 from bringup.probe.agent import Agent
+from bringup.probe.ramdisk import TWIN_WORDS
 
 if TYPE_CHECKING:
     from bringup.boot.engine import Run
@@ -46,14 +47,13 @@ class Room:
 
 
 class ListenForRamdisk(Step):
-    """Listens where the ramdisk will ask for orders, from before the board is started."""
+    """Is ready for the ramdisk's questions, from before the board is started."""
 
+    planned = PlannedStep("orders", "listen for the maintenance ramdisk", 0.1, 30.0)
     leaving = PlannedStep("part", "give the ramdisk no more orders", 0.1, 5.0)
 
-    def __init__(self, room: Room, segment: Segment) -> None:
-        self.planned = PlannedStep("orders", "listen for the maintenance ramdisk", 0.3, 30.0)
+    def __init__(self, room: Room) -> None:
         self._room = room
-        self._segment = segment
 
     def enter(self, run: Run) -> None:
         """Listen."""
@@ -61,7 +61,7 @@ class ListenForRamdisk(Step):
         def heard() -> None:
             run.emit("disk", READY, "the maintenance ramdisk asks for orders")
 
-        self._room.agent = Agent(run.place.listen(self._segment), heard=heard, check=run.go_on)
+        self._room.agent = Agent(heard=heard, check=run.go_on)
 
     def leave(self, run: Run) -> None:
         """Stop listening."""
@@ -72,9 +72,15 @@ class ListenForRamdisk(Step):
 
 def ramdisk_spec(room: Room, prepared: Prepared, folder: Path, segment: Segment) -> ServeSpec:
     """Return what is served on `segment`, with the words that tell the ramdisk where to ask."""
-    url = room.ramdisk.url(segment.server_ip)
+    agent = room.ramdisk
+    words = ramdisk_words(segment, agent.url(segment.base_url), twin=prepared.board.twin)
+    return prepared.spec(folder, segment, words=words, visits=agent.visits)
+
+
+def ramdisk_words(segment: Segment, url: str, *, twin: bool) -> str:
+    """Return the words that tell the ramdisk its ports and where to ask."""
     words = f"bringup.role=maintenance bringup.macs={','.join(segment.macs)} bringup.url={url}"
-    return prepared.spec(folder, segment, words=words)
+    return f"{TWIN_WORDS} {words}" if twin else words
 
 
 class GiveBack(Step):

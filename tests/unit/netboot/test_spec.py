@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from bringup.base.errors import ProfileError
 from bringup.base.firmware import Firmware
-from bringup.netboot.spec import Route, Segment, ServedFile, ServeSpec, Upload
+from bringup.netboot.spec import Route, Segment, ServedFile, ServeSpec, Upload, Visits
 
 IPXE = Route(Firmware.BIOS, "ipxe", "multiboot", "http")
 
@@ -40,9 +40,10 @@ PROXY = {"mode": "proxy", "board_address": None}
 
 
 UPLOAD = {"upload": Upload("/upload/0123", Path("/srv/run/capture"), 64 << 20)}
+VISITS = {"visits": Visits("/0123", 7)}
 
 
-@pytest.mark.parametrize("changes", [{}, PROXY, UPLOAD])
+@pytest.mark.parametrize("changes", [{}, PROXY, UPLOAD, VISITS])
 def test_json_round_trip(changes: dict[str, Any]) -> None:
     spec = make_spec(**changes)
     line = spec.to_json()

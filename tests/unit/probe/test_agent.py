@@ -12,8 +12,8 @@ from pathlib import Path
 import pytest
 
 from bringup.base.errors import BringupError, DiskError, LabError
-from bringup.netboot.listener import listening
 from bringup.probe.agent import Agent
+from tests.doubles.front_door import FrontDoor
 from tests.doubles.ramdisk import FakeRamdisk
 
 DATA = bytes(range(256)) * 256
@@ -28,22 +28,30 @@ def disk(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def agent() -> Iterator[Agent]:
-    made = Agent(listening("127.0.0.1"), order_s=20.0)
+    made = Agent(order_s=20.0)
     yield made
     made.close()
+
+
+@pytest.fixture
+def url(agent: Agent) -> Iterator[str]:
+    """Where the ramdisk asks."""
+    door = FrontDoor(agent.visits)
+    yield agent.url(door.base_url)
+    door.close()
 
 
 Start = Callable[..., FakeRamdisk]
 
 
 @pytest.fixture
-def start(agent: Agent, disk: Path) -> Iterator[Start]:
+def start(agent: Agent, url: str, disk: Path) -> Iterator[Start]:
     started: list[FakeRamdisk] = []
 
     def begin(
         listing: str = "sda size 38\n", fail: Callable[[list[str]], str | None] = lambda _words: None
     ) -> FakeRamdisk:
-        started.append(FakeRamdisk(agent.url("127.0.0.1"), {"sda": disk}, listing, fail))
+        started.append(FakeRamdisk(url, {"sda": disk}, listing, fail))
         return started[-1]
 
     yield begin
@@ -72,12 +80,14 @@ def test_an_order_may_wait_for_the_ramdisk(agent: Agent, start: Start) -> None:
 
 def test_it_is_heard_once(disk: Path) -> None:
     heard: list[str] = []
-    made = Agent(listening("127.0.0.1"), heard=lambda: heard.append("ready"), order_s=20.0)
-    ramdisk = FakeRamdisk(made.url("127.0.0.1"), {"sda": disk}, "x")
+    made = Agent(heard=lambda: heard.append("ready"), order_s=20.0)
+    door = FrontDoor(made.visits)
+    ramdisk = FakeRamdisk(made.url(door.base_url), {"sda": disk}, "x")
     made.disks()
     made.disks()
     made.close()
     ramdisk.close()
+    door.close()
     assert heard == ["ready"]
 
 
@@ -104,8 +114,8 @@ def test_bytes_that_did_not_arrive_are_asked_for_again(agent: Agent, start: Star
     assert ramdisk.obeyed == ["disks", "disks"]
 
 
-def test_silence_ends_the_job(disk: Path) -> None:
-    made = Agent(listening("127.0.0.1"), order_s=0.0)
+def test_silence_ends_the_job() -> None:
+    made = Agent(order_s=0.0)
     with pytest.raises(LabError, match="has not answered"):
         made.flush("sda")
     made.close()
@@ -115,7 +125,7 @@ def test_what_ends_the_job_ends_the_wait() -> None:
     def check() -> None:
         raise LabError("the plug was pulled")
 
-    made = Agent(listening("127.0.0.1"), check=check)
+    made = Agent(check=check)
     with pytest.raises(LabError, match="plug"):
         made.flush("sda")
     made.close()
@@ -140,8 +150,7 @@ def test_a_disk_name_is_only_a_name(agent: Agent) -> None:
         ("DELETE", "{}/order/1"),
     ],
 )
-def test_a_stranger_learns_and_changes_nothing(agent: Agent, method: str, path: str) -> None:
-    url = agent.url("127.0.0.1")
+def test_a_stranger_learns_and_changes_nothing(url: str, method: str, path: str) -> None:
     host = url.split("/")[2]
     target, body = path.format(url).replace("HOST", host), b"x" if method == "PUT" else None
     request = urllib.request.Request(target, body, method=method)  # noqa: S310

@@ -14,7 +14,7 @@ import pytest
 from bringup.base.errors import LabError, OutputError
 from bringup.base.events import Emit, Event
 from bringup.boot.plan import Plan
-from bringup.report.event_stream import EventStream, ending_in_verdict
+from bringup.report.event_stream import EventStream, RunsStream, ending_in_verdict
 from bringup.report.viewer import Viewer
 from tests.doubles.screen import Screen
 
@@ -127,6 +127,20 @@ def test_a_stream_counts_from_the_beginning_and_ends_with_the_verdict() -> None:
         (2.0, "run.verdict"),
     ]
     assert lines[-1]["data"] == {"exit_code": 0}
+
+
+def test_several_runs_are_one_stream_with_one_verdict() -> None:
+    with redirect_stdout(Screen(terminal=False)) as screen:
+        stream = RunsStream()
+        for began_s in (100.0, 110.0):
+            with stream.display(PLAN, None) as hear:
+                hear(Event("run", "run.begin", at_s=began_s))
+                hear(Event("run", "run.verdict", f"ok {began_s}", {"run": began_s}, began_s + 5.0))
+        stream.end({"runs": [100.0, 110.0]})
+        lines = [json.loads(line) for line in screen.shown.splitlines()]
+    assert [line["kind"] for line in lines] == ["run.begin", "run.ended"] * 2 + ["run.verdict"]
+    assert [line["t"] for line in lines[:-1]] == [0.0, 5.0, 10.0, 15.0]
+    assert (lines[-1]["text"], lines[-1]["data"]) == ("ok 110.0", {"runs": [100.0, 110.0]})
 
 
 @pytest.mark.parametrize(

@@ -25,6 +25,7 @@ from bringup.jobs.reimage.slots import PlannedSlots, plan_slots
 from bringup.lab.inventory import load_lab
 from bringup.netboot.spec import ServeSpec
 from tests.doubles.equipment import Bench, Said, Script
+from tests.doubles.front_door import FrontDoor
 from tests.doubles.ramdisk import FakeRamdisk
 from tests.unit.boot.jobs import LOADED, Told, execute, image
 
@@ -62,6 +63,7 @@ class Board:
     told: list[Told] = field(default_factory=list)
     benches: list[Bench] = field(default_factory=list)
     ramdisks: list[FakeRamdisk] = field(default_factory=list)
+    doors: list[FrontDoor] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         self.disk = self.folder / "sda"
@@ -93,16 +95,21 @@ class Board:
             bench.on_serve = lambda spec: self._booted(bench, spec)
         self.benches.append(bench)
         told = execute(job, bench, self.folder / "runs")
-        for ramdisk in self.ramdisks:
-            ramdisk.close()
+        for each in (*self.ramdisks, *self.doors):
+            each.close()
+        self.doors.clear()
         self.told.append(told)
         return Finished(told.folder, told.verdict)
 
     def _booted(self, bench: Bench, spec: ServeSpec) -> None:
         (script,) = (file.path for file in spec.files if file.role == "loader-script")
-        words = re.search(r"bringup\.url=http://[^/]*:(\d+)(/\S+)", script.read_text())
+        words = re.search(r"bringup\.url=(http://\S+)(/\w+)", script.read_text())
         assert words is not None
-        url = f"http://127.0.0.1:{words[1]}{words[2]}"
+        assert spec.visits is not None
+        # One port for all: a firewall of this host lets the ramdisk through where it let its kernel through.
+        assert (words[1], words[2]) == (spec.segment.base_url, spec.visits.url_path)
+        self.doors.append(FrontDoor(spec.visits))
+        url = self.doors[-1].base_url + words[2]
         disks = {"sda": self.disk, "sdb": self.disk}
 
         def come_up() -> None:
