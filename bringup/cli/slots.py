@@ -16,9 +16,8 @@ from bringup.cli.options import as_option, json_option, override_option, refuse_
 from bringup.report.output import answer, emit_json
 
 if TYPE_CHECKING:
-    from bringup import Board, Lab, PlannedSlots
+    from bringup import Board, Finished, Lab, PlannedSlots
     from bringup.base.events import Emit
-    from bringup.boot.job import Finished
     from bringup.boot.stop import Stop
     from bringup.jobs.batch import Outcome
 
