@@ -11,6 +11,7 @@ import hmac
 import http.client
 import json
 from collections.abc import Mapping
+from copy import copy
 from typing import TYPE_CHECKING, Any
 
 from pyghmi.exceptions import UnrecognizedCertificate
@@ -57,6 +58,12 @@ class RedfishService:
         self._user, self._password = user, password
         self._certificate = certificate
         self._timeout_s = timeout_s
+
+    def within(self, timeout_s: float) -> RedfishService:
+        """Return the same service, whose answers are waited for no longer than this."""
+        other = copy(self)
+        other._timeout_s = timeout_s
+        return other
 
     def __str__(self) -> str:
         return f"Redfish at {self._address} port {self._port}"
@@ -144,3 +151,32 @@ def message_in(answer: object) -> str:
     except (ValueError, TypeError, KeyError, AttributeError):
         return ""
     return " ".join(text.split())[:_MESSAGE_MAX]
+
+
+# Members of resources, which a service may leave out or fill with anything.
+
+
+def member(body: Mapping[str, Any], name: str) -> dict[str, Any]:
+    """Return a member that is an object, an empty one for anything else."""
+    return as_dict(body.get(name))
+
+
+def as_dict(value: object) -> dict[str, Any]:
+    """Return an object, an empty one for anything else."""
+    return value if isinstance(value, dict) else {}
+
+
+def as_list(value: object) -> list[Any]:
+    """Return an array, an empty one for anything else."""
+    return value if isinstance(value, list) else []
+
+
+def linked(value: object) -> str | None:
+    """Return where a link leads, None for what is none."""
+    path = as_dict(value).get("@odata.id")
+    return path if isinstance(path, str) else None
+
+
+def linked_all(value: object) -> list[str]:
+    """Return where the links of an array lead; what is none leads nowhere."""
+    return [path for link in as_list(value) if (path := linked(link)) is not None]

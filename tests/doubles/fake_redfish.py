@@ -25,6 +25,8 @@ SYSTEM = "/redfish/v1/Systems/1"
 MANAGER = "/redfish/v1/Managers/1"
 MEDIA = f"{MANAGER}/VirtualMedia"
 DISC = f"{MEDIA}/CD1"
+LOGS = f"{SYSTEM}/LogServices"
+MANAGER_LOGS = f"{MANAGER}/LogServices"
 RESET = f"{SYSTEM}/Actions/ComputerSystem.Reset"
 USER, PASSWORD = "ADMIN", "secret-of-redfish"
 
@@ -61,6 +63,11 @@ class FakeRedfish:
     image: str | None = None
     unreachable: bool = False
     """Whether what it is told to fetch does not come, which it does not say."""
+    logs: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
+    """The entries of each log by its path; `pages` is how many come at once, `bare` whether as links."""
+    pages: int = 100
+    bare: bool = False
+    bmc_time: str | None = "2026-11-28T10:00:00Z"
     asked: list[tuple[str, str, Any]] = field(default_factory=list)
     port: int = 0
     certificate: str = ""
@@ -74,8 +81,11 @@ class FakeRedfish:
             found = {
                 "/redfish/v1/": {"Systems": {"@odata.id": "/redfish/v1/Systems"}},
                 "/redfish/v1/Systems": {"Members": [{"@odata.id": each} for each in self.members]},
-                SYSTEM: self.system,
-                MANAGER: {"VirtualMedia": {"@odata.id": MEDIA}},
+                SYSTEM: self._with_logs(self.system, LOGS),
+                MANAGER: self._with_logs(
+                    {"VirtualMedia": {"@odata.id": MEDIA}, "DateTime": self.bmc_time}, MANAGER_LOGS
+                ),
+                **self._of_logs(),
                 MEDIA: {"Members": [{"@odata.id": f"{MEDIA}/Floppy1"}, {"@odata.id": DISC}]},
                 f"{MEDIA}/Floppy1": {"Id": "Floppy1", "MediaTypes": ["Floppy"], "Image": None},
                 DISC: self._disc(),
@@ -101,6 +111,28 @@ class FakeRedfish:
             self.image = None
             return 204, None
         return 404, None
+
+    def _with_logs(self, body: dict[str, Any], services: str) -> dict[str, Any]:
+        has = any(path.startswith(services) for path in self.logs)
+        return {**body, "LogServices": {"@odata.id": services}} if has else body
+
+    def _of_logs(self) -> dict[str, Any]:
+        found: dict[str, Any] = {
+            services: {"Members": [{"@odata.id": path} for path in self.logs if path.startswith(services)]}
+            for services in (LOGS, MANAGER_LOGS)
+        }
+        for path, entries in self.logs.items():
+            found[path] = {"Entries": {"@odata.id": f"{path}/Entries"}}
+            links = [f"{path}/Entries/{number}" for number in range(len(entries))]
+            whole = [{"@odata.id": link, **entry} for link, entry in zip(links, entries, strict=True)]
+            found.update(zip(links, whole, strict=True))
+            shown = [{"@odata.id": link} for link in links] if self.bare else whole
+            for start in range(0, max(1, len(entries)), self.pages):
+                more = start + self.pages
+                following = {"Members@odata.nextLink": f"{path}/Entries?skip={more}"}
+                page = {"Members": shown[start:more], **(following if more < len(entries) else {})}
+                found[f"{path}/Entries?skip={start}" if start else f"{path}/Entries"] = page
+        return found
 
     def _disc(self) -> dict[str, Any]:
         kinds = ["CD", "DVD"]

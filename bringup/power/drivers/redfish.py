@@ -27,7 +27,8 @@ from bringup.power.base import (
     Power,
     PowerState,
 )
-from bringup.power.redfish import ROOT, RedfishService
+from bringup.power.redfish import ROOT, RedfishService, as_dict, as_list, linked, linked_all, member
+from bringup.power.redfish_log import TIMEOUT_S, RedfishLog
 from bringup.power.settings import power_settings
 
 if TYPE_CHECKING:
@@ -74,18 +75,15 @@ def open_drivers(board: Board, emit: Emit, _person: Person | None) -> Drivers:
             f"{board.power_place}: power by Redfish needs to know where the BMC is",
             hint=f"give [boards.{board.name}] `bmc = {{ address, user, password }}`",
         )
-    service = RedfishService(
-        board.bmc.address,
-        settings.port,
-        board.bmc.user,
-        board.bmc.password,
-        certificate=settings.certificate,
-    )
+    bmc, certificate = board.bmc, settings.certificate
+    service = RedfishService(bmc.address, settings.port, bmc.user, bmc.password, certificate=certificate)
     system = ComputerSystem(service, settings.system)
     told = board.profile.bmc.media_boot_target
     targets = _TARGETS if told is None else {**_TARGETS, "cdrom": told.value}
     override = RedfishOverride(system, emit, targets)
-    return Drivers(RedfishPower(system), override, RedfishIdentity(system), RedfishMedia(service, system))
+    log = RedfishLog(service.within(TIMEOUT_S), system.where)
+    media = RedfishMedia(service, system)
+    return Drivers(RedfishPower(system), override, RedfishIdentity(system), media, log)
 
 
 class ComputerSystem:
@@ -101,17 +99,17 @@ class ComputerSystem:
 
     def read(self, what: str) -> dict[str, Any]:
         """Return the system as it is now."""
-        return self._service.get(self._where(), what)
+        return self._service.get(self.where(), what)
 
     def set_boot(self, boot: dict[str, str], what: str) -> None:
         """Change its boot override."""
         etag = self.read(what).get("@odata.etag")
         told = etag if isinstance(etag, str) else None
-        self._service.patch(self._where(), {"Boot": boot}, what, etag=told)
+        self._service.patch(self.where(), {"Boot": boot}, what, etag=told)
 
     def reset(self, what: str) -> None:
         """Start one of `_RESETS`; raises NotOfferedError where the system allows none of its types."""
-        action = _member(_member(self.read(what), "Actions"), "#ComputerSystem.Reset")
+        action = member(member(self.read(what), "Actions"), "#ComputerSystem.Reset")
         target = action.get("target")
         if not isinstance(target, str):
             raise NotOfferedError(f"{self} offers no reset action ({what})")
@@ -122,18 +120,19 @@ class ComputerSystem:
             raise NotOfferedError(f"{self} does not offer {what}, only {', '.join(map(str, allowed or []))}")
         self._service.post(target, {"ResetType": kind}, what)
 
-    def _where(self) -> str:
+    def where(self) -> str:
+        """Return its path; raises LabError."""
         if self._path is None:
             self._path = self._found()
         return self._path
 
     def _found(self) -> str:
         root = self._service.get(ROOT, "the service's root")
-        systems = _member(root, "Systems").get("@odata.id", f"{ROOT}Systems")
+        systems = member(root, "Systems").get("@odata.id", f"{ROOT}Systems")
         if self._name is not None:
             return f"{str(systems).rstrip('/')}/{self._name}"
         listed = self._service.get(str(systems), "the list of systems").get("Members")
-        paths = [str(_dict(each).get("@odata.id")) for each in listed] if isinstance(listed, list) else []
+        paths = [str(as_dict(each).get("@odata.id")) for each in listed] if isinstance(listed, list) else []
         if len(paths) != 1:
             names = ", ".join(path.rstrip("/").rpartition("/")[2] for path in paths) or "none"
             raise ProfileError(
@@ -203,7 +202,7 @@ class RedfishOverride(Override):
             raise
         data = {"device": override.device, "persistent": override.persistent, "uefi": override.uefi}
         self._emit(Event("power", "override.set", f"{override}", {**data, "expires": False}))
-        boot = _member(self._system.read("boot override"), "Boot")
+        boot = member(self._system.read("boot override"), "Boot")
         held = decoded(boot, self._targets)
         if held is None or held != override:
             if held is not None and not boot.get("BootSourceOverrideMode") and _same_but_mode(held, override):
@@ -223,7 +222,7 @@ class RedfishOverride(Override):
 
     def read(self) -> BootOverride:
         """Return what boots next; raises OverrideError for what has no name here."""
-        held = decoded(_member(self._system.read("boot override"), "Boot"), self._targets)
+        held = decoded(member(self._system.read("boot override"), "Boot"), self._targets)
         if held is None:
             raise OverrideError(f"{self.describe()} holds a boot override that is not known here")
         return held
@@ -285,27 +284,26 @@ class RedfishMedia(Media):
         what = "virtual media"
         system = self._system.read(what)
         path = _media_of(system)
-        for manager in _paths(_list(_member(system, "Links").get("ManagedBy"))):
+        for manager in linked_all(member(system, "Links").get("ManagedBy")):
             path = path or _media_of(self._service.get(manager, what))
         if path is None:
             return []
         listed = self._service.get(path, what).get("Members")
-        return [self._service.get(each, what) for each in _paths(_list(listed))]
+        return [self._service.get(each, what) for each in linked_all(listed)]
 
 
 def _media_of(holder: dict[str, Any]) -> str | None:
-    path = _member(holder, "VirtualMedia").get("@odata.id")
-    return path if isinstance(path, str) else None
+    return linked(holder.get("VirtualMedia"))
 
 
 def _slot(body: dict[str, Any]) -> MediaSlot:
-    kinds = tuple(str(kind) for kind in _list(body.get("MediaTypes")))
+    kinds = tuple(str(kind) for kind in as_list(body.get("MediaTypes")))
     image = body.get("Image")
     return MediaSlot(str(body.get("Id") or body.get("Name")), kinds, str(image) if image else None)
 
 
 def _action(body: dict[str, Any], name: str) -> str:
-    target = _member(_member(body, "Actions"), f"#VirtualMedia.{name}").get("target")
+    target = member(member(body, "Actions"), f"#VirtualMedia.{name}").get("target")
     return str(target) if target else f"{body['@odata.id']}/Actions/VirtualMedia.{name}"
 
 
@@ -338,20 +336,3 @@ def decoded(boot: Mapping[str, Any], targets: Mapping[Device, str] = _TARGETS) -
 
 def _same_but_mode(one: BootOverride, other: BootOverride) -> bool:
     return (one.device, one.persistent) == (other.device, other.persistent)
-
-
-def _member(body: dict[str, Any], name: str) -> dict[str, Any]:
-    return _dict(body.get(name))
-
-
-def _list(value: object) -> list[Any]:
-    return value if isinstance(value, list) else []
-
-
-def _paths(links: list[Any]) -> list[str]:
-    """Return where links lead; what is none leads nowhere."""
-    return [path for link in links if isinstance(path := _dict(link).get("@odata.id"), str)]
-
-
-def _dict(value: object) -> dict[str, Any]:
-    return value if isinstance(value, dict) else {}
