@@ -11,6 +11,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import pytest
+
+
+def long(*values: Any) -> Any:
+    """Return a row that waits for `make test-long`: another one of its kind always runs."""
+    return pytest.param(*values, marks=pytest.mark.long)
+
 
 @dataclass(frozen=True)
 class Outcome:

@@ -18,6 +18,7 @@ from dataclasses import dataclass, field
 import pytest
 
 from tests.places import CHECKOUT, SHARED
+from tests.twin.helpers import long
 
 CASES = SHARED / "cases" / "board"
 RUN = CASES / "rig" / "run.sh"
@@ -36,49 +37,66 @@ BOOTS = r"^ok  b1 reached user-space"
 
 @dataclass(frozen=True)
 class Case:
-    """A scenario, what its outcome says, what it must not say, and how it is run where that is unusual."""
+    """A scenario, what its outcome says, what it must not say, and how it is run where that is unusual.
+
+    A `long` one takes its time or is another of a kind that always runs.
+    """
 
     name: str
     says: str
     never: str | None = None
     arguments: tuple[str, ...] = ("boot", "b1", "IMG")
     environment: dict[str, str] = field(default_factory=dict)
+    long: bool = False
 
 
 SLOW = {"PROFILE": "slow.toml"}
 POWER_CYCLE = "$PROJECT/.venv/bin/bringup power b1 cycle; sleep 4; $PROJECT/.venv/bin/bringup power b1 status"
 BMC_CASES = [
     Case("b01_ff_while_bmc_boots", BOOTS),
-    *(Case(name, BOOTS) for name in ("b02_control_c0_once", "b02b_control_c3", "b02c_control_d3_once")),
+    Case("b02_control_c0_once", BOOTS),
+    *(Case(name, BOOTS, long=True) for name in ("b02b_control_c3", "b02c_control_d3_once")),
     Case("b02e_control_c1_twice", BOOTS),
     Case("b03_on_takes_15s", BOOTS, never="asking for power on again"),
-    Case("b04_first_on_ignored", BOOTS),
+    Case("b04_first_on_ignored", BOOTS, long=True),
     Case("b05a_flags_get_80", r"does not tell what it holds(?s:.*)--override unverified"),
     Case("b05a_flags_get_80", BOOTS, arguments=("boot", "b1", "IMG", "--override", "unverified")),
     Case("b05a_flags_get_80", BOOTS, arguments=("boot", "b1", "IMG", "--override", "none")),
     Case("b05b_flags_valid_bit_never", r"first DHCP packet will tell(?s:.*)" + BOOTS),
-    Case("b05c_flags_locked", r"first DHCP packet will tell(?s:.*)" + BOOTS),
+    Case("b05c_flags_locked", r"first DHCP packet will tell(?s:.*)" + BOOTS, long=True),
     Case("b06_flags_extra_bits", BOOTS),
-    *(Case(name, BOOTS) for name in ("b07_param3_cc", "b07b_param3_ff", "b07c_param3_c0")),
+    Case("b07_param3_cc", BOOTS),
+    *(Case(name, BOOTS, long=True) for name in ("b07b_param3_ff", "b07c_param3_c0")),
     Case("b13_operator", BOOTS),
     Case("b13b_user_level", "does not grant user ADMIN the privilege", never="password"),
-    *(Case(name, BOOTS) for name in ("b14_sol_activate_c0", "b14b_sol_activate_d5", "b14c_sol_activate_ff")),
+    Case("b14_sol_activate_c0", BOOTS),
+    *(Case(name, BOOTS, long=True) for name in ("b14b_sol_activate_d5", "b14c_sol_activate_ff")),
     Case("b14d_sol_stuck_80", r"nobody has it(?s:.*)mc reset cold", never="another session"),
     Case("b14e_no_4b", BOOTS),
-    *(Case(name, BOOTS) for name in ("b16_priv_d4_once", "b16b_priv_c0_once")),
+    Case("b16_priv_d4_once", BOOTS),
+    Case("b16b_priv_c0_once", BOOTS, long=True),
     Case("b17_silent_to_17", BOOTS, environment={"PROXY": "drop17.py"}),
-    Case("b24_status_ff_35s_in_boot", BOOTS, environment=SLOW),
+    Case("b24_status_ff_35s_in_boot", BOOTS, environment=SLOW, long=True),
     Case("c05_disk_grub_rescue", "was set and read back, and the board booted its disk"),
-    Case("c06_disk_linux", "was set and read back, and the board booted its disk"),
-    Case("c06b_disk_windowsless_silent", "was set and read back, and the board booted its disk"),
-    Case("c14b_bmc_restarts_60s", rf"it may be restarting(?s:.*)({BOOTS}|undecided)", environment=SLOW),
+    Case("c06_disk_linux", "was set and read back, and the board booted its disk", long=True),
+    Case("c06b_disk_windowsless_silent", "was set and read back, and the board booted its disk", long=True),
+    Case(
+        "c14b_bmc_restarts_60s",
+        rf"it may be restarting(?s:.*)({BOOTS}|undecided)",
+        environment=SLOW,
+        long=True,
+    ),
     Case("p_d3_status", "b1 is on", arguments=("power", "b1", "status")),
     Case("p_ff_once_mid", r"on → off → on, confirmed(?s:.*)b1 is on", environment={"CMD": POWER_CYCLE}),
     Case("p_off", "b1: already off", arguments=("power", "b1", "off")),
 ]
 
 
-@pytest.mark.parametrize("case", BMC_CASES, ids=lambda case: " ".join((case.name, *case.arguments[3:])))
+@pytest.mark.parametrize(
+    "case",
+    [long(case) if case.long else case for case in BMC_CASES],
+    ids=lambda case: " ".join((case.name, *case.arguments[3:])),
+)
 def test_a_bmc_as_people_reported_it(case: Case) -> None:
     check(case)
 

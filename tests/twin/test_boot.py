@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 
 from bringup.boot.folders import RunFolder
-from tests.twin.helpers import Cli, Outcome, assert_nothing_left, processes_of, wait_for
+from tests.twin.helpers import Cli, Outcome, assert_nothing_left, long, processes_of, wait_for
 
 pytestmark = pytest.mark.slow
 
@@ -60,9 +60,9 @@ def test_stand_in_reaches_user_space(cli: Cli, firmware: str) -> None:
 @pytest.mark.parametrize(
     ("loader", "served"),
     [
-        ("efi", {"loader": "tftp", "loader-script": "http", "boot-image": "http"}),
+        long("efi", {"loader": "tftp", "loader-script": "http", "boot-image": "http"}),
         ("efi-tftp", {"boot-image": "tftp"}),
-        ("grub", {"loader": "tftp", "loader-script": "tftp", "kernel": "tftp", "module": "tftp"}),
+        long("grub", {"loader": "tftp", "loader-script": "tftp", "kernel": "tftp", "module": "tftp"}),
     ],
 )
 def test_every_loader_of_uefi(cli: Cli, loader: str, served: dict[str, str]) -> None:
@@ -129,20 +129,22 @@ def test_a_person_reads_it_stage_by_stage(cli: Cli) -> None:
     assert verdict.startswith("ok  e300 reached user-space in ")
 
 
-@pytest.mark.parametrize("firmware", ["bios", "uefi"])
+@pytest.mark.parametrize("firmware", ["bios", long("uefi")])
 def test_an_image_that_talks_to_com1_is_heard_there(cli: Cli, firmware: str) -> None:
     words = ("--firmware", firmware, "--append", "console_port=0x3f8 debug_port=0x3f8")
     outcome = boot(cli, *words)
     body = outcome.json
     assert (outcome.code, body["code"]) == (12, "other-port"), outcome.out
     assert "COM1" in body["cause"]
+    assert (body["stage"], body["missing"]) == ("modules", "kernel")
+    assert "console_port=0x2f8" in json.dumps(body["causes"])
     folder = Path(body["folder"])
     assert b"dropped to user space" in (folder / "console1.log").read_bytes()
     assert b"dropped to user space" not in (folder / "console.log").read_bytes()
     assert "-- COM1 --" in cli("runs", "show", "--console").out
 
 
-# play option -> (exit code, verdict code, last stage, at most this long from power-on)
+# play option -> (exit code, verdict code, last stage)
 FAILURES = {
     "play=assert": (11, "kernel-assertion", "kernel"),
     "play=vtx-locked": (12, "vtx-locked", "kernel"),
@@ -157,7 +159,11 @@ FAILURES = {
 }
 
 
-@pytest.mark.parametrize("play", FAILURES)
+# Every play has its verdict in tests/transcripts/test_played.py; these three end in three ways.
+ALWAYS = ("play=reboot", "play=garbage", "play=cap-fault")
+
+
+@pytest.mark.parametrize("play", [play if play in ALWAYS else long(play) for play in FAILURES])
 def test_every_failure_has_its_verdict(cli: Cli, play: str) -> None:
     code, name, stage = FAILURES[play]
     outcome = boot(cli, "--append", play)
@@ -192,7 +198,7 @@ def test_a_hung_kernel_is_told_when_its_time_is_up(impatient: Cli) -> None:
     assert_nothing_left(impatient.home)
 
 
-@pytest.mark.parametrize("stage", ["user-space", "vmm", "guest"])
+@pytest.mark.parametrize("stage", [long("user-space"), "vmm", long("guest")])
 def test_a_hang_after_a_stage_is_missed_by_the_next(impatient: Cli, stage: str) -> None:
     cli = impatient
     following = {"user-space": "vmm", "vmm": "guest", "guest": "login"}[stage]
@@ -202,6 +208,7 @@ def test_a_hang_after_a_stage_is_missed_by_the_next(impatient: Cli, stage: str) 
     assert outcome.code in (10, 11, 12)
 
 
+@pytest.mark.long
 def test_every_vm_must_log_in(cli: Cli) -> None:
     body = boot(cli, "--append", "vms=3", "--vms", "3").json
     assert (body["verdict"], body["stage"]) == ("ok", "login")
@@ -215,7 +222,7 @@ SUCCESSES = {
 }
 
 
-@pytest.mark.parametrize("play", SUCCESSES)
+@pytest.mark.parametrize("play", [long(play) if "release" in play else play for play in SUCCESSES])
 def test_a_boot_without_until_ends_by_what_the_image_is_good_for(cli: Cli, play: str) -> None:
     outcome = cli("boot", "e300", "--append", play)
     assert outcome.code == 0, outcome.out + outcome.err
@@ -233,14 +240,6 @@ def test_a_flood_is_no_failure_and_nothing_is_lost(cli: Cli) -> None:
 def test_a_release_image_prints_nothing_and_still_logs_in(cli: Cli) -> None:
     body = boot(cli, "--append", "play=release vms=1", "--vms", "1").json
     assert (body["verdict"], body["stage"]) == ("ok", "login"), body
-
-
-def test_the_kernel_on_the_wrong_port_is_named(cli: Cli) -> None:
-    outcome = boot(cli, "--append", "console_port=0x3f8 debug_port=0x3f8")
-    body = outcome.json
-    assert outcome.code != 0
-    assert (body["stage"], body["missing"]) == ("modules", "kernel")
-    assert "console_port=0x2f8" in json.dumps(body["causes"])
 
 
 def test_a_real_run_does_what_its_dry_run_says(cli: Cli) -> None:
@@ -319,7 +318,7 @@ def test_xen_shows_its_banner(cli: Cli) -> None:
     assert "Xen" in (Path(body["folder"]) / "console.log").read_text(errors="replace")
 
 
-@pytest.mark.parametrize("firmware", ["bios", "uefi"])
+@pytest.mark.parametrize("firmware", ["bios", long("uefi")])
 def test_bare_linux_boots_too(cli: Cli, tmp_path: Path, firmware: str) -> None:
     kernels = debian_kernels()
     busybox = Path("/bin/busybox")
@@ -410,10 +409,9 @@ class TestBadInput:
         kernel, module = tmp_path / "kernel", tmp_path / "module"
         kernel.write_bytes(b"\x7fELF" + bytes(100))
         module.write_bytes(b"x" * 100)
-        begin = time.monotonic()
         outcome = cli("boot", "e300", str(kernel), str(module))
         assert outcome.code == 11, outcome.err
-        assert time.monotonic() - begin < 30.0
+        assert not (cli.home / "state" / "runs").exists()
         assert not processes_of(cli.home)
 
     def test_broken_lab_file(self, cli: Cli) -> None:

@@ -32,7 +32,7 @@ from bringup.pci.sources.firmware.records import FUNCTION, PIN, PinResult, decod
 from bringup.pci.tree.bundle import Tree, read_archive
 from bringup.probe import firmware_report
 from bringup.twin.monitor import ask_monitor
-from tests.twin.helpers import Cli, processes_of
+from tests.twin.helpers import Cli, long, processes_of
 from tests.twin.test_probe_pci import PORTS, functions, monitor_bars
 from tests.twin.test_probe_pci import _needs_kernel as _needs_kernel  # a fixture
 
@@ -93,7 +93,7 @@ def bdf_of(value: int) -> Bdf:
     return Bdf(0, value >> 8, value >> 3 & 31, value & 7)
 
 
-@pytest.fixture(scope="module", params=["bios", "uefi"])
+@pytest.fixture(scope="module", params=["bios", long("uefi")])
 def both(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Both]:
     folder = tmp_path_factory.mktemp(f"both-{request.param}")
     (folder / "here").mkdir()
@@ -245,6 +245,7 @@ def test_the_board_is_left_as_it_was_found_once_both_are_through(both: Both) -> 
     assert re.fullmatch(r"the firmware's view, \d+ frames over the console", told[1][1])
 
 
+@pytest.mark.long  # a ratio of two boots, which another load on this machine moves
 def test_it_takes_less_than_half_the_time_of_linux(both: Both) -> None:
     took = []
     for run in both.runs:
@@ -356,7 +357,7 @@ def test_what_a_dead_keyboard_loses_is_told(cli: Cli, monkeypatch: pytest.Monkey
 @pytest.mark.parametrize(
     # SeaBIOS makes tables of its own where QEMU gives it none; OVMF does not.
     ("variant", "firmware", "count"),
-    [("no-acpi", "uefi", 16), ("crowded", "bios", 306)],
+    [("no-acpi", "uefi", 16), long("crowded", "bios", 306)],
 )
 def test_unusual_machines_are_reported(cli: Cli, variant: str, firmware: str, count: int) -> None:
     assert cli("twin", "up", "--variant", variant).code == 0

@@ -486,6 +486,7 @@ def test_sol_and_power_do_not_share_a_fate() -> None:
         assert collect(console, 10) == b"still here"
 
 
+@pytest.mark.long
 def test_an_idle_console_stays() -> None:
     with virtual_bmc() as bmc, sol_of(bmc, probe_after_s=5.0) as console:
         assert collect(console, 1, 32.0) == b""

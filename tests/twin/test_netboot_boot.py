@@ -16,6 +16,7 @@ from bringup.base.firmware import Firmware
 from bringup.netboot.boot_image import UNSIGNED
 from bringup.netboot.prepare import BootImage, prepare
 from bringup.netboot.spec import Transport
+from tests.twin.helpers import long
 from tests.twin.netboot_lab import MAC, Board, Heard, Lab, boot_image, lab, segment, served
 
 pytestmark = pytest.mark.slow
@@ -54,11 +55,11 @@ def kernel_report(board: Board, timeout_s: float) -> tuple[str, str, int, int, i
     ("firmware", "loader", "transport", "kind"),
     [
         (BIOS, "ipxe", "http", "1"),
-        (BIOS, "ipxe", "tftp", "1"),
+        long(BIOS, "ipxe", "tftp", "1"),
         (BIOS, "grub", "tftp", "2"),
-        (BIOS, "grub", "http", "2"),
+        long(BIOS, "grub", "http", "2"),
         (UEFI, "grub", "tftp", "2"),
-        (UEFI, "grub", "http", "2"),
+        long(UEFI, "grub", "http", "2"),
         (UEFI, "efi", "http", "2"),
         (UEFI, "efi-tftp", "tftp", "2"),
     ],
@@ -110,7 +111,7 @@ def _check_events(heard: Heard, image: BootImage, firmware: Firmware, transport:
     assert heard.of("tftp.error") == [] and heard.of("http.error") == []
 
 
-@pytest.mark.parametrize(("firmware", "loader"), [(BIOS, "grub"), (UEFI, "grub"), (UEFI, "auto")])
+@pytest.mark.parametrize(("firmware", "loader"), [(BIOS, "grub"), long(UEFI, "grub"), (UEFI, "auto")])
 def test_behind_another_dhcp_server(made: Lab, tmp_path: Path, firmware: Firmware, loader: str) -> None:
     """The image must come from this host although the address came from another one."""
     other = made.neighbour("dhcp0", "10.55.0.2/24")
@@ -129,7 +130,7 @@ def test_behind_another_dhcp_server(made: Lab, tmp_path: Path, firmware: Firmwar
     assert heard.of("dhcp.ack") == []
 
 
-@pytest.mark.parametrize("loader", ["efi", "efi-tftp", "grub"])
+@pytest.mark.parametrize("loader", ["efi", long("efi-tftp"), long("grub")])
 def test_secure_boot_refuses_with_the_words_that_the_plan_says(
     made: Lab, tmp_path: Path, loader: str
 ) -> None:
@@ -143,9 +144,11 @@ def test_secure_boot_refuses_with_the_words_that_the_plan_says(
     assert "Welcome to GRUB" not in board.console and "iPXE" not in board.console
 
 
-@pytest.mark.parametrize("loader", ["ipxe", "grub"])
-@pytest.mark.parametrize("victim", ["kernel", "module"])
-def test_a_failing_load_is_said_and_ends(made: Lab, tmp_path: Path, loader: str, victim: str) -> None:
+@pytest.mark.parametrize(
+    ("victim", "loader"),
+    [("kernel", "ipxe"), long("kernel", "grub"), long("module", "ipxe"), ("module", "grub")],
+)
+def test_a_failing_load_is_said_and_ends(made: Lab, tmp_path: Path, victim: str, loader: str) -> None:
     image = boot_image(tmp_path, 100_000)
     spec = prepare(image, segment(), tmp_path, firmware=BIOS, loader=loader)
     (tmp_path / victim).unlink()

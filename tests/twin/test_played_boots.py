@@ -1,8 +1,9 @@
 """The stand-in in whole boots on the twin: it says recorded consoles again, and plays failures of its own.
 
 A recorded console has one verdict, read by `bringup explain` and played. A whole boot takes some ten seconds:
-of each kind one is played, and with BRINGUP_TEST_ALL_PLAYS=1 in the environment every one. Without recordings
-beside the checkout, texts of our own are played.
+of each kind of verdict one is played, of each kind of text only by `make test-long`, and with
+BRINGUP_TEST_ALL_PLAYS=1 in the environment every one. Without recordings beside the checkout, texts of our
+own are played. All of them, without a board around them: tests/transcripts/test_played.py.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ from tests.places import SHARED
 from tests.transcripts.image_part import image_part
 from tests.transcripts.logs import LOGS
 from tests.transcripts.plays import PLAYS
-from tests.twin.helpers import Cli, Outcome
+from tests.twin.helpers import Cli, Outcome, long
 
 pytestmark = pytest.mark.slow
 
@@ -35,12 +36,21 @@ REQUEST = WatchRequest(Firmware.BIOS, by_itself=True)
 QUIET = ", then quiet for 5 s"
 
 
-def chosen(kinds: Iterable[tuple[str, Hashable]]) -> list[str]:
-    """Return names: all of them, or the first of each kind."""
-    named, first = list(kinds), dict[Hashable, str]()
-    for name, kind in named:
-        first.setdefault(kind, name)
-    return [name for name, _ in named] if os.environ.get(ALL) else list(first.values())
+def chosen(rows: Iterable[tuple[str, str, Hashable]]) -> list[Any]:
+    """Return names of (name, verdict, kind): the first of each verdict, and those that take longer in all.
+
+    Those are the first of each kind, or all.
+    """
+    verdicts, kinds = set[str](), set[tuple[str, Hashable]]()
+    names: list[Any] = []
+    for name, verdict, kind in rows:
+        if verdict not in verdicts:
+            names.append(name)
+        elif (verdict, kind) not in kinds or os.environ.get(ALL):
+            names.append(long(name))
+        verdicts.add(verdict)
+        kinds.add((verdict, kind))
+    return names
 
 
 @pytest.fixture(scope="module")
@@ -66,9 +76,10 @@ def consoles() -> dict[str, bytes]:
     return {name: log.text.encode() for name, log in LOGS.items()}
 
 
-def kind_of(text: bytes) -> Hashable:
+def kind_of(text: bytes) -> tuple[str, Hashable]:
     verdict = judge_recording([text], REQUEST).verdict
-    return verdict.kind, verdict.stage, bool(verdict.lines), bool(verdict.buts), bool(verdict.suite)
+    kind = verdict.stage, bool(verdict.lines), bool(verdict.buts), bool(verdict.suite)
+    return verdict.kind, kind
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,7 +108,7 @@ class Row:
         )
 
 
-@pytest.mark.parametrize("name", chosen((name, kind_of(text)) for name, text in consoles().items()))
+@pytest.mark.parametrize("name", chosen((name, *kind_of(text)) for name, text in consoles().items()))
 def test_a_console_has_one_verdict_read_and_played(twin: Cli, name: str, tmp_path: Path) -> None:
     log, module = tmp_path / "console.log", tmp_path / "module"
     log.write_bytes(consoles()[name])
@@ -116,7 +127,7 @@ def test_a_console_has_one_verdict_read_and_played(twin: Cli, name: str, tmp_pat
 # Plays.
 
 
-@pytest.mark.parametrize("append", chosen((name, play.whose) for name, play in PLAYS.items()))
+@pytest.mark.parametrize("append", chosen((name, play.kind, play.whose) for name, play in PLAYS.items()))
 def test_a_play_has_its_verdict(twin: Cli, append: str) -> None:
     expected = PLAYS[append]
     outcome = boot(twin, "--append", append)

@@ -204,6 +204,7 @@ def test_the_run_tells_everything_but_the_secret_path(probed: Probed) -> None:
         assert secret[1] not in (run.path / name).read_text(), name
 
 
+@pytest.mark.long
 def test_uefi_works_too(cli: Cli) -> None:
     outcome = cli("probe-pci", "e300", "--linux-probe", "--firmware", "uefi", "--json")
     assert outcome.code == 0, outcome.err
@@ -238,6 +239,7 @@ def test_a_dead_network_still_brings_the_capture(cli: Cli, monkeypatch: pytest.M
     assert len(open_capture([path]).functions) >= 16
 
 
+@pytest.mark.long  # test_camkes_loop.py has the sibling, test_firmware_on_board.py a board that was on
 def test_the_8_core_sibling_that_was_on_is_on_again(cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
     assert cli("twin", "up", "--variant", "8c").code == 0
     assert cli("twin", "status", "--json").json["variant"] == "8c"

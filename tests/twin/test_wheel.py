@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.twin.helpers import assert_nothing_left
+from tests.twin.helpers import assert_nothing_left, long
 
 pytestmark = pytest.mark.slow
 
@@ -80,7 +80,7 @@ def test_profiles_are_inside(installed: Path, tmp_path: Path) -> None:
         assert name in names
 
 
-@pytest.mark.parametrize("firmware", ["bios", "uefi"])
+@pytest.mark.parametrize("firmware", ["bios", long("uefi")])
 def test_it_boots_the_twin(installed: Path, tmp_path: Path, firmware: str) -> None:
     home = tmp_path / "home"
     done = run(installed, home, "boot", "e300", "--json", "--firmware", firmware)

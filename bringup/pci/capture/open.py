@@ -37,6 +37,8 @@ STANDARD_INPUT = Path("-")
 READ_LIMIT = UNPACKED_LIMIT
 # How long a pipe may say nothing: lspci of a large machine needs a second or two.
 _PIPE_SECONDS = 30
+# And how long whoever writes may take to open it: the shell has done so before this command runs.
+_WRITER_SECONDS = 1
 
 _HINT = (
     f"give a capture, a folder or tar with sys/bus/pci/devices, {formats.names()}, or a folder of such files"
@@ -164,10 +166,16 @@ def _read_pipe(path: Path) -> bytes:
     try:
         poll = select.poll()
         poll.register(handle, select.POLLIN)
+        patience_s = _WRITER_SECONDS
         while len(data) <= READ_LIMIT:
-            if not poll.poll(_PIPE_SECONDS * 1000):
-                raise silent
-            piece = os.read(handle, 1 << 16)
+            poll.poll(patience_s * 1000)
+            try:
+                piece = os.read(handle, 1 << 16)
+            except BlockingIOError:  # there is somebody who writes, and says nothing so far
+                if patience_s == _PIPE_SECONDS:
+                    raise silent from None
+                patience_s = _PIPE_SECONDS
+                continue
             if not piece:
                 break
             data += piece

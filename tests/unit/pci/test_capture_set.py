@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import struct
+import threading
 from pathlib import Path
 
 import pytest
@@ -188,4 +189,20 @@ def test_a_pipe_is_read_and_one_without_a_writer_is_refused_at_once(tmp_path: Pa
     try:
         assert open_capture([Path(f"/dev/fd/{reader}")]).find(NIC) is not None
     finally:
+        os.close(reader)
+
+
+def test_a_pipe_whose_writer_takes_its_time_is_waited_for() -> None:
+    reader, writer = os.pipe()
+
+    def write() -> None:
+        os.write(writer, (LISTING % 0xC5B00000).encode())
+        os.close(writer)
+
+    late = threading.Timer(1.2, write)
+    late.start()
+    try:
+        assert open_capture([Path(f"/dev/fd/{reader}")]).find(NIC) is not None
+    finally:
+        late.join()
         os.close(reader)

@@ -291,7 +291,7 @@ def test_a_burst_is_cheap_and_bounded(unit: bytes) -> None:
     data = unit * (500_000 // len(unit))
     reader = StageReader()
     sightings = read([data], reader)
-    assert growth(lambda size: read([data[:size]], StageReader()), len(data) // 4) < 8
+    assert growth(lambda size: read([data[:size]], StageReader()), len(data) // 16) < 8
     assert len(sightings) <= 64
     assert reader.lines_seen == data.count(b"\n")
 
