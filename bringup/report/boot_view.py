@@ -274,6 +274,7 @@ _LINES: dict[str, Any] = {
     "disk.ready": _plain("ramdisk"),
     "disk.found": _plain("disk"),
     "disk.chosen": _plain("chosen"),
+    "disk.rivals": _plain("careful", "bad"),
     "disk.consent": _plain("consent"),
     "disk.done": _plain("disk"),
     "disk.written": _plain("written"),

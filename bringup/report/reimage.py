@@ -20,6 +20,8 @@ def reimaged_lines(told: Mapping[str, Any]) -> Iterator[str]:
         f"disk      {disk['model'] or disk['name']}, serial {disk['serial'] or 'none'}: slot {slot} has "
         f"{image_id}, {rough_size(told['bytes_sent'])} sent{there}; overwritten, not erased"
     )
+    if told["careful"]:
+        yield f"careful   {told['careful']}"
     if told["kept"]:
         yield f"good      {image_id} in slot {slot} starts from now on"
         if told["before_id"]:
@@ -48,6 +50,8 @@ def slots_lines(board: str, seen: Mapping[str, Any]) -> Iterator[str]:
     if not all(seen["states_valid"]):
         bad = [str(number) for number, valid in enumerate(seen["states_valid"], 1) if not valid]
         yield f"careful   state file {' and '.join(bad)} cannot be read; the next update writes both"
+    if seen["careful"]:
+        yield f"careful   {seen['careful']}"
     if seen["chosen"]:
         yield f"slot {seen['chosen']} starts from now on"
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -13,7 +13,7 @@ from bringup.base.size import rough_size
 from bringup.boot.plan import PlannedStep
 from bringup.boot.preflight import Prepared
 from bringup.boot.step import Step
-from bringup.disk.choose import Disk
+from bringup.disk.choose import Disk, rivals_words
 from bringup.jobs.reimage.carry_out import Reached
 from bringup.jobs.reimage.errand import READY
 from bringup.jobs.reimage.survey import survey
@@ -128,6 +128,14 @@ class Survey(Step):
         self._room.disks = survey(self._room.ramdisk)
         for disk in self._room.disks:
             run.emit("disk", "disk.found", f"{disk}: {disk.contents}", **disk.to_dict())
+
+
+def tell_rivals(run: Run, disks: Sequence[Disk], chosen: Disk) -> str | None:
+    """Tell, and return, what a person should know where another disk has slots, too."""
+    words = rivals_words(disks, chosen)
+    if words is not None:
+        run.emit("disk", "disk.rivals", words)
+    return words
 
 
 class Act(Step):

@@ -23,7 +23,7 @@ from bringup.image.model import Image
 from bringup.jobs.boot import Display, run_job
 from bringup.jobs.reimage.carry_out import CarryOut
 from bringup.jobs.reimage.job import maintenance_job, prepare_maintenance, with_disk
-from bringup.jobs.reimage.ramdisk import Act, Room, progress_teller
+from bringup.jobs.reimage.ramdisk import Act, Room, progress_teller, tell_rivals
 from bringup.jobs.reimage.survey import ensure_same, slots_of
 from bringup.lab.inventory import Board, Lab
 from bringup.power.base import Person
@@ -36,13 +36,15 @@ if TYPE_CHECKING:
 class SlotsSeen:
     """The disks of a board, and the slots of the one that this tool wrote.
 
-    `chosen` is the slot that starts from now on, where that was changed.
+    `chosen` is the slot that starts from now on, where that was changed; `careful` is what to know of other
+    disks.
     """
 
     disks: tuple[Disk, ...] = ()
     disk: Disk | None = None
     slots: DiskSlots | None = None
     chosen: Letter | None = None
+    careful: str | None = None
 
     def to_dict(self) -> dict[str, Any]:
         """Return it as plain JSON data."""
@@ -50,6 +52,7 @@ class SlotsSeen:
             "disks": [disk.to_dict() for disk in self.disks],
             "disk": None if self.disk is None else self.disk.to_dict(),
             "chosen": self.chosen,
+            "careful": self.careful,
             **({} if self.slots is None else self.slots.to_dict()),
         }
 
@@ -91,6 +94,7 @@ class PlannedSlots:
         seen.disks = room.disks
         seen.disk = self._ours(room.disks)
         seen.slots = slots_of(room.ramdisk, seen.disk)
+        seen.careful = tell_rivals(run, room.disks, seen.disk)
         run.emit("disk", "disk.slots", f"{seen.disk}: slot {seen.slots.good} is good", **seen.slots.to_dict())
 
     def _ours(self, disks: tuple[Disk, ...]) -> Disk:

@@ -20,7 +20,7 @@ from bringup.disk.slot_image import SlotImage, make_slot_image
 from bringup.disk.slots import DiskSlots
 from bringup.disk.state import other
 from bringup.jobs.reimage.carry_out import CarryOut
-from bringup.jobs.reimage.ramdisk import Act, Room, progress_teller
+from bringup.jobs.reimage.ramdisk import Act, Room, progress_teller, tell_rivals
 from bringup.jobs.reimage.request import ReimageRequest
 from bringup.jobs.reimage.survey import ensure_same, slots_of
 from bringup.lab.who import person as who_works_here
@@ -45,6 +45,7 @@ class Outcome:
     bytes_sent: int = 0
     bytes_there: int = 0
     kept: bool = False
+    careful: str | None = None
 
     def to_dict(self) -> dict[str, Any]:
         """Return it as plain JSON data."""
@@ -59,6 +60,7 @@ class Outcome:
             "bytes_sent": self.bytes_sent,
             "bytes_there": self.bytes_there,
             "kept": self.kept,
+            "careful": self.careful,
         }
 
 
@@ -110,6 +112,7 @@ class WriteImage:
         else:
             self._plan_update(disk, slots)
         text = f"{disk}: {outcome.action}, slot {outcome.slot}, {rough_size(bytes_written(self._actions))}"
+        outcome.careful = tell_rivals(run, self._room.disks, disk)
         run.emit("disk", "disk.chosen", text, **outcome.to_dict())
 
     def _plan_install(self, disk: Disk) -> None:

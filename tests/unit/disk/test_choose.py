@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bringup.base.errors import BringupError, LabError, UsageError
-from bringup.disk.choose import Disk, Wish, choose, wish_for
+from bringup.disk.choose import Disk, Wish, choose, rivals_words, wish_for
 from bringup.disk.contents import Contents, Found, Kind
 from bringup.profile.model import Fact, Storage
 
@@ -46,6 +46,16 @@ def test_the_only_disk_that_is_empty_or_ours_is_taken() -> None:
 )
 def test_a_disk_is_named_by_serial_wwn_or_path(name: str) -> None:
     assert choose([NVME, SATA], replace(WISH, named=name)) is SATA
+
+
+def test_another_disk_with_slots_is_told_of() -> None:
+    """The board may start that one (fedora-coreos-tracker#976): nothing on the disk written decides it."""
+    ours = replace(SATA, contents=OURS)
+    assert rivals_words([NVME, ours], ours) is None
+    words = rivals_words([replace(NVME, contents=OURS), ours], ours)
+    assert words is not None
+    assert str(NVME) in words
+    assert f"should be {ours}" in words
 
 
 @pytest.mark.parametrize("name", ["", " "])

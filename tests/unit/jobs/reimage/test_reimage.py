@@ -341,6 +341,18 @@ def test_the_wrong_disk_is_not_written(
     assert "write" not in board.obeyed
 
 
+def test_a_second_disk_with_slots_is_told_of(in_folder: Path, board: Board) -> None:
+    installed(board, in_folder)
+    board.listing = TWO  # the same bytes twice: both have slots
+    seen = plan_slots(load_lab(in_folder), "e300", disk="S1", ramdisk=lambda: find_image(image(in_folder)))
+    assert board(seen.job).ok
+    assert "serial S2" in str(seen.seen.careful)
+    board.boots = [from_disk("B", text="")]
+    done = reimage(board, in_folder, disk="S1")
+    assert done.to_dict()["careful"] == seen.seen.careful
+    assert board.kinds().count("disk.rivals") == 2
+
+
 @pytest.mark.parametrize("now", [listing("sda", "S2"), listing("sdb", "S1"), listing("sda", "S1", DISK * 2)])
 def test_a_disk_that_was_changed_while_a_person_was_asked_is_not_written(
     in_folder: Path, board: Board, now: str
