@@ -28,6 +28,8 @@ from bringup.disk.slots import DiskSlots, read_slots
 from bringup.disk.state import State
 from bringup.image.folder import find_image
 from bringup.image.model import Image
+from bringup.jobs.media_build import build_media
+from bringup.lab.inventory import load_lab
 from bringup.image.standin import standin_kernel, standin_module
 from tests.twin.disk_machine import DiskMachine, perform, reader
 from tests.unit.disk.disks import write_log
@@ -38,6 +40,7 @@ MANY = "BRINGUP_DISK_BOOTS"
 BOOTS = int(os.environ.get(MANY, "3"))
 SLOT = 8 * MIB
 CONSOLE = Console()
+PROBE_BANNER = b"bringup firmware probe, not seL4"
 _STARTED = re.compile(rb"parsing cmdline '[^'\r\n]*image=(\w+)")
 
 
@@ -246,3 +249,16 @@ def test_a_stick_or_disc_starts_its_first_entry(
             file.truncate(made.layout.disk_bytes)
         perform(path, made.writes())
     assert running(DiskMachine(path, device, firmware).start()) == "first"
+
+
+@pytest.mark.long
+@pytest.mark.parametrize(("kind", "device", "firmware"), MEDIA[:2])
+def test_a_stick_or_disc_starts_the_probe_that_is_chosen_in_its_menu(
+    tmp_path: Path, kind: str, device: str, firmware: Firmware
+) -> None:
+    """As `media build` makes it; cursor down and Enter on the console."""
+    path = tmp_path / f"medium.{kind}"
+    built = build_media(load_lab(tmp_path).board("e300"), [standin_kernel(), standin_module(MIB)], path)
+    assert built.titles[1] == "firmware probe"
+    text = DiskMachine(path, device, firmware).start(key=b"\x1b[B\r", until=PROBE_BANNER)
+    assert running(text) is None
