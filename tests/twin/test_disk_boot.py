@@ -28,9 +28,9 @@ from bringup.disk.slots import DiskSlots, read_slots
 from bringup.disk.state import State
 from bringup.image.folder import find_image
 from bringup.image.model import Image
+from bringup.image.standin import standin_kernel, standin_module
 from bringup.jobs.media_build import build_media
 from bringup.lab.inventory import load_lab
-from bringup.image.standin import standin_kernel, standin_module
 from tests.twin.disk_machine import DiskMachine, perform, reader
 from tests.unit.disk.disks import write_log
 
