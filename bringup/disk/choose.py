@@ -146,14 +146,15 @@ def refusal(disk: Disk, disks: Sequence[Disk], wish: Wish) -> str | None:
 def rivals_words(disks: Sequence[Disk], chosen: Disk) -> str | None:
     """Return what a person should know where another disk has slots, too; None where none has.
 
-    A loader starts from its own disk whatever others there are; which loader is started, the firmware decides.
+    A loader starts from its own disk whatever others there are; which loader starts, the firmware decides.
     """
     rivals = [disk for disk in disks if disk is not chosen and disk.contents.is_ours]
     if not rivals:
         return None
+    listed = "; ".join(map(str, rivals))
     return (
-        f"bringup wrote another disk of this board, too ({'; '.join(map(str, rivals))}), and the board starts "
-        f"whichever is first in its boot order: that should be {chosen}, or take the other out"
+        f"bringup wrote another disk of this board, too ({listed}), and the board starts whichever is first "
+        f"in its boot order: that should be {chosen}, or take the other out"
     )
 
 
