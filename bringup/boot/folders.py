@@ -19,7 +19,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from bringup.base.errors import LabError, OutputError, UsageError
 from bringup.base.events import Event, is_time
@@ -31,11 +31,12 @@ if TYPE_CHECKING:
     from bringup.lab.inventory import Lab
 
 EVENTS = "events.ndjson"
+VERDICT = "verdict.json"
 BATCH = "batch.json"
 _MAX_RUNS_A_DAY = 9999
 FILE_MAX_BYTES = 256 << 20
 _TEXTS = ("board", "verdict", "cause", "run", "until", "firmware", "stage", "missing", "seen", "aim")
-_CHECKED = ("plan.json", "verdict.json")
+_CHECKED = ("plan.json", VERDICT)
 _LISTS = ("stages", "steps", "causes", "limits")
 
 
@@ -80,6 +81,16 @@ class RunFolder:
                 file.write(json.dumps(body, indent=2, default=str).encode() + b"\n")
         except OSError:
             raise _disk_error(self.path) from None
+
+    def is_damaged(self, name: str) -> bool:
+        """Whether a JSON file of the run is there and cannot be read as one of ours."""
+        return os.path.lexists(self.path / name) and self.read_json(name) is None
+
+    def without_verdict(self) -> Literal["damaged", "goes on", "killed"]:
+        """Say of a run why no verdict can be read: its file is damaged, it goes on, or it was killed."""
+        if self.is_damaged(VERDICT):
+            return "damaged"
+        return "goes on" if self.goes_on else "killed"
 
     def read_json(self, name: str) -> dict[str, Any] | None:
         """Return a JSON file of the run, None if the run did not come that far or the file is damaged."""

@@ -124,6 +124,7 @@ def run_many(
     """
     from bringup.jobs.batch import ASKS_ABOVE, run_batch
     from bringup.report.batch import BatchView, batch_lines
+    from bringup.report.screen import fold_width
 
     names = [board.name for board in boards]
     if len(boards) > (ASKS_ABOVE if asks_above is None else asks_above) and not options["yes"]:
@@ -136,7 +137,7 @@ def run_many(
     if as_json:
         emit_json(batch.to_dict())
     else:
-        answer(*batch_lines(batch))
+        answer(*batch_lines(batch, fold_width()))
     return batch.exit_code
 
 

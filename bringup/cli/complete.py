@@ -56,18 +56,30 @@ def _runs(lab: Lab) -> Iterable[str]:
 
 
 class _Bash(BashComplete):
-    """bash breaks words at `=`, so that `--lab=FILE` comes as three of them."""
+    """bash breaks words at `=`, so that `--lab=FILE` and `BOARD=FAULT` come as three of them each."""
 
     def get_completion_args(self) -> tuple[list[str], str]:
         words, incomplete = super().get_completion_args()
-        return joined(words), incomplete
+        words = joined(words)
+        last = words[-1] if words else ""
+        if incomplete and not last.startswith("--") and (incomplete == "=" or last.endswith("=")):
+            return words[:-1], last + incomplete
+        return words, incomplete
+
+    def get_completions(self, args: list[str], incomplete: str) -> list[CompletionItem]:
+        # What is put in stands for the part after `=` only.
+        items = super().get_completions(args, incomplete)
+        name, sign, _ = incomplete.partition("=")
+        if not sign or name.startswith("--"):
+            return items
+        return [CompletionItem(each.value.removeprefix(f"{name}="), each.type, each.help) for each in items]
 
 
 def joined(words: list[str]) -> list[str]:
-    """Return words of bash with `--option`, `=`, `value` made one again."""
+    """Return words of bash with `--option`, `=`, `value` and `name`, `=`, `value` made one again."""
     whole: list[str] = []
     for word in words:
-        if whole and (word == "=" or whole[-1].endswith("=")) and whole[-1].startswith("--"):
+        if whole and (word == "=" or whole[-1].endswith("=")):
             whole[-1] += word
         else:
             whole.append(word)
@@ -88,6 +100,20 @@ profile_names = _completion(_profiles)
 board_and_profile_names = _completion(lambda lab: [*lab.boards, *_profiles(lab)])
 run_names = _completion(_runs)
 fault_names = _completion(_faults)
+
+
+def faults_by_board(_ctx: object, _parameter: object, incomplete: str) -> list[CompletionItem]:
+    """Return BOARD= for each board that a shelf may have, and after `=` the faults."""
+    from bringup.twin.faults.catalog import FAULTS
+    from bringup.twin.shelf.client import MOST, plan_shelf
+
+    board, sign, _ = incomplete.partition("=")
+    if sign:
+        offered = [f"{board}={fault}" for fault in FAULTS]
+    else:
+        # How many are asked for click does not tell before the option has its value.
+        offered = [f"{each.name}=" for each in plan_shelf(MOST, full=0)]
+    return [CompletionItem(word) for word in offered if word.startswith(incomplete)]
 
 
 def capture_names(ctx: click.Context, parameter: click.Parameter, incomplete: str) -> list[CompletionItem]:

@@ -13,6 +13,7 @@ from bringup.cli.options import Function, as_option, json_option
 from bringup.report.output import answer, emit_json
 from bringup.report.style import glyph
 
+_NO_PURPOSE = "no purpose given"
 _LEAST_S, _MOST_S = 1.0, 7 * 86400.0
 
 
@@ -23,7 +24,9 @@ def _length(_ctx: click.Context, _parameter: click.Parameter, value: str) -> flo
     except ValueError as error:
         raise click.BadParameter(f"{value!r}: {error}") from None
     if not _LEAST_S <= seconds <= _MOST_S:
-        raise click.BadParameter(f"{value!r}: a lease lasts from 1 s to 7 days")
+        raise click.BadParameter(
+            f"{value!r}: a lease lasts from 1 s to 7 days (7d); take it anew before it ends"
+        )
     return seconds
 
 
@@ -38,9 +41,14 @@ def _lease_options() -> Callable[[Function], Function]:
             callback=_length,
             default="1h",
             show_default=True,
-            help="How long: 2h, 90m, 1d.",
+            help="How long: 2h, 90m, 1d; at most 7d.",
         )
-        purpose = click.option("--purpose", default="", metavar="TEXT", help="What for, as others are told.")
+        purpose = click.option(
+            "--purpose",
+            metavar="TEXT",
+            callback=lambda _ctx, _parameter, text: text or _NO_PURPOSE,
+            help="What for, as others are told.",
+        )
         return length(purpose(function))
 
     return add
@@ -76,13 +84,13 @@ def take(ctx: click.Context, board: str, seconds: float, purpose: str, as_json: 
     """
     from bringup.jobs.lease import take_lease
     from bringup.lab.held import Lease
-    from bringup.report.lease import lease_json, until_words
+    from bringup.report.lease import lease_json, yours_line
 
-    holder = take_lease(lab_of(ctx).board(board), purpose or "no purpose given", seconds)
+    lease = Lease(board, take_lease(lab_of(ctx).board(board), purpose, seconds))
     if as_json:
-        emit_json(lease_json(Lease(board, holder)))
-        return
-    answer(f"{glyph('ok')} {board} is yours until {until_words(holder)}, as {holder.who}: {holder.purpose}")
+        emit_json(lease_json(lease))
+    else:
+        answer(yours_line(lease))
 
 
 @command.command("list")
@@ -144,13 +152,11 @@ def steal(ctx: click.Context, board: str, seconds: float, purpose: str, as_json:
     """
     from bringup.jobs.lease import steal_lease
     from bringup.lab.held import Lease
-    from bringup.report.lease import lease_json, until_words
+    from bringup.report.lease import lease_json, yours_line
 
-    holder, before = steal_lease(lab_of(ctx).board(board), purpose or "no purpose given", seconds)
+    holder, before = steal_lease(lab_of(ctx).board(board), purpose, seconds)
+    lease = Lease(board, holder)
     if as_json:
-        taken_from = [lease_json(Lease(board, each)) for each in before]
-        emit_json({**lease_json(Lease(board, holder)), "taken_from": taken_from})
-        return
-    for each in before:
-        answer(f"careful   taken from {each}")
-    answer(f"{glyph('ok')} {board} is yours until {until_words(holder)}, as {holder.who}: {holder.purpose}")
+        emit_json({**lease_json(lease), "taken_from": [lease_json(Lease(board, each)) for each in before]})
+    else:
+        answer(*(f"careful   taken from {each}" for each in before), yours_line(lease))

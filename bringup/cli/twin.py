@@ -7,7 +7,7 @@ import os
 import click
 
 from bringup import Firmware, LabError, UsageError
-from bringup.cli.complete import twin_names
+from bringup.cli.complete import faults_by_board, twin_names
 from bringup.cli.lab import lab_of
 from bringup.cli.options import engine_option, fault_options, json_option, memory_option
 from bringup.lab.names import BUILTIN_BOARD, check_board_name
@@ -122,6 +122,7 @@ def up(
     "faults",
     multiple=True,
     metavar="BOARD=FAULT",
+    shell_complete=faults_by_board,
     help="What one of them plays (see `bringup twin faults`). Repeatable.",
 )
 @click.option(

@@ -50,6 +50,11 @@ class Outcome:
         """Whether it is what was wanted."""
         return self.exit_code == 0
 
+    @property
+    def interrupted(self) -> bool:
+        """Whether a person ended it: then nothing is known to be wrong."""
+        return self.exit_code == InterruptedRunError.exit_code
+
 
 @dataclass(frozen=True, slots=True)
 class Batch:
@@ -67,8 +72,21 @@ class Batch:
 
     @property
     def failed(self) -> tuple[str, ...]:
-        """The boards where it failed."""
-        return tuple(outcome.board for outcome in self.outcomes if not outcome.ok)
+        """The boards where it failed; one whose job was interrupted did not."""
+        return tuple(each.board for each in self.outcomes if not each.ok and not each.interrupted)
+
+    @property
+    def counts(self) -> dict[str, int]:
+        """How many ended in which way."""
+        interrupted = sum(outcome.interrupted for outcome in self.outcomes)
+        bad = len(self.failed)
+        return {"ok": len(self.outcomes) - bad - interrupted, "failed": bad, "interrupted": interrupted}
+
+    def counted(self) -> str:
+        """Return the counts for people: those who were interrupted where there are any."""
+        return ", ".join(
+            f"{count} {name}" for name, count in self.counts.items() if count or name != "interrupted"
+        )
 
     def to_dict(self) -> dict[str, Any]:
         """Return it as JSON data."""
@@ -77,8 +95,7 @@ class Batch:
             "command": self.command,
             "exit_code": self.exit_code,
             "seconds": round(self.seconds, 1),
-            "ok": len(self.outcomes) - len(self.failed),
-            "failed": len(self.failed),
+            **self.counts,
             "boards": [asdict(outcome) for outcome in self.outcomes],
         }
 
@@ -262,15 +279,15 @@ class _Record:
     def close(self, batch: Batch) -> None:
         """Keep the whole; raises LabError where it cannot be written."""
         self.folder.write_json(BATCH, batch.to_dict())
-        bad = len(batch.failed)
+        ended = "failed" if batch.failed else "interrupted" if batch.counts["interrupted"] else "ok"
         self.folder.write_json(
             "verdict.json",
             {
                 "run": self.folder.run_id,
                 "board": self._count,
-                "verdict": "ok" if not bad else "failed",
+                "verdict": ended,
                 "exit_code": batch.exit_code,
-                "cause": f"{batch.command}: {len(batch.outcomes) - bad} ok, {bad} failed",
+                "cause": f"{batch.command}: {batch.counted()}",
                 "at_s": round(batch.seconds, 1),
             },
         )

@@ -135,7 +135,8 @@ def _image(plan: Mapping[str, Any]) -> Mapping[str, Any]:
 def _ended(run: RunFolder) -> str:
     verdict = run.read_json("verdict.json") or {}
     if not verdict:
-        return "goes on" if run.goes_on else "killed"
+        ended = run.without_verdict()
+        return "verdict.json is damaged" if ended == "damaged" else ended
     return f"{verdict.get('verdict')}: {verdict.get('cause')}"
 
 

@@ -238,6 +238,11 @@ def _search(folder: Path) -> Path | None:
             if path.exists() and not path.is_dir():
                 _check_is_ours(path)
                 return path
+            if path.is_symlink() and not path.exists():
+                raise ProfileError(
+                    f"{shown_path(path)} is a link to {path.readlink()}, which is not there",
+                    hint="mend the link, or remove it; another lab file is named by --lab FILE",
+                )
         except PermissionError:
             raise ProfileError(
                 f"whether {shown_path(candidate)} has a {LAB_FILE} cannot be seen: it may not be entered",

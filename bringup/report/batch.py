@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from bringup.base.events import Event
 from bringup.jobs.batch import Batch, Outcome
 from bringup.report.output import say
-from bringup.report.screen import is_terminal, screen_width
+from bringup.report.screen import folded, is_terminal, screen_width
 from bringup.report.style import glyph, table
 from bringup.report.transfer import TRANSFERS, transfer_text
 
@@ -124,8 +124,11 @@ def outcome_line(outcome: Outcome) -> str:
     return f"{mark} {outcome.board}  {outcome.seconds:.1f} s  {_told(outcome)}"
 
 
-def batch_lines(batch: Batch) -> list[str]:
-    """Return the summary: a table with the failed boards first, what to do, and how to repeat those."""
+def batch_lines(batch: Batch, width: int | None = None) -> list[str]:
+    """Return the summary: a table with the failed boards first, what to do, and how to repeat those.
+
+    Sentences are broken at `width` columns, None where a program reads them.
+    """
     ordered = sorted(batch.outcomes, key=lambda outcome: outcome.ok)
     rows = [
         [
@@ -134,15 +137,22 @@ def batch_lines(batch: Batch) -> list[str]:
             outcome.reached or "-",
             f"{outcome.seconds:.1f}",
             outcome.run or "-",
-            "" if outcome.ok else (outcome.cause or ""),
         ]
         for outcome in ordered
     ]
-    lines = [table(["board", "verdict", "reached", "seconds", "run", "cause"], rows)]
-    hints = {outcome.hint for outcome in ordered if not outcome.ok and outcome.hint}
-    lines += [f"do        {hint}" for hint in sorted(hints)]
-    good, bad = len(batch.outcomes) - len(batch.failed), len(batch.failed)
-    lines.append(f"{batch.command}: {good} ok, {bad} failed in {batch.seconds:.1f} s     batch {batch.run}")
+    lines = [table(["board", "verdict", "reached", "seconds", "run"], rows)]
+    bad = [outcome for outcome in ordered if not outcome.ok]
+    hints = sorted({outcome.hint for outcome in bad if outcome.hint})
+    lines += folded([*_causes(bad), *(f"do        {hint}" for hint in hints)], width, 10)
+    lines.append(f"{batch.command}: {batch.counted()} in {batch.seconds:.1f} s     batch {batch.run}")
     if bad:
         lines.append("again     the same command with --only-failed")
     return lines
+
+
+def _causes(outcomes: Sequence[Outcome]) -> list[str]:
+    """Return why boards did not do what was wanted: a cause once, with all that it befell."""
+    boards: dict[str, list[str]] = {}
+    for outcome in outcomes:
+        boards.setdefault(outcome.cause or "no cause was told", []).append(outcome.board)
+    return [f"cause     {', '.join(names)}: {cause}" for cause, names in boards.items()]

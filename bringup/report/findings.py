@@ -171,18 +171,3 @@ def report_json(report: Report, *, exit_code: int, inputs: Mapping[str, Any]) ->
         "findings": [finding_json(finding) for finding in report.findings],
         "not_checked": [{"rule": gap.rule, "what": gap.what, "needs": gap.needs} for gap in report.gaps],
     }
-
-
-def folded(lines: Iterable[str], width: int | None, indent: int = 8) -> Iterator[str]:
-    """Yield lines broken at words to `width` columns, the rest below `indent`; None: as they are."""
-    for line in lines:
-        if width is None or len(line) <= width:
-            yield line
-        else:
-            yield from textwrap.wrap(
-                line,
-                width,
-                subsequent_indent=" " * indent,
-                break_on_hyphens=False,
-                break_long_words=False,
-            )

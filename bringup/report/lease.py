@@ -9,7 +9,7 @@ from typing import Any
 from bringup.base.duration import rough_duration
 from bringup.lab.held import Lease
 from bringup.lab.holder import Holder, clock_time
-from bringup.report.style import table
+from bringup.report.style import glyph, table
 
 
 def lease_lines(leases: Sequence[Lease]) -> Iterator[str]:
@@ -30,6 +30,14 @@ def _row(lease: Lease) -> list[str]:
         return [lease.board, "?", "?", lease.problem or "not known", "?"]
     pid = f"{holder.pid}{', stopped' if lease.is_stopped else ''}"
     return [lease.board, holder.who, pid, holder.purpose, until_words(holder)]
+
+
+def yours_line(lease: Lease) -> str:
+    """Return that a board was taken, until when and as whom."""
+    holder = lease.holder
+    assert holder is not None, "a lease that was just taken"  # noqa: S101
+    until = until_words(holder)
+    return f"{glyph('ok')} {lease.board} is yours until {until}, as {holder.who}: {holder.purpose}"
 
 
 def until_words(holder: Holder) -> str:

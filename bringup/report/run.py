@@ -148,6 +148,13 @@ def _batch_report(record: Mapping[str, Any]) -> str:
     return "\n".join(batch_lines(Batch.from_dict(record)))
 
 
+_WITHOUT = {
+    "damaged": "verdict.json is damaged: how this run ended is not known; events and console log may tell",
+    "goes on": "no verdict: this run goes on, see: bringup runs follow {run}",
+    "killed": "no verdict: this run was killed; what it saw is in events and console log",
+}
+
+
 def _run_report(run: RunFolder) -> str:
     plan = run.read_json("plan.json") or {}
     verdict = run.read_json("verdict.json")
@@ -158,11 +165,7 @@ def _run_report(run: RunFolder) -> str:
         lines.append(f"board     {plan['board']} ({plan['profile']}), {how}")
         lines.append(f"image     {image_line(plan['image'])}")
     if verdict is None:
-        lines.append(
-            f"no verdict: this run goes on, see: bringup runs follow {run.run_id}"
-            if run.goes_on
-            else "no verdict: this run was killed; what it saw is in events and console log"
-        )
+        lines.append(_WITHOUT[run.without_verdict()].format(run=run.run_id))
         return "\n".join(lines)
     for stage in verdict.get("stages", ()):
         at = "      -" if stage["at_s"] is None else f"{stage['at_s']:6.1f} s"

@@ -5,21 +5,22 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-from bringup.boot.folders import RunFolder
+from bringup.boot.folders import VERDICT, RunFolder
 from bringup.report.style import table
+
+_WITHOUT = {"damaged": "damaged", "goes on": "running", "killed": "unfinished"}
 
 
 def run_row(run: RunFolder) -> dict[str, Any]:
-    """Return one line's worth of a run; a run without a verdict goes on, or was killed: `unfinished`."""
+    """Return one line's worth of a run; without a verdict it is running, damaged, or unfinished: killed."""
     verdict = run.read_json("verdict.json") or {}
-    without = "running" if run.goes_on else "unfinished"
     plan = run.read_json("plan.json") or {}
     return {
         "run": run.run_id,
         "board": plan.get("board"),
-        "verdict": verdict.get("verdict") or without,
+        "verdict": verdict.get("verdict") or _WITHOUT[run.without_verdict()],
         "stage": verdict.get("stage"),
-        "cause": verdict.get("cause"),
+        "cause": verdict.get("cause") or ("verdict.json is damaged" if run.is_damaged(VERDICT) else None),
         "at_s": verdict.get("at_s"),
     }
 

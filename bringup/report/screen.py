@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import sys
+import textwrap
+from collections.abc import Iterable, Iterator
 from typing import TextIO
 
 from bringup.report.style import colourless, ends_plain, harmless
@@ -54,3 +56,18 @@ def screen_width() -> int:
 def fold_width() -> int | None:
     """Return the columns to break long sentences at; None where a program reads them, line by line."""
     return screen_width() if is_terminal(sys.stdout) else None
+
+
+def folded(lines: Iterable[str], width: int | None, indent: int = 8) -> Iterator[str]:
+    """Yield lines broken at words to `width` columns, the rest below `indent`; None: as they are."""
+    for line in lines:
+        if width is None or len(line) <= width:
+            yield line
+        else:
+            yield from textwrap.wrap(
+                line,
+                width,
+                subsequent_indent=" " * indent,
+                break_on_hyphens=False,
+                break_long_words=False,
+            )

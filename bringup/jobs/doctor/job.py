@@ -6,8 +6,8 @@ import functools
 from contextlib import closing
 from pathlib import Path
 
-from bringup.base.errors import BringupError
-from bringup.ipmi.client import IpmiClient
+from bringup.base.errors import BringupError, LabError
+from bringup.ipmi.client import BmcAddress, IpmiClient
 from bringup.jobs.doctor.bmc import Bmc, bmc_checks
 from bringup.jobs.doctor.check import Check, Checked, Group, examine, failed_by, skipped
 from bringup.jobs.doctor.host import file_checks, host_checks
@@ -61,6 +61,9 @@ def bmc_of(board: Board) -> Bmc | Group:
     try:
         profile, address = board.profile, bmc_address(board)
         override = open_drivers(board).override
+        if board.bmc is not None and board.bmc.password_file is not None and not _opens(address):
+            return _without("BMC", "bmc", "not looked at without its password: see files")
+        address.password.reveal()
     except BringupError as error:
         return Group("BMC", [Check("bmc", "BMC", functools.partial(failed_by, error))])
     baud = None
@@ -69,6 +72,15 @@ def bmc_of(board: Board) -> Bmc | Group:
         baud = board.baud or (None if said is None else said.value)
     client = IpmiClient(address, spacing_s=profile.bmc.spacing_s)
     return Bmc(board.name, client, override, baud, _password_file(board))
+
+
+def _opens(address: BmcAddress) -> bool:
+    """Whether the password can be had from its file; why not is told where files are looked at."""
+    try:
+        address.password.reveal()
+    except LabError:
+        return False
+    return True
 
 
 def _is_up(board: Board) -> bool:

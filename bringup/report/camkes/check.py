@@ -6,7 +6,8 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from bringup.jobs.configure.check import Checked
-from bringup.report.findings import configuration_lines, count_line, folded, report_json
+from bringup.report.findings import configuration_lines, count_line, report_json
+from bringup.report.screen import folded
 from bringup.report.style import glyph
 
 

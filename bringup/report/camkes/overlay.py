@@ -8,7 +8,8 @@ from typing import Any
 from bringup.base.finding import finding_json
 from bringup.jobs.configure.overlay import PlannedOverlay
 from bringup.report.camkes.passthrough import grant_lines, grants_json
-from bringup.report.findings import count_line, folded, short_lines
+from bringup.report.findings import count_line, short_lines
+from bringup.report.screen import folded
 
 
 def overlay_lines(planned: PlannedOverlay, width: int | None) -> Iterator[str]:

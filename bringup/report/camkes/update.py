@@ -10,7 +10,8 @@ from bringup.base.finding import finding_json
 from bringup.jobs.configure.update import PlannedUpdate
 from bringup.report.camkes.passthrough import grant_lines, grants_json
 from bringup.report.camkes.unified import unified
-from bringup.report.findings import count_line, folded, short_lines
+from bringup.report.findings import count_line, short_lines
+from bringup.report.screen import folded
 
 
 def update_lines(

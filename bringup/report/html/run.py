@@ -45,9 +45,16 @@ def _boot_html(run: RunFolder) -> str:
     return render(page)
 
 
+_WITHOUT = {
+    "damaged": "verdict.json is damaged: how this run ended is not known",
+    "goes on": "this run goes on",
+    "killed": "no verdict: this run was killed",
+}
+
+
 def _answer(run: RunFolder, verdict: Mapping[str, Any] | None) -> str:
     if verdict is None:
-        return "this run goes on" if run.goes_on else "no verdict: this run was killed"
+        return _WITHOUT[run.without_verdict()]
     whose = fault_words(verdict["verdict"])
     return f"{verdict['cause']}" + (f" ({whose})" if whose else "")
 

@@ -20,7 +20,7 @@ from bringup.camkes.assign.in_use import vms_of
 from bringup.cli import root
 from bringup.lab import captures
 from bringup.lab.inventory import Board
-from bringup.report.findings import folded
+from bringup.report.screen import folded
 from tests import places
 from tests.machines.catalogue import E300_9D
 from tests.machines.views import View, views

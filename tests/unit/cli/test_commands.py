@@ -150,6 +150,10 @@ def test_names_complete_from_the_lab_file_that_was_named(in_folder: Path) -> Non
         ("boot --until = kernel-", ["kernel-image"]),
         ("boot --until =", ["power", "firmware"]),
         ("boot --fail-text a=b ", ["e300"]),
+        ("boot --fail-text a = b ", ["e300"]),
+        ("twin shelf 12 --fault shelf-1", ["shelf-10=", "shelf-11=", "shelf-12=", "shelf-13="]),
+        ("twin shelf 12 --fault shelf-07 =", ["sol-drop", "sol-stolen"]),
+        ("twin shelf 12 --fault shelf-01 = sol-drop --fault shelf-07 = bmc-s", ["bmc-silent", "bmc-slow"]),
     ],
 )
 def test_bash_completes_whatever_it_made_of_the_words(

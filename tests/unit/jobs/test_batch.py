@@ -10,13 +10,14 @@ from pathlib import Path
 
 import pytest
 
-from bringup.base.errors import ImageError, LabError, UsageError
+from bringup.base.errors import ImageError, InterruptedRunError, LabError, UsageError
 from bringup.base.events import Emit, Event
 from bringup.boot.folders import RunFolder, find_boot, list_runs
 from bringup.boot.signals import Signals
 from bringup.boot.stop import Stop
 from bringup.jobs.batch import Batch, Outcome, Turns, last_failed, of_verdict, run_batch, worst
 from bringup.lab.inventory import Board, Lab, twin_board
+from bringup.report.batch import batch_lines
 from bringup.report.run import run_report
 from bringup.report.runs import run_json, run_row
 
@@ -86,6 +87,30 @@ def test_the_record_is_a_run_and_tells_it_all_again(lab: Lab) -> None:
     assert "no answer from its BMC" in report and "is it plugged in?" in report
     assert run_json(run, with_events=False)["batch"] == batch.to_dict()
     assert Batch.from_dict(batch.to_dict()).outcomes == batch.outcomes
+
+
+def test_who_was_interrupted_did_not_fail(lab: Lab) -> None:
+    def told_to_stop(board: Board, hear: Emit, stop: Stop) -> Outcome:
+        if board.name in "bc":
+            raise InterruptedRunError(f"interrupted; {board.name} is off")
+        return work(board, hear, stop)
+
+    batch = run_batch(lab, "boot", boards(lab), told_to_stop, Seen(), pause_s=0)
+    assert batch.failed == ("d",) and batch.counts == {"ok": 1, "failed": 1, "interrupted": 2}
+    assert (batch.to_dict()["failed"], batch.to_dict()["interrupted"], batch.exit_code) == (1, 2, 130)
+    assert any(line.startswith("boot: 1 ok, 1 failed, 2 interrupted in ") for line in batch_lines(batch))
+    assert last_failed(lab, "boot") == ("b", "c", "d")  # what did not end well is what is repeated
+
+
+def test_a_summary_fits_the_screen_and_tells_a_cause_once(lab: Lab) -> None:
+    cause = "no answer from its BMC within 60 s, however often it was asked for the state of its power supply"
+
+    def silent(board: Board, hear: Emit, stop: Stop) -> Outcome:
+        raise LabError(cause, hint="check the BMC's power, its LAN cable, and `address` in the lab file " * 2)
+
+    lines = batch_lines(run_batch(lab, "boot", boards(lab), silent, Seen(), pause_s=0), 80)
+    assert max(len(line) for text in lines for line in text.splitlines()) <= 80
+    assert " ".join("\n".join(lines).split()).count(f"a, b, c, d: {cause}") == 1
 
 
 def test_the_failed_ones_of_the_last_batch_of_that_command(lab: Lab) -> None:

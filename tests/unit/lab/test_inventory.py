@@ -338,6 +338,17 @@ def test_pipe_or_device_in_place_of_the_lab_file_is_told_and_no_twin_is_taken(
         load_lab(path if named else None)
 
 
+@pytest.mark.parametrize("target", ["away/lab.toml", "lab.toml"])
+def test_a_lab_file_that_is_a_link_to_nothing_is_told(tmp_path: Path, target: str) -> None:
+    (tmp_path / "lab.toml").symlink_to(target)
+    below = tmp_path / "below"
+    below.mkdir()
+    for folder in (tmp_path, below):
+        with pytest.raises(ProfileError, match=f"is a link to {target}, which is not there") as told:
+            load_lab(folder)
+        assert told.value.hint is not None and "--lab FILE" in told.value.hint
+
+
 def test_lab_of_a_simulated_bmc_may_name_the_loopback_but_nothing_is_served_there(tmp_path: Path) -> None:
     lab = lab_of(tmp_path, BOARD + OWN.replace("enp3s0", "lo"))
     board = lab.board("e300-1")

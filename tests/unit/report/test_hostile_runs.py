@@ -21,6 +21,7 @@ from bringup.boot.follow import follow
 from bringup.jobs.compare import compare_runs
 from bringup.jobs.trace import ending_of, moments
 from bringup.report.compare import comparison_json, comparison_lines
+from bringup.report.html.run import run_html
 from bringup.report.run import console_lines, event_lines, run_report
 from bringup.report.runs import run_json, run_row, runs_table
 from bringup.report.trace import ending_lines, trace_json
@@ -174,6 +175,18 @@ def test_what_has_the_name_of_a_run_and_is_none(tmp_path: Path, put: str) -> Non
     whole(tmp_path)
     BAD[put](tmp_path / "2026-11-24-0001")
     read_all(tmp_path)
+
+
+@pytest.mark.parametrize("put", [b"{", b"[]", b'{"verdict": 5}', b"\xff" * 9, b"[" * 9000])
+def test_a_damaged_verdict_is_no_sign_that_the_run_was_killed(tmp_path: Path, put: bytes) -> None:
+    run = whole(tmp_path)
+    (run.path / "verdict.json").write_bytes(put)
+    row = run_row(run)
+    assert (row["verdict"], row["cause"]) == ("damaged", "verdict.json is damaged")
+    assert "verdict.json is damaged" in run_report(run) and "killed" not in run_report(run)
+    assert "verdict.json is damaged" in run_html(run)
+    (run.path / "verdict.json").unlink()
+    assert run_row(run)["verdict"] == "unfinished" and "was killed" in run_report(run)
 
 
 VALUES = st.recursive(

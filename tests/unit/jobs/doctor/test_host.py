@@ -10,8 +10,10 @@ from pathlib import Path
 
 import pytest
 
-from bringup.jobs.doctor.check import Checked, examine
+from bringup.jobs.doctor.bmc import Bmc
+from bringup.jobs.doctor.check import Checked, Group, examine
 from bringup.jobs.doctor.host import file_checks, namespace_remedy
+from bringup.jobs.doctor.job import bmc_of
 from bringup.jobs.doctor.root import as_root
 from bringup.jobs.doctor.tools import TOOLS, tool_checks, version_of
 from bringup.lab.inventory import Lab, load_lab
@@ -88,6 +90,28 @@ def test_a_password_file_that_others_may_read_and_the_command_closes_it(in_folde
     assert shlex.split(checked.fix)[:2] == ["chmod", "0600"]
     subprocess.run(["sh", "-ec", checked.fix], check=True, timeout=10)
     assert by_id(examine([file_checks(lab)]))["files-password.e300-1"].result.status == "pass"
+
+
+def test_a_password_that_cannot_be_had_is_told_once(in_folder: Path) -> None:
+    lab = lab_in(in_folder)
+    (in_folder / "secret").write_text("x")
+    (in_folder / "secret").chmod(0o644)
+    bmc = bmc_of(lab.board("e300-1"))
+    assert isinstance(bmc, Group)
+    found = examine([file_checks(lab), bmc])
+    assert [each.id for each in found if each.result.status == "fail"] == ["files-password.e300-1"]
+    assert "see files" in by_id(found)["bmc"].result.message
+    (in_folder / "secret").chmod(0o600)
+    assert isinstance(bmc_of(load_lab(in_folder).board("e300-1")), Bmc)
+
+
+def test_a_password_that_no_file_holds_is_told_where_the_bmc_is(in_folder: Path) -> None:
+    (in_folder / "lab.toml").write_text(LAB.replace('file = "secret"', 'env = "NOT_SET_ANYWHERE"'))
+    lab = load_lab(in_folder)
+    bmc = bmc_of(lab.board("e300-1"))
+    assert isinstance(bmc, Group)
+    found = examine([file_checks(lab), bmc])
+    assert [each.id for each in found if each.result.status == "fail"] == ["bmc"]
 
 
 def test_a_password_file_that_is_not_there(in_folder: Path) -> None:
