@@ -11,6 +11,7 @@ from bringup.base.stage import BOOT_STAGES, Stage
 from bringup.boot.evidence import BootEvidence, SeenFailure, StageReached
 from bringup.boot.watch_request import WatchRequest
 from bringup.boot.witness import Witness
+from bringup.netboot.policy import ARCHITECTURES
 from bringup.transcript.failures.loader import GARBAGE
 
 SETTLE_S = 0.5
@@ -193,6 +194,12 @@ class Course:
         if missing is Stage.LOGIN and self.logins_wanted > 1 and boot.console_kernel_s is not None:
             return boot.console_kernel_s
         return self.origin_s if boot.advanced_s is None else boot.advanced_s
+
+    @property
+    def asks_otherwise(self) -> bool:
+        """Whether the board says that it is of another firmware than this boot serves a file for."""
+        arch = self.boot.arch
+        return arch is not None and arch not in map(str, ARCHITECTURES[self.request.firmware])
 
     @property
     def has_no_end(self) -> bool:

@@ -118,6 +118,7 @@ class BootEvidence:
     boots: BootCounter = field(default_factory=BootCounter)
     dhcp: set[str] = field(default_factory=set)
     arch: str | None = None
+    arch_s: float | None = None
     guest_asked: bool = False
     strangers: list[str] = field(default_factory=list)
     heard_s: float | None = None
@@ -154,6 +155,11 @@ class BootEvidence:
     def furthest(self) -> Stage | None:
         """The last stage with evidence."""
         return max(self.reached, key=lambda stage: stage.order, default=None)
+
+    def ask_as(self, arch: str, at_s: float) -> None:
+        """Note the architecture that the board asks as, and since when it does."""
+        if arch != self.arch:
+            self.arch, self.arch_s = arch, at_s
 
     def reach(self, stage: Stage, event: Event, evidence: str) -> None:
         """Note the first evidence of `stage`."""

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from bringup.boot.witness import Witness
 
 # IANA "Processor Architecture Types": x86, x64 and ARM UEFI that boot from HTTP.
-_HTTP_ARCHITECTURES = frozenset({"15", "16", "18", "19"})
+HTTP_ARCHITECTURES = frozenset({"15", "16", "18", "19"})
 _ROM_TEXTS = ("pxe-", "http-boot")
 
 
@@ -85,7 +85,7 @@ def facts_of(boot: BootEvidence, witness: Witness, at_s: float) -> frozenset[Fac
         Fact.RIVAL: bool(witness.rivals),
         Fact.OWN_SEGMENT: witness.own_segment,
         Fact.NO_LINK: any(seen.failure.code == "pxe-no-link" for seen in boot.failures),
-        Fact.ASKS_HTTP: boot.arch in _HTTP_ARCHITECTURES,
+        Fact.ASKS_HTTP: boot.arch in HTTP_ARCHITECTURES,
     }
     logged = witness.logged
     told = () if logged is None else (Fact.LOG_READ, *(LOGGED[kind] for kind in logged if kind in LOGGED))

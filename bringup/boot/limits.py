@@ -5,9 +5,12 @@ Silence is evidence, too, once a stage's limit has passed; while text comes, lim
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 from bringup.base.stage import Stage
 from bringup.boot.course import SETTLE_S, Course
 from bringup.boot.evidence import BootEvidence
+from bringup.boot.facts import HTTP_ARCHITECTURES
 
 UNENDING_S = 60.0
 """How long an image without a known end is watched that never falls silent."""
@@ -18,6 +21,10 @@ _SERVED_GRACE_S = 1.0
 _GAP_GRACE_S = 8.0
 # A BMC that restarts takes the console with it, and is told of once it has said nothing for a while.
 _BMC_TOLD_S = 11.0
+# A board that is of the other firmware repeats its request within seconds, and has nothing else to ask.
+_ASKS_OTHERWISE_S = 15.0
+# Within this a console that somebody else has is asked for once more (steps.following).
+_HELD_S = 16.0
 _TRANSFER_STAGES = (Stage.LOADER, Stage.KERNEL_IMAGE, Stage.MODULES)
 
 
@@ -72,7 +79,18 @@ class Limits:
             # Whether its BMC is there at all is known a little later.
             due_s = max(due_s, witness.console_lost_s + _BMC_TOLD_S)
         # While it prints, it may get further; but what prints for ever must not be watched for ever.
-        return min(due_s, self._advanced_s() + allowed_s * _PRINTING_MAX)
+        due_s = min(due_s, self._advanced_s() + allowed_s * _PRINTING_MAX)
+        return min([due_s, *self._evident_s(missing)])
+
+    def _evident_s(self, missing: Stage) -> Iterator[float]:
+        """Yield when what keeps the boot from going on is plain before its limit has passed."""
+        boot, course = self._boot, self._course
+        if missing <= Stage.DHCP and course.asks_otherwise and boot.arch not in HTTP_ARCHITECTURES:
+            # HTTP boot comes before PXE on many boards; of the two firmwares a board runs one.
+            yield (boot.arch_s or 0.0) + _ASKS_OTHERWISE_S
+        only_console_tells = missing >= Stage.KERNEL and course.until <= Stage.USER_SPACE
+        if only_console_tells and course.all_loaded() and course.witness.console_held:
+            yield self.waiting_since_s() + _HELD_S
 
     def _is_out_of_sight(self, missing: Stage | None) -> bool:
         """Return whether only the console can tell, and it is away with a BMC that restarts."""

@@ -5,7 +5,6 @@ from __future__ import annotations
 from bringup.base.stage import Stage
 from bringup.boot.course import Course
 from bringup.boot.facts import BROKEN, LOGGED
-from bringup.netboot.policy import ARCHITECTURES
 
 _SILENT_AFTER_KERNEL = {
     Stage.VMM: "no-vmm",
@@ -91,17 +90,11 @@ def _before_address(course: Course) -> str:
         return "host-no-link"
     if "ack" in boot.dhcp:
         return "dhcp-no-file" if boot.arch is None else "dhcp-ignored"
-    if ("ignored" in boot.dhcp and "offer" not in boot.dhcp) or _asks_otherwise(course):
+    if ("ignored" in boot.dhcp and "offer" not in boot.dhcp) or course.asks_otherwise:
         return "dhcp-ignored"
     if "discover" in boot.dhcp:
         return "dhcp-not-taken" if "offer" in boot.dhcp else "dhcp-unanswered"
     return "no-dhcp" if boot.heard_s is not None else "no-sign-of-life"
-
-
-def _asks_otherwise(course: Course) -> bool:
-    """Return whether the board says that it is of another firmware than this boot serves a file for."""
-    arch = course.boot.arch
-    return arch is not None and arch not in map(str, ARCHITECTURES[course.request.firmware])
 
 
 def _after_loading(course: Course, missing: Stage) -> str:

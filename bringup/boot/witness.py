@@ -314,7 +314,7 @@ class Witness:
                 boot.strangers.append(mac)
             return
         if name in ("discover", "ignored") and event.data.get("arch") is not None:
-            boot.arch = str(event.data["arch"])
+            boot.ask_as(str(event.data["arch"]), event.at_s)
         if name == "discover":
             furthest = boot.furthest
             begun = furthest is not None and furthest >= Stage.MODULES

@@ -41,6 +41,7 @@ LIMITS = {
     Stage.LOGIN: 42.0,
 }
 BIOS = WatchRequest(Firmware.BIOS, macs=(MAC,), limits=LIMITS)
+PATIENT = replace(BIOS, limits={**LIMITS, Stage.KERNEL: 90.0})
 TWO_VMS = replace(BIOS, until=Stage.LOGIN, vms=2)
 
 
@@ -300,9 +301,15 @@ STALLS: list[tuple[str, list[Event], WatchRequest, str, str, Stage | None, float
     ("unanswered", SERVED[:3], BIOS, "dhcp-unanswered", "lab", Stage.DHCP, 33.0),
     ("not taken", SERVED[:4], BIOS, "dhcp-not-taken", "lab", Stage.DHCP, 33.0),
     ("offered", [on(1.0), dhcp(3.0, "discover", arch=7), dhcp(3.1, "offer")], BIOS, "dhcp-ignored",
-     "profile", Stage.DHCP, 33.0),
+     "profile", Stage.DHCP, 18.0),
     ("other arch", [on(1.0), dhcp(3.0, "discover", arch=7), dhcp(3.1, "ignored")], BIOS, "dhcp-ignored",
-     "profile", Stage.DHCP, 33.0),
+     "profile", Stage.DHCP, 18.0),
+    ("other arch again", [on(1.0), dhcp(3.0, "discover", arch=7), dhcp(7.0, "discover", arch=7)], BIOS,
+     "dhcp-ignored", "profile", Stage.DHCP, 18.0),
+    ("http boot may be followed by pxe", [on(1.0), dhcp(3.0, "discover", arch=16)],
+     replace(BIOS, firmware=Firmware.UEFI), "dhcp-ignored", "profile", Stage.DHCP, 33.0),
+    ("the right firmware after the other", [on(1.0), dhcp(3.0, "discover", arch=7),
+     dhcp(17.0, "discover", arch=0)], BIOS, "dhcp-unanswered", "lab", Stage.DHCP, 33.0),
     ("no loader", SERVED[:6], BIOS, "loader-not-fetched", "lab", Stage.LOADER, 23.3),
     ("loader stalls", SERVED[:7], BIOS, "loader-stalled", "lab", Stage.LOADER, 23.4),
     ("no kernel", SERVED[:8], BIOS, "kernel-not-fetched", "lab", Stage.KERNEL_IMAGE, 19.0),
@@ -317,6 +324,10 @@ STALLS: list[tuple[str, list[Event], WatchRequest, str, str, Stage | None, float
      "lab", Stage.KERNEL, 18.0),
     ("console held", [event(0.1, "console", "console.held"), *SERVED], BIOS, "console-held", "undecided",
      Stage.KERNEL, 18.0),
+    ("console held, a patient profile", [event(0.1, "console", "console.held"), *SERVED], PATIENT,
+     "console-held", "undecided", Stage.KERNEL, 22.0),
+    ("console held, vms take their time", [event(0.1, "console", "console.held"), *SERVED],
+     replace(PATIENT, until=Stage.LOGIN, vms=2), "console-held", "undecided", Stage.KERNEL, 96.0),
     ("unknown text", [*SERVED, heard(8.0, 200)], BIOS, "unknown-text", "undecided", Stage.KERNEL, 20.0),
     ("unknown text goes on", [*SERVED, heard(8.0, 200), heard(17.0, 400)], BIOS, "unknown-text", "undecided",
      Stage.KERNEL, 29.0),
