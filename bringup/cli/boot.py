@@ -15,6 +15,7 @@ from bringup.base.stage import BOOT_STAGES
 from bringup.cli.batch import batch_options, chosen, heard_by, many, refuse_for_many, run_many
 from bringup.cli.complete import board_and_tag_names
 from bringup.cli.lab import lab_of
+from bringup.cli.length import Length
 from bringup.cli.options import (
     as_option,
     engine_option,
@@ -79,9 +80,9 @@ _STAGES = [str(stage) for stage in BOOT_STAGES]
 @click.option(
     "--for",
     "for_s",
-    type=click.FloatRange(0, WATCH_ON_MAX_S),
-    metavar="SECONDS",
-    help="Watch on after success.",
+    type=Length(0, WATCH_ON_MAX_S),
+    metavar="TIME",
+    help="Watch on after success: 30 (seconds), 10m, 2h.",
 )
 @click.option("--strict", is_flag=True, help="A login with a dead network controller is a failure.")
 @click.option(

@@ -9,13 +9,22 @@ import click
 
 from bringup.cli.complete import board_names
 from bringup.cli.lab import lab_of
+from bringup.cli.length import Length
 from bringup.cli.options import as_option
+
+CONSOLE_MAX_S = 366 * 86400
 
 
 @click.command()
 @click.argument("board", shell_complete=board_names)
 @click.option("--listen", is_flag=True, help="Read only: nothing is ever sent.")
-@click.option("--for", "for_s", type=click.FloatRange(min=0), metavar="SECONDS", help="Leave after so long.")
+@click.option(
+    "--for",
+    "for_s",
+    type=Length(0, CONSOLE_MAX_S),
+    metavar="TIME",
+    help="Leave after so long: 60 (seconds), 10m, 2h.",
+)
 @click.option(
     "--log", "log_file", type=click.Path(path_type=Path, dir_okay=False), help="Append, with times."
 )
@@ -49,7 +58,7 @@ def command(
     \b
     Example:
       bringup console e300
-      bringup console e300 --listen --for 60 --log boot.log
+      bringup console e300 --listen --for 10m --log boot.log
       echo dmesg | bringup console e300
     """
     from bringup import attached_console

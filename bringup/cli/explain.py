@@ -7,6 +7,7 @@ from pathlib import Path
 import click
 
 from bringup.base.stage import BOOT_STAGES
+from bringup.cli.options import json_option
 
 _STAGES = [str(stage) for stage in BOOT_STAGES]
 
@@ -28,9 +29,9 @@ _STAGES = [str(stage) for stage in BOOT_STAGES]
     "--until-text", multiple=True, metavar="REGEX", help="A text that must come; repeatable, all of them."
 )
 @click.option("--fail-text", multiple=True, metavar="REGEX", help="A text that means failure; repeatable.")
-@click.option("--vms", type=click.IntRange(1, 64), help="How many VMs must have logged in.")
+@click.option("--vms", type=click.IntRange(0, 64), help="How many VMs must have logged in.")
 @click.option("--strict", is_flag=True, help="A VM with a dead network controller is a failure.")
-@click.option("--json", "as_json", is_flag=True, help="One JSON object on stdout.")
+@json_option()
 def command(
     log: Path,
     image: Path | None,

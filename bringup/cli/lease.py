@@ -6,28 +6,15 @@ from collections.abc import Callable
 
 import click
 
-from bringup.base.duration import seconds_of
 from bringup.cli.complete import board_names
 from bringup.cli.lab import lab_of
+from bringup.cli.length import Length
 from bringup.cli.options import Function, as_option, json_option
 from bringup.report.output import answer, emit_json
 from bringup.report.style import glyph
 
 _NO_PURPOSE = "no purpose given"
 _LEAST_S, _MOST_S = 1.0, 7 * 86400.0
-
-
-def _length(_ctx: click.Context, _parameter: click.Parameter, value: str) -> float:
-    """Return a length of time in seconds."""
-    try:
-        seconds = seconds_of(value)
-    except ValueError as error:
-        raise click.BadParameter(f"{value!r}: {error}") from None
-    if not _LEAST_S <= seconds <= _MOST_S:
-        raise click.BadParameter(
-            f"{value!r}: a lease lasts from 1 s to 7 days (7d); take it anew before it ends"
-        )
-    return seconds
 
 
 def _lease_options() -> Callable[[Function], Function]:
@@ -37,8 +24,8 @@ def _lease_options() -> Callable[[Function], Function]:
         length = click.option(
             "--for",
             "seconds",
+            type=Length(_LEAST_S, _MOST_S, unit_needed=True, beyond="take it anew before it ends"),
             metavar="TIME",
-            callback=_length,
             default="1h",
             show_default=True,
             help="How long: 2h, 90m, 1d; at most 7d.",

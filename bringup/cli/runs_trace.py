@@ -43,6 +43,8 @@ def trace(
       bringup runs trace 2026-11-23-0007 --follow
       bringup runs trace --pcap boot.pcap --console console.log
     """
+    if mac is not None and pcap is None:
+        raise UsageError("--mac is about the packets of --pcap", hint="name them, or leave out --mac")
     if pcap is not None or console is not None:
         if run_id is not None or follow:
             raise UsageError("a run or files, not both", hint="leave out the run and --follow")

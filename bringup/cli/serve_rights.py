@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import click
 
+from bringup.cli.options import json_option
+
 
 @click.command()
-@click.option("--json", "as_json", is_flag=True, help="One JSON object on stdout.")
+@json_option()
 def command(as_json: bool) -> None:
     """Print the line for sudoers that lets you serve boards without being root.
 
@@ -18,10 +20,11 @@ def command(as_json: bool) -> None:
       bringup serve-rights > bringup.sudoers
     then sudo install -m 0440 bringup.sudoers /etc/sudoers.d/bringup
     """
-    import json
-
     from bringup.base.privilege import serving_rule
-    from bringup.report.output import answer
+    from bringup.report.output import answer, emit_json
 
     rule = serving_rule("bringup.netboot.serve")
-    answer(json.dumps({"rule": rule}) if as_json else rule)
+    if as_json:
+        emit_json({"rule": rule})
+    else:
+        answer(rule)

@@ -16,7 +16,7 @@ from bringup.report.screen import fold_width
 
 @click.command("overlay")
 @click.argument("application", type=click.Path(path_type=Path))
-@click.option("-o", "output", type=click.Path(path_type=Path), metavar="FILE", help="Default: stdout.")
+@click.option("-o", "--output", type=click.Path(path_type=Path), metavar="FILE", help="Default: stdout.")
 @assign_options
 @click.pass_context
 def command(

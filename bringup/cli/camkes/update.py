@@ -16,7 +16,7 @@ from bringup.report.screen import fold_width
 
 @click.command("update")
 @click.argument("application", type=click.Path(path_type=Path))
-@click.option("-o", "output", type=click.Path(path_type=Path), metavar="FILE", help="Write here instead.")
+@click.option("-o", "--output", type=click.Path(path_type=Path), metavar="FILE", help="Write here instead.")
 @click.option("--diff", is_flag=True, help="Show what would change as a unified diff; write nothing.")
 @click.option("--check", is_flag=True, help="Exit 1 when the file is stale, 0 when it is current.")
 @click.option("--replace", is_flag=True, help="Drop entries of these VMs that no device is assigned to.")

@@ -14,6 +14,7 @@ import click
 import pytest
 from click.shell_completion import ShellComplete
 
+from bringup.base.errors import UsageError
 from bringup.base.paths import state_dir
 from bringup.cli import root
 
@@ -173,3 +174,14 @@ def test_bash_completes_whatever_it_made_of_the_words(
     )
     values = [line.partition(",")[2] for line in done.stdout.splitlines()]
     assert values[: len(offered)] == offered, done.stderr
+
+
+def test_whose_packets_is_asked_of_packets_only() -> None:
+    with pytest.raises(UsageError, match="--mac is about the packets of --pcap"):
+        root.main(["runs", "trace", "--mac", "ac:1f:6b:0e:30:17"], standalone_mode=False)
+
+
+def test_no_vm_is_a_number_of_vms_for_a_boot_and_for_its_recording() -> None:
+    for path in ("bringup boot", "bringup explain"):
+        (option,) = [param for param in LEAVES[path].params if param.name == "vms"]
+        assert option.type.convert("0", None, None) == 0
