@@ -47,7 +47,7 @@ def board_lines(board: Board, identity: Identity | None) -> Iterator[str]:
         yield _line("network", f"{network.interface}, {network.mode}, this host {network.address}{given}")
     rate = f", {board.baud} baud" if board.baud else ""
     port = "" if board.console_port is None else f", the board's serial port {board.console_port:#x}"
-    yield _line("console", ("Serial-over-LAN" if board.serial == "sol" else board.serial) + port + rate)
+    yield _line("console", board.reader + port + rate)
     yield ""
 
 
@@ -91,8 +91,11 @@ def _hardware(profile: Profile) -> Iterator[str]:
         f"{_show(who.baseboard_product)}, subsystem {_show(who.subsystem)}",
     )
     processor = profile.processor
-    has = f"{_show(processor.threads)} hardware threads; of what a kernel may demand it has "
-    yield from _wrapped("processor", has + _show(processor.features, _listed))
+    yield from _wrapped(
+        "processor",
+        f"hardware threads: {_show(processor.threads)}; has, of what a kernel may demand: "
+        f"{_show(processor.features, _listed)}",
+    )
     yield _line(
         "console",
         f"Serial-over-LAN reads I/O port {_show(serial.sol_port, hex)}; baud rate {_show(serial.baud)}",
