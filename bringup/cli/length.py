@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 import re
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from bringup.base.duration import rough_duration, seconds_of
 
+if TYPE_CHECKING:
+    _Seconds = click.ParamType[float]
+else:
+    _Seconds = click.ParamType  # generic since click 8.4
+
 _SECONDS = re.compile(r"\d{1,9}(?:\.\d{1,3})?", re.ASCII)
 
 
-class Length(click.ParamType):
+class Length(_Seconds):
     """Seconds, from `2h`, `90m`, `1h30m`; from `90` too, unless the unit is needed.
 
     `beyond` says what to do about a length that is out of bounds.
