@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import contextlib
 import hmac
-import os
 import socket
 
 from bringup.netboot.catalog import Descriptor
@@ -59,6 +58,10 @@ class Usher:
 
     def hand_over(self, sock: socket.socket) -> None:
         """Give a connection away: it is closed here, and there, too, where the boot takes it no more."""
-        with sock, contextlib.suppress(OSError), socket.socket(fileno=os.dup(self._file.number)) as way:
-            way.setblocking(False)
-            socket.send_fds(way, [b"\n"], [sock.fileno()])
+        with sock, contextlib.suppress(OSError):
+            way = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET, fileno=self._file.number)
+            try:
+                way.setblocking(False)
+                socket.send_fds(way, [b"\n"], [sock.fileno()])
+            finally:
+                way.detach()  # the number stays the descriptor's
