@@ -1,4 +1,4 @@
-"""How many bytes, as people write it: the one formatter of sizes."""
+"""How many bytes, or of what, as people write it: the one formatter of sizes and counts."""
 
 from __future__ import annotations
 
@@ -30,6 +30,11 @@ def rough_size(count: int) -> str:
     amount = count / (1 << 10 * step)
     digits = 0 if step == 0 or amount >= 10 else 1
     return f"{amount:.{digits}f} {_UNITS[step]}{'iB' if step else 'B'}"
+
+
+def counted(number: int, thing: str) -> str:
+    """Return `1 line`, `2 lines`; `thing` is the word for one, whose plural ends in s or es."""
+    return f"{number} {thing}{'' if number == 1 else 'es' if thing.endswith('s') else 's'}"
 
 
 def _largest(count: int) -> tuple[int, int]:

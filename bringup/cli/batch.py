@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from bringup import UsageError
+from bringup.base.size import counted
 from bringup.report.output import answer, emit_json, say
 
 if TYPE_CHECKING:
@@ -142,7 +143,7 @@ def run_many(
 
 
 def _ask(names: Sequence[str], changes: str) -> None:
-    count = f"{len(names)} board{'s' if len(names) > 1 else ''}"
+    count = f"{counted(len(names), 'board')}"
     say(f"{count}: {', '.join(names)}")
     if not sys.stdin.isatty():
         raise UsageError(f"{changes} of {count} is asked for first, and nobody can answer", hint="--yes")

@@ -7,6 +7,7 @@ import os
 import click
 
 from bringup import Firmware, LabError, UsageError
+from bringup.base.size import counted
 from bringup.cli.complete import faults_by_board, twin_names
 from bringup.cli.lab import lab_of
 from bringup.cli.options import engine_option, fault_options, json_option, memory_option
@@ -160,7 +161,7 @@ def shelf(
 
     if end:
         ended = shelves.down_shelf()
-        emit_json({"ended": ended}) if as_json else answer(f"{ended} boards ended")
+        emit_json({"ended": ended}) if as_json else answer(f"{counted(ended, 'board')} ended")
         return
     if count is not None:
         plan = shelves.plan_shelf(

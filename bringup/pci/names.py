@@ -16,7 +16,7 @@ from bringup.pci.model import Function, Machine
 _PLACES = (Path("/usr/share/misc/pci.ids"), Path("/usr/share/hwdata/pci.ids"))
 _SOURCE = "pci.ids"
 # Lines of a section begin with a tab, comments with a hash.
-_NEXT_SECTION = re.compile(r"\n(?![\t#])")
+_NEXT_SECTION = re.compile(rb"\n(?![\t#])")
 # What makers call an Ethernet controller where no source told the class, and what only sounds like one.
 _ETHERNET_NAME = re.compile(
     r"\b(?:Ethernet|Gigabit Network|Network Connection|Virtio network|10GbE|10GBASE)", re.IGNORECASE
@@ -30,30 +30,30 @@ ETHERNET_DRIVERS = frozenset(
     ("8139too", "8139cp", "atlantic", "mlx4_core", "mlx5_core", "be2net", "sfc", "cxgb4", "forcedeth", "sky2")
 )
 _VENDOR_WORDS = 6
-_BASE_CLASS = re.compile(r"\nC ([0-9a-f]{2})  [^\n]*((?:\n\t[^\n]*)*\n?)")
+_BASE_CLASS = re.compile(rb"\nC ([0-9a-f]{2})  [^\n]*((?:\n\t[^\n]*)*\n?)")
 
 
 class PciIds:
-    """Looks names up in the text of a pci.ids file; an id that is not in it has no name (None)."""
+    """Looks names up in the bytes of a pci.ids file; an id that is not in it has no name (None)."""
 
-    def __init__(self, text: str) -> None:
+    def __init__(self, data: bytes) -> None:
         # So that every entry, the first one too, begins after a newline.
-        self._text = "\n" + text
+        self._data = b"\n" + data
 
     @cache  # noqa: B019  one object lives as long as the command
     def vendor(self, vendor: int) -> str | None:
         """Return a vendor's name."""
-        place = self._find(f"\n{vendor:04x}  ", 0, len(self._text))
-        return None if place is None else self._line(place + 7)
+        section = self._section(vendor)
+        return None if section is None else self._line(section[0] + 7)
 
     @cache  # noqa: B019
     def device(self, vendor: int, device: int) -> str | None:
         """Return a device's name."""
-        section = self._section(f"\n{vendor:04x}  ")
+        section = self._section(vendor)
         if section is None:
             return None
-        place = self._find(f"\n\t{device:04x}  ", *section)
-        return None if place is None else self._line(place + 8)
+        place = self._data.find(b"\n\t%04x  " % device, *section)
+        return None if place == -1 else self._line(place + 8)
 
     @cache  # noqa: B019
     def without_vendor(self, name: str) -> tuple[str, str] | None:
@@ -61,46 +61,46 @@ class PciIds:
         words = name.split(" ")
         for count in range(min(len(words) - 1, _VENDOR_WORDS), 0, -1):
             vendor = " ".join(words[:count])
-            place = self._find(f"  {vendor}\n", 0, len(self._text))
+            place = self._data.find(b"  %s\n" % vendor.encode(errors="replace"))
             # A vendor's line is its id, a device's begins with a tab.
-            if place is not None and self._text[place - 5] == "\n":
+            if place != -1 and self._data[place - 5 : place - 4] == b"\n":
                 return vendor, " ".join(words[count:])
         return None
 
     @cache  # noqa: B019
     def class_name(self, class_code: int) -> str | None:
         """Return the name of a 16-bit class code, the base class's where the subclass has none."""
-        section = self._section(f"\nC {class_code >> 8:02x}  ")
-        if section is None:
+        # Classes are the end of the file.
+        start = self._data.rfind(b"\nC %02x  " % (class_code >> 8))
+        if start == -1:
             return None
-        place = self._find(f"\n\t{class_code & 0xFF:02x}  ", *section)
-        return self._line(section[0] + 7) if place is None else self._line(place + 6)
+        place = self._data.find(b"\n\t%02x  " % (class_code & 0xFF), start, self._end(start))
+        return self._line(start + 7) if place == -1 else self._line(place + 6)
 
     @cache  # noqa: B019
     def class_code(self, name: str) -> int | None:
         """Return the 16-bit class code that alone has this name; None for any other text."""
+        told = re.compile(rb"\n\t([0-9a-f]{2})  %s(?=\n)" % re.escape(name.encode(errors="replace")))
         codes = {
             int(base[1], 16) << 8 | int(found[1], 16)
-            for base in _BASE_CLASS.finditer(self._text)
-            for found in re.finditer(rf"\n\t([0-9a-f]{{2}})  {re.escape(name)}(?=\n)", base[2])
+            for base in _BASE_CLASS.finditer(self._data)
+            for found in told.finditer(base[2])
         }
         return codes.pop() if len(codes) == 1 else None
 
     @cache  # noqa: B019
-    def _section(self, head: str) -> tuple[int, int] | None:
-        start = self._find(head, 0, len(self._text))
-        if start is None:
-            return None
-        end = _NEXT_SECTION.search(self._text, start + 1)
-        return start, len(self._text) if end is None else end.end()
+    def _section(self, vendor: int) -> tuple[int, int] | None:
+        start = self._data.find(b"\n%04x  " % vendor)
+        return None if start == -1 else (start, self._end(start))
 
-    def _find(self, what: str, start: int, stop: int) -> int | None:
-        place = self._text.find(what, start, stop)
-        return None if place == -1 else place
+    def _end(self, start: int) -> int:
+        end = _NEXT_SECTION.search(self._data, start + 1)
+        return len(self._data) if end is None else end.end()
 
     def _line(self, start: int) -> str:
-        end = self._text.find("\n", start)
-        return self._text[start : len(self._text) if end == -1 else end].strip()
+        end = self._data.find(b"\n", start)
+        line = self._data[start : len(self._data) if end == -1 else end]
+        return line.decode("utf-8", "replace").strip()
 
 
 @cache
@@ -108,7 +108,7 @@ def load_names() -> PciIds | None:
     """Return the distribution's names, None where it has none (package pci.ids)."""
     for place in _PLACES:
         try:
-            return PciIds(place.read_text(encoding="utf-8", errors="replace"))
+            return PciIds(place.read_bytes())
         except OSError:
             continue
     return None

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from dataclasses import asdict
 from typing import Any
 
+from bringup.base.size import counted
 from bringup.jobs.compare import Comparison, StageTimes
 from bringup.report.style import harmless, table
 
@@ -43,7 +44,7 @@ def _seconds(value: float | None) -> str:
 
 def _console(compared: Comparison) -> Iterator[str]:
     if compared.console is None:
-        same = f"{compared.same_lines} lines, the same but for times and addresses"
+        same = f"{counted(compared.same_lines, 'line')}, the same but for times and addresses"
         yield f"console   {same if compared.same_lines else 'neither run has one'}"
         return
     part = compared.console

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
-from bringup.base.size import mib_text
+from bringup.base.size import counted, mib_text
 
 if TYPE_CHECKING:
     from bringup.camkes.vms.memory import MemoryPlan
@@ -34,7 +34,7 @@ def plan_lines(plan: MemoryPlan, vm: str = "vm0") -> Iterator[str]:
         yield f"  {'sum':<16} {mib_text(plan.total):>10}   of {mib_text(plan.board_ram)} on the board (C40)"
     slots = plan.pages * (1 + plan.iospaces)
     spaces = f", for the guest and {_many(plan.iospaces)}" if plan.iospaces else ""
-    yield f"  {plan.pages} pages{spaces}: {slots} slots of 2^{plan.cnode_size_bits} (C39)"
+    yield f"  {counted(plan.pages, 'page')}{spaces}: {slots} slots of 2^{plan.cnode_size_bits} (C39)"
     yield f"  {mib_text(plan.window_used)} of 2303 MiB for RAM and BARs in the VMM's window (C25)"
 
 
@@ -43,7 +43,7 @@ def _many(spaces: int) -> str:
 
 
 def _plan_answer(plan: MemoryPlan) -> str:
-    what = f"{plan.vms} VM{'s' if plan.vms > 1 else ''} of {plan.guest_ram_mib} MiB"
+    what = f"{counted(plan.vms, 'VM')} of {plan.guest_ram_mib} MiB"
     if plan.free is None:
         return f"{what}: {mib_text(plan.total)} of RAM"
     tight = ", with no headroom in the pools" if plan.tight else ""

@@ -8,6 +8,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from bringup.base.size import counted
 from bringup.lab.names import BUILTIN_BOARD
 from bringup.twin.info import TwinInfo
 from bringup.twin.network import NETWORK
@@ -51,7 +52,8 @@ def shelf_lines(boards: Sequence[TwinInfo], lab_file: Path) -> Iterator[str]:
         yield "no shelf is up; start one with: bringup twin shelf 8"
         return
     scripted = sum(board.shelf for board in boards)
-    yield f"{len(boards)} boards are up: {len(boards) - scripted} full twins, {scripted} scripted"
+    are = "board is" if len(boards) == 1 else "boards are"
+    yield f"{len(boards)} {are} up: {counted(len(boards) - scripted, 'full twin')}, {scripted} scripted"
     for board in boards:
         if board.faults:
             yield f"plays  {board.name}: {', '.join(board.faults)}"

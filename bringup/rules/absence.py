@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
 from bringup.base.finding import Finding, Found, Rule
 from bringup.base.near import did_you_mean
 from bringup.camkes.app.stock import VM_TYPE, call_of
-from bringup.camkes.model import ComponentType, Place
 from bringup.camkes.vms.attributes import VM_ATTRIBUTES
-from bringup.camkes.vms.model import Vm
-from bringup.rules.inputs import Inputs
+
+if TYPE_CHECKING:
+    from bringup.camkes.model import ComponentType, Place
+    from bringup.camkes.vms.model import Vm
+    from bringup.rules.inputs import Inputs
 
 F13 = Rule(
     "F13",

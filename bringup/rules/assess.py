@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING
 from bringup.base.finding import Effect, Finding
 from bringup.pci.assessment import CHIPSET, Assessment, Passability
 from bringup.pci.bars import bars_under_sel4
-from bringup.pci.model import Bdf, Function, Machine
 from bringup.pci.pins.beliefs import Line, has_no_intx
 from bringup.rules.functions import bridge_words, is_chipset, is_of_no_kind
 from bringup.rules.inputs import Inputs, memory_bars
 from bringup.rules.judge import judge
 
 if TYPE_CHECKING:
+    from bringup.pci.model import Bdf, Function, Machine
     from bringup.profile.model import Profile
 
 

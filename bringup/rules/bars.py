@@ -6,15 +6,18 @@ import heapq
 from collections import defaultdict
 from collections.abc import Iterator
 from itertools import islice
+from typing import TYPE_CHECKING
 
 from bringup.base.finding import Finding, Found, Rule
-from bringup.base.size import size_text
-from bringup.camkes.vms.model import Device, Range, Vm
+from bringup.base.size import counted, size_text
 from bringup.camkes.vms.vmm import GIB, PAGE
 from bringup.pci.bars import bars_under_sel4
-from bringup.pci.model import Bdf, Function
 from bringup.rules.inputs import Inputs, memory_bars, named, place
 from bringup.rules.options import CAPTURE
+
+if TYPE_CHECKING:
+    from bringup.camkes.vms.model import Device, Range, Vm
+    from bringup.pci.model import Bdf, Function
 
 _MAP_BARS = "seL4_projects_libs libsel4vmmplatsupport map_bars"
 
@@ -291,8 +294,8 @@ def not_far_inside(inputs: Inputs) -> Found:
             yield C27.warning(
                 "far-inside",
                 (vm.name, memory.place),
-                f"memory {memory.base:#x} of {device.at} is {pages} pages inside a device untyped, and "
-                "the loader walks them one by one at every boot",
+                f"memory {memory.base:#x} of {device.at} is {counted(pages, 'page')} inside a device "
+                "untyped, and the loader walks them one by one at every boot",
                 "expect a long start, or let the firmware place the BAR lower",
                 f"RAM below 4 GiB ends at {ram_end:#x}",
             )

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import re
+from typing import TYPE_CHECKING
 
 from bringup.base.finding import Finding, Found, Rule
-from bringup.camkes.model import Place, Setting
-from bringup.rules.inputs import Inputs
 from bringup.rules.options import BUILD
+
+if TYPE_CHECKING:
+    from bringup.camkes.model import Place, Setting
+    from bringup.rules.inputs import Inputs
 
 C47 = Rule(
     "C47",
@@ -110,6 +113,8 @@ def _queues(inputs: Inputs) -> dict[tuple[str, str, str], Setting]:
 def queues_match(inputs: Inputs) -> Found:
     """F7: both ends of a queue have one size, and it holds the queue's blocks."""
     queues = _queues(inputs)
+    if not queues:
+        return
     lengths = [
         (int(setting.value), setting.place)
         for setting in inputs.written.settings

@@ -13,25 +13,28 @@ from collections.abc import Collection, Iterable, Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from bringup.base.finding import Finding, Gap, Report
-from bringup.camkes.claims.facts import Claims
-from bringup.camkes.model import Application
+from bringup.base.finding import Finding, Gap, Report, Rule
 from bringup.camkes.vms.arm import arm_sign
 from bringup.camkes.vms.attributes import OLD_CONFIG_INSTANCE
 from bringup.camkes.vms.model import read_pools
-from bringup.camkes.vms.read import read_vms
-from bringup.pci.assessment import Assessment
-from bringup.pci.model import Bdf, Machine
-from bringup.pci.pins.beliefs import Line
+from bringup.camkes.vms.read import SHAPE, read_vms
 from bringup.rules.absence import assembled
 from bringup.rules.inputs import Inputs
-from bringup.rules.judge import RULES, judge
+from bringup.rules.judge import checks_of_applications, judge, order
 from bringup.rules.subjects import judged
 from bringup.rules.text import in_an_assembly, set_once
 
 if TYPE_CHECKING:
     from bringup.camkes.app.build import Build
+    from bringup.camkes.claims.facts import Claims
+    from bringup.camkes.model import Application
+    from bringup.pci.assessment import Assessment
+    from bringup.pci.model import Bdf, Machine
+    from bringup.pci.pins.beliefs import Line
     from bringup.profile.model import Profile
+
+RULES: tuple[Rule, ...] = tuple(sorted({rule for rule, _ in checks_of_applications()} | {SHAPE}, key=order))
+"""Every rule that a configuration can be judged by, once: C1 to C48, F1 on."""
 
 OF_A_BUILD = frozenset(("C2", "C14", "C47"))
 """Rules that a build keeps or breaks: one that is known has the last word."""

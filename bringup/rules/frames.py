@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING
 
 from bringup.base.finding import Found, Rule
 from bringup.base.size import size_text
-from bringup.camkes.vms.model import Device, Range, Vm
 from bringup.camkes.vms.vmm import PAGE
 from bringup.pci.bars import bars_under_sel4
-from bringup.pci.model import Bar, Bdf, Function
 from bringup.rules.bars import memory_entries
 from bringup.rules.inputs import Inputs, is_subject, memory_bars
 from bringup.rules.options import CAPTURE
+
+if TYPE_CHECKING:
+    from bringup.camkes.vms.model import Device, Range, Vm
+    from bringup.pci.model import Bar, Bdf, Function
 
 C17 = Rule(
     "C17",

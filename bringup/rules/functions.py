@@ -5,6 +5,7 @@ from __future__ import annotations
 from bisect import bisect_left
 
 from bringup.base.finding import Found, Rule
+from bringup.base.size import counted
 from bringup.camkes.vms.vmm import GUEST_SLOTS
 from bringup.pci.model import Bdf, Function, MsiX, PowerManagement, Sriov
 from bringup.rules.inputs import Inputs, is_subject
@@ -171,7 +172,7 @@ def found_by_scan(inputs: Inputs) -> Found:
                 (vm.name, device.place),
                 f"{device.at} of {vm.name} is not in this machine",
                 "take the address from the capture: bringup probe-pci (bus numbers move with cards)",
-                f"the capture has {len(scanned)} functions",
+                f"the capture has {counted(len(scanned), 'function')}",
             )
     limit = inputs.table_size
     for function in inputs.subjects:

@@ -13,23 +13,23 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING
 
-from bringup.base.finding import Gap, Rule
-from bringup.camkes.claims.facts import Claims
-from bringup.camkes.model import Application, Place
-from bringup.camkes.vms.model import Device, Pool, Vm
-from bringup.camkes.vms.native import Native, native_hardware
+from bringup.camkes.vms.owned import Native
 from bringup.camkes.vms.vmm import BAR_LIMIT, PCI_MAX_DEVICES
-from bringup.pci.assessment import PinCandidate
 from bringup.pci.bars import bars_under_sel4
 from bringup.pci.match.ports import match_nics, seen_at
-from bringup.pci.model import Bar, Bdf, Function, Machine
 from bringup.pci.pins.beliefs import Line, pin_candidates, sharing
 from bringup.pci.topology.above import Topology
 from bringup.profile.advice import BoardWords
 from bringup.rules.options import CAPTURE
 
 if TYPE_CHECKING:
+    from bringup.base.finding import Gap, Rule
     from bringup.camkes.app.build import Build
+    from bringup.camkes.claims.facts import Claims
+    from bringup.camkes.model import Application, Place
+    from bringup.camkes.vms.model import Device, Pool, Vm
+    from bringup.pci.assessment import PinCandidate
+    from bringup.pci.model import Bar, Bdf, Function, Machine
     from bringup.profile.model import ExpectedNic, Profile
 
 # Base class, and subclasses where only some are devices that people pass (PCI Code and ID Assignment 1.11).
@@ -86,7 +86,19 @@ class Inputs:
     @property
     def written(self) -> Application:
         """The application, one without settings where none is given."""
+        from bringup.camkes.model import Application
+
         return self.application or Application("", (), ())
+
+    @property
+    def complete(self) -> bool:
+        """Whether the whole application was read: no include is missing, and every macro is written out."""
+        return not (self.written.missing_includes or self.written.macros)
+
+    def is_declared(self, vm: Vm) -> bool:
+        """Whether a VM's instance is declared, or may be where it was not read."""
+        names = {each.name for each in (*self.written.instances, *self.written.stock)}
+        return vm.name in names or not (names and self.complete)
 
     def devices(self) -> Iterator[tuple[Vm, Device]]:
         """Yield every passed-through device with its VM."""
@@ -112,7 +124,11 @@ class Inputs:
     @cached_property
     def native(self) -> Native:
         """What the components own that are no VMs."""
-        return native_hardware(self.written)
+        if self.application is None:
+            return Native()
+        from bringup.camkes.vms.native import native_hardware
+
+        return native_hardware(self.application)
 
     @property
     def console(self) -> str | None:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
 from bringup.base.finding import Found, Rule
-from bringup.camkes.vms.model import Irq, Vm
 from bringup.camkes.vms.vmm import (
     COM_IRQS,
     EVENTS_IRQ,
@@ -16,8 +16,11 @@ from bringup.camkes.vms.vmm import (
     taken_irqs,
     uses_events,
 )
-from bringup.rules.inputs import Inputs
 from bringup.rules.options import BUILD
+
+if TYPE_CHECKING:
+    from bringup.camkes.vms.model import Irq, Vm
+    from bringup.rules.inputs import Inputs
 
 C1 = Rule(
     "C1",
@@ -111,7 +114,7 @@ def dest_free_in_vmm(inputs: Inputs) -> Found:
     """C7."""
     free = _FreeDests(inputs)
     for vm, irq in irqs_of(inputs):
-        taken, perhaps = taken_irqs(vm), perhaps_taken_irqs(vm)
+        taken, perhaps = taken_irqs(vm), perhaps_taken_irqs(vm, complete=inputs.complete)
         if irq.dest is not None and irq.dest in taken:
             yield C7.error(
                 "irq-dest-taken",

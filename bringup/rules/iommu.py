@@ -4,14 +4,18 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
 from bringup.base.finding import Finding, Found, Rule
-from bringup.camkes.vms.model import Vm
+from bringup.base.size import counted
 from bringup.camkes.vms.vmm import GIB, WINDOW_END, WINDOW_START
 from bringup.pci.acpi.reserved import ENDPOINT, reserved_for
 from bringup.pci.acpi.tables import TABLES
-from bringup.pci.model import Bdf, Dmar, Function, Rmrr
 from bringup.rules.inputs import Inputs, named
+
+if TYPE_CHECKING:
+    from bringup.camkes.vms.model import Vm
+    from bringup.pci.model import Bdf, Dmar, Function, Rmrr
 
 C32 = Rule(
     "C32",
@@ -194,7 +198,7 @@ def _reasons(inputs: Inputs, dmar: Dmar) -> Iterator[str]:
             yield f"{what}, for a function behind a bridge"
     limit = (build.number("KernelMaxRMRREntries") if build else None) or _DEFAULT_RMRR_ENTRIES
     if _contexts(dmar) > limit:
-        yield f"{_contexts(dmar)} functions with reserved memory, more than {limit}"
+        yield f"{counted(_contexts(dmar), 'function')} with reserved memory, more than {limit}"
 
 
 def _contexts(dmar: Dmar) -> int:

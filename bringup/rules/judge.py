@@ -11,64 +11,52 @@ from collections.abc import Callable, Iterable
 from dataclasses import replace
 
 from bringup.base.finding import Finding, Gap, Rule
-from bringup.camkes.vms.read import SHAPE
 from bringup.rules import (
-    absence,
     bars,
     build,
     console,
-    drift,
     frames,
     functions,
     interrupts,
     iommu,
     machine,
-    needs,
     pins,
     ports,
     reach,
     sizing,
-    text,
 )
 from bringup.rules.inputs import Inputs
 
 Check = Callable[[Inputs], Iterable[Finding | Gap]]
+Checks = tuple[tuple[Rule, Check], ...]
 
-_TOPICS = (
-    functions,
-    pins,
-    interrupts,
-    bars,
-    frames,
-    ports,
-    reach,
-    iommu,
-    sizing,
-    text,
-    console,
-    build,
-    needs,
-    drift,
-    absence,
-)
+_OF_MACHINES = (functions, pins, interrupts, bars, frames, ports, reach, iommu, sizing, console, build)
 
 
-def _order(rule: Rule) -> tuple[str, int]:
+def order(rule: Rule) -> tuple[str, int]:
+    """Return what rules are sorted by: kind, then number."""
     return rule.id[0], int(rule.id[1:])
 
 
-CHECKS: tuple[tuple[Rule, Check], ...] = tuple(
-    sorted((pair for topic in _TOPICS for pair in topic.CHECKS), key=lambda pair: _order(pair[0]))
-)
-"""Every check of a constraint with its rule; a rule may have several checks."""
+def _sorted(checks: Iterable[tuple[Rule, Check]]) -> Checks:
+    return tuple(sorted(checks, key=lambda pair: order(pair[0])))
 
-RULES: tuple[Rule, ...] = tuple(sorted({rule for rule, _ in CHECKS} | {SHAPE}, key=_order))
-"""Every rule that a configuration can be judged by, once: C1 to C48, F1 on, M1 on."""
+
+CHECKS_OF_MACHINES: Checks = _sorted(pair for topic in _OF_MACHINES for pair in topic.CHECKS)
+"""The checks that have something to say of a machine; a rule may have several checks."""
+
+
+def checks_of_applications() -> Checks:
+    """Return every check of a configuration: what only speaks of its text is loaded when there is one."""
+    from bringup.rules import absence, drift, needs, text
+
+    topics = (absence, drift, needs, text)
+    return _sorted((*CHECKS_OF_MACHINES, *(pair for topic in topics for pair in topic.CHECKS)))
 
 
 def judge(inputs: Inputs) -> tuple[Finding | Gap, ...]:
     """Return what the rules say; of a function that is passed through, at the line that does it."""
-    checks = CHECKS if inputs.configured else (*CHECKS, *machine.CHECKS)
+    checks = checks_of_applications() if inputs.configured else (*CHECKS_OF_MACHINES, *machine.CHECKS)
     return tuple(_placed(each, inputs) for _, check in checks for each in check(inputs))
 
 

@@ -10,13 +10,14 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from bringup.base.finding import Finding, Rule
+from bringup.base.size import counted
 from bringup.pci.match.board import why_partial
 from bringup.pci.match.ports import ids_of, seen_at
-from bringup.pci.model import Bar, Function, Machine, Platform
 from bringup.rules.inputs import Inputs, named
 from bringup.rules.iommu import dmar_is_absent
 
 if TYPE_CHECKING:
+    from bringup.pci.model import Bar, Function, Machine, Platform
     from bringup.profile.model import ExpectedNic, Profile
 
 M8 = Rule("M8", "VT-x is on", "seL4: vt-x: not supported, or vt-x: feature locked")
@@ -132,7 +133,7 @@ def _board(machine: Machine, profile: Profile) -> Iterator[Finding]:
             yield M10.error(
                 "profile-functions-missing",
                 None,
-                f"{counts[expected.id]} functions {expected.id} ({expected.what}), "
+                f"{counted(counts[expected.id], 'function')} {expected.id} ({expected.what}), "
                 f"every {profile.title} has {expected.count}",
                 "another board, a function that is off, or a capture that is not whole",
                 f"profile {profile.name}: {expected.source}",
@@ -142,7 +143,7 @@ def _board(machine: Machine, profile: Profile) -> Iterator[Finding]:
         yield M10.note(
             "function-count-differs",
             None,
-            f"{count} functions, {seen.value} were seen on another {profile.title}",
+            f"{counted(count, 'function')}, {seen.value} were seen on another {profile.title}",
             "nothing, if cards differ: the VMM's table is counted on this machine",
             f"profile {profile.name}: {seen.source}",
         )

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from bringup.base.finding import Finding, Found, Gap, Rule
+from bringup.base.size import counted
 from bringup.image.needs import FEATURES, VTX, Feature, KernelNeeds
 from bringup.rules.options import BUILD, PROFILE
 from bringup.twin.engines import BOCHS, QEMU, Engine
@@ -141,7 +142,7 @@ def _why(needs: Needs, feature: Feature) -> str:
         return f'the kernel refuses with "{feature.text.decode()}"'
     if needs.build is not None and needs.build.demands(feature):
         return f"{feature.option}={needs.build.text(feature.option)}"
-    return f"{needs.vms} VMs in the root task"
+    return f"{counted(needs.vms or 0, 'VM')} in the root task"
 
 
 def _way_out(needs: Needs, offer: Offer, missing: list[Feature]) -> str:

@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
 from bringup.base.finding import Finding, Found, Rule
-from bringup.camkes.vms.model import Device, Irq, Vm
+from bringup.base.size import counted
 from bringup.camkes.vms.vmm import COM_IRQS, STOCK_CONSOLE
 from bringup.pci.assessment import PinCandidate
-from bringup.pci.model import Bdf, Function
 from bringup.pci.pins.beliefs import has_no_intx
 from bringup.rules.inputs import Inputs, named
 from bringup.rules.interrupts import irqs_of
 from bringup.rules.options import BUILD, CAPTURE
+
+if TYPE_CHECKING:
+    from bringup.camkes.vms.model import Device, Irq, Vm
+    from bringup.pci.model import Bdf, Function
 
 C2 = Rule(
     "C2",
@@ -67,7 +71,7 @@ def ioapic_recorded(inputs: Inputs) -> Found:
                 (vm.name, irq.place),
                 f"{name}, and this machine has {len(madt.ioapics)}",
                 'write "ioapic":0',
-                f"MADT: {len(madt.ioapics)} IOAPICs",
+                f"MADT: {counted(len(madt.ioapics), 'IOAPIC')}",
             )
         elif irq.ioapic >= (limit or _STOCK_IOAPICS):
             if limit is None:
@@ -130,9 +134,7 @@ def pin_exists(inputs: Inputs) -> Found:
 
 def _pins(inputs: Inputs, ioapic: int) -> int | None:
     madt = inputs.machine.acpi.madt if inputs.machine else None
-    if madt is None or not 0 <= ioapic < len(madt.ioapics):
-        return None
-    return madt.ioapics[ioapic].pins
+    return None if madt is None else madt.pins_of(ioapic)
 
 
 # C4

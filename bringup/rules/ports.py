@@ -4,14 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from itertools import pairwise
+from typing import TYPE_CHECKING
 
 from bringup.base.finding import Finding, Found, Rule
-from bringup.camkes.vms.model import Device, Ports, Vm
 from bringup.camkes.vms.vmm import PORTS, emulated_at
 from bringup.pci.bars import bars_under_sel4
-from bringup.pci.model import Bar, Bdf
 from bringup.rules.inputs import Inputs, io_bars, is_subject, place
 from bringup.rules.options import CAPTURE
+
+if TYPE_CHECKING:
+    from bringup.camkes.vms.model import Device, Ports, Vm
+    from bringup.pci.model import Bar, Bdf
 
 C28 = Rule(
     "C28",
@@ -230,7 +233,7 @@ def _overlap(bdf: Bdf, other: Bdf, evidence: tuple[str, ...]) -> Finding:
 
 
 def not_emulated(inputs: Inputs) -> Found:
-    """C30."""
+    """C30: what is said of a function holds for whichever VM it is given to."""
     for function in inputs.subjects:
         met: dict[tuple[int, int, str], list[Bar]] = {}
         for bar in io_bars(function):

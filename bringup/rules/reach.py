@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
 from bringup.base.finding import Finding, Found, Rule
 from bringup.pci.bars import bars_under_sel4
-from bringup.pci.model import Bar, Function
 from bringup.rules.inputs import Inputs, place
+
+if TYPE_CHECKING:
+    from bringup.pci.model import Bar, Function
 
 M12 = Rule(
     "M12",

@@ -18,13 +18,15 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import pairwise
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from bringup.camkes.vms.vmm import PAGE
-from bringup.pci.assessment import Assessment
 from bringup.pci.model import Acs, Bdf, Function, Pcie
 from bringup.pci.topology.above import Topology
 from bringup.rules.inputs import memory_bars, named
+
+if TYPE_CHECKING:
+    from bringup.pci.assessment import Assessment
 
 Kind = Literal["pin", "page", "bridge", "iommu-group", "switch", "pin-unknown"]
 

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING
 
-from bringup.rules.inputs import Inputs
+if TYPE_CHECKING:
+    from bringup.rules.inputs import Inputs
 
 
 def _irqs(inputs: Inputs) -> bool:

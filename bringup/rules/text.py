@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
 from bringup.base.finding import Finding, Found, Rule
 from bringup.base.near import nearest
-from bringup.camkes.model import Place, Setting
 from bringup.camkes.vms.attributes import (
     OLD_ATTRIBUTES,
     OLD_CONFIG_INSTANCE,
@@ -15,7 +15,10 @@ from bringup.camkes.vms.attributes import (
     find_attribute,
 )
 from bringup.camkes.vms.model import Vm, is_vm
-from bringup.rules.inputs import Inputs
+
+if TYPE_CHECKING:
+    from bringup.camkes.model import Place, Setting
+    from bringup.rules.inputs import Inputs
 
 C42 = Rule(
     "C42",

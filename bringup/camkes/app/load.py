@@ -20,7 +20,7 @@ from bringup.camkes.app.adl.parse import parse
 from bringup.camkes.app.expressions import octal_like
 from bringup.camkes.app.merge import Unit, merge
 from bringup.camkes.app.origin import Origin, Sources
-from bringup.camkes.app.preprocess import GO_ON, Own, Preprocessor
+from bringup.camkes.app.preprocess import GO_ON, Own, Preprocessor, foreign
 from bringup.camkes.model import Application, Place
 from bringup.camkes.text.file import read_file, within_bounds
 from bringup.camkes.text.tokens import DIRECTIVE, HASH, NUMBER, STRING, WORD, TextError, Token, tokenize
@@ -52,7 +52,7 @@ def load_application(
     root = path.absolute()
     shown = shown_path(root)
     own = Own.of(root, include)
-    loader = _Loader(Preprocessor(tuple(include), tuple(define), own=own), allow_missing)
+    loader = _Loader(Preprocessor(tuple(include), tuple(define), own=own), own, allow_missing)
     loader.load(root, _text(read_file(root) if data is None else within_bounds(shown, data)))
     merged = merge(loader.declared, complete=not loader.missing)
     return Application(
@@ -75,6 +75,7 @@ def load_application(
 @dataclass(slots=True)
 class _Loader:
     preprocessor: Preprocessor
+    own: Own
     allow_missing: bool
     declared: list[tuple[Unit, Declaration]] = field(default_factory=list)
     # Dicts as sets that keep their order.
@@ -99,6 +100,7 @@ class _Loader:
                     raise UsageError(str(error), hint=f"name the folder it is in with -I, {GO_ON}")
                 self.missing[part.target] = None
             elif target not in self.read:
+                self._refuse_foreign(str(target))
                 waiting.extendleft(reversed(self._unit(target, _text(read_file(target)))))
 
     def _find(self, file: Path, part: ImportDecl) -> Path | None:
@@ -109,6 +111,10 @@ class _Loader:
             if target.is_file():
                 return target
         return None
+
+    def _refuse_foreign(self, file: str) -> None:
+        if not self.own.has(file):
+            raise foreign(file)
 
     def _unit(self, path: Path, text: str) -> list[tuple[Unit, Path, Declaration]]:
         """Return the declarations of one file, preprocessed where that can change it."""
@@ -122,9 +128,11 @@ class _Loader:
             result = self.preprocessor.run(path, text, allow_missing=self.allow_missing)
             text, macros = result.text, bool(result.missing)
             self.missing |= dict.fromkeys(result.missing)
-        origin = Origin(text, path, self.sources, self.preprocessor.own)
+        origin = Origin(text, path, self.sources, self.own)
         if tokens is None:
-            included = (file for file in origin.files if not file.startswith(result.stand_ins))
+            included = [file for file in origin.files if not file.startswith(result.stand_ins)]
+            for file in included:
+                self._refuse_foreign(file)
             self.read |= dict.fromkeys(Path(os.path.normpath(file)) for file in included)
         unit = Unit(text, origin.place, origin.error)
         try:

@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-import os
 import re
 from bisect import bisect_right
 from pathlib import Path
 from typing import NamedTuple
 
 from bringup.base.errors import UsageError
-from bringup.camkes.app.preprocess import FOREIGN, Own, file_of
+from bringup.camkes.app.line_markers import markers
+from bringup.camkes.app.preprocess import Own, foreign
 from bringup.camkes.model import Place
 from bringup.camkes.text.tokens import MAX_CHARACTERS, shown_line
 from bringup.profile.toml_lines import shown_path
 
-_MARKER = re.compile(r'^# (\d{1,9}) "((?:[^"\\\n]|\\.)*+)"([ 1-4]*)', re.MULTILINE)
-_ESCAPED = re.compile(r"\\([0-7]{3}|.)")
 # Longer lines are no person's, and counting through them for every element would take too long.
 _LINE_MAX = 1000
 
@@ -57,12 +55,11 @@ class Origin:
         self._starts = [0, *(match.end() for match in re.finditer("\n", text))]
         self._pieces = [_Piece(1, str(root), 1)]
         self.files: list[str] = []
-        for match in _MARKER.finditer(text):
-            name = _unescape(match[2])
-            name = file_of(name, root)
-            self._pieces.append(_Piece(bisect_right(self._starts, match.start()) + 1, name, int(match[1])))
-            if name not in self.files and not match[2].startswith("<") and "3" not in match[3]:
-                self.files.append(name)
+        for marker in markers(text, root):
+            first = bisect_right(self._starts, marker.offset) + 1
+            self._pieces.append(_Piece(first, marker.file, marker.line))
+            if marker.file not in self.files and not (marker.built_in or marker.system):
+                self.files.append(marker.file)
         self._first = [piece.output_line for piece in self._pieces]
 
     def place(self, offset: int) -> Place:
@@ -78,7 +75,7 @@ class Origin:
         piece = self._pieces[bisect_right(self._first, output_line) - 1]
         place = self.place(offset)
         if self._own is not None and not self._own.has(piece.file):
-            return UsageError(f"{place}: {FOREIGN}")
+            return foreign(piece.file)
         line = self._sources.line(piece.file, place.line) or self._output(output_line)
         return UsageError(f"{place}: {message}\n    {shown_line(line, place.column)}")
 
@@ -104,14 +101,6 @@ class Origin:
         for _ in range(before.count(word) + 1):
             column = source.find(word, column + 1)
         return column + 1
-
-
-def _unescape(name: str) -> str:
-    """Return a file's name out of a line marker, where cpp writes bytes it cannot print in octal."""
-    if "\\" not in name:
-        return name
-    text = _ESCAPED.sub(lambda match: chr(int(match[1], 8)) if len(match[1]) == 3 else match[1], name)
-    return os.fsdecode(bytes(ord(sign) & 0xFF for sign in text))
 
 
 def _read_lines(path: Path) -> list[str]:

@@ -19,6 +19,7 @@ from pathlib import Path, PurePosixPath
 from typing import IO
 
 from bringup.base.errors import MissingProgramError, UsageError
+from bringup.camkes.app.line_markers import STDIN_NAME, file_of, is_of_system
 from bringup.camkes.text.tokens import shown_line
 from bringup.profile.toml_lines import shown_path
 
@@ -29,6 +30,8 @@ _MISSING_MAX = 200
 
 _DEFINE = re.compile(r"[A-Za-z_]\w*(\([\w, .]*\))?(=.*)?", re.ASCII)
 _ERROR = re.compile(r"(.+?):(\d+):(?:(\d+):)? (?:fatal )?error: (.*)")
+# What -H tells of each file that was included, a dot for each level.
+_INCLUDED = re.compile(r"^\.+ (.+)$", re.MULTILINE)
 _NOT_FOUND = "No such file or directory"
 # A name with a space is written with a backslash before it (gcc's -M writes rules for make).
 _DEPENDENCY = re.compile(r"(?:\\[ #]|\$\$|[^\s\\])+")
@@ -78,27 +81,33 @@ class Preprocessor:
                     name for name in named if name in absent or f'"{stand_ins}/{name}"' in result.output
                 )
             if result.status != 0:
-                raise self._failure(source, result)
+                raise self._failure(source, result, Path(folder))
             return Preprocessed(result.output, missing, folder)
 
     def _named(self, source: _Source, folder: Path) -> tuple[str, ...]:
         """Return the names of included files, those that are found from the root of the tree left out."""
         result = self._cpp(source, folder, "-M", "-MG")
         if result.status != 0:
-            raise self._failure(source, result)
+            raise self._failure(source, result, folder)
         rule = result.output.replace("\\\n", " ").partition(": ")[2]
         names = [re.sub(r"\\(.)|\$(\$)", r"\1\2", name) for name in _DEPENDENCY.findall(rule)]
         named = [name for name in names if not (name.startswith("/") and Path(name).exists())]
         return tuple(name for name in dict.fromkeys(named) if name != "-")
 
-    def _failure(self, source: _Source, result: _Result) -> UsageError:
-        return _failure(source, result, self.own or Own.of(source.path, self.include))
+    def _failure(self, source: _Source, result: _Result, folder: Path) -> UsageError:
+        own = self.own or Own.of(source.path, self.include)
+        # What cpp says of the application's own lines may hold words that an included file defines.
+        for name in _INCLUDED.findall(result.errors):
+            file = file_of(name, source.path)
+            if not (is_of_system(file) or file.startswith(f"{folder}/") or own.has(file)):
+                return foreign(file)
+        return _failure(source, result, own)
 
     def _cpp(self, source: _Source, folder: Path, *more: str) -> _Result:
         command = ["cpp", "-fno-diagnostics-show-caret", "-fdiagnostics-color=never"]
         command += [f"-I{place.absolute()}" for place in self.include]
         command += [f"-D{macro}" for macro in self.define]
-        command += [*more, "-"]
+        command += ["-H", *more, "-"]
         with (
             tempfile.TemporaryFile(dir=folder) as given,
             tempfile.TemporaryFile(dir=folder) as output,
@@ -111,20 +120,15 @@ class Preprocessor:
             return _Result(status, _content(output), _content(errors))
 
 
-FOREIGN = "this file is outside of the application's folders, and is no CAmkES text"
-"""What is told in place of an error that would show what a file of somebody else holds."""
 GO_ON = "or its build with --build-dir; or go on without it: --allow-missing"
 """What else can be done about a file that is not found."""
-
-STDIN_NAME = "<stdin>"
-"""What cpp calls the file that it reads from its standard input."""
 
 
 @dataclass(frozen=True, slots=True)
 class Own:
-    """An application's files: the one that a person named, and all in its folders.
+    """An application's files: the one that a person named, and all in its folders (real paths).
 
-    What another file holds, which an `#include` or `import` may name, is nothing to show in an error.
+    What another file holds, which an `#include` or `import` may name, is not read: it could be anybody's.
     """
 
     root: Path
@@ -132,23 +136,37 @@ class Own:
 
     @classmethod
     def of(cls, root: Path, include: Sequence[Path]) -> Own:
-        """Return those in the folder of `root`, in the one around it, and in those of -I."""
-        folder = root.absolute().parent
-        around = (folder.parent,) if len(folder.parts) > 2 else ()
-        named = (each.absolute() for each in include)
-        return cls(root.absolute(), (folder, *around, *(each for each in named if len(each.parts) > 2)))
+        """Return those in the folder of `root`, in the project around it, and in the folders of -I."""
+        folders = (project_of(root.absolute().parent), *(each.absolute() for each in include))
+        return cls(root.absolute(), tuple(each.resolve() for each in folders))
 
     def has(self, file: str) -> bool:
         """Whether a file is one of them, links followed."""
         if file == str(self.root):
             return True
         real = Path(file).resolve()
-        return any(real.is_relative_to(folder.resolve()) for folder in self.folders)
+        return any(real.is_relative_to(folder) for folder in self.folders)
 
 
-def file_of(name: str, root: Path) -> str:
-    """Return the path of a file by the name that cpp gives it in a run for `root` (absolute)."""
-    return str(root if name == STDIN_NAME else root.parent / name)
+def project_of(folder: Path) -> Path:
+    """Return the folder of the project that an application's folder is in: itself where nothing shows more.
+
+    The projects of a workspace lie in one folder `projects` (`repo`), and CMake's file is in each above.
+    """
+    for above in folder.parents:
+        if above.name == "projects":
+            return above
+    while folder.parent != folder and (folder.parent / "CMakeLists.txt").is_file():
+        folder = folder.parent
+    return folder
+
+
+def foreign(file: str) -> UsageError:
+    """Return what is told of a file that is none of the application's; nothing of what it holds."""
+    return UsageError(
+        f"{shown_path(Path(file))} is outside of the application's folders, and is not read",
+        hint=f"if it belongs to the application, name its folder: -I {shown_path(Path(file).parent)}",
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -268,7 +286,7 @@ def _failure(source: _Source, result: _Result, own: Own) -> UsageError:
     at = _At(file_of(file, source.path), int(line), int(column or 1))
     text = source.text if file == STDIN_NAME else None
     if not own.has(at.file):
-        return UsageError(f"{shown_path(Path(at.file))}:{at.line}: {FOREIGN}")
+        return foreign(at.file)
     if message.endswith(_NOT_FOUND):
         name = message.removesuffix(f": {_NOT_FOUND}")
         hint = f"name its folder with -I, for camkes-vm's headers that is camkes-vm/components/VM; {GO_ON}"

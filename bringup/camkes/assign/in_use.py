@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-from bringup.camkes.model import Application
-from bringup.camkes.vms.model import Vm
 from bringup.camkes.vms.native import native_hardware
 from bringup.camkes.vms.read import read_vms
-from bringup.pci.model import Bdf
+
+if TYPE_CHECKING:
+    from bringup.camkes.model import Application
+    from bringup.camkes.vms.model import Vm
+    from bringup.pci.model import Bdf
 
 
 def vms_of(application: Application) -> dict[str, Vm]:

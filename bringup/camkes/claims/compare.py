@@ -9,13 +9,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
-from bringup.camkes.claims.facts import Claim, Claims
 from bringup.pci.assessment import PIN_GRADES, Assessment, PinCandidate
 from bringup.pci.bars import bars_under_sel4
 from bringup.pci.match.ports import ids_of, subsystem_of
-from bringup.pci.model import Bar, Bdf, Function
+
+if TYPE_CHECKING:
+    from bringup.camkes.claims.facts import Claim, Claims
+    from bringup.pci.model import Bar, Bdf, Function
 
 Kind = Literal["moved", "gone", "device", "bar", "pin"]
 _KINDS: tuple[Kind, ...] = ("moved", "gone", "device", "bar", "pin")

@@ -13,17 +13,19 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from bringup.base.errors import ProfileError
 from bringup.camkes.assign.in_use import vms_of
-from bringup.camkes.assign.model import Passthrough
 from bringup.camkes.claims.mark import HEADER_BYTES, MARK
 from bringup.camkes.model import Application, Place
 from bringup.pci.assessment import PIN_GRADES, PinGrade
 from bringup.pci.bars import bars_under_sel4
 from bringup.pci.match.ports import ids_of, subsystem_of
 from bringup.pci.model import Bar, Bdf
+
+if TYPE_CHECKING:
+    from bringup.camkes.assign.model import Passthrough
 
 SCHEMA = 1
 _MAX_DEVICES = 256

@@ -14,7 +14,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from bringup.base.errors import ProfileError, UsageError
-from bringup.base.size import mib_text
+from bringup.base.size import counted, mib_text
 from bringup.camkes.vms.vmm import CNODE_BITS_DEFAULT, MIB, PAGE, SLOT_BYTES, WINDOW_END, WINDOW_START
 
 WINDOW = WINDOW_END - WINDOW_START
@@ -118,7 +118,7 @@ def plan_memory(
         plan = _plan(guest_ram_mib, vms, board_ram, bars, iospaces, reserved, _RATIO_LEAST)
     if plan.free is not None and plan.free < 0:
         raise ProfileError(
-            f"{vms} VM{'s' if vms > 1 else ''} of {guest_ram_mib} MiB take {mib_text(plan.total)}, "
+            f"{counted(vms, 'VM')} of {guest_ram_mib} MiB take {mib_text(plan.total)}, "
             f"{mib_text(-plan.free)} more than the board's {mib_text(board_ram or 0)} (C40)",
             hint="; ".join(f"{line.what} {mib_text(line.bytes)}" for line in plan.lines),
         )

@@ -5,11 +5,14 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
-from bringup.camkes.model import Application, Place, Setting
 from bringup.camkes.vms.attributes import UNTYPED_POOL
 from bringup.camkes.vms.display import whole
 from bringup.pci.model import Bdf
+
+if TYPE_CHECKING:
+    from bringup.camkes.model import Application, Place, Setting
 
 PASSTHROUGH = ("vm_ioports", "pci_devices", "vm_irqs")
 

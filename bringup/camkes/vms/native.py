@@ -9,10 +9,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
 
 from bringup.camkes.model import Application, Place, Unevaluated, Value
 from bringup.camkes.vms.model import is_vm
+from bringup.camkes.vms.owned import Native, Owner
 from bringup.camkes.vms.vmm import PAGE, PORTS
 from bringup.pci.model import Bdf
 
@@ -25,33 +25,6 @@ _MMIO = re.compile(f"{_NUMBER}:{_NUMBER}(?::{_NUMBER})?")
 _IOSPACE = re.compile(":".join([_NUMBER] * 4))
 _BDF = re.compile(f"{_NUMBER}:{_NUMBER}[.]{_NUMBER}")
 _FOLLOWED_MAX = 20
-
-
-@dataclass(frozen=True, slots=True)
-class Owner:
-    """A native component: its instance, and where what it owns is written or declared."""
-
-    instance: str
-    place: Place
-
-    def __str__(self) -> str:
-        return f"{self.instance} ({self.place})"
-
-
-@dataclass(slots=True)
-class Native:
-    """What native components own, each with its owner; ranges are first and first after.
-
-    `pins` are (IOAPIC, pin), `vectors` interrupt vectors as capDL has them, of which `dest` is one, `ports`
-    I/O ports, `memory` physical addresses, `domains` those of the IOMMU, `functions` PCI functions.
-    """
-
-    pins: list[tuple[tuple[int, int], Owner]] = field(default_factory=list)
-    vectors: list[tuple[int, Owner]] = field(default_factory=list)
-    ports: list[tuple[int, int, Owner]] = field(default_factory=list)
-    memory: list[tuple[int, int, Owner]] = field(default_factory=list)
-    domains: list[tuple[int, Owner]] = field(default_factory=list)
-    functions: list[tuple[Bdf, Owner]] = field(default_factory=list)
 
 
 def native_hardware(application: Application) -> Native:

@@ -7,8 +7,10 @@ Numbers that a person wrote in the shorthand of slides come back in their places
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
-from bringup.camkes.model import Value
+if TYPE_CHECKING:
+    from bringup.camkes.model import Value
 
 _PORTS = '{{"start":{}, "end":{}, "pci_device":0, "name":"eth"}}'
 _DEVICE = (

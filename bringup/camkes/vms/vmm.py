@@ -5,9 +5,11 @@ Whoever writes settings and whoever checks them read the same facts here.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
 
-from bringup.camkes.vms.model import Vm
+if TYPE_CHECKING:
+    from bringup.camkes.vms.model import Vm
 
 PAGE = 4096
 GIB = 1 << 30
@@ -27,20 +29,25 @@ EMULATED_PORTS = (
     (0x3F8, 0x400, "ttyS0"),
     (0x4D0, 0x4D2, "the PIC's trigger registers"),
     (0xCF8, 0xD00, "PCI configuration"),
-    # FREE_IOPORT_START, and 0x400 for each of net, block, console and vsock, of which any VM may get some.
-    (0x9000, 0xA000, "its virtio devices"),
 )
-"""First port, first after it, and what the VMM has there (camkes-vm Init/src/main.c; C30)."""
+"""First port, first after it, and what every VMM has there (camkes-vm Init/src/main.c; C30)."""
+
+_VIRTIO_PORTS, _VIRTIO_PORTS_EACH = 0x9000, 0x400
+"""FREE_IOPORT_START (camkes-vm Init/src/main.c), and what each virtio device takes from there on (C30)."""
+_VIRTIO_KINDS = 4
+"""Net, block, console and vsock: of a VM that is not known any may be there."""
 
 
 def emulated_at(start: int, end: int, vm: Vm | None = None) -> tuple[int, int, str] | None:
     """Return the VMM's own ports that `start` to before `end` meets: first, first after, what is there.
 
-    A `vm` all of whose handlers are dummies, which only register a callback, has no virtio device.
+    Ports of virtio devices are as many as the `vm` has such devices: a handler that is a dummy only registers
+    a callback and makes none. Of a VM that is not known, or not wholly, all of them count.
     """
-    own_ports: Sequence[tuple[int, int, str]] = EMULATED_PORTS
-    if vm is not None and vm.dummies and not vm.virtual_devices and "init_cons" not in vm.unread:
-        own_ports = own_ports[:-1]
+    known = vm is not None and "init_cons" not in vm.unread
+    devices = vm.virtual_devices if vm is not None and known else _VIRTIO_KINDS
+    virtio = (_VIRTIO_PORTS, _VIRTIO_PORTS + devices * _VIRTIO_PORTS_EACH, "its virtio devices")
+    own_ports = (*EMULATED_PORTS, virtio) if devices else EMULATED_PORTS
     return next((own for own in own_ports if start < own[1] and own[0] < end), None)
 
 
@@ -96,9 +103,13 @@ def taken_irqs(vm: Vm) -> Mapping[int, str]:
     return taken
 
 
-def perhaps_taken_irqs(vm: Vm) -> Mapping[int, str]:
-    """Return the guest IRQs of devices that the VM may have: its handlers, or events, are not all known."""
-    perhaps = {EVENTS_IRQ: "cross-VM events"}
+def perhaps_taken_irqs(vm: Vm, *, complete: bool) -> Mapping[int, str]:
+    """Return the guest IRQs of devices that the VM may have: its handlers, or events, are not all known.
+
+    `complete`: all of the application was read. One without cross-VM events has nothing at their interrupt,
+    which such applications use (camkes-vm-examples#90: "dest":12 of a port).
+    """
+    perhaps = {} if complete else {EVENTS_IRQ: "cross-VM events"}
     if "init_cons" in vm.unread:
         perhaps |= {irq: device for irq, (device, _) in _VIRTIO_IRQS.items()}
     taken = taken_irqs(vm)

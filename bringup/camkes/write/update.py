@@ -129,8 +129,8 @@ def _refuse_dropping(setting: Setting, wanted: Value) -> None:
     kept = len(wanted) if isinstance(wanted, tuple) else count
     if count > kept:
         raise ProfileError(
-            f"{setting.place}: {setting.instance}.{setting.attribute} has {count} entries, and the "
-            f"assignments make {kept}",
+            f"{setting.place}: {setting.instance}.{setting.attribute} has "
+            f"{'1 entry' if count == 1 else f'{count} entries'}, and the assignments make {kept}",
             hint="assign this VM's other devices too, or --replace to drop what is not assigned",
         )
 

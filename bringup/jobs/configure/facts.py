@@ -8,11 +8,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bringup.base.errors import UsageError
-from bringup.lab.captures import latest_capture
-from bringup.lab.inventory import Board, Lab
 
 if TYPE_CHECKING:
     from bringup.camkes.app.build import Build
+    from bringup.lab.inventory import Board, Lab
     from bringup.pci.assessment import Assessment
     from bringup.pci.model import Bdf, Machine
     from bringup.pci.pins.beliefs import Line
@@ -50,6 +49,8 @@ def find_capture(lab: Lab | None, text: str) -> Path:
     boards = {} if lab is None else lab.boards
     board = boards.get(text)
     if board is not None:
+        from bringup.lab.captures import latest_capture
+
         found = latest_capture(board.name)
         if found is not None:
             return found

@@ -83,8 +83,13 @@ def _read(files: Files, name: str, decode: Callable[[bytes], T], missing: list[M
     path = f"{TABLES}/{name}"
     data = files.read(path)
     if isinstance(data, Missing):
-        missing.append(data)
-        return None
+        # Of several tables of one signature Linux names the files MCFG1, MCFG2 (drivers/acpi/sysfs.c,
+        # acpi_table_attr_init), and the first is the one that systems use.
+        first = files.read(f"{path}1")
+        if isinstance(first, Missing):
+            missing.append(data)
+            return None
+        path, data = f"{path}1", first
     try:
         return decode(data)
     except ValueError as error:

@@ -158,7 +158,15 @@ def _open(path: Path, name: str) -> Machine:
 
 
 def _read_pipe(path: Path) -> bytes:
-    """Return what comes through a pipe, as of `<(lspci)`; one that nobody writes to is refused at once."""
+    """Return what comes through a shell's pipe, as of `<(lspci)`; one with a name is never opened.
+
+    Who writes to such a one, and when, nobody can tell, and its writer would be left with half a reader.
+    """
+    if path.resolve().exists():
+        raise UsageError(
+            f"{path} is a named pipe (FIFO), which is not read",
+            hint=f"write the listing to a file first, or give it on standard input: --from - < {path.name}",
+        )
     silent = UsageError(f"{path} is a pipe that nobody writes to", hint="write the listing to a file first")
     data = bytearray()
     # Without O_NONBLOCK opening it would wait for a writer that may never come.

@@ -42,6 +42,17 @@ class Madt:
     overrides: tuple[SourceOverride, ...] = ()
     cpus: int | None = None
 
+    def pins_of(self, index: int) -> int | None:
+        """Return how many pins an IOAPIC has at most: as a source tells, else up to where the next begins.
+
+        None where neither is known, or there is no such IOAPIC.
+        """
+        if not 0 <= index < len(self.ioapics):
+            return None
+        ioapic = self.ioapics[index]
+        above = (other.gsi_base for other in self.ioapics if other.gsi_base > ioapic.gsi_base)
+        return ioapic.pins or min((base - ioapic.gsi_base for base in above), default=None)
+
 
 @dataclass(frozen=True, slots=True)
 class Scope:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -26,21 +26,26 @@ def cut_off(name: str, bdf: Bdf) -> tuple[Missing, ...]:
 
 
 def told_elsewhere(
-    functions: Iterable[Function], field: str, absent: Any = None, *, source: str | None = None
+    functions: Iterable[Function], absent: Mapping[str, Any], *, source: str | None = None
 ) -> list[Function]:
-    """Return the functions with `field` observed everywhere if it was observed for one: as `absent`.
+    """Return the functions with each field of `absent` observed everywhere if it was observed for one.
 
-    Programs and kernels that tell a thing tell it of every function that has it (a driver, an IOMMU group):
-    where one has it, none told is none there. Where none has it, the source may not know such things at all,
-    unless `source` is given: the name of one that is known to tell them.
+    Its value there is what `absent` has for it. Programs and kernels that tell a thing tell it of every
+    function that has it (a driver, an IOMMU group): where one has it, none told is none there. Where none has
+    it, the source may not know such things at all, unless `source` is given: the name of one that is known to
+    tell them.
     """
     told = list(functions)
-    source = next((f.provenance[field] for f in told if f.observed(field)), source)
-    if source is None:
-        return told
-    return [
-        function
-        if function.observed(field)
-        else replace(function, **{field: absent}, provenance={**function.provenance, field: source})
-        for function in told
-    ]
+    tellers = {
+        field: next((f.provenance[field] for f in told if f.observed(field)), source) for field in absent
+    }
+    known = {field: teller for field, teller in tellers.items() if teller is not None}
+    return [_with_absent(function, absent, known) for function in told] if known else told
+
+
+def _with_absent(function: Function, absent: Mapping[str, Any], known: Mapping[str, str]) -> Function:
+    untold = {field: teller for field, teller in known.items() if not function.observed(field)}
+    if not untold:
+        return function
+    values = {field: absent[field] for field in untold}
+    return replace(function, **values, provenance={**function.provenance, **untold})

@@ -12,6 +12,7 @@ from functools import reduce
 from typing import Any
 
 from bringup.base.errors import ProfileError
+from bringup.base.size import counted
 from bringup.pci.model import (
     FUNCTION_FIELDS,
     REMARKS,
@@ -104,7 +105,7 @@ def _refuse_strangers(first: Machine, second: Machine) -> None:
     shared = [(ours[f.bdf], f) for f in second.functions if f.bdf in ours and _is_told(f)]
     if shared and not any(_agree(one, other) for one, other in shared):
         raise ProfileError(
-            f"{_name(first)} and {_name(second)} share {len(shared)} addresses and nothing else: "
+            f"{_name(first)} and {_name(second)} share {counted(len(shared), 'address')} and nothing else: "
             "no function is the same in both",
             hint="give captures of one machine; a listing made with -nn tells ids, by which it can be known",
         )
@@ -252,5 +253,5 @@ def _still_missing(missing: Iterable[Missing], acpi: Acpi) -> tuple[Missing, ...
 
 def _was_read(what: str, acpi: Acpi) -> bool:
     folder, _, signature = what.rpartition("/")
-    part = _HELD_IN.get(signature) if folder.endswith("acpi/tables") else None
+    part = _HELD_IN.get(signature.rstrip("0123456789")) if folder.endswith("acpi/tables") else None
     return part is not None and getattr(acpi, part) is not None

@@ -12,16 +12,18 @@ import lzma
 import zlib
 from dataclasses import dataclass, field
 
-from bringup.base.errors import UsageError
+from bringup.base.errors import MissingProgramError, UsageError
 from bringup.pci.tree.files import FILE_LIMIT
 from bringup.pci.tree.tar import Member, members
+from bringup.pci.tree.zstd import unpack_zstd
 
 UNPACKED_LIMIT = 64 << 20
 # A server with 300 functions gives 9,000 members.
 MEMBER_LIMIT = 100_000
 _XZ_MEMORY_LIMIT = 128 << 20
 
-_GZIP, _BZIP2, _XZ = b"\x1f\x8b", b"BZh", b"\xfd7zXZ\x00"
+_GZIP, _BZIP2, _XZ, _ZSTD = b"\x1f\x8b", b"BZh", b"\xfd7zXZ\x00", b"\x28\xb5\x2f\xfd"
+_PACKED = (_GZIP, _BZIP2, _XZ, _ZSTD)
 # What the decompressors raise for damaged input.
 _DAMAGE = (EOFError, OSError, ValueError, zlib.error, lzma.LZMAError)
 
@@ -44,7 +46,7 @@ class Tree:
 
 def is_archive(data: bytes) -> bool:
     """Whether the first 512 bytes or more of a file are those of a tar or of something compressed."""
-    return data.startswith((_GZIP, _BZIP2, _XZ)) or data[257:262] == b"ustar"
+    return data.startswith(_PACKED) or data[257:262] == b"ustar"
 
 
 def unpacked_text(data: bytes, name: str) -> bytes:
@@ -52,7 +54,7 @@ def unpacked_text(data: bytes, name: str) -> bytes:
 
     Raises UsageError for one that is damaged or unpacks to too much.
     """
-    if not data.startswith((_GZIP, _BZIP2, _XZ)):
+    if not data.startswith(_PACKED):
         return data
     # A tar's first header tells it, and then the whole is unpacked elsewhere, once.
     start = _decompress(data, name, limit=512)
@@ -60,7 +62,7 @@ def unpacked_text(data: bytes, name: str) -> bytes:
 
 
 def read_archive(data: bytes, name: str) -> Tree:
-    """Return what is in a tar (plain, gzip, bzip2 or xz); raises UsageError that calls it `name`."""
+    """Return what is in a tar (plain, gzip, bzip2, xz or zstd); raises UsageError that calls it `name`."""
     plain = _decompress(data, name)
     tree = Tree()
     try:
@@ -97,8 +99,15 @@ def _decompress(data: bytes, name: str, limit: int | None = None) -> bytes:
             plain = bz2.BZ2File(io.BytesIO(data)).read(limit)
         elif data.startswith(_XZ):
             plain = lzma.LZMADecompressor(memlimit=_XZ_MEMORY_LIMIT).decompress(data, limit)
+        elif data.startswith(_ZSTD):
+            plain = unpack_zstd(data, limit)
         else:
             plain = data
+    except MissingProgramError:
+        raise UsageError(
+            f"{name} is compressed with zstd, and there is no program zstd here",
+            hint="unpack it first, or apt install zstd",
+        ) from None
     except _DAMAGE as error:
         raise _damaged(name) from error
     if whole and len(plain) >= limit:

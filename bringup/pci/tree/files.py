@@ -140,6 +140,8 @@ class MemoryFiles:
 
 # O_NONBLOCK: a FIFO or a device put in the way must not be waited for.
 _READ = os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC
+# What lies deeper, or goes round, is left to the library.
+_REMEMBERED_DEPTH = 100
 _LEADS_OUT = "link that leads out of the tree"
 
 
@@ -153,6 +155,7 @@ class FolderFiles:
         self._root = str(root.resolve())
         self._inside = "" if self._root == "/" else self._root
         self._folders: dict[str, str | None] = {}
+        self._links: dict[str, str] = {}
 
     def read(self, path: str) -> bytes | Missing:
         """Return a file's bytes, at most `FILE_LIMIT`."""
@@ -180,9 +183,37 @@ class FolderFiles:
     def _folder(self, path: str) -> str | None:
         """Return the path without links, None where it leads out of the tree."""
         if path not in self._folders:
-            real = os.path.realpath(f"{self._root}/{path}")
+            real = self._real(f"{self._root}/{path}".rstrip("/") or "/")
             self._folders[path] = real if (real + "/").startswith(self._inside + "/") else None
         return self._folders[path]
+
+    def _real(self, path: str, depth: int = 0) -> str:
+        """Return an absolute path without links, as `os.path.realpath`, but each folder is asked once.
+
+        All functions' folders are links to far below the same few: sysfs is full of them.
+        """
+        if path == "/":
+            return path
+        if path in self._links:
+            return self._links[path]
+        if depth > _REMEMBERED_DEPTH:
+            return os.path.realpath(path)
+        parent, _, name = path.rpartition("/")
+        parent = self._real(parent or "/", depth + 1)
+        if name in ("", "."):
+            return parent
+        if name == "..":
+            return parent.rpartition("/")[0] or "/"
+        real = f"{parent.rstrip('/')}/{name}"
+        try:
+            target = os.readlink(real)  # noqa: PTH115  str paths
+        except OSError:
+            pass
+        else:
+            inside = target if target.startswith("/") else f"{parent}/{target}"
+            real = self._real(inside.rstrip("/") or "/", depth + 1)
+        self._links[path] = real
+        return real
 
     def children(self, path: str) -> tuple[str, ...]:
         """Return the sorted names in a folder."""
@@ -197,7 +228,7 @@ class FolderFiles:
     def link(self, path: str) -> str | None:
         """Return what a symbolic link points at."""
         try:
-            return str(Path(f"{self._root}/{path}").readlink())
+            return os.readlink(f"{self._root}/{path}")  # noqa: PTH115  str paths
         except OSError:
             return None
 

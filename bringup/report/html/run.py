@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from bringup.base.errors import LabError
+from bringup.base.size import counted
 from bringup.boot.folders import RunFolder
 from bringup.console.log import CONSOLE, PORT_LOGS, read_log
 from bringup.report.html.page import Excerpt, Page, Row, render
@@ -108,7 +109,8 @@ def _texts(run: RunFolder) -> list[tuple[str, list[str]]]:
         ]
         texts.append(
             (
-                f"Console{'' if name == CONSOLE else f', {PORT_LOGS[name]}'}: its last {len(lines)} lines",
+                f"Console{'' if name == CONSOLE else f', {PORT_LOGS[name]}'}: "
+                f"its last {counted(len(lines), 'line')}",
                 lines,
             )
         )

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from bringup.base.size import counted
 from bringup.boot.folders import list_runs
 from bringup.jobs.history import rate_history
 from bringup.report.html.history import history_svg
@@ -58,7 +59,7 @@ def _consoles(folder: Path) -> list[Excerpt]:
     excerpts = []
     for path in sorted(folder.glob("guest-*.log")):
         lines = path.read_text(encoding="utf-8", errors="replace").splitlines()[-_LINES:]
-        excerpts.append(Excerpt(f"Console of {path.stem}: its last {len(lines)} lines", lines))
+        excerpts.append(Excerpt(f"Console of {path.stem}: its last {counted(len(lines), 'line')}", lines))
     return excerpts
 
 

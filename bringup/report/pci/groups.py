@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from itertools import groupby
 
+from bringup.base.size import counted
 from bringup.pci.model import Function
 from bringup.report.words import short_name
 
@@ -42,7 +43,7 @@ def device_list(group: Iterable[Function]) -> str:
 def group_name(group: Group) -> str:
     """Return what a group is: the one name, or how many functions and what most of them are."""
     name = common_name(group)
-    return name if len(group) == 1 else f"{len(group)} functions: {name}"
+    return name if len(group) == 1 else f"{counted(len(group), 'function')}: {name}"
 
 
 def common_name(group: Group) -> str:

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from itertools import count
 from typing import Any
 
+from bringup.base.size import counted
 from bringup.pci.assessment import Assessment, PinCandidate
 from bringup.pci.model import Function
 from bringup.report.pci.text import View, headline
@@ -52,12 +53,12 @@ def _answer(split: Split) -> str:
     if groups == ports:
         told = f"{_ports(ports)}, each for a VM of its own"
     else:
-        told = f"{_ports(ports)} in {groups} group{'s' if groups > 1 else ''}, each for a VM of its own"
+        told = f"{_ports(ports)} in {counted(groups, 'group')}, each for a VM of its own"
     return f"{told}; of {unknown} more (?) it is not known" if unknown else told
 
 
 def _ports(number: int) -> str:
-    return f"{number} network port{'s' if number > 1 else ''}"
+    return f"{counted(number, 'network port')}"
 
 
 def _port(function: Function, pins: Sequence[PinCandidate], *, needs_change: bool) -> str:

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 
+from bringup.base.size import counted
 from bringup.pci.assessment import CHIPSET, Assessment, PinCandidate
 from bringup.pci.model import Function, Machine, SourceInfo
 from bringup.report.findings import machine_lines
@@ -106,7 +107,7 @@ def headline(assessment: Assessment, width: int, why_no_profile: str = "") -> It
         dated = f" of {clean(identity.bios_date, 12)}" if identity.bios_date else ""
         parts.append(f"BIOS {clean(identity.bios_version, 20)}{dated}")
     count = len(machine.functions)
-    parts.append("1 function" if count == 1 else f"{count} functions")
+    parts.append(counted(count, "function"))
     first, *further = textwrap.wrap(_GAP.join(parts), width, break_on_hyphens=False)
     yield paint(first, "bold")
     yield from further

@@ -10,6 +10,7 @@ from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 
+from bringup.base.size import counted
 from bringup.pci.match.ports import ids_of, subsystem_of
 from bringup.pci.model import Machine
 from bringup.pci.pins.beliefs import pin_candidates
@@ -80,7 +81,9 @@ def _gsi_bases(_asked: Asked, machine: Machine) -> Finding:
     madt = machine.acpi.madt
     if madt is None or not madt.ioapics:
         return NotSeen("the capture holds no MADT")
-    return Measured([each.gsi_base for each in madt.ioapics], f"the MADT with {len(madt.ioapics)} IOAPICs")
+    return Measured(
+        [each.gsi_base for each in madt.ioapics], f"the MADT with {counted(len(madt.ioapics), 'IOAPIC')}"
+    )
 
 
 def _ioapic(asked: Asked, machine: Machine) -> Finding:

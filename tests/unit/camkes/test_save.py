@@ -28,6 +28,7 @@ def values(path: Path, data: bytes, **options: object) -> dict[str, object]:
 def test_a_draft_is_read_as_it_will_be_and_nothing_is_written(tmp_path: Path) -> None:
     (tmp_path / "sub").mkdir()
     (tmp_path / "far").mkdir()
+    (tmp_path / "CMakeLists.txt").touch()
     (tmp_path / "ram.h").write_text("#define RAM 64\n")
     (tmp_path / "sub" / "ram.h").write_text("#define RAM 32\n")
     (tmp_path / "far" / "far.h").write_text('#include "near.h"\n')

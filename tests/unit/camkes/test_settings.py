@@ -275,6 +275,74 @@ def test_what_a_file_elsewhere_holds_is_not_shown(application, tmp_path: Path, t
     assert "hunter2" in str(raised.value)
 
 
+FOREIGN_TEXTS = [
+    "password hunter2\n",
+    "configuration { vm0.hunter2 = 1; }\n",
+    '#define NAME "hunter2"\n',
+    "#define NAME hunter1 hunter2\n#if NAME\n#endif\n",
+    "component hunter2 { control; }\n",
+]
+
+
+@pytest.mark.parametrize("text", FOREIGN_TEXTS)
+@pytest.mark.parametrize("kind", ["include", "import"])
+def test_a_file_beside_the_applications_folder_is_not_read(tmp_path: Path, text: str, kind: str) -> None:
+    """Whatever it holds: a value, a name or a macro of it would be quoted somewhere."""
+    folder = tmp_path / "app"
+    folder.mkdir()
+    (tmp_path / "beside.camkes").write_text(text)
+    line = '#include "../beside.camkes"\n' if kind == "include" else 'import "../beside.camkes";\n'
+    root = folder / "app.camkes"
+    root.write_text(line + in_assembly("vm0.a = NAME;" if kind == "include" else "vm0.a = 1;"))
+    with pytest.raises(UsageError, match=r"beside\.camkes is outside of the application's folders") as raised:
+        load_application(root)
+    told = f"{raised.value} {raised.value.hint}"
+    assert "hunter" not in told and "-I " in told
+
+
+@pytest.mark.parametrize("more", ["", "#include <no-such.h>\n"])
+def test_macros_of_a_file_elsewhere_are_not_quoted_by_the_preprocessor(tmp_path: Path, more: str) -> None:
+    folder = tmp_path / "app"
+    folder.mkdir()
+    (tmp_path / "beside.h").write_text("#define NAME hunter1 hunter2\n")
+    root = folder / "app.camkes"
+    root.write_text(more + '#include "../beside.h"\n#if NAME\n#endif\n' + in_assembly(""))
+    with pytest.raises(UsageError, match="outside of the application's folders") as raised:
+        load_application(root, allow_missing=True)
+    assert "hunter" not in str(raised.value)
+
+
+@pytest.mark.parametrize("how", ["-I", "cmake", "projects", "link"])
+def test_the_projects_own_files_are_read(tmp_path: Path, how: str) -> None:
+    folder = tmp_path / "projects" / "apps" / "app" if how == "projects" else tmp_path / "apps" / "app"
+    folder.mkdir(parents=True)
+    if how == "cmake":
+        (folder.parent / "CMakeLists.txt").touch()
+    (folder.parent / "common.h").write_text("#define NAME 3\n")
+    name = "common.h" if how == "link" else "../common.h"
+    if how == "link":
+        (folder / "common.h").symlink_to("../common.h")
+    root = folder / "app.camkes"
+    root.write_text(f'#include "{name}"\n' + in_assembly("vm0.a = NAME;"))
+    if how == "link":
+        with pytest.raises(UsageError, match="outside of the application's folders"):
+            load_application(root)
+    include = [folder.parent] if how in ("-I", "link") else []
+    assert load_application(root, include=include).value("vm0", "a") == 3
+
+
+def test_headers_of_the_system_are_read_and_what_a_name_of_theirs_leads_to_is_not(tmp_path: Path) -> None:
+    (tmp_path / "beside.h").write_text("#define LIMIT 1\n")
+    folder = tmp_path / "app"
+    folder.mkdir()
+    root = folder / "app.camkes"
+    root.write_text("#include <limits.h>\n" + in_assembly("vm0.a = 1;"))
+    load_application(root)
+    root.write_text(f"#include </../..{tmp_path}/beside.h>\n" + in_assembly("vm0.a = LIMIT;"))
+    with pytest.raises(UsageError, match="outside of the application's folders"):
+        load_application(root)
+
+
 def test_the_users_includes_and_macros_count(application, tmp_path: Path) -> None:
     folder = tmp_path / "headers with space"
     folder.mkdir()

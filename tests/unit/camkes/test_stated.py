@@ -24,6 +24,23 @@ PROFILE = load_profile("supermicro-e300-9d")
 STATED = {NIC: (0, 21)}
 
 
+def test_pins_end_where_the_next_ioapic_begins() -> None:
+    """A MADT tells where each IOAPIC's interrupts begin, and of no how many pins it has."""
+    machine = replace(E300, acpi=Acpi(madt=Madt((IoApic(0, 8, 0xFEC00000, 0), IoApic(1, 9, 0xFEC01000, 24)))))
+    assert stated_pins(["17:00.0=0/23"], machine) == {NIC: (0, 23)}
+    assert stated_pins(["17:00.0=1/40"], machine) == {NIC: (1, 40)}
+    with pytest.raises(ProfileError, match="IOAPIC 0 has 24 pins"):
+        stated_pins(["17:00.0=0/24"], machine)
+
+
+def test_without_a_madt_the_boards_profile_tells_its_ioapics() -> None:
+    assert stated_pins(["17:00.0=0/24"], E300) == {NIC: (0, 24)}
+    with pytest.raises(ProfileError, match="IOAPIC 0 has 24 pins"):
+        stated_pins(["17:00.0=0/24"], E300, PROFILE)
+    with pytest.raises(ProfileError, match="this machine has 5 IOAPICs"):
+        stated_pins(["17:00.0=5/1"], E300, PROFILE)
+
+
 def best(stated: Mapping[Bdf, tuple[int, int]], **machine: object) -> tuple[int, str]:
     candidate = pin_candidates(replace(E300, **machine), PROFILE, stated)[NIC][0]  # type: ignore[arg-type]
     return candidate.pin, candidate.words

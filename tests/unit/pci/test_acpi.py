@@ -113,6 +113,14 @@ def test_scopes_are_walked_through_the_bridges_that_were_seen() -> None:
     assert unknown is not None and unknown.drhds[0].scopes[0].bdf is None
 
 
+def test_of_several_tables_of_one_signature_the_first_counts() -> None:
+    """Linux names their files with numbers, and none without (x299 boards have MCFG1 and MCFG2)."""
+    other = table("MCFG", bytes(8) + struct.pack("<QHBBI", 0x90000000, 0, 0, 127, 0))
+    acpi, missing = read_acpi(MemoryFiles({f"{FOLDER}/MCFG1": MCFG, f"{FOLDER}/MCFG2": other}))
+    assert acpi.mcfg == decode_mcfg(MCFG)
+    assert f"{FOLDER}/MCFG" not in {gap.what for gap in missing}
+
+
 def test_a_captured_folder_says_what_it_has_not() -> None:
     files = MemoryFiles(
         {f"{FOLDER}/APIC": MADT, f"{FOLDER}/MCFG": MCFG[:-1] + b"\x01"},

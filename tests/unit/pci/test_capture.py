@@ -7,6 +7,7 @@ import gzip
 import io
 import lzma
 import os
+import shutil
 import subprocess
 import sys
 import tarfile
@@ -28,6 +29,7 @@ from bringup.pci.sources.dmesg import addresses as dmesg
 from bringup.pci.sources.lspci import machine as lspci_machine
 from bringup.pci.sources.lspci import text as lspci
 from bringup.pci.sources.pciconf import text as pciconf
+from bringup.pci.tree.zstd import unpack_zstd
 from bringup.probe.collector import collector_script
 from tests.machines import lspci as lspci_words
 from tests.machines import pciconf as pciconf_words
@@ -100,6 +102,53 @@ def test_an_archive_of_a_tree(pack: Callable[[bytes], bytes], prefix: str, tmp_p
     machine = open_capture([put(tmp_path, "x", pack(tar(prefix)))])
     check(machine)
     assert machine.functions[0].driver == "igb" and machine.sources[0].kind == "linux"
+
+
+@pytest.mark.skipif(shutil.which("zstd") is None, reason="zstd is not installed")
+@pytest.mark.parametrize("kind", ["tar", "text"])
+def test_what_zstd_packed_is_read(kind: str, tmp_path: Path) -> None:
+    plain = tar() if kind == "tar" else TEXTS["lspci-machine"]
+    packed = subprocess.run(["zstd", "-cq"], input=plain, capture_output=True, check=True).stdout
+    assert open_capture([put(tmp_path, "x", packed)]).functions
+    with pytest.raises(UsageError, match="cut short or damaged"):
+        open_capture([put(tmp_path, "x", packed[:-20])])
+
+
+@pytest.mark.skipif(shutil.which("zstd") is None, reason="zstd is not installed")
+def test_a_small_file_that_unpacks_to_too_much_is_refused(tmp_path: Path) -> None:
+    """It is read no further than the limit."""
+    assert len(unpack_zstd(zeros(3 << 20), 1 << 20)) == 1 << 20
+    with pytest.raises(UsageError, match="unpacks to more than"):
+        open_capture([put(tmp_path, "x", zeros(80 << 20))])
+
+
+def zeros(count: int) -> bytes:
+    made = subprocess.run(["zstd", "-cq"], input=bytes(count), capture_output=True, check=False)
+    return made.stdout
+
+
+def test_without_zstd_it_is_told_what_the_file_is(tmp_path: Path, monkeypatch) -> None:
+    path = put(tmp_path, "dmesg.zst", b"\x28\xb5\x2f\xfd" + bytes(40))
+    monkeypatch.setenv("PATH", str(tmp_path))
+    with pytest.raises(UsageError, match=r"dmesg\.zst is compressed with zstd") as refused:
+        open_capture([path])
+    assert "unpack it first" in str(refused.value.hint)
+
+
+def test_a_named_pipe_is_refused_and_never_opened(tmp_path: Path) -> None:
+    """Whether or not somebody writes to it; a shell's own pipe has no name, and is read."""
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    with pytest.raises(UsageError, match="named pipe"):
+        open_capture([pipe])
+    # A writer that does not wait gets an error as long as nobody has opened the other end.
+    with pytest.raises(OSError, match="No such device"):
+        os.close(os.open(pipe, os.O_WRONLY | os.O_NONBLOCK))
+    reader, writer = os.pipe()
+    os.write(writer, TEXTS["lspci-machine"])
+    os.close(writer)
+    assert open_capture([Path(f"/dev/fd/{reader}")]).functions
+    os.close(reader)
 
 
 @pytest.mark.parametrize(

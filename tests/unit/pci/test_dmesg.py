@@ -227,6 +227,6 @@ def test_a_driver_tells_a_port_where_nothing_told_the_class() -> None:
     text = (
         "pci 0000:17:00.0: reg 0x10: [mem 0xc5b00000-0xc5bfffff]\nigb 0000:17:00.0 eno1: renamed from eth0\n"
     )
-    machine = with_names(dmesg.parse(text.encode()), PciIds(""))
+    machine = with_names(dmesg.parse(text.encode()), PciIds(b""))
     (function,) = machine.functions
     assert function.is_ethernet and function.net == (NetInterface("eno1"),)

@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import os
+import tempfile
 from pathlib import Path
+
+from hypothesis import given
+from hypothesis import strategies as st
 
 from bringup.pci.model import Missing
 from bringup.pci.tree.files import FolderFiles, MemoryFiles
@@ -52,3 +56,42 @@ def test_a_folder_is_confined_to_its_root(tmp_path: Path) -> None:
 def test_a_fifo_is_not_waited_for(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "pipe")
     assert FolderFiles(tmp_path).read("pipe") == Missing("pipe", "no regular file")
+
+
+_NAMES = st.sampled_from(["a", "b", "c"])
+_PATHS = st.lists(_NAMES, min_size=1, max_size=3).map("/".join)
+_TARGETS = st.lists(st.sampled_from(["a", "b", "c", "..", "."]), min_size=1, max_size=5).map("/".join)
+
+
+@given(
+    folders=st.lists(_PATHS, max_size=4),
+    links=st.lists(st.tuples(_PATHS, _TARGETS), max_size=5),
+    asked=_PATHS,
+)
+def test_links_lead_where_the_system_says(
+    folders: list[str], links: list[tuple[str, str]], asked: str
+) -> None:
+    with tempfile.TemporaryDirectory() as place:
+        root = Path(place).resolve() / "root"
+        root.mkdir()
+        for path in folders:
+            (root / path / "here").mkdir(parents=True, exist_ok=True)
+        for path, target in links:
+            if (root / path).parent.is_dir() and not os.path.lexists(root / path):
+                (root / path).symlink_to(target)
+        files = FolderFiles(root)
+        real = os.path.realpath(root / asked)
+        inside = f"{real}/".startswith(f"{root}/") and Path(real).is_dir()
+        assert files.is_folder(asked) == inside
+        assert files.children(asked) == (
+            tuple(sorted(each.name for each in Path(real).iterdir())) if inside else ()
+        )
+
+
+def test_a_link_that_goes_round_is_absent(tmp_path: Path) -> None:
+    (tmp_path / "a").symlink_to("b")
+    (tmp_path / "b").symlink_to("a")
+    (tmp_path / "deep").symlink_to("/".join(["x"] * 2000))
+    files = FolderFiles(tmp_path)
+    assert files.children("a/x") == files.children("deep") == ()
+    assert isinstance(files.read("b/config"), Missing)

@@ -6,19 +6,19 @@ from bringup.pci.model import Bdf, Function, Machine
 from bringup.pci.names import PciIds, with_names
 
 IDS = PciIds(
-    "# a comment\n"
-    "1002  First Vendor\n"
-    "\t1521  Not the Intel one\n"
-    "8086  Intel Corporation\n"
-    "# inside\n"
-    "\t1521  I350 Gigabit Network Connection\n"
-    "\t\t1734 11d1  Subsystem\n"
-    "8087  Other\n"
-    "\t37d2  Not the Intel one either\n"
-    "C 02  Network controller\n"
-    "\t00  Ethernet controller\n"
-    "C 03  Display controller\n"
-    "\t80  Display controller of no kind\n"
+    b"# a comment\n"
+    b"1002  First Vendor\n"
+    b"\t1521  Not the Intel one\n"
+    b"8086  Intel Corporation\n"
+    b"# inside\n"
+    b"\t1521  I350 Gigabit Network Connection\n"
+    b"\t\t1734 11d1  Subsystem\n"
+    b"8087  Other\n"
+    b"\t37d2  Not the Intel one either\n"
+    b"C 02  Network controller\n"
+    b"\t00  Ethernet controller\n"
+    b"C 03  Display controller\n"
+    b"\t80  Display controller of no kind\n"
 )
 
 

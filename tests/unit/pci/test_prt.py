@@ -369,7 +369,7 @@ def test_qemus_own_tables(tmp_path: Path) -> None:
     ) as qemu:
         assert qemu.stdin is not None
         dsdt = b""
-        for _ in range(40):
+        for _ in range(400):
             qemu.stdin.write(f'pmemsave 0 0x4000000 "{memory}"\n'.encode())
             qemu.stdin.flush()
             time.sleep(0.5)

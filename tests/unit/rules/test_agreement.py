@@ -45,8 +45,7 @@ from bringup.pci.model import (
     Window,
 )
 from bringup.rules.assess import assess
-from bringup.rules.check import check, recheck
-from bringup.rules.judge import RULES
+from bringup.rules.check import RULES, check, recheck
 from tests import places
 from tests.unit.camkes.passthrough import function
 from tests.unit.rules.codes import about_functions, raised

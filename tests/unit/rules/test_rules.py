@@ -25,7 +25,7 @@ from bringup.pci.model import (
     Window,
 )
 from bringup.profile.load import load_profile
-from bringup.rules.judge import RULES
+from bringup.rules.check import RULES
 from tests.unit.camkes.passthrough import function
 from tests.unit.rules.world import World, irq, rmrr, setting, world
 
@@ -68,6 +68,15 @@ def device0(**values: Any) -> Change:
 
 def vm0(**values: Any) -> Change:
     return lambda w: w.vm0.update(values)
+
+
+def virtio(*kinds: str) -> Change:
+    """Give the VM virtio devices of these kinds."""
+    return vm0(init_cons=[{"init": f"make_virtio_{kind}"} for kind in kinds])
+
+
+def unread(w: World) -> None:
+    w.missing = ("configurations/connections.h",)
 
 
 def option(name: str, value: str) -> Change:
@@ -281,7 +290,7 @@ CASES = (
         "C7", "irq-dest-taken", "error", all_of(irq0(dest=10), vm0(socket_layout=[{"cid": 3}])), irq0(dest=10)
     ),
     Case("C7", "irq-dest-taken", "error", all_of(irq0(dest=12), vm0(dp1_id=1, dp1_size=4096)), irq0(dest=11)),
-    Case("C7", "irq-dest-events", "warning", irq0(dest=12), irq0(dest=14)),
+    Case("C7", "irq-dest-events", "warning", all_of(irq0(dest=12), unread), irq0(dest=12)),
     Case("C8", "level-triggered", "warning", irq0(level_trig=1), irq0(level_trig=0)),
     Case("C8", "trigger-range", "error", irq0(level_trig=2)),
     Case("C8", "trigger-range", "error", irq0(active_low=-1)),
@@ -447,11 +456,40 @@ CASES = (
         "C30",
         "emulated-port",
         "error",
-        all_of(vm0(init_cons=[{"init": "make_virtio_net"}]), port0(start=0x9FE0, end=0xA000)),
-        all_of(vm0(init_cons=[{"init": "make_virtio_net"}]), port0(start=0xA000, end=0xA020)),
+        all_of(virtio("net"), port0(start=0x93E0, end=0x9400)),
+        all_of(virtio("net"), port0(start=0x9400, end=0x9420)),
     ),
-    Case("C30", "emulated-port", "error", port0(start=0x9000, end=0x9020), port0(start=0x8FE0, end=0x9000)),
-    Case("C30", "io-range-emulated", "error", bars(BAR0, replace(IO, base=0x9C00), BAR3)),
+    Case(
+        "C30",
+        "emulated-port",
+        "error",
+        all_of(virtio("net", "blk", "con", "vsock"), port0(start=0x9FE0, end=0xA000)),
+        all_of(virtio("net", "blk", "con", "vsock"), port0(start=0xA000, end=0xA020)),
+    ),
+    Case(
+        "C30",
+        "emulated-port",
+        "error",
+        all_of(virtio("net"), port0(start=0x9000, end=0x9020)),
+        all_of(virtio("net"), port0(start=0x8FE0, end=0x9000)),
+    ),
+    Case(
+        "C30",
+        "emulated-port",
+        "error",
+        all_of(
+            vm0(init_cons=[Unevaluated("macro", "INIT_CONS")]),
+            port0(start=0x9C00, end=0x9C20),
+        ),
+        port0(start=0x9000, end=0x9020),
+    ),
+    Case(
+        "C30",
+        "io-range-emulated",
+        "error",
+        bars(BAR0, replace(IO, base=0x9C00), BAR3),
+        bars(BAR0, replace(IO, base=0xA000), BAR3),
+    ),
     Case(
         "C30",
         "emulated-port",

@@ -6,8 +6,7 @@ from pathlib import Path
 
 from bringup.camkes.app.load import load_application
 from bringup.report.findings import count_line
-from bringup.rules.check import check
-from bringup.rules.judge import RULES
+from bringup.rules.check import RULES, check
 from bringup.rules.subjects import SUBJECTS
 from tests.unit.rules.world import world
 

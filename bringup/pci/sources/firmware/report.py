@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 from typing import TypeVar
 
 from bringup.base.errors import UsageError
+from bringup.base.size import counted
 from bringup.pci.acpi.tables import TABLES, read_acpi
 from bringup.pci.config.space import decode_config
 from bringup.pci.model import (
@@ -275,7 +276,7 @@ def _lost(reader: FrameReader) -> Iterator[Missing]:
         ranges = ", ".join(str(a) if a == b else f"{a}-{b}" for a, b in reader.missing)
         yield Missing(f"frames {ranges} of {total} of the firmware probe", "lost on the console")
     if reader.dropped:
-        yield Missing(f"{reader.dropped} records of the firmware probe", "it had no room for them")
+        yield Missing(f"{counted(reader.dropped, 'record')} of the firmware probe", "it had no room for them")
 
 
 def _absent(absent: Sequence[Missing], report: _Report) -> Iterator[Missing]:

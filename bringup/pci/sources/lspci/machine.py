@@ -21,9 +21,8 @@ KIND = "lspci-machine"
 _SNIFFED_BYTES = 64 << 10
 _SNIFFED_LINES = 5
 _MAX_LINE = 4096
-_MAX_PAIRS = 1 << 12
+_MAX_LINES = 1 << 12
 _ADDRESS = re.compile(r"(?:Slot|Device):\t((?:[0-9a-f]{4,8}:)?[0-9a-f]{2}:[01][0-9a-f]\.[0-7])\s*")
-_ANOTHER = re.compile(rf"\n{_ADDRESS.pattern}")
 _ADDRESS_KEYS = frozenset({"Slot", "Device"})
 # Bare digits are an id only alone (-n): a name may end in four digits.
 _ID = re.compile(r"(?:(.*) )?\[([0-9a-f]{4})\]|([0-9a-f]{4})")
@@ -36,10 +35,11 @@ _IDS = {
 }
 _BYTES = {"Rev": "revision", "ProgIf": "prog_if"}
 _NUMBERS = {"NUMANode": "numa_node", "IOMMUGroup": "iommu_group"}
+_MODULE = "Module:\t"
 _TEXTS = {"PhySlot": "slot", "Driver": "driver"}
 
-_Pairs = list[list[str]]
-_PAIR = 2
+# More different lines than that in one machine's listing are worked out anew.
+_LINES_KEPT = 4096
 
 
 def looks_like(data: bytes) -> bool:
@@ -60,19 +60,18 @@ def parse(data: bytes, name: str = KIND) -> Machine:
     whole, end = data.endswith((b"\n\n", b"\n\r\n")), data.rfind(b"\n") + 1
     told = data[:end] if len(data) - end <= _MAX_LINE else data
     functions: dict[Bdf, Function] = {}
-    for bdf, pairs in _records(told, name):
+    for bdf, known in _records(told, name):
         if bdf in functions:
             raise UsageError(
                 f"{name}: two functions at {bdf.short}: this text holds more than one machine",
                 hint="keep one machine's listing in a file",
             )
-        known = _known(pairs)
         functions[bdf] = Function(bdf=bdf, provenance=dict.fromkeys(known, name), **known)
     if not functions:
         raise UsageError(f"{name}: no PCI function in this text", hint="write it with: lspci -vmmnnk")
     cut = [] if whole else [functions.pop(next(reversed(functions)))]
     ordered = sorted(
-        [*told_elsewhere([*functions.values(), *cut], "driver")[: len(functions)], *cut],
+        [*told_elsewhere([*functions.values(), *cut], {"driver": None})[: len(functions)], *cut],
         key=lambda function: function.bdf,
     )
     return Machine(
@@ -82,76 +81,89 @@ def parse(data: bytes, name: str = KIND) -> Machine:
     )
 
 
-def _records(data: bytes, name: str) -> Iterator[tuple[Bdf, _Pairs]]:
+def _records(data: bytes, name: str) -> Iterator[tuple[Bdf, dict[str, Any]]]:
     text = data.decode("utf-8", "replace").replace("\r\n", "\n")
     first = 1
     for block in text.split("\n\n"):
         lines = block.split("\n")
-        pairs = [line.split(":\t", 1) for line in lines]
         # As a rule a block is one record, and nothing else.
-        address = _ADDRESS.fullmatch(lines[0])
-        plain = min(map(len, pairs)) == _PAIR and len(pairs) <= _MAX_PAIRS and len(block) <= _MAX_LINE
-        if address is not None and plain and _ANOTHER.search(block) is None:
-            yield Bdf.parse(address[1]), pairs[1:]
-        else:
+        address = _ADDRESS.fullmatch(lines[0]) if len(block) <= _MAX_LINE else None
+        known = None if address is None else _known(lines[1:])
+        if address is None or known is None:
             yield from _block(lines, first, name)
+        else:
+            yield Bdf.parse(address[1]), known
         first += len(lines) + 1
 
 
-def _block(lines: Sequence[str], first: int, name: str) -> Iterator[tuple[Bdf, _Pairs]]:
+def _block(lines: Sequence[str], first: int, name: str) -> Iterator[tuple[Bdf, dict[str, Any]]]:
     """Yield the records among any lines, until one is refused; `first` is the number of the first line."""
     bdf: Bdf | None = None
-    pairs: _Pairs = []
+    record: list[str] = []
     for number, raw in enumerate(lines, first):
         if len(raw) > _MAX_LINE:
             raise UsageError(f"{name}, line {number}: {len(raw)} characters are no line of lspci")
-        key, colon, value = raw.partition(":\t")
-        address = _ADDRESS.fullmatch(raw) if key in _ADDRESS_KEYS else None
+        address = _ADDRESS.fullmatch(raw)
         if address is not None or not raw.strip():
             if bdf is not None:
-                yield bdf, pairs
-            bdf, pairs = (Bdf.parse(address[1]), []) if address is not None else (None, [])
-        elif bdf is not None and colon:
-            if len(pairs) == _MAX_PAIRS:
+                yield bdf, _known(record) or {}
+            bdf, record = (Bdf.parse(address[1]), []) if address is not None else (None, [])
+        elif bdf is not None and ":\t" in raw:
+            if len(record) == _MAX_LINES:
                 raise UsageError(f"{name}, line {number}: {bdf.short} has more lines than lspci writes")
-            pairs.append([key, value])
+            record.append(raw)
         elif bdf is not None:
             raise UsageError(
                 f'{name}, line {number}: not "key:<tab>value"', hint="write it with: lspci -vmmnnk"
             )
     if bdf is not None:
-        yield bdf, pairs
+        yield bdf, _known(record) or {}
 
 
-def _known(pairs: _Pairs) -> dict[str, Any]:
-    values: dict[str, str] = dict(pairs)
+def _known(lines: Sequence[str]) -> dict[str, Any] | None:
+    """Return what the lines of a record tell; None where one is an address, or no line of a record."""
     known: dict[str, Any] = {}
-    for key, (number_field, label_field) in _IDS.items():
-        if (value := values.get(key)) is not None:
-            label, number = _split(value)
-            if number is not None:
-                known[number_field] = number
-            if label is not None:
-                known[label_field] = label
-    for key, field in _BYTES.items():
-        if (value := values.get(key)) is not None and _HEX.fullmatch(value.strip()):
-            known[field] = int(value, 16)
-    for key, field in _NUMBERS.items():
-        if (value := values.get(key)) is not None and _DECIMAL.fullmatch(value.strip()):
-            known[field] = int(value)
-    for key, field in _TEXTS.items():
-        if text := values.get(key, "").strip():
-            known[field] = text
-    if "Module" in values:
-        modules = tuple(value.strip() for key, value in pairs if key == "Module" and value.strip())
-        if modules:
-            known["modules"] = modules
-    if "SVendor" in values:
-        known.update(_subsystem(values["SVendor"], values.get("SDevice")))
+    for line in lines:
+        told = _told(line)
+        if told is None:
+            return None
+        known.update(told)
+    if (vendor := known.pop("SVendor", None)) is not None:
+        known.update(_subsystem(vendor, known.get("SDevice")))
+    known.pop("SDevice", None)
+    if "modules" in known:
+        told_modules = (line.removeprefix(_MODULE).strip() for line in lines if line.startswith(_MODULE))
+        known["modules"] = tuple(module for module in told_modules if module)
     return known
 
 
-@lru_cache(maxsize=4096)
+@lru_cache(maxsize=_LINES_KEPT)
+def _told(line: str) -> dict[str, Any] | None:
+    """Return the fields that one line tells; a listing repeats most of its lines from record to record.
+
+    Of a subsystem's two lines it is their text, and of one of several modules that there are any.
+    """
+    key, colon, value = line.partition(":\t")
+    if not colon or (key in _ADDRESS_KEYS and _ADDRESS.fullmatch(line)):
+        return None
+    text = value.strip()
+    if key in _IDS:
+        number_field, label_field = _IDS[key]
+        label, number = _split(value)
+        told = {number_field: number, label_field: label}
+        return {field: each for field, each in told.items() if each is not None}
+    if key in _BYTES and _HEX.fullmatch(text):
+        return {_BYTES[key]: int(text, 16)}
+    if key in _NUMBERS and _DECIMAL.fullmatch(text):
+        return {_NUMBERS[key]: int(text)}
+    if key in _TEXTS and text:
+        return {_TEXTS[key]: text}
+    if key in ("SVendor", "SDevice"):
+        return {key: value}
+    return {"modules": ()} if key == "Module" and text else {}
+
+
+@lru_cache(maxsize=_LINES_KEPT)
 def _subsystem(vendor_text: str, device_text: str | None) -> dict[str, Any]:
     if device_text is None:
         return {}
@@ -166,7 +178,6 @@ def _subsystem(vendor_text: str, device_text: str | None) -> dict[str, Any]:
     return known
 
 
-@lru_cache(maxsize=4096)  # a machine has few makers and many functions of one kind
 def _split(value: str) -> tuple[str | None, int | None]:
     """Return name and id of `Intel Corporation [8086]`; either may be missing."""
     value = value.strip()

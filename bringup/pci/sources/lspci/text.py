@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from bringup.base.errors import UsageError
+from bringup.base.size import counted
 from bringup.pci.config.space import decode_config
 from bringup.pci.model import REMARKS, Bdf, Capability, Function, Machine, Missing, SourceInfo
 from bringup.pci.sources.common import cut_off, lines_of, told_elsewhere
@@ -105,7 +106,7 @@ def parse(data: bytes, name: str = KIND) -> Machine:
     if not functions:
         raise UsageError(f"{name}: no PCI function in this text", hint="write it with: lspci -nn -vvv -xxxx")
     return Machine(
-        functions=_sorted([*told_elsewhere(surely, "driver"), *cut]),
+        functions=_sorted([*told_elsewhere(surely, {"driver": None}), *cut]),
         sources=(SourceInfo(name, KIND, hashlib.sha256(data).hexdigest()),),
         missing=(
             *_without_ids(functions, name),
@@ -129,7 +130,7 @@ def _broken_off(records: Sequence[Paragraph], name: str) -> tuple[Missing, ...]:
 
 def _without_ids(functions: Sequence[Function], name: str) -> tuple[Missing, ...]:
     count = sum(not function.observed("device") for function in functions)
-    what = f"ids of {count} function{'s' if count > 1 else ''} in {name}"
+    what = f"ids of {counted(count, 'function')} in {name}"
     return (Missing(what, "the listing has names only: it was made without -nn"),) if count else ()
 
 
@@ -155,7 +156,11 @@ class _Strays:
     def told(self, name: str) -> tuple[Missing, ...]:
         if not self.count:
             return ()
-        return (Missing(f"{self.count} lines of {name}", f"not lspci's, the first is line {self.first}"),)
+        return (
+            Missing(
+                f"{counted(self.count, 'line')} of {name}", f"not lspci's, the first is line {self.first}"
+            ),
+        )
 
 
 def _as_far_as_whole(title: str) -> str:

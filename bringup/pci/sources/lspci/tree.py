@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from bringup.base.errors import UsageError
+from bringup.base.size import counted
 from bringup.pci.model import Bdf, Bridge, Function, Machine, Missing, SourceInfo
 from bringup.pci.sources.common import FUNCTION_LIMIT, lines_of
 
@@ -152,5 +153,5 @@ class _Tree:
         """Yield what the tree does not tell."""
         yield Missing(f"classes, BARs and interrupts in {self.name}", "a tree has none: add lspci -nnvv")
         if self.strays:
-            what = f"{self.strays} line{'s' if self.strays > 1 else ''} of {self.name}"
+            what = f"{counted(self.strays, 'line')} of {self.name}"
             yield Missing(what, "they do not fit the tree")

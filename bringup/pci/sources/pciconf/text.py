@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Iterable
 from dataclasses import replace
 from itertools import islice
 from typing import Any
@@ -58,11 +57,9 @@ def parse(data: bytes, name: str = KIND) -> Machine:
         if function.bdf in functions:
             raise UsageError(f"{name} shows {function.bdf.short} twice", hint="give one machine's listing")
         functions[function.bdf] = function
-    told: Iterable[Function] = functions.values()
     # What the end of a cut listing does not show may have stood behind it.
     cut = [] if whole else [functions.pop(next(reversed(functions)))]
-    for field in ("bars", "capabilities"):
-        told = told_elsewhere([*told, *cut], field, ())[: len(functions)]
+    told = told_elsewhere([*functions.values(), *cut], {"bars": (), "capabilities": ()})[: len(functions)]
     return Machine(
         tuple(sorted([*told, *cut], key=lambda function: function.bdf)),
         sources=(SourceInfo(name, KIND, digest),),

@@ -11,6 +11,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from typing import Any
 
+from bringup.base.size import counted
 from bringup.pci.config.space import decode_config
 from bringup.pci.model import Bar, Bdf, Function, Missing, Msi, MsiX, Rom, Sriov
 from bringup.pci.sources.common import FUNCTION_LIMIT, told_elsewhere
@@ -50,15 +51,14 @@ def read_functions(
         functions.append(function if slot is None else _with(function, f"{name}:sysfs", slot=slot))
     functions.sort(key=lambda function: function.bdf)
     _tell_privilege(functions, missing, name)
-    for field, absent in _TOLD.items():
-        functions = told_elsewhere(functions, field, absent, source=f"{name}:sysfs" if whole else None)
+    functions = told_elsewhere(functions, _TOLD, source=f"{name}:sysfs" if whole else None)
     return tuple(functions), tuple(missing)
 
 
 def _tell_privilege(functions: Iterable[Function], missing: list[Missing], name: str) -> None:
     short = sum(function.config_bytes == _UNPRIVILEGED_BYTES for function in functions)
     if short:
-        what = f"capabilities of {short} function{'s' if short > 1 else ''} in {name}"
+        what = f"capabilities of {counted(short, 'function')} in {name}"
         missing.append(Missing(what, "config spaces have 64 bytes: they were read without root"))
 
 
