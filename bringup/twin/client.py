@@ -17,10 +17,11 @@ from bringup.base.firmware import Firmware
 from bringup.base.paths import home_runtime_dir, open_lock
 from bringup.twin import info
 from bringup.twin.chassis import require_programs
+from bringup.twin.devices import require_device
 from bringup.twin.disks import TwinDisk
 from bringup.twin.engines import BOCHS, DEFAULT_MEMORY_MIB, ENGINES, QEMU, TwinSetup
 from bringup.twin.info import TwinInfo
-from bringup.twin.machine import Variant
+from bringup.twin.machine import IGB, Variant
 
 START_TIMEOUT_S = 20.0
 STOP_TIMEOUT_S = 10.0
@@ -74,6 +75,8 @@ def request_of(
     for refusal, holds in refusals.items():
         if holds:
             raise UsageError(refusal, hint="leave that out, or --engine qemu")
+    if variant == IGB:
+        require_device(IGB, f"the variant {IGB}")
     return TwinRequest(
         name,
         tied,

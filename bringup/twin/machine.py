@@ -8,6 +8,9 @@ and X722, the switch is TI/X3130, the root ports are QEMU's own.
 The variant `8c` is the 8-core sibling: its switch has two more ports, b4:00.0 and b4:02.0, with a QAT engine
 behind each (here a virtio crypto device), so that LAN1/LAN2 move to b7:00.0-1 (lspci of X11SDV-8C-TP8F).
 
+The variant `igb` has the nearest relative of SLOT7's I350 that QEMU 8 and later have, the 82576 (8086:10c9:
+registers, MSI-X and SR-IOV), at 17:00.1-3. The boot port stays what it is: QEMU brings no option ROM for igb.
+
 Two more variants are no board that is sold, but what a probe must live with: `no-acpi` gives the firmware no
 tables (SeaBIOS then makes its own, OVMF does not), and `crowded` has more than 300 functions.
 """
@@ -29,7 +32,9 @@ KCS_IO_PORT = 0xCA2
 BOOT_NIC, OTHER_NIC = "slot7f0", "lan1"
 BOOT_MAC = "52:54:00:0e:30:10"
 
-Variant = Literal["standard", "8c", "no-acpi", "crowded"]
+Variant = Literal["standard", "8c", "igb", "no-acpi", "crowded"]
+IGB = "igb"
+"""QEMU's device and the variant that has it."""
 VARIANTS: tuple[Variant, ...] = get_args(Variant)
 _OVMF = (
     # Debian 12 and Ubuntu 24.04 ship the 4 MiB build under the same name.
@@ -49,11 +54,12 @@ class TwinNic:
     cabled: bool
 
 
+_SLOT7 = "rp16a"
 NICS = (
-    TwinNic("slot7f0", "rp16a", 0, BOOT_MAC, cabled=True),
-    TwinNic("slot7f1", "rp16a", 1, "52:54:00:0e:30:11", cabled=False),
-    TwinNic("slot7f2", "rp16a", 2, "52:54:00:0e:30:12", cabled=False),
-    TwinNic("slot7f3", "rp16a", 3, "52:54:00:0e:30:13", cabled=False),
+    TwinNic("slot7f0", _SLOT7, 0, BOOT_MAC, cabled=True),
+    TwinNic("slot7f1", _SLOT7, 1, "52:54:00:0e:30:11", cabled=False),
+    TwinNic("slot7f2", _SLOT7, 2, "52:54:00:0e:30:12", cabled=False),
+    TwinNic("slot7f3", _SLOT7, 3, "52:54:00:0e:30:13", cabled=False),
     TwinNic("lan1", "swdn3", 0, "52:54:00:0e:30:01", cabled=True),
     TwinNic("lan2", "swdn3", 1, "52:54:00:0e:30:02", cabled=False),
 )
@@ -141,7 +147,9 @@ def qemu_arguments(
     """
     arguments = ["qemu-system-x86_64", *_chipset(engine, memory_mib, variant), *_identity()]
     arguments += _firmware(firmware, folder, ovmf)
-    arguments += _topology(variant) + _nics(firmware, order, wiring) + disk_arguments(disks) + _lines(wiring)
+    arguments += (
+        _topology(variant) + _nics(firmware, order, wiring, variant) + disk_arguments(disks) + _lines(wiring)
+    )
     return arguments
 
 
@@ -224,11 +232,11 @@ def _engines() -> list[str]:
     return [part for name in names for part in ("-object", f"cryptodev-backend-builtin,id={name}")]
 
 
-def _nics(firmware: Firmware, order: BootOrder, wiring: Wiring) -> list[str]:
+def _nics(firmware: Firmware, order: BootOrder, wiring: Wiring, variant: Variant) -> list[str]:
     arguments: list[str] = []
     for nic in NICS:
         parts = [
-            _nic_model(nic, firmware, order.nic),
+            _nic_model(nic, firmware, order.nic, variant),
             f"id={nic.name}",
             f"bus={nic.bus}",
             f"addr=00.{nic.function}",
@@ -249,9 +257,10 @@ def _nics(firmware: Firmware, order: BootOrder, wiring: Wiring) -> list[str]:
     return arguments
 
 
-def _nic_model(nic: TwinNic, firmware: Firmware, boot_nic: str) -> str:
+def _nic_model(nic: TwinNic, firmware: Firmware, boot_nic: str, variant: Variant) -> str:
     if nic.name != boot_nic:
-        return "e1000e,romfile="
+        is_igb = variant == IGB and nic.bus == _SLOT7 and nic.function
+        return "igb,romfile=" if is_igb else "e1000e,romfile="
     if firmware is Firmware.BIOS:
         return "e1000e"
     # OVMF gives an option ROM behind pxb-pcie no address, and its e1000e driver lives in that ROM; it has a

@@ -6,7 +6,12 @@ from pathlib import Path
 
 import pytest
 
+from bringup.base.errors import LabError
 from bringup.base.firmware import Firmware
+from bringup.twin.client import request_of
+from bringup.twin.devices import devices as known
+from bringup.twin.devices import require_device
+from bringup.twin.engines import TwinSetup
 from bringup.twin.machine import BOOT_NIC, BootOrder, Variant, Wiring, qemu_arguments
 from bringup.twin.network import namespace_refused, setup_script
 
@@ -79,6 +84,44 @@ def test_the_8_core_sibling_has_two_more_switch_ports_and_nothing_else_moved() -
     assert [device.split(",")[0] for device in more] == ["xio3130-downstream", "virtio-crypto-pci"] * 2
     assert [d.split("addr=")[1] for d in more if "addr=" in d] == ["00.0", "02.0"]
     assert [d for d in devices(sibling) if d not in more] == devices(standard)
+
+
+def test_igb_is_three_ports_of_slot7_and_never_the_one_that_boots() -> None:
+    def models(variant: Variant, firmware: Firmware) -> dict[str, str]:
+        words = qemu_arguments(
+            firmware,
+            BootOrder(True),
+            WIRING,
+            memory_mib=1024,
+            folder=Path("/run/t"),
+            variant=variant,
+            ovmf=Path("/c.fd"),
+        )
+        told = [device.split(",") for device in devices(words) if "netdev=" in device]
+        return {
+            each.removeprefix("id="): parts[0] for parts in told for each in parts if each.startswith("id=")
+        }
+
+    for firmware in (Firmware.BIOS, Firmware.UEFI):
+        standard, other = models("standard", firmware), models("igb", firmware)
+        changed = {name: model for name, model in other.items() if standard[name] != model}
+        assert changed == dict.fromkeys(("slot7f1", "slot7f2", "slot7f3"), "igb")
+
+
+def test_a_device_that_qemu_has_not_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """QEMU is asked, not its version."""
+    program = tmp_path / "qemu-system-x86_64"
+    program.write_text("#!/bin/sh\necho 'Network devices:'\necho 'name \"e1000e\", bus PCI'\n")
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:/usr/bin:/bin")
+    known.cache_clear()
+    try:
+        require_device("e1000e", "the twin")
+        with pytest.raises(LabError, match="the variant igb needs QEMU's device igb") as refused:
+            request_of(TwinSetup("qemu"), "t", tied=False, variant="igb")
+        assert "QEMU 8" in str(refused.value.hint)
+    finally:
+        known.cache_clear()
 
 
 def test_variants_for_tests_change_nothing_else() -> None:
