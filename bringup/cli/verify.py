@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple, get_args
 
 import click
 from click.shell_completion import CompletionItem
 
-from bringup import UsageError
+from bringup import Firmware, UsageError
+from bringup.base.engine_names import EngineName
 from bringup.cli.complete import profile_names
 from bringup.cli.lab import lab_of
 from bringup.cli.options import json_option
-from bringup.cli.vlab import lab_options
+from bringup.cli.vlab import guests_of, lab_options
 from bringup.report.output import answer, emit_json
 
 if TYPE_CHECKING:
@@ -64,6 +66,16 @@ def _plans(_ctx: click.Context, _parameter: click.Parameter, incomplete: str) ->
     help="hardware: compare with this profile (default: the board's; a twin's: of the board it stands for).",
 )
 @click.option("--restart", is_flag=True, help="hardware: restart the board even though it is on.")
+@click.option(
+    "--engine",
+    type=click.Choice(["auto", "namespaces", *get_args(EngineName)]),
+    default="auto",
+    show_default=True,
+    help="vlab: namespaces, or qemu for VMs with a kernel of their own; hardware: what a twin runs on.",
+)
+@click.option(
+    "--firmware", type=click.Choice([str(f) for f in Firmware]), help="hardware: how to boot the probes."
+)
 @json_option("docs/verify.md")
 @click.pass_context
 def command(
@@ -79,6 +91,8 @@ def command(
     report: Path | None,
     profile: str | None,
     restart: bool,
+    engine: str,
+    firmware: str | None,
     as_json: bool,
 ) -> int:
     """Make the checks of a plan on TARGET and say what each one saw.
@@ -95,6 +109,7 @@ def command(
       bringup verify vlab
       bringup verify vlab --plan model-1 --rules my-rules --report out
       bringup verify vlab --only kill-switch --json
+      bringup verify vlab --engine qemu --only ptp-ab --only no-clear
       bringup verify vlab --plan model-2 --kernel bzimage --rootfs rootfs.cpio
       bringup verify e300-1 --plan hardware --restart --report out
     """
@@ -109,10 +124,11 @@ def command(
 
     plan = load_plan(plan_name, [*PROBES, *FACT_PROBES])
     if plan.scene == "hardware":
-        verified = _first_contact(ctx, target, plan, FirstWords(profile, only, restart), as_json=as_json)
+        words = FirstWords(profile, only, restart, engine, Firmware(firmware) if firmware else None)
+        verified = _first_contact(ctx, target, plan, words, as_json=as_json)
         return _told(verified, report, as_json=as_json)
-    if profile is not None or restart:
-        raise UsageError("--profile and --restart are for a board", hint="--plan hardware")
+    if profile is not None or restart or firmware:
+        raise UsageError("--profile, --restart and --firmware are for a board", hint="--plan hardware")
     if target not in plan.targets:
         raise UsageError(
             f"{plan.name} is not for {target}", hint=f"bringup verify {plan.targets[0]} --plan {plan_name}"
@@ -120,7 +136,11 @@ def command(
     request = LabRequest.of(description, firewall, rules)
     if (kernel is None) != (rootfs is None):
         raise UsageError("--kernel and --rootfs go together")
+    fitting = {"vlab": ("auto", "namespaces", "qemu"), "guests": ("auto", "qemu")}[plan.scene]
+    if engine not in fitting:
+        raise UsageError(f"{plan.name} is made on {' or '.join(fitting[1:])}, not on {engine}")
     if plan.scene == "vlab":
+        request = replace(request, guests=guests_of(engine))
         request.require_programs()
     folder = RunFolder.create(runs_folder(lab_of(ctx)))
     guests = GuestFiles(kernel, rootfs)
@@ -136,6 +156,8 @@ class FirstWords(NamedTuple):
     profile: str | None
     only: tuple[str, ...]
     restart: bool
+    engine: str
+    firmware: Firmware | None
 
 
 def _first_contact(
@@ -147,10 +169,16 @@ def _first_contact(
     from bringup.report.person import TerminalPerson
     from bringup.report.verify import show_progress
     from bringup.report.viewer import Viewer
+    from bringup.twin.engines import TwinSetup
 
     if target == "vlab":
         raise UsageError(f"{plan.name} is for a board of the lab", hint="bringup boards lists them")
-    request = FirstContactRequest(words.profile, words.only, CaptureRequest(restart=words.restart))
+    if words.engine == "namespaces":
+        raise UsageError(
+            "a board has no namespaces", hint="--engine is what a twin runs on: qemu, bochs, kvm"
+        )
+    capture = CaptureRequest(firmware=words.firmware, restart=words.restart, twin=TwinSetup(words.engine))
+    request = FirstContactRequest(words.profile, words.only, capture)
     contact = FirstContact(lab_of(ctx), target, plan, request, [] if as_json else [show_progress])
     if as_json:
         return contact.execute(None, TerminalPerson())

@@ -55,7 +55,8 @@ class VerifyRun:
         listeners: Sequence[Emit] = (),
     ) -> None:
         self.plan, self.request, self.folder = plan, request, folder
-        self.checks = chosen(plan, only)
+        checks = chosen(plan, only)
+        self.checks = checks if request.guests is None else tuple(check.on_guests() for check in checks)
         self._only = only
         self._guests = guests or GuestFiles()
         self._listeners = list(listeners)
@@ -191,7 +192,8 @@ def _engine(scene: Scene | GuestScene) -> str:
     """Return what it was made with."""
     if isinstance(scene, GuestScene):
         return "QEMU"
-    return scene.tunnels["a"].engine if scene.found["a"] else "none"
+    tunnel = scene.tunnels["a"].engine if scene.found["a"] else "none"
+    return f"QEMU guests, {tunnel}" if scene.lab.request.guests else tunnel
 
 
 STATES = {"pass": "done", "fail": "failed", "skip": "skipped"}

@@ -13,7 +13,7 @@ from bringup.vlab.lab import LabInfo
 
 def up_lines(info: LabInfo) -> Iterator[str]:
     """Yield what is up and how to go on."""
-    yield f"the virtual lab is up: {info.description.title or 'two sites'}, {_rules(info)}"
+    yield f"the virtual lab is up: {info.description.title or 'two sites'}, {_rules(info)}{_engine(info)}"
     yield f"captures  {info.captures}, one file a segment"
     yield "try       bringup vlab shell pc-a ping 10.0.2.10"
     yield "end       bringup vlab down"
@@ -24,7 +24,7 @@ def status_lines(info: LabInfo | None) -> Iterator[str]:
     if info is None:
         yield "the virtual lab is not up; start it with: bringup vlab up"
         return
-    yield f"the virtual lab is up (process {info.namespaces.init_pid}), {_rules(info)}"
+    yield f"the virtual lab is up (process {info.namespaces.init_pid}), {_rules(info)}{_engine(info)}"
     yield f"captures  {info.captures}"
     yield node_table(info.description)
 
@@ -48,9 +48,10 @@ def lab_json(info: LabInfo | None) -> dict[str, Any]:
         "captures": str(info.captures),
         "backend": info.body["backend"],
         "rules": info.body["rules"],
+        "engine": "qemu" if info.guests else "namespaces",
         "nodes": {
             node.name: {
-                "pid": info.namespaces.holders[node.name],
+                "pid": info.namespaces.holders.get(node.name),
                 "role": node.role,
                 "links": {
                     link.name: {"segment": link.segment, "address": link.with_prefix} for link in node.links
@@ -70,6 +71,10 @@ def exported_lines(folder: Path, files: list[str]) -> Iterator[str]:
 def _rules(info: LabInfo) -> str:
     rules = info.body["rules"]
     return f"rules of {rules}" if rules else f"generated rules ({info.body['backend']})"
+
+
+def _engine(info: LabInfo) -> str:
+    return f", {len(info.guests)} QEMU guests" if info.guests else ""
 
 
 _MEANING = {

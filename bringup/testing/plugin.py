@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from bringup.lab.inventory import Board
     from bringup.testing.hands import ConsoleHand, PowerHand
     from bringup.verify.scene import Scene
-    from bringup.vlab.nodes import Agent
+    from bringup.vlab.nodes import Actor
 
 VLAB = "vlab"
 TARGET_VARIABLE = "BRINGUP_TARGET"
@@ -149,6 +149,6 @@ def bringup_lab(
 
 
 @pytest.fixture(scope="session")
-def bringup_vm(bringup_lab: Scene) -> Callable[[str], Agent]:
+def bringup_vm(bringup_lab: Scene) -> Callable[[str], Actor]:
     """A node by its name: `bringup_vm("vm1-a").run("wg show")` returns what that printed."""
     return bringup_lab.node

@@ -25,7 +25,8 @@ class _Model(BaseModel):
 class Check(_Model):
     """One check: `probe` is what gathers its evidence, `needs` are checks without which it says nothing.
 
-    `not_here` is why it cannot be made on this target; `opt_in` checks are made where they are named.
+    `not_here` is why it cannot be made on this target, `not_on_guests` why not where the VMs of a virtual lab
+    are emulated; `opt_in` checks are made where they are named.
     """
 
     id: Annotated[str, Field(min_length=1)]
@@ -38,6 +39,11 @@ class Check(_Model):
     params: dict[str, Any] = Field(default_factory=dict)
     opt_in: bool = False
     not_here: str = ""
+    not_on_guests: str = ""
+
+    def on_guests(self) -> Check:
+        """Return the check as it is made where the VMs are emulated guests."""
+        return self.model_copy(update={"not_here": self.not_here or self.not_on_guests})
 
 
 class VerifyPlan(_Model):

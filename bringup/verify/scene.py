@@ -15,7 +15,7 @@ from bringup.vlab.agent import DNS_PORT, ECHO_PORT
 from bringup.vlab.description import Description, Site, other
 from bringup.vlab.frames import Frame, holding
 from bringup.vlab.lab import VirtualLab
-from bringup.vlab.nodes import Agent, Mark, Recorder
+from bringup.vlab.nodes import Actor, Mark, Recorder
 from bringup.vlab.tunnel import Tunnel
 from bringup.vlab.wiring import port
 
@@ -23,6 +23,8 @@ SITES = ("a", "b")
 CANARY_BYTES = 16
 # Frames are on their way through a process in user space for about a millisecond.
 _SETTLE_S = 0.15
+# A guest whose processor is emulated beside five others takes its time with each.
+_GUESTS_SETTLE_S = 1.5
 RECOVERY_S = 15.0
 _SHUT_S = 2.0
 
@@ -37,14 +39,15 @@ def new_canary() -> bytes:
 class Watch:
     """What was seen on the segments from its beginning to `end`."""
 
-    def __init__(self, recorder: Recorder) -> None:
+    def __init__(self, recorder: Recorder, settle_s: float = _SETTLE_S) -> None:
         self._recorder = recorder
+        self._settle_s = settle_s
         self._start = recorder.mark()
         self._end: Mark | None = None
 
     def end(self) -> None:
         """End it, after what is still on its way has arrived; raises LabError when the recorder is dead."""
-        time.sleep(_SETTLE_S)
+        time.sleep(self._settle_s)
         self._end = self._recorder.mark()
 
     def frames(self, segment: str) -> list[Frame]:
@@ -71,6 +74,7 @@ class Scene:
         self.description: Description = lab.description
         assert lab.recorder is not None, "a lab whose segments are not recorded"  # noqa: S101
         self._recorder = lab.recorder
+        self._settle_s = _GUESTS_SETTLE_S if lab.request.guests else _SETTLE_S
         self.tunnels: dict[str, Tunnel] = {site: lab.tunnel(site) for site in SITES}
         for site in SITES:
             self.node(f"pc-{site}").act("serve", address=str(self.site(site).pc))
@@ -78,7 +82,7 @@ class Scene:
         self._macs = lab.macs
         self.found = {site: self.tunnels[site].snapshot() for site in SITES}
 
-    def node(self, name: str) -> Agent:
+    def node(self, name: str) -> Actor:
         """Return the agent of a node, `switch` for where the segments are."""
         return self.lab.switch if name == "switch" else self.lab.agent(name)
 
@@ -93,7 +97,7 @@ class Scene:
     @contextmanager
     def watching(self) -> Iterator[Watch]:
         """Watch the segments while the body runs."""
-        watch = Watch(self._recorder)
+        watch = Watch(self._recorder, self._settle_s)
         yield watch
         watch.end()
 

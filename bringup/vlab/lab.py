@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 import shlex
-from collections.abc import Iterable
+import shutil
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 from functools import cached_property
 from pathlib import Path
@@ -14,8 +15,9 @@ from bringup.base.errors import LabError, UsageError
 from bringup.base.paths import home_runtime_dir
 from bringup.base.whole_file import whole_file
 from bringup.vlab.description import Description, Node, load_description, other
+from bringup.vlab.guests import GuestAgent, GuestImage, are_guests
 from bringup.vlab.host import Keeper, Namespaces, run_in
-from bringup.vlab.nodes import Agent, Recorder, record_on
+from bringup.vlab.nodes import Actor, Agent, Recorder, record_on
 from bringup.vlab.programs import require
 from bringup.vlab.scripts import Backend, node_script, tunnel_config
 from bringup.vlab.tunnel import Keys, Tunnel, new_keys
@@ -32,15 +34,23 @@ _OF_BACKEND = {"nftables": ("nft",), "iptables": ("iptables",)}
 
 @dataclass(frozen=True)
 class LabRequest:
-    """What lab to make. `rules` is a folder of a person's own scripts, `NODE.sh`, run instead of ours."""
+    """What lab to make. `rules` is a folder of a person's own scripts, `NODE.sh`, run instead of ours.
+
+    `guests`: the VMs are QEMU guests of this image, not namespaces.
+    """
 
     description: Description
     backend: Backend = "nftables"
     rules: Path | None = None
+    guests: GuestImage | None = None
 
     @classmethod
     def of(
-        cls, description: Path | None = None, backend: Backend = "nftables", rules: Path | None = None
+        cls,
+        description: Path | None = None,
+        backend: Backend = "nftables",
+        rules: Path | None = None,
+        guests: GuestImage | None = None,
     ) -> LabRequest:
         """Read what a person named; raises UsageError and ProfileError."""
         found = load_description(description)
@@ -54,7 +64,7 @@ class LabRequest:
                     f"{rules} has none of {', '.join(sorted(names))}",
                     hint=f"bringup vlab export {rules} writes them, to be changed",
                 )
-        return cls(found, backend, rules)
+        return cls(found, backend, rules, guests)
 
     def script(self, node: Node) -> str:
         """Return what makes a node forward and filter: a person's own script where there is one."""
@@ -66,7 +76,7 @@ class LabRequest:
     def require_programs(self) -> None:
         """Raise MissingProgramError for what is absent."""
         own = ("nft", "iptables") if self.rules is not None else _OF_BACKEND[self.backend]
-        require((*_USUAL, *own))
+        require((*_USUAL, *own, *(("qemu-system-x86_64",) if self.guests else ())))
 
 
 class VirtualLab:
@@ -77,7 +87,7 @@ class VirtualLab:
         self.request = request
         self.namespaces = namespaces
         self.keys = keys
-        self._agents: dict[str, Agent] = {}
+        self._agents: dict[str, Actor] = {}
         self._keeper: Keeper | None = None
         self.recorder: Recorder | None = None
 
@@ -90,7 +100,8 @@ class VirtualLab:
         request.require_programs()
         nodes = request.description.nodes()
         keys = {site: new_keys() for site in ("a", "b")}
-        keeper = Keeper([node.name for node in nodes], tied=tied)
+        guests = are_guests(nodes, request.guests)
+        keeper = Keeper([node.name for node in nodes if node not in guests], tied=tied)
         lab = cls(request, keeper.namespaces, keys)
         lab._keeper = keeper
         try:
@@ -100,15 +111,33 @@ class VirtualLab:
                 lab.recorder = Recorder(lab.namespaces, captures, segments, _VERIFY_BYTES)
             else:
                 record_on(lab.namespaces, captures, segments, _KEPT_BYTES)
+            lab._boot(guests, captures)
             lab._furnish(nodes)
         except BaseException:
             lab.close()
             raise
         return lab
 
-    def _furnish(self, nodes: Iterable[Node]) -> None:
+    def _boot(self, nodes: Sequence[Node], logs: Path) -> None:
+        """Boot the guests, all at once, and return when all are there; raises LabError."""
+        if self.request.guests is None:
+            return
+        folder = guests_folder(self.namespaces)
+        folder.mkdir(parents=True, exist_ok=True)
+        started = []
         for node in nodes:
-            self._agents[node.name] = Agent(self.namespaces, node.name)
+            guest = GuestAgent(self.namespaces, node, self.request.guests, folder, logs)
+            self._agents[node.name] = guest
+            started.append(guest)
+        for guest in started:
+            try:
+                guest.wait_ready()
+            except LabError as error:
+                raise LabError(
+                    error.message, hint=f"its console is in {logs}/guest-{guest.node}.log"
+                ) from None
+
+    def _furnish(self, nodes: Iterable[Node]) -> None:
         for node in nodes:
             self.agent(node.name).run(furnish_script(self.description, node))
         for site in ("a", "b"):
@@ -128,7 +157,7 @@ class VirtualLab:
             if not tunnel.agent.tries("ip link show wg0"):
                 tunnel.make(self.tunnel_config(site))
 
-    def agent(self, node: str) -> Agent:
+    def agent(self, node: str) -> Actor:
         """Return the agent of a node, started when first asked for."""
         if node not in self._agents:
             self.description.node(node)
@@ -145,7 +174,7 @@ class VirtualLab:
         return Tunnel(self.description, site, self.agent(f"vm1-{site}"))
 
     @cached_property
-    def switch(self) -> Agent:
+    def switch(self) -> Actor:
         """The agent of where the segments are."""
         agent = Agent(self.namespaces, None)
         self._agents["switch"] = agent
@@ -171,6 +200,7 @@ class VirtualLab:
             "title": self.description.title,
             "backend": self.request.backend,
             "rules": None if self.request.rules is None else str(self.request.rules.resolve()),
+            "guests": sorted(set(self._agents) - set(self.namespaces.holders) - {"switch"}),
             "description": json.loads(self.description.model_dump_json()),
         }
         with whole_file(lab_file(), lasting=False) as file:
@@ -185,6 +215,8 @@ class VirtualLab:
             self._keeper.close()
         for agent in self._agents.values():
             agent.close()
+        if self.request.guests is not None:
+            shutil.rmtree(guests_folder(self.namespaces), ignore_errors=True)
 
     def __enter__(self) -> VirtualLab:
         return self
@@ -198,6 +230,11 @@ def lab_file() -> Path:
     return home_runtime_dir() / "vlab.json"
 
 
+def guests_folder(namespaces: Namespaces) -> Path:
+    """Return where the guests of a lab are spoken to."""
+    return home_runtime_dir() / f"vlab-guests-{namespaces.init_pid}"
+
+
 @dataclass(frozen=True)
 class LabInfo:
     """A lab that was left up, as it was written down."""
@@ -206,6 +243,11 @@ class LabInfo:
     captures: Path
     description: Description
     body: dict[str, Any]
+
+    @property
+    def guests(self) -> tuple[str, ...]:
+        """The nodes that are QEMU guests."""
+        return tuple(self.body.get("guests", ()))
 
 
 def find_lab() -> LabInfo | None:
@@ -226,5 +268,6 @@ def end_lab() -> bool:
     info = find_lab()
     if info is not None:
         info.namespaces.end()
+        shutil.rmtree(guests_folder(info.namespaces), ignore_errors=True)
     lab_file().unlink(missing_ok=True)
     return info is not None

@@ -9,6 +9,7 @@ import select
 import subprocess
 import sys
 import threading
+from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,13 +24,86 @@ _ANSWER_TIMEOUT_S = 90.0
 _FOLDER = Path(__file__).parent
 
 
-class Helper:
+class Lines(ABC):
+    """Somebody who answers each line with one."""
+
+    def __init__(self, node: str) -> None:
+        self.node = node
+        self._lock = threading.Lock()
+        self._left = b""
+
+    @abstractmethod
+    def _say(self, data: bytes) -> None:
+        """Send bytes; raises OSError."""
+
+    @abstractmethod
+    def _hears(self) -> int:
+        """Return the descriptor that answers are read from."""
+
+    def ask(self, line: str, timeout_s: float = _ANSWER_TIMEOUT_S) -> dict[str, Any]:
+        """Send a line and return the answer; raises LabError when none comes."""
+        with self._lock:
+            try:
+                self._say(line.encode() + b"\n")
+            except OSError:
+                raise LabError(f"the agent of {self.node} has ended") from None
+            return self.answer(timeout_s)
+
+    def answer(self, timeout_s: float = _ANSWER_TIMEOUT_S) -> dict[str, Any]:
+        """Return the next line it says; raises LabError."""
+        descriptor = self._hears()
+        while b"\n" not in self._left:
+            if not select.select([descriptor], [], [], timeout_s)[0]:
+                raise LabError(f"{self.node} did not answer within {timeout_s:.0f} s")
+            data = os.read(descriptor, 65536)
+            if not data:
+                raise LabError(f"the agent of {self.node} has ended")
+            self._left += data
+        line, _, self._left = self._left.partition(b"\n")
+        body = json.loads(line)
+        assert isinstance(body, dict)  # noqa: S101
+        return body
+
+    @abstractmethod
+    def close(self) -> None:
+        """End it."""
+
+
+class Actor(Lines):
+    """A node as checks see it (`bringup/vlab/agent.py` says what it can do), whatever runs it.
+
+    `patience` is how many times longer than in a namespace its scripts may take.
+    """
+
+    patience = 1.0
+
+    def act(self, act: str, **arguments: Any) -> dict[str, Any]:
+        """Let it do one thing; raises LabError when the node refuses."""
+        answer = self.ask(json.dumps({"act": act, **arguments}), _ANSWER_TIMEOUT_S * self.patience)
+        if "error" in answer:
+            raise LabError(f"{self.node}: {act}: {answer['error']}")
+        result = answer["ok"]
+        assert isinstance(result, dict)  # noqa: S101
+        return result
+
+    def run(self, script: str, *, timeout_s: float = 10.0) -> str:
+        """Run a shell script there and return its output; raises LabError with its last words."""
+        done = self.act("run", script=script, timeout_s=timeout_s * self.patience)
+        if done["code"] != 0:
+            words = (done["err"].strip() or done["out"].strip() or f"exit code {done['code']}").splitlines()
+            raise LabError(f"{self.node}: {words[-1]}")
+        return str(done["out"])
+
+    def tries(self, script: str) -> bool:
+        """Run a shell script and return whether it succeeded."""
+        return bool(self.act("run", script=script)["code"] == 0)
+
+
+class Helper(Lines):
     """A process inside the lab that answers each line of its stdin with one line."""
 
     def __init__(self, namespaces: Namespaces, node: str | None, file: str, *arguments: str) -> None:
-        self.node = node or "the switch"
-        self._lock = threading.Lock()
-        self._left = b""
+        super().__init__(node or "the switch")
         # Isolated and without site packages: it starts in milliseconds and sees nothing of the person's.
         self._process = subprocess.Popen(
             [*namespaces.enter(node), sys.executable, "-I", "-S", str(_FOLDER / file), *arguments],
@@ -44,32 +118,14 @@ class Helper:
         """Whether it still runs."""
         return self._process.poll() is None
 
-    def ask(self, line: str) -> dict[str, Any]:
-        """Send a line and return the answer; raises LabError when none comes."""
+    def _say(self, data: bytes) -> None:
         assert self._process.stdin is not None  # noqa: S101
-        with self._lock:
-            try:
-                self._process.stdin.write(line.encode() + b"\n")
-                self._process.stdin.flush()
-            except OSError:
-                raise LabError(f"the agent of {self.node} has ended") from None
-            return self.answer()
+        self._process.stdin.write(data)
+        self._process.stdin.flush()
 
-    def answer(self, timeout_s: float = _ANSWER_TIMEOUT_S) -> dict[str, Any]:
-        """Return the next line it says; raises LabError."""
+    def _hears(self) -> int:
         assert self._process.stdout is not None  # noqa: S101
-        descriptor = self._process.stdout.fileno()
-        while b"\n" not in self._left:
-            if not select.select([descriptor], [], [], timeout_s)[0]:
-                raise LabError(f"{self.node} did not answer within {timeout_s:.0f} s")
-            data = os.read(descriptor, 65536)
-            if not data:
-                raise LabError(f"the agent of {self.node} has ended")
-            self._left += data
-        line, _, self._left = self._left.partition(b"\n")
-        body = json.loads(line)
-        assert isinstance(body, dict)  # noqa: S101
-        return body
+        return self._process.stdout.fileno()
 
     def close(self) -> None:
         """End it."""
@@ -84,32 +140,11 @@ class Helper:
             self._process.wait()
 
 
-class Agent(Helper):
-    """The agent of one node, or of where the segments are (`bringup/vlab/agent.py` says what it can do)."""
+class Agent(Helper, Actor):
+    """The agent of a node that is a namespace, or of where the segments are."""
 
     def __init__(self, namespaces: Namespaces, node: str | None) -> None:
         super().__init__(namespaces, node, "agent.py")
-
-    def act(self, act: str, **arguments: Any) -> dict[str, Any]:
-        """Let it do one thing; raises LabError when the node refuses."""
-        answer = self.ask(json.dumps({"act": act, **arguments}))
-        if "error" in answer:
-            raise LabError(f"{self.node}: {act}: {answer['error']}")
-        result = answer["ok"]
-        assert isinstance(result, dict)  # noqa: S101
-        return result
-
-    def run(self, script: str, *, timeout_s: float = 10.0) -> str:
-        """Run a shell script there and return its output; raises LabError with its last words."""
-        done = self.act("run", script=script, timeout_s=timeout_s)
-        if done["code"] != 0:
-            words = (done["err"].strip() or done["out"].strip() or f"exit code {done['code']}").splitlines()
-            raise LabError(f"{self.node}: {words[-1]}")
-        return str(done["out"])
-
-    def tries(self, script: str) -> bool:
-        """Run a shell script and return whether it succeeded."""
-        return bool(self.act("run", script=script)["code"] == 0)
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,6 +20,7 @@ PACKAGES = {
     "wireguard-go": "wireguard-go",
     "nft": "nftables",
     "iptables": "iptables",
+    "qemu-system-x86_64": "qemu-system-x86",
 }
 
 

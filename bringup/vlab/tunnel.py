@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from bringup.base.program import run_program
 from bringup.vlab.description import Description
-from bringup.vlab.nodes import Agent
+from bringup.vlab.nodes import Actor
 
 _DEVICE = "wg0"
 _KEEPALIVE_S = 25
@@ -62,7 +62,7 @@ class Snapshot:
 class Tunnel:
     """One end of the tunnel, in the node of `agent`. Checks break it; `restore` makes it what it was."""
 
-    def __init__(self, description: Description, site: str, agent: Agent) -> None:
+    def __init__(self, description: Description, site: str, agent: Actor) -> None:
         self.description, self.site, self.agent = description, site, agent
         self._found: Snapshot | None = None
 

@@ -40,7 +40,10 @@ def port(node: str, card: str) -> str:
 
 
 def wire_script(description: Description, holders: Mapping[str, int]) -> str:
-    """Return what is run where the bridges are: segments, and a card in each node (`holders`: their pids)."""
+    """Return what is run where the bridges are: segments, and a card in each node (`holders`: their pids).
+
+    A node without a holder is a guest, and gets taps.
+    """
     lines = ["set -e"]
     for segment in description.segments:
         name = bridge(segment)
@@ -54,7 +57,9 @@ def wire_script(description: Description, holders: Mapping[str, int]) -> str:
         for link in node.links:
             far = port(node.name, link.name)
             lines += [
-                f"ip link add {far} type veth peer name {link.name} netns {holders[node.name]}",
+                f"ip link add {far} type veth peer name {link.name} netns {holders[node.name]}"
+                if node.name in holders
+                else f"ip tuntap add {far} mode tap",
                 f"echo 1 > /proc/sys/net/ipv6/conf/{far}/disable_ipv6",
                 f"ip link set {far} master {bridge(link.segment)} up",
             ]

@@ -1,8 +1,4 @@
-"""One guest under QEMU: the VMM's virtio features, one serial line, a login, and commands over it.
-
-seL4's VMM offers legacy virtio with VIRTIO_NET_F_MAC and nothing else (camkes-vm, virtio_net_emul.c), hides
-MSI and emulates one 8250: QEMU is told to offer the same.
-"""
+"""One guest under QEMU: the VMM's virtio features, one serial line, a login, and commands over it."""
 
 from __future__ import annotations
 
@@ -17,37 +13,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from bringup.base.errors import LabError, MissingProgramError
+from bringup.vlab.guests import COMMAND_LINE, VIRTIO_NET
 
-_OFF = [
-    "csum",
-    "gso",
-    "guest_csum",
-    "guest_tso4",
-    "guest_tso6",
-    "guest_ecn",
-    "guest_ufo",
-    "host_tso4",
-    "host_tso6",
-    "host_ecn",
-    "host_ufo",
-    "mrg_rxbuf",
-    "status",
-    "ctrl_vq",
-    "ctrl_rx",
-    "ctrl_vlan",
-    "ctrl_rx_extra",
-    "ctrl_mac_addr",
-    "ctrl_guest_offloads",
-    "event_idx",
-    "indirect_desc",
-    "any_layout",
-    "notify_on_empty",
-    "guest_announce",
-    "mq",
-]
-VIRTIO_NET = ",".join(["virtio-net-pci,disable-modern=on,vectors=0", *(f"{name}=off" for name in _OFF)])
-"""QEMU's device with the features of the VMM's: the MAC address, and nothing else."""
-COMMAND_LINE = "console=ttyS0,115200 pci=nomsi root=/dev/mem panic=-1"
 _VT100 = re.compile(r"\x1b(?:\[[0-9;?]*[A-Za-z]|[()][A-Z0-9]|[78=>])")
 _LOGIN = r"login: *$"
 _PROMPT = r"[#$] *$"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from bringup.base.errors import MissingProgramError
@@ -40,7 +40,7 @@ def guest_rootfs(kernel: ProbeKernel) -> bytes:
         raise MissingProgramError(
             f"guests need a static {BUSYBOX}, and there is none", hint="apt install busybox-static"
         )
-    modules = dict(_with_needs(kernel))
+    modules = dict(modules_with_needs(kernel, _MODULES))
     files = {**_FILES, "bin/busybox": BUSYBOX.read_bytes(), **modules, **dict(_wg())}
     files["modules"] = "\n".join(f"/{name}" for name in modules).encode() + b"\n"
     files |= {f"{name}/.keep": b"" for name in ("dev", "proc", "sys", "root", "tmp", "run")}
@@ -50,11 +50,11 @@ def guest_rootfs(kernel: ProbeKernel) -> bytes:
     return make_cpio(files)
 
 
-def _with_needs(kernel: ProbeKernel) -> Iterator[tuple[str, bytes]]:
-    """Yield modules, each after what it needs."""
+def modules_with_needs(kernel: ProbeKernel, names: Iterable[str]) -> Iterator[tuple[str, bytes]]:
+    """Yield modules by their place in the root file system, each after what it needs."""
     table = parse_modules_dep((kernel.modules / "modules.dep").read_text(encoding="utf-8"))
     done: set[str] = set()
-    for wanted in _MODULES:
+    for wanted in names:
         # modules.dep names what a module needs from the nearest to the farthest.
         for name in (*reversed(table.get(wanted, ("", ()))[1]), wanted):
             if name in table and name not in done:

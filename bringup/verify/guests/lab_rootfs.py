@@ -1,0 +1,149 @@
+"""What guests of the virtual lab boot: this host's kernel, its firewall and WireGuard tools, and the agent.
+
+The agent is a Python program, so an interpreter of this host goes along, with the modules that the agent
+imports and no others.
+"""
+
+from __future__ import annotations
+
+import gzip
+import hashlib
+import json
+import os
+import re
+import shutil
+import sys
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+from bringup.base.errors import MissingProgramError
+from bringup.base.paths import cache_dir
+from bringup.base.program import run_program
+from bringup.base.whole_file import write_whole
+from bringup.image.archive import make_cpio
+from bringup.probe.ramdisk import BUSYBOX, ProbeKernel, find_kernel, is_static_program
+from bringup.verify.guests.ramdisk import modules_with_needs
+from bringup.vlab import agent
+from bringup.vlab.guests import AGENT_PORT, GuestImage
+from bringup.vlab.programs import PACKAGES, search_path
+
+_MODULES = (
+    *("virtio_pci", "virtio_net", "virtio_console", "wireguard"),
+    # The checksum that libcrc32c, and so nf_tables, asks the kernel's crypto for by name.
+    "crc32c_generic",
+    *("nf_tables", "nft_chain_nat", "nft_ct", "nft_masq", "nft_nat", "nft_rt", "nft_exthdr", "nft_compat"),
+    *("nf_conntrack_netlink", "xt_conntrack", "xt_MASQUERADE", "xt_nat", "xt_tcpudp", "xt_TCPMSS"),
+)
+_PROGRAMS = ("ip", "nft", "iptables", "ip6tables", "wg")
+# What iptables loads by name for the rules that are written here.
+_EXTENSIONS = ("standard", "conntrack", "tcp", "udp", "icmp", "MASQUERADE", "DNAT", "NAT", "TCPMSS")
+_SYSTEM = "/usr/bin:/bin"
+_LIBRARY = re.compile(r"(/\S+)")
+_IMPORTED = "import sys, json; sys.path.insert(0, {folder!r}); import agent, encodings.idna; " + (
+    "print(json.dumps([m.__file__ for m in list(sys.modules.values()) if getattr(m, '__file__', None)]))"
+)
+_INIT = f"""\
+#!/bin/busybox sh
+export PATH=/usr/sbin:/usr/bin:/sbin:/bin LC_ALL=C HOME=/run
+/bin/busybox mkdir -p /dev /proc /sys /run /tmp /root /var /etc
+/bin/busybox --install -s /bin
+mount -t devtmpfs none /dev
+mount -t proc none /proc
+mount -t sysfs none /sys
+mount -t tmpfs none /run
+mkdir -p /run/lock
+ln -s /run /var/run
+for module in $(cat /modules); do insmod $module 2>/dev/null; done
+for word in $(cat /proc/cmdline); do
+  case $word in bringup.node=*) hostname ${{word#*=}};; esac
+done
+ip link set lo up
+serve() {{
+  while true; do
+    # A host that has hung up is at the end of the line: whoever calls next is heard again.
+    {{ echo '{{"ready": true}}' >&3; {{python}} -I -S -u {agent.__file__} <&3 >&3; }} 3<>{AGENT_PORT}
+    sleep 1
+  done
+}}
+serve 2>/dev/console &
+while true; do setsid -c sh -l </dev/ttyS0 >/dev/ttyS0 2>&1; sleep 1; done
+"""
+
+
+def lab_guests() -> GuestImage:
+    """Return what guests boot, its root file system in the cache by what it holds.
+
+    Raises MissingProgramError, LabError and ImageError.
+    """
+    kernel = find_kernel()
+    data = lab_rootfs(kernel)
+    folder = cache_dir() / "vlab"
+    folder.mkdir(parents=True, exist_ok=True)
+    rootfs = folder / f"guests-{hashlib.sha256(data).hexdigest()[:16]}.cpio.gz"
+    if not rootfs.exists():
+        write_whole(rootfs, gzip.compress(data, 1, mtime=0))
+    return GuestImage(kernel.path, rootfs)
+
+
+def lab_rootfs(kernel: ProbeKernel) -> bytes:
+    """Return the archive for a kernel of this host; raises MissingProgramError, LabError, ImageError."""
+    if not is_static_program(BUSYBOX):
+        raise MissingProgramError(
+            f"guests need a static {BUSYBOX}, and there is none", hint="apt install busybox-static"
+        )
+    modules = dict(modules_with_needs(kernel, _MODULES))
+    # The distribution's is a third of what others are, and a guest has it in memory.
+    python = Path(os.path.realpath(shutil.which("python3", path=_SYSTEM) or sys.executable))
+    # Not busybox' shell for scripts: that one takes its own `ip` before any other.
+    programs = {f"usr/sbin/{name}": _program(name) for name in _PROGRAMS} | {"usr/sbin/sh": _program("dash")}
+    imported = _imported(python)
+    extensions = list(_extensions())
+    closure = {python, *_libraries([python, *programs.values(), *_shared(imported)])}
+    files = {_place(path): path.read_bytes() for path in (*closure, *imported, *extensions)}
+    files |= {place: path.read_bytes() for place, path in programs.items()}
+    files |= {"bin/busybox": BUSYBOX.read_bytes(), **modules}
+    files["modules"] = "\n".join(f"/{name}" for name in modules).encode() + b"\n"
+    files["init"] = _INIT.replace("{python}", str(python)).encode()
+    files["etc/passwd"] = b"root::0:0:root:/root:/bin/sh\n"
+    return make_cpio(files)
+
+
+def _place(path: Path) -> str:
+    return str(path).lstrip("/")
+
+
+def _program(name: str) -> Path:
+    found = shutil.which(name, path=search_path())
+    if found is None:
+        package = PACKAGES.get(name, "iptables")
+        raise MissingProgramError(f"{name} is not installed: guests need it", hint=f"apt install {package}")
+    return Path(os.path.realpath(found))
+
+
+def _imported(python: Path) -> list[Path]:
+    """Return the files of all modules that the agent imports, and the marks by which Python finds itself."""
+    code = _IMPORTED.format(folder=str(Path(agent.__file__).parent))
+    told = json.loads(run_program([str(python), "-I", "-S", "-c", code], "python3", timeout_s=20))
+    return [Path(name) for name in told]
+
+
+def _shared(paths: Iterable[Path]) -> list[Path]:
+    return [path for path in paths if ".so" in path.name]
+
+
+def _libraries(programs: Iterable[Path]) -> Iterator[Path]:
+    """Yield the libraries that programs are linked with."""
+    for program in programs:
+        for line in run_program(["ldd", str(program)], "libc-bin", timeout_s=10).decode().splitlines():
+            found = _LIBRARY.search(line)
+            if found is not None:
+                yield Path(found[1])
+
+
+def _extensions() -> Iterator[Path]:
+    for folder in Path("/usr/lib").glob("*/xtables"):
+        for name in _EXTENSIONS:
+            for family in ("xt", "ipt", "ip6t"):
+                path = folder / f"lib{family}_{name}.so"
+                if path.is_file():
+                    yield path
