@@ -27,7 +27,7 @@ _MODULES = {
     **dict.fromkeys(("rekey-forced", "rekey-natural", "roam", "loss", "clock"), "sessions"),
     **dict.fromkeys(("wrong-key", "replay", "allowed-ips"), "crypto"),
     **dict.fromkeys(("guest-version", "guest-config", "guest-msi", "guest-nic", "guest-modules"), "guest"),
-    **dict.fromkeys(("guest-boots", "guest-virtio", "guest-pci", "guest-tunnel"), "guest"),
+    **dict.fromkeys(("guest-boots", "guest-virtio", "guest-pci", "guest-tunnel", "guest-clock"), "guest"),
 }
 PROBES = tuple(_MODULES)
 

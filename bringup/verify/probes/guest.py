@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import time
 
 from bringup.verify.guests.boot import Guest
 from bringup.verify.guests.scene import GuestScene
@@ -174,6 +175,35 @@ def guest_tunnel(scene: GuestScene, check: Check) -> Result:
     return judged(
         count == 3 and received >= 3 * 84, f"{count}/3 answered; wg counted {received} bytes into guest-1"
     )
+
+
+def guest_clock(scene: GuestScene, check: Check) -> Result:
+    """Each guest has the clock of this host: one of the past is refused by WireGuard after a restart."""
+    limit_s = float(check.params.get("limit_s", 60))
+    apart_s = {guest.name: _apart_s(guest) for guest in scene.guests}
+    unread = [name for name, each in apart_s.items() if each is None]
+    if unread:
+        return judged(False, f"`date +%s` gave no number in {', '.join(unread)}")
+    told = {name: each for name, each in apart_s.items() if each is not None}
+    wrong = [name for name, each in told.items() if abs(each) > limit_s]
+    text = ", ".join(f"{name} {each:+.0f} s" for name, each in told.items())
+    why = (
+        "a peer refuses a handshake older than the last one it took: set the clock before the tunnel starts"
+        if wrong
+        else "from QEMU's RTC; under the VMM its own RTC component gives it"
+    )
+    return judged(not wrong, f"from this host's clock: {text} (at most {limit_s:g} s); {why}", apart_s=told)
+
+
+def _apart_s(guest: Guest) -> float | None:
+    """Return how far a guest's clock is ahead of this host's, which goes on while it is asked."""
+    asked_s = time.time()
+    words = guest.run("date +%s")[1].split()
+    answered_s = time.time()
+    if not words or not words[-1].isdigit():
+        return None
+    told_s = float(words[-1])
+    return told_s - max(asked_s - 1, min(told_s, answered_s))
 
 
 def _card(guest: Guest) -> str | None:
