@@ -19,7 +19,7 @@ from pathlib import Path
 from bringup.base.errors import MissingProgramError
 from bringup.base.paths import cache_dir
 from bringup.base.program import run_program
-from bringup.base.whole_file import write_whole
+from bringup.base.whole_file import make_folder, write_whole
 from bringup.image.archive import make_cpio
 from bringup.probe.ramdisk import BUSYBOX, ProbeKernel, find_kernel, is_static_program
 from bringup.verify.guests.ramdisk import modules_with_needs
@@ -78,7 +78,7 @@ def lab_guests() -> GuestImage:
     kernel = find_kernel()
     data = lab_rootfs(kernel)
     folder = cache_dir() / "vlab"
-    folder.mkdir(parents=True, exist_ok=True)
+    make_folder(folder)
     rootfs = folder / f"guests-{hashlib.sha256(data).hexdigest()[:16]}.cpio.gz"
     if not rootfs.exists():
         write_whole(rootfs, gzip.compress(data, 1, mtime=0))
