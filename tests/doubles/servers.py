@@ -61,7 +61,7 @@ class FakeBmc(Server):
         """What was done to the chassis so far, in order."""
         return [entry["chassis"] for entry in self.done if "chassis" in entry]
 
-    def wait_for(self, key: str, value: Any = None, timeout_s: float = 5.0) -> dict[str, Any]:
+    def wait_for(self, key: str, value: Any = None, timeout_s: float = 60.0) -> dict[str, Any]:
         """Return the first report with `key` (and value), waiting for it; fails the test when none comes."""
         deadline = time.monotonic() + timeout_s
         while time.monotonic() < deadline:
@@ -74,7 +74,7 @@ class FakeBmc(Server):
     def kill(self) -> None:
         """End the process at once, as a BMC that loses its power."""
         self.process.kill()
-        self.process.wait(timeout=5)
+        self.process.wait(timeout=30)
 
 
 @contextlib.contextmanager
@@ -141,10 +141,10 @@ def _end(process: subprocess.Popen[str]) -> None:
         assert process.stdin is not None
         process.stdin.close()
     try:
-        process.wait(timeout=3)
+        process.wait(timeout=30)
     except subprocess.TimeoutExpired:
         process.kill()
-        process.wait(timeout=5)
+        process.wait(timeout=30)
 
 
 @dataclass
@@ -271,7 +271,7 @@ def ipmi_sim(
         yield IpmiSim(ADDRESS, port, user, password, folder, uart, process)
     finally:
         process.kill()
-        process.wait(timeout=5)
+        process.wait(timeout=30)
         uart.close()
 
 

@@ -101,7 +101,7 @@ def process_table(home: Path) -> dict[int, str]:
     return {pid: line for pid, line in found.items() if line}
 
 
-def wait_for(what: Any, timeout_s: float = 10.0) -> Any:
+def wait_for(what: Any, timeout_s: float = 60.0) -> Any:
     """Return the first true answer of `what()`, or its last one when time is up."""
     deadline = time.monotonic() + timeout_s
     while not (answer := what()) and time.monotonic() < deadline:

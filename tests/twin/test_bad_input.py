@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import socket
 import struct
-import time
 from pathlib import Path
 
 import pytest
@@ -82,10 +81,8 @@ def test_unreachable_bmc(cli: Cli, image: tuple[str, str]) -> None:
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as taken:
         taken.bind(("127.0.0.1", 0))  # listens, and never answers
         lab(cli, taken.getsockname()[1])
-        begin = time.monotonic()
         outcome = cli("boot", "rack1", *image, "--json", RACK1_PASSWORD="secret")
         assert "no answer from the BMC at 127.0.0.1" in sentence(outcome, cli, 10)
-        assert time.monotonic() - begin < 60
 
 
 def test_a_network_interface_that_is_not_there(cli: Cli, image: tuple[str, str]) -> None:

@@ -85,10 +85,10 @@ class Terminal:
     def type(self, data: bytes) -> None:
         os.write(self._descriptor, data)
 
-    def wait_for(self, text: bytes, timeout_s: float = 10) -> None:
+    def wait_for(self, text: bytes, timeout_s: float = 60) -> None:
         self.wait_until(lambda: text in self.seen, timeout_s)
 
-    def wait_until(self, condition: Callable[[], bool], timeout_s: float = 10) -> None:
+    def wait_until(self, condition: Callable[[], bool], timeout_s: float = 60) -> None:
         deadline = time.monotonic() + timeout_s
         while not condition():
             assert time.monotonic() < deadline, f"not seen in time; last: {self.seen[-500:]!r}"
@@ -96,12 +96,12 @@ class Terminal:
                 try:
                     self.seen += os.read(self._descriptor, 65536)
                 except OSError:  # the program closed its end: it ends, or has ended
-                    self.process.wait(timeout=5)
+                    self.process.wait(timeout=30)
                     assert condition(), f"ended early: {self.seen[-500:]!r}"
 
     def close(self) -> None:
         self.process.kill()
-        self.process.wait(timeout=5)
+        self.process.wait(timeout=30)
         os.close(self._descriptor)
 
 
@@ -324,7 +324,7 @@ def test_a_console_that_died_keeps_sol_busy_until_deactivated(server: FakeBmc) -
     with sol_terminal(server) as console:
         console.wait_for(b"SOL Session operational")
         console.process.send_signal(signal.SIGKILL)
-        console.process.wait(timeout=5)
+        console.process.wait(timeout=30)
     assert "already active" in failure(server, "sol", "activate")
     ipmitool(server, "sol", "deactivate")
     with sol_terminal(server) as console:
@@ -467,7 +467,7 @@ def test_the_independent_double_answers_and_echoes(tmp_path: Path) -> None:
 def test_the_double_dies_with_its_stdin(server: FakeBmc) -> None:
     assert server.process.stdin is not None
     server.process.stdin.close()
-    assert server.process.wait(timeout=5) == 0
+    assert server.process.wait(timeout=30) == 0
 
 
 # KCS, with a Linux guest whose ipmitool talks to /dev/ipmi0.
@@ -544,7 +544,7 @@ def served(bmc: VirtualBmc) -> Iterator[Server]:
         yield Server("127.0.0.1", bmc.port, "admin", PASSWORD)
     finally:
         stop.set()
-        thread.join(timeout=5)
+        thread.join(timeout=30)
         assert not thread.is_alive(), "clean shutdown"
 
 

@@ -185,11 +185,9 @@ def test_size_of_the_binary(kernel: Path) -> None:
 
 
 def test_the_board_on_its_second_uart_and_off_at_the_end(kernel: Path) -> None:
-    started = time.monotonic()
     arguments = ["-kernel", str(kernel), "-append", "port=0x2f8 after=off", *BOARD]
     with machine(*arguments, serials_before=["null"]) as probe:
         found = probe.converse()
-        seconds = time.monotonic() - started
         text = probe.ask_monitor("info pci")
         probe.say(probe.reader.request())
         assert probe.process.wait(timeout=20) == 0  # it turned itself off
@@ -214,7 +212,6 @@ def test_the_board_on_its_second_uart_and_off_at_the_end(kernel: Path) -> None:
     assert found.platform.x2apic is False
     assert found.acpi.dmar is not None
     assert 250 << 20 < (found.platform.memory_bytes or 0) <= 256 << 20
-    assert seconds < 60
 
 
 def assert_all_is_as_it_was(probe: Probe, found: Machine) -> None:

@@ -490,9 +490,10 @@ def test_sol_and_power_do_not_share_a_fate() -> None:
 def test_an_idle_console_stays() -> None:
     with virtual_bmc() as bmc, sol_of(bmc, probe_after_s=5.0) as console:
         assert collect(console, 1, 32.0) == b""
+        before_s = time.monotonic()
         console.write(b"awake")
         assert collect(console, 5) == b"awake"
-        assert time.monotonic() - console.alive_s < 5.0
+        assert console.alive_s >= before_s
 
 
 def reconnecting(bmc: FakeBmc) -> tuple[ReconnectingConsole, list[Event]]:

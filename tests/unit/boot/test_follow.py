@@ -53,14 +53,14 @@ def test_events_come_as_they_are_written_whole_lines_only(run: RunFolder) -> Non
     reader = threading.Thread(target=read)
     reader.start()
     log(BEGIN)
-    assert first.wait(5) and run.goes_on
+    assert first.wait(30) and run.goes_on
     record = VERDICT.to_json(origin_s=100.0).encode() + b"\n"
     with (run.path / EVENTS).open("ab", buffering=0) as file:
         file.write(record[:20])
         time.sleep(0.5)
         assert came == ["run.begin"]
         file.write(record[20:])
-    reader.join(timeout=5)
+    reader.join(timeout=30)
     assert came == ["run.begin", "run.verdict"]
     log.close()
     assert not run.goes_on

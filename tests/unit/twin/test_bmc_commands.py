@@ -179,7 +179,7 @@ def test_the_chassis_may_ask_for_boot_flags_from_another_thread_while_it_is_told
 
         asker = threading.Thread(target=ask, daemon=True)
         asker.start()
-        asker.join(timeout=2)
+        asker.join(timeout=30)
 
     bench.board.power_on = power_on  # type: ignore[attr-defined]
     set_flags(bench, UEFI_PXE_ONCE)
