@@ -8,11 +8,25 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from bringup import Firmware, UsageError
+from bringup import UsageError
 from bringup.base.clock import WATCH_ON_MAX_S
 from bringup.base.firmware import LOADER_CHOICES
-from bringup.base.stage import BOOT_STAGES
 from bringup.cli.batch import batch_options, chosen, heard_by, many, refuse_for_many, run_many
+from bringup.cli.boot_options import (
+    APPEND,
+    CONFIG,
+    DRY_RUN,
+    EVENTS,
+    FAIL_TEXT,
+    FIRMWARE,
+    KEEP,
+    MODULE_SIZE,
+    PIN,
+    RESTART,
+    STEAL,
+    UNTIL,
+    UNTIL_TEXT,
+)
 from bringup.cli.complete import board_and_tag_names
 from bringup.cli.lab import lab_of
 from bringup.cli.length import Length
@@ -35,8 +49,6 @@ if TYPE_CHECKING:
     from bringup.jobs.batch import Outcome
     from bringup.jobs.boot import Display
 
-_STAGES = [str(stage) for stage in BOOT_STAGES]
-
 
 @click.command()
 @click.argument("board", shell_complete=board_and_tag_names)
@@ -48,35 +60,18 @@ _STAGES = [str(stage) for stage in BOOT_STAGES]
     metavar="DIR",
     help="The same as IMAGE: a build's folder.",
 )
-@click.option(
-    "--config",
-    type=click.Path(path_type=Path),
-    metavar="FILE",
-    help="The .camkes file the image was built from (default: an overlay found with the image).",
-)
-@click.option(
-    "--pin",
-    "pins",
-    multiple=True,
-    metavar="DEVICE=IOAPIC/PIN",
-    help="Compare the configuration with this pin, as it was stated to `camkes update`.",
-)
+@CONFIG
+@PIN
 @click.option(
     "--allow-drift",
     is_flag=True,
     help="Boot although the board is not the machine that the configuration was made for.",
 )
 @click.option("--ignore-needs", is_flag=True, help="Boot although the machine lacks what the image demands.")
-@click.option("--firmware", type=click.Choice([str(f) for f in Firmware]), help="Default: the profile's.")
-@click.option(
-    "--until",
-    type=click.Choice(_STAGES),
-    help="Stage that counts as success (default: what the image is good for).",
-)
-@click.option(
-    "--until-text", multiple=True, metavar="REGEX", help="Text that must come; with --until, too. Repeatable."
-)
-@click.option("--fail-text", multiple=True, metavar="REGEX", help="Text that means failure. Repeatable.")
+@FIRMWARE
+@UNTIL
+@UNTIL_TEXT
+@FAIL_TEXT
 @click.option(
     "--for",
     "for_s",
@@ -92,26 +87,19 @@ _STAGES = [str(stage) for stage in BOOT_STAGES]
     show_default=True,
     help="auto: ipxe under BIOS, efi under UEFI, efi-tftp on a shared LAN; grub where those cannot.",
 )
-@click.option("--append", default="", metavar="WORDS", help="Add to the kernel's command line.")
+@APPEND
 @click.option("--vms", type=click.IntRange(0, 64), help="How many VMs must reach their login.")
-@click.option(
-    "--module-size",
-    type=click.IntRange(1, 1024),
-    default=1,
-    show_default=True,
-    metavar="MIB",
-    help="Size of the stand-in image's module.",
-)
+@MODULE_SIZE
 @memory_option("Memory of a twin that this boot starts")
 @engine_option()
 @fault_options()
 @override_option()
-@click.option("--restart", is_flag=True, help="Restart a real board that is on without asking.")
-@click.option("--steal", is_flag=True, help="Take the console even if somebody else holds it.")
-@click.option("--keep", is_flag=True, help="Leave the twin up afterwards if this boot started it.")
+@RESTART
+@STEAL
+@KEEP
 @click.option("--detach", is_flag=True, help="Begin and return; `bringup runs follow` shows how it goes on.")
-@click.option("--dry-run", is_flag=True, help="Print the plan and touch nothing.")
-@click.option("--events", is_flag=True, help="Every event as a line of JSON on stdout (docs/events.md).")
+@DRY_RUN
+@EVENTS
 @json_option()
 @as_option()
 @batch_options

@@ -6,10 +6,8 @@ from pathlib import Path
 
 import click
 
-from bringup.base.stage import BOOT_STAGES
+from bringup.cli.boot_options import FAIL_TEXT, UNTIL, UNTIL_TEXT
 from bringup.cli.options import json_option
-
-_STAGES = [str(stage) for stage in BOOT_STAGES]
 
 
 @click.command()
@@ -20,15 +18,9 @@ _STAGES = [str(stage) for stage in BOOT_STAGES]
     metavar="DIR",
     help="The build's folder: its *.cdl names the VMs, a bringup.toml says what counts.",
 )
-@click.option(
-    "--until",
-    type=click.Choice(_STAGES),
-    help="Stage that counts as success (default: what the image is good for).",
-)
-@click.option(
-    "--until-text", multiple=True, metavar="REGEX", help="A text that must come; repeatable, all of them."
-)
-@click.option("--fail-text", multiple=True, metavar="REGEX", help="A text that means failure; repeatable.")
+@UNTIL
+@UNTIL_TEXT
+@FAIL_TEXT
 @click.option("--vms", type=click.IntRange(0, 64), help="How many VMs must have logged in.")
 @click.option("--strict", is_flag=True, help="A VM with a dead network controller is a failure.")
 @json_option()

@@ -12,7 +12,7 @@ from bringup.base.duration import rough_duration, seconds_of
 if TYPE_CHECKING:
     _Seconds = click.ParamType[float]
 else:
-    _Seconds = click.ParamType  # generic since click 8.4
+    _Seconds = click.ParamType  # that of an older click takes no type
 
 _SECONDS = re.compile(r"\d{1,9}(?:\.\d{1,3})?", re.ASCII)
 

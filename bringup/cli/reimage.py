@@ -8,9 +8,23 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from bringup import Firmware, UsageError
-from bringup.base.stage import BOOT_STAGES
+from bringup import UsageError
 from bringup.cli.batch import batch_options_beside_yes, chosen, heard_by, many, refuse_for_many, run_many
+from bringup.cli.boot_options import (
+    APPEND,
+    CONFIG,
+    DRY_RUN,
+    EVENTS,
+    FAIL_TEXT,
+    FIRMWARE,
+    KEEP,
+    MODULE_SIZE,
+    PIN,
+    RESTART,
+    STEAL,
+    UNTIL,
+    UNTIL_TEXT,
+)
 from bringup.cli.complete import board_and_tag_names
 from bringup.cli.lab import lab_of
 from bringup.cli.options import (
@@ -46,44 +60,24 @@ if TYPE_CHECKING:
 @click.option(
     "--relayout", is_flag=True, help="Write the whole disk anew though it has slots; not power-safe."
 )
-@click.option(
-    "--config",
-    type=click.Path(path_type=Path),
-    metavar="FILE",
-    help="The .camkes file the image was built from (default: an overlay found with the image).",
-)
-@click.option(
-    "--pin",
-    "pins",
-    multiple=True,
-    metavar="DEVICE=IOAPIC/PIN",
-    help="Compare the configuration with this pin, as it was stated to `camkes update`.",
-)
+@CONFIG
+@PIN
 @click.option("--ignore-needs", is_flag=True, help="Write although the machine lacks what the image demands.")
 @click.option(
     "--allow-drift", is_flag=True, help="Write although the board is not the machine it was made for."
 )
-@click.option("--firmware", type=click.Choice([str(f) for f in Firmware]), help="Default: the profile's.")
-@click.option(
-    "--until", type=click.Choice([str(s) for s in BOOT_STAGES]), help="Stage that counts as success."
-)
-@click.option("--until-text", multiple=True, metavar="REGEX", help="Text that must come. Repeatable.")
-@click.option("--fail-text", multiple=True, metavar="REGEX", help="Text that means failure. Repeatable.")
-@click.option("--append", default="", metavar="WORDS", help="Add to the kernel's command line.")
-@click.option(
-    "--module-size",
-    type=click.IntRange(1, 1024),
-    default=1,
-    show_default=True,
-    metavar="MIB",
-    help="Size of the stand-in image's module.",
-)
+@FIRMWARE
+@UNTIL
+@UNTIL_TEXT
+@FAIL_TEXT
+@APPEND
+@MODULE_SIZE
 @override_option()
-@click.option("--restart", is_flag=True, help="Restart a real board that is on without asking.")
-@click.option("--steal", is_flag=True, help="Take the console even if somebody else holds it.")
-@click.option("--keep", is_flag=True, help="Leave the twin up afterwards if this started it.")
-@click.option("--dry-run", is_flag=True, help="Print the plan and touch nothing.")
-@click.option("--events", is_flag=True, help="Every event as a line of JSON on stdout (docs/events.md).")
+@RESTART
+@STEAL
+@KEEP
+@DRY_RUN
+@EVENTS
 @json_option()
 @as_option()
 @batch_options_beside_yes

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import click
 
+from bringup.cli.boot_options import EVENTS
 from bringup.cli.complete import run_names
 from bringup.cli.lab import lab_of
 from bringup.cli.options import json_option, refuse_two_forms
@@ -46,7 +47,7 @@ def command(ctx: click.Context, as_json: bool, show_all: bool) -> None:
 
 @command.command("follow")
 @click.argument("run_id", required=False, shell_complete=run_names)
-@click.option("--events", is_flag=True, help="Every event as a line of JSON on stdout (docs/events.md).")
+@EVENTS
 @json_option()
 @click.pass_context
 def follow(ctx: click.Context, run_id: str | None, events: bool, as_json: bool) -> int:

@@ -10,6 +10,7 @@ import click
 
 from bringup import Firmware
 from bringup.cli.batch import batch_options, chosen, heard_by, many, refuse_for_many, run_many
+from bringup.cli.boot_options import EVENTS, FIRMWARE, KEEP, RESTART, STEAL
 from bringup.cli.complete import board_and_tag_names
 from bringup.cli.lab import lab_of
 from bringup.cli.options import as_option, json_option, override_option, refuse_two_forms
@@ -30,16 +31,12 @@ def slots_options(function: Any) -> Any:
             click.option(
                 "--disk", metavar="NAME", help="Serial, WWN or path, where several disks have slots."
             ),
-            click.option(
-                "--firmware", type=click.Choice([str(f) for f in Firmware]), help="Default: the profile's."
-            ),
+            FIRMWARE,
             override_option(),
-            click.option("--restart", is_flag=True, help="Restart a real board that is on without asking."),
-            click.option("--steal", is_flag=True, help="Take the console even if somebody else holds it."),
-            click.option("--keep", is_flag=True, help="Leave the twin up afterwards if this started it."),
-            click.option(
-                "--events", is_flag=True, help="Every event as a line of JSON on stdout (docs/events.md)."
-            ),
+            RESTART,
+            STEAL,
+            KEEP,
+            EVENTS,
             json_option(),
             as_option(),
             batch_options,

@@ -8,6 +8,7 @@ import click
 
 from bringup import UsageError
 from bringup.base.size import rough_size
+from bringup.cli.boot_options import APPEND
 from bringup.cli.complete import board_names
 from bringup.cli.lab import lab_of
 from bringup.cli.options import json_option
@@ -30,7 +31,7 @@ from bringup.report.output import answer, emit_json, say
     metavar="BOARD",
     help="Whose console it talks on (default: the only board of the lab).",
 )
-@click.option("--append", default="", metavar="WORDS", help="Add to the kernel's command line.")
+@APPEND
 @click.option(
     "--without",
     multiple=True,

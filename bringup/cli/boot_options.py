@@ -1,0 +1,54 @@
+"""Options of the commands that boot a board, worded once; what takes them is `options.how_to_boot`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from bringup import Firmware
+from bringup.base.stage import BOOT_STAGES
+
+CONFIG = click.option(
+    "--config",
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help="The .camkes file the image was built from (default: an overlay found with the image).",
+)
+PIN = click.option(
+    "--pin",
+    "pins",
+    multiple=True,
+    metavar="DEVICE=IOAPIC/PIN",
+    help="Compare the configuration with this pin, as it was stated to `camkes update`.",
+)
+FIRMWARE = click.option(
+    "--firmware", type=click.Choice([str(each) for each in Firmware]), help="Default: the profile's."
+)
+UNTIL = click.option(
+    "--until",
+    type=click.Choice([str(stage) for stage in BOOT_STAGES]),
+    help="Stage that counts as success (default: what the image is good for).",
+)
+UNTIL_TEXT = click.option(
+    "--until-text", multiple=True, metavar="REGEX", help="Text that must come; with --until, too. Repeatable."
+)
+FAIL_TEXT = click.option(
+    "--fail-text", multiple=True, metavar="REGEX", help="Text that means failure. Repeatable."
+)
+APPEND = click.option("--append", default="", metavar="WORDS", help="Add to the kernel's command line.")
+MODULE_SIZE = click.option(
+    "--module-size",
+    type=click.IntRange(1, 1024),
+    default=1,
+    show_default=True,
+    metavar="MIB",
+    help="Size of the stand-in image's module.",
+)
+RESTART = click.option("--restart", is_flag=True, help="Restart a real board that is on without asking.")
+STEAL = click.option("--steal", is_flag=True, help="Take the console even if somebody else holds it.")
+KEEP = click.option("--keep", is_flag=True, help="Leave the twin up afterwards if this command started it.")
+DRY_RUN = click.option("--dry-run", is_flag=True, help="Print the plan and touch nothing.")
+EVENTS = click.option(
+    "--events", is_flag=True, help="Every event as a line of JSON on stdout (docs/events.md)."
+)
