@@ -9,10 +9,12 @@ from __future__ import annotations
 import contextlib
 import os
 import socket
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
-_BACKLOG = 16
+_BACKLOG = 128
+_FULL_PAUSE_S = 0.01
 
 
 def listen(folder: Path, name: str) -> socket.socket:
@@ -34,11 +36,23 @@ def connect(folder: Path, name: str, timeout_s: float) -> socket.socket:
     try:
         connection.settimeout(timeout_s)
         with _short_path(folder, name) as path:
-            connection.connect(path)
+            _connect(connection, path, time.monotonic() + timeout_s)
     except OSError:
         connection.close()
         raise
     return connection
+
+
+def _connect(connection: socket.socket, path: str, deadline_s: float) -> None:
+    while True:
+        try:
+            connection.connect(path)
+            return
+        except BlockingIOError:
+            # Somebody listens, and more have come than were taken yet (unix(7)): that is not "nobody".
+            if time.monotonic() >= deadline_s:
+                raise
+            time.sleep(_FULL_PAUSE_S)
 
 
 def stop_listening(listener: socket.socket) -> None:

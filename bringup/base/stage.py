@@ -26,10 +26,9 @@ class Stage(Enum):
     GUEST = "guest"
     LOGIN = "login"
 
-    @property
-    def order(self) -> int:
+    def __init__(self, _name: str) -> None:
+        self.order = len(type(self).__members__)
         """Position in the boot, 0 for power."""
-        return _ORDER[self]
 
     def __lt__(self, other: Stage) -> bool:
         return self.order < other.order
@@ -43,5 +42,3 @@ class Stage(Enum):
 
 BOOT_STAGES = tuple(stage for stage in Stage if stage not in (Stage.CAPTURE, Stage.MAINTENANCE))
 """What a person's own image goes through."""
-
-_ORDER = {stage: position for position, stage in enumerate(Stage)}

@@ -14,6 +14,7 @@ from __future__ import annotations
 import fcntl
 import json
 import os
+import re
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
@@ -34,6 +35,8 @@ EVENTS = "events.ndjson"
 VERDICT = "verdict.json"
 BATCH = "batch.json"
 _MAX_RUNS_A_DAY = 9999
+_LOOKED_AT = 50
+_RUN_ID = re.compile(".{4}-..-..-.{4}", re.DOTALL)
 FILE_MAX_BYTES = 256 << 20
 _TEXTS = ("board", "verdict", "cause", "run", "until", "firmware", "stage", "missing", "seen", "aim")
 _CHECKED = ("plan.json", VERDICT)
@@ -191,9 +194,21 @@ def _disk_error(folder: Path) -> LabError:
     return OutputError(f"cannot write into the run folder {folder}", hint="is its disk full? `df -h` tells")
 
 
-def list_runs(parent: Path) -> list[RunFolder]:
-    """Return all runs, oldest first."""
-    return [RunFolder(path) for path in sorted(parent.glob("????-??-??-????")) if path.is_dir()]
+def list_runs(parent: Path, *, last: int | None = None) -> list[RunFolder]:
+    """Return all runs, oldest first; or only the `last` so many."""
+    try:
+        with os.scandir(parent) as entries:
+            names = [entry.name for entry in entries if _RUN_ID.fullmatch(entry.name) and _is_folder(entry)]
+    except OSError:
+        return []
+    return [RunFolder(parent / name) for name in sorted(names)[-last if last else 0 :]]
+
+
+def _is_folder(entry: os.DirEntry[str]) -> bool:
+    try:
+        return entry.is_dir()
+    except OSError:
+        return False  # a link that leads to itself
 
 
 def find_run(parent: Path, run_id: str | None) -> RunFolder:
@@ -225,7 +240,7 @@ def find_boot(parent: Path, run_id: str | None) -> RunFolder:
 
 def last_test_of(parent: Path, image_key: str) -> int | None:
     """Return the number of the last test in the last run of this image in which its suite came to an end."""
-    for run in reversed(list_runs(parent)[-50:]):
+    for run in reversed(list_runs(parent, last=_LOOKED_AT)):
         verdict = run.read_json("verdict.json")
         suite = verdict and verdict.get("image_key") == image_key and verdict.get("suite")
         if isinstance(suite, dict) and suite.get("passed") and isinstance(suite.get("test"), int):
@@ -241,7 +256,7 @@ def usual_duration_s(
     Where the `aim` is more than a stage, only runs with the same count, by when all of it had come.
     """
     times: list[float] = []
-    for run in reversed(list_runs(parent)[-50:]):
+    for run in reversed(list_runs(parent, last=_LOOKED_AT)):
         verdict = run.read_json("verdict.json")
         if not verdict or verdict.get("verdict") != "ok" or verdict.get("board") != board:
             continue

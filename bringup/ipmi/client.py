@@ -14,8 +14,10 @@ import time
 from collections.abc import Callable, Collection
 from concurrent.futures import Future
 from concurrent.futures import TimeoutError as FutureTimeoutError
+from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import cache
+from ipaddress import ip_address
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
@@ -328,6 +330,8 @@ def _credentials(bmc: BmcAddress) -> tuple[bytes, bytes]:
 
 def _resolve(bmc: BmcAddress) -> str:
     """Return the numeric address; of several the first IPv4 one, which is what BMCs have."""
+    with suppress(ValueError):
+        return str(ip_address(bmc.address))  # one that needs nobody to ask
     found: Future[list[Any]] = Future()
 
     def look_up() -> None:

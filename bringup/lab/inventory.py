@@ -32,6 +32,7 @@ from bringup.base.paths import at_home
 from bringup.lab.names import BUILTIN_BOARD, BUILTIN_PROFILE
 from bringup.lab.secret import Secret, from_command, from_environment, from_file, from_keyring
 from bringup.profile.files import find_profile, merged, read_chain
+from bringup.profile.load import SharedProfiles
 from bringup.profile.toml_lines import KeyPath, TomlDocument, read_toml, shown_path
 
 if TYPE_CHECKING:
@@ -71,7 +72,7 @@ class Board:
     board is from, None in the built-in lab. `neighbours` are the MACs of the lab's other boards, and whose.
     `disk` is the serial, WWN or path of the disk that it may be written to, None where the profile or a
     person says; `neighbour_disks` are those of the others, and whose. `tags` are what several boards are
-    called together.
+    called together. `profiles` are those that the lab's boards have read.
     """
 
     name: str
@@ -93,13 +94,12 @@ class Board:
     profile_folders: tuple[Path, ...] = field(default=(), repr=False)
     neighbours: Mapping[str, str] = field(default_factory=dict, repr=False)
     neighbour_disks: Mapping[str, str] = field(default_factory=dict, repr=False)
+    profiles: SharedProfiles = field(default_factory=SharedProfiles, compare=False, repr=False)
 
     @cached_property
     def profile(self) -> Profile:
         """The board's profile with what was measured on the unit, read on first use; raises ProfileError."""
-        from bringup.profile.load import load_profile
-
-        return load_profile(self.profile_name, self.profile_folders, self.unit_file)
+        return self.profiles.load(self.profile_name, self.profile_folders, self.unit_file)
 
     @property
     def unit_file(self) -> Path | None:
@@ -303,12 +303,13 @@ def _read_lab(path: Path) -> Lab:
     disks = {table.disk: name for name, table in content.boards.items() if table.disk is not None}
     boards = {}
     read: dict[Path, TomlDocument] = {}  # boards of one kind share a profile
+    profiles = SharedProfiles()
     for name, table in content.boards.items():
         profile = _profile_reference(table, profile_folders, document, ("boards", name, "profile"), read)
         board = _board(name, table, profile, document, profile_folders)
         others = {mac: other for mac, other in neighbours.items() if other != name}
         other_disks = {disk: other for disk, other in disks.items() if other != name}
-        boards[name] = replace(board, neighbours=others, neighbour_disks=other_disks)
+        boards[name] = replace(board, neighbours=others, neighbour_disks=other_disks, profiles=profiles)
     runs = folder / at_home(content.lab.runs) if content.lab.runs else None
     return Lab(boards, path.absolute(), runs, profile_folders)
 

@@ -22,12 +22,22 @@ READY_TIMEOUT_S = 20.0
 _MODULE = "bringup.netboot.serve"
 
 
+_starters: dict[Rendezvous, threading.Lock] = {}
+
+
 def launch(point: Rendezvous, enter: Sequence[str]) -> None:
-    """Start the process, which then belongs to nobody; harmless when another boot does so, too."""
-    child = Child(_MODULE, TITLE, enter=enter or sudo_prefix(_MODULE))
-    with lent():
-        child.start({"folder": str(point.folder), "name": point.name}, READY_TIMEOUT_S)
-    child.release()
+    """Start the process where it is not there, which then belongs to nobody.
+
+    Of many boots of this process that begin together one starts it and the others wait; that another process
+    does so, too, is harmless.
+    """
+    with _starters.setdefault(point, threading.Lock()):
+        if point.is_met():
+            return
+        child = Child(_MODULE, TITLE, enter=enter or sudo_prefix(_MODULE))
+        with lent():
+            child.start({"folder": str(point.folder), "name": point.name}, READY_TIMEOUT_S)
+        child.release()
 
 
 class Ahead:

@@ -14,6 +14,7 @@ the only one that loads multiboot 2, which is the only way a seL4 kernel finds i
 from __future__ import annotations
 
 import re
+import threading
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
@@ -261,6 +262,9 @@ def _unsafe(boot: BootSet, loader: Starter) -> str | None:
     return next(filter(None, (unsafe_args(args, loader) for _, args in (boot.kernel, *boot.modules))), None)
 
 
+_compiling = threading.Lock()
+
+
 @cache
 def _environment() -> Any:
     # Imported here: it costs 5 MiB, and the serving process needs it for one file only.
@@ -282,7 +286,9 @@ def _environment() -> Any:
 
 def render(template: str, **values: Any) -> str:
     """Return an asset such as `pxe/grub.cfg.j2` filled in; unknown names in it are errors."""
-    text: str = _environment().get_template(template).render(**values)
+    with _compiling:  # once, also where many boots begin together
+        compiled = _environment().get_template(template)
+    text: str = compiled.render(**values)
     return text
 
 

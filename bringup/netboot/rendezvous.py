@@ -58,6 +58,13 @@ class Rendezvous:
                 return local_socket.connect(self.folder, path.name, _CONNECT_S)
         return None
 
+    def is_met(self) -> bool:
+        """Return whether a process serves here."""
+        sock = self.connect()
+        if sock is not None:
+            sock.close()
+        return sock is not None
+
     def lock(self) -> int | None:
         """Return the lock that the serving process holds, None while another holds it; raises LabError."""
         path = self._lock_path

@@ -62,9 +62,7 @@ def _place(point: Rendezvous) -> int | None:
         lock = point.lock()
         if lock is not None:
             return lock
-        other = point.connect()
-        if other is not None:
-            other.close()
+        if point.is_met():
             return None
         time.sleep(_PLACE_LOOK_EVERY_S)
     raise LabError(

@@ -10,9 +10,10 @@ The models (`bringup.profile.model`, on pydantic) are imported on first use: lis
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import threading
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from bringup.base.errors import ProfileError
 from bringup.profile.files import find_profile, merged, profile_files, read_chain
@@ -33,6 +34,35 @@ def load_profile(name_or_path: str | Path, folders: Sequence[Path] = (), unit: P
     `folders` are searched before the profiles that this tool brings along. What the file `unit`, if there is
     one, holds of a unit outranks the profile.
     """
+    return _with_unit(_read(name_or_path, folders), unit)
+
+
+class SharedProfiles:
+    """The profiles of many boards, each read once; from any thread."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._read: dict[tuple[str, tuple[Path, ...]], _Read] = {}
+
+    def load(
+        self, name_or_path: str | Path, folders: Sequence[Path] = (), unit: Path | None = None
+    ) -> Profile:
+        """Return a profile as `load_profile` does."""
+        key = str(name_or_path), tuple(folders)
+        with self._lock:
+            if key not in self._read:
+                self._read[key] = _read(name_or_path, folders)
+            return _with_unit(self._read[key], unit)
+
+
+class _Read(NamedTuple):
+    """A profile, and the tables that it was read from."""
+
+    profile: Profile
+    data: Mapping[str, Any]
+
+
+def _read(name_or_path: str | Path, folders: Sequence[Path]) -> _Read:
     from bringup.profile.check import validate
     from bringup.profile.model import Profile
 
@@ -47,11 +77,15 @@ def load_profile(name_or_path: str | Path, folders: Sequence[Path] = (), unit: P
     data = {**merged(chain), "name": path.stem}
     profile = validate(Profile, data, chain)
     _check_sources(profile, chain)
+    return _Read(profile, data)
+
+
+def _with_unit(read: _Read, unit: Path | None) -> Profile:
     if unit is None or not unit.exists():
-        return profile
+        return read.profile
     from bringup.profile.unit import load_with_unit
 
-    return load_with_unit(profile, data, unit)
+    return load_with_unit(read.profile, read.data, unit)
 
 
 def _check_sources(profile: Profile, chain: Sequence[TomlDocument]) -> None:

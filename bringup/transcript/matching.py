@@ -163,9 +163,9 @@ def _anchor(head: str) -> str:
 @cache
 def _groups() -> tuple[_Group, ...]:
     members: dict[str, list[Pattern]] = {}
-    for pattern in sorted(patterns(), key=lambda pattern: len(pattern.head)):
-        anchor = next((known for known in members if known in pattern.head), None)
-        members.setdefault(anchor or _anchor(pattern.head), []).append(pattern)
+    for head, pattern in sorted(((each.head, each) for each in patterns()), key=lambda pair: len(pair[0])):
+        anchor = next((known for known in members if known in head), None)
+        members.setdefault(anchor or _anchor(head), []).append(pattern)
     return tuple(
         _Group(
             anchor.encode(),

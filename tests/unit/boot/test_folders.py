@@ -157,3 +157,13 @@ def test_events_of_wrong_kinds_are_passed_over(tmp_path: Path) -> None:
     (run.path / "events.ndjson").unlink()
     os.mkfifo(run.path / "events.ndjson")
     assert list(run.events()) == [] and not run.goes_on
+
+
+def test_of_many_runs_only_the_last_are_looked_at(tmp_path: Path) -> None:
+    names = [f"2026-11-{day:02d}-0001" for day in (28, 3, 17, 9)]
+    for name in (*names, "2026-11-29-0001.part", "notes"):
+        (tmp_path / name).mkdir()
+    (tmp_path / "2026-11-30-0001").write_text("a file")
+    assert [run.run_id for run in list_runs(tmp_path)] == sorted(names)
+    assert [run.run_id for run in list_runs(tmp_path, last=2)] == sorted(names)[-2:]
+    assert list_runs(tmp_path / "nowhere", last=2) == []
