@@ -1,7 +1,7 @@
 """Errors by whose fault they are, each with one sentence and one next step.
 
 The exit codes are fixed in docs/design.md ("Verdicts and exit codes"): 0 ok, 1 a bug in this tool, 2 wrong
-usage, 10 the lab, 11 the image, 12 the profile or configuration, 130 interrupted.
+usage, 3 undecided, 10 the lab, 11 the image, 12 the profile or configuration, 130 interrupted.
 """
 
 from __future__ import annotations
@@ -191,3 +191,10 @@ FAULTS: Mapping[str, type[BringupError]] = {
     for kind in (BringupError, UsageError, LabError, ImageError, ProfileError, InterruptedRunError)
 }
 """Whose fault it is -> the kind of error that says so and nothing more."""
+
+EXIT_CODES: Mapping[str, int] = {
+    "ok": 0,
+    "undecided": 3,
+    **{fault: kind.exit_code for fault, kind in FAULTS.items()},
+}
+"""Verdict -> what the process returns."""

@@ -40,6 +40,11 @@ def run_program(command: Sequence[str], package: str, *, timeout_s: float, data:
         raise MissingProgramError(
             f"the program {command[0]} is not installed", hint=f"apt install {package}"
         ) from None
+    except OSError as error:  # no permission, or no program of this machine
+        reason = (error.strerror or str(error)).lower()
+        raise LabError(
+            f"{command[0]} cannot be started: {reason}", hint=f"apt install --reinstall {package}"
+        ) from None
     except subprocess.TimeoutExpired:
         raise LabError(f"{command[0]} did not finish within {timeout_s:.0f} s") from None
     if done.returncode != 0:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from bringup.base.errors import FAULTS, BringupError
+from bringup.base.errors import EXIT_CODES, BringupError
 from bringup.base.stage import Stage
 from bringup.boot.causes import HINT_UNLESS, LOGGED_CAUSES, TABLE, Cause, Causes, Row
 from bringup.boot.course import Course, is_garbage
@@ -22,7 +22,6 @@ _RIVALS_MATTER = (
     *("dhcp-not-taken", "loader-not-fetched", "foreign-file", "booted-elsewhere"),
     *("kernel-not-fetched", "dhcp-no-file"),
 )
-_EXIT_CODES = {"ok": 0, "undecided": 3, **{fault: kind.exit_code for fault, kind in FAULTS.items()}}
 
 
 class Telling:
@@ -248,7 +247,7 @@ class Telling:
     ) -> Verdict:
         return Verdict(
             kind=kind,
-            exit_code=_EXIT_CODES[kind],
+            exit_code=EXIT_CODES[kind],
             code=code,
             stage=self._boot.furthest,
             missing=self._course.awaited,

@@ -70,7 +70,7 @@ class Entry:
     def lines(self) -> list[str]:
         """Return the entry as GRUB reads it; raises ImageError and UsageError as `load_lines` does."""
         loads = load_lines(self.image, [f"/{path}" for path, _ in self.files()])
-        start = [f"{HAND_OVER}", "boot", 'echo "bringup: starting kernel failed"']
+        start = [HAND_OVER, "boot", 'echo "bringup: starting kernel failed"']
         inside = ["set loaded=", *loads, 'if [ "$loaded" = yes ]; then', *start, "fi", "sleep 10"]
         return [f'menuentry "{_PLAIN.sub("-", self.title)}" {{', *inside, "}"]
 

@@ -7,6 +7,7 @@ stays so until the comparison is done; its first MiB is written last, so that ha
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import stat
 import time
@@ -113,7 +114,7 @@ def _held(device: BlockDevice) -> Iterator[int]:
         descriptor = os.open(device.node, os.O_RDWR | os.O_EXCL | os.O_CLOEXEC)
     except OSError as error:
         hint = "sudo, or the group `disk`" if isinstance(error, PermissionError) else None
-        reason = "it is in use" if error.errno == 16 else (error.strerror or str(error)).lower()
+        reason = "it is in use" if error.errno == errno.EBUSY else (error.strerror or str(error)).lower()
         raise LabError(f"{device.node} cannot be opened: {reason}", hint=hint) from None
     try:
         found = (os.fstat(descriptor).st_rdev, os.lseek(descriptor, 0, os.SEEK_END))

@@ -59,8 +59,7 @@ def switch_power(
 
     Raises BmcBusyError naming the holder when somebody else works on the board, unless `force`: then they are
     told. Raises WrongBoardError when the board's BMC is not the one it was, LabError when the power did not
-    follow, and InterruptedRunError for a signal; both say how
-    the board is left.
+    follow, and InterruptedRunError for a signal; both say how the board is left.
     """
     standing = Standing(board.name)
 

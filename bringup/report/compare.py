@@ -20,7 +20,7 @@ def comparison_lines(compared: Comparison) -> Iterator[str]:
         yield table(["", compared.good, compared.bad], [list(row) for row in compared.what])
         yield ""
     if compared.stages:
-        headers = ["stage", f"{compared.good}", "took", f"{compared.bad}", "took", ""]
+        headers = ["stage", compared.good, "took", compared.bad, "took", ""]
         yield table(headers, [_row(times) for times in compared.stages])
         yield ""
     yield from _console(compared)

@@ -6,14 +6,12 @@ what was not made is skipped with its reason. Evidence is the case's output.
 
 from __future__ import annotations
 
-import re
 import socket
 from collections.abc import Mapping
 from typing import Any
 from xml.etree import ElementTree as Xml
 
-# What XML 1.0 (2.2) has no way to write.
-_ILLEGAL = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+from bringup.report.xml import NOT_XML
 
 
 def junit_xml(body: Mapping[str, Any]) -> bytes:
@@ -67,4 +65,4 @@ def _property(properties: Xml.Element, name: str, value: Any) -> None:
 
 def xml_text(text: str) -> str:
     """Return text with what XML cannot hold as pytest writes it: `#x1B`."""
-    return _ILLEGAL.sub(lambda found: f"#x{ord(found[0]):02X}", text)
+    return NOT_XML.sub(lambda found: f"#x{ord(found[0]):02X}", text)

@@ -53,11 +53,11 @@ def emit(content: str | bytes) -> None:
     data = content.encode("utf-8", "surrogateescape") if isinstance(content, str) else content
     stream = _standard_output()
     if stream.isatty():
-        data = harmless(data)
+        data = dotted(data)
     _write(stream, data)
 
 
-def harmless(data: bytes) -> bytes:
+def dotted(data: bytes) -> bytes:
     """Return a file's content with a dot for each sign that steers a terminal, or is none."""
     text = data.decode("utf-8", "replace")
     return "".join(c if c.isprintable() or c in "\n\t" else "·" for c in text).encode()

@@ -5,29 +5,27 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from bringup.base.errors import LabError
+from bringup.base.errors import EXIT_CODES, LabError
 from bringup.base.size import rough_size
 from bringup.boot.folders import RunFolder
 from bringup.console.log import CONSOLE, PORT_LOGS, read_log
 from bringup.report.verify import verify_report
 
 _FAULT = {
-    "ok": "",
-    "lab": "fault: lab, exit 10",
-    "image": "fault: image, exit 11",
-    "profile": "fault: profile or configuration, exit 12",
-    "tool": "fault: this tool, exit 1",
-    "undecided": "undecided, exit 3",
-    "interrupted": "interrupted, exit 130",
+    "lab": "fault: lab",
+    "image": "fault: image",
+    "profile": "fault: profile or configuration",
+    "tool": "fault: this tool",
+    "usage": "fault: usage",
 }
-
-
 _LINES_SHOWN = 8
 
 
 def fault_words(verdict: str) -> str:
     """Return whose fault a verdict's kind means, with the exit code."""
-    return _FAULT.get(verdict, verdict)
+    if verdict == "ok" or verdict not in EXIT_CODES:
+        return "" if verdict == "ok" else verdict
+    return f"{_FAULT.get(verdict, verdict)}, exit {EXIT_CODES[verdict]}"
 
 
 def image_line(image: Mapping[str, Any]) -> str:

@@ -89,7 +89,7 @@ def dmar_is_absent(inputs: Inputs) -> bool:
 
     Linux not using one (`platform.iommu` False) is no sign: the firmware may offer it all the same.
     """
-    if inputs.machine is None or (inputs.machine.platform.cpu_model or "").startswith("AMD"):
+    if inputs.machine is None or inputs.machine.platform.is_amd:
         # AMD's firmware has an IVRS instead.
         return False
     acpi, path = inputs.machine.acpi, f"{TABLES}/DMAR"

@@ -17,7 +17,7 @@ from bringup.rules.inputs import Inputs, named
 from bringup.rules.iommu import dmar_is_absent
 
 if TYPE_CHECKING:
-    from bringup.pci.model import Bar, Function, Machine, Platform
+    from bringup.pci.model import Bar, Function, Machine
     from bringup.profile.model import ExpectedNic, Profile
 
 M8 = Rule("M8", "VT-x is on", "seL4: vt-x: not supported, or vt-x: feature locked")
@@ -39,7 +39,7 @@ def vtx_on(inputs: Inputs) -> Iterator[Finding]:
     if inputs.machine is None:
         return
     platform = inputs.machine.platform
-    if is_amd(platform):
+    if platform.is_amd:
         yield M8.error(
             "vtx-off",
             None,
@@ -57,17 +57,12 @@ def vtx_on(inputs: Inputs) -> Iterator[Finding]:
         )
 
 
-def is_amd(platform: Platform) -> bool:
-    """Whether the processor is AMD's: what Intel calls VT-x and VT-d has other names there."""
-    return platform.cpu_model is not None and platform.cpu_model.startswith("AMD")
-
-
 def observed(inputs: Inputs) -> Iterator[Finding]:
     """M9."""
     machine = inputs.machine
     if machine is None:
         return
-    amd = is_amd(machine.platform)
+    amd = machine.platform.is_amd
     unknown = [
         name
         for name, value in (

@@ -210,6 +210,11 @@ class Platform:
     command_line: str | None = None
     firmware: Literal["bios", "uefi"] | None = None
 
+    @property
+    def is_amd(self) -> bool:
+        """Whether the processor is AMD's: what Intel calls VT-x and VT-d has other names there."""
+        return self.cpu_model is not None and self.cpu_model.startswith("AMD")
+
 
 @dataclass(frozen=True, slots=True)
 class SourceInfo:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from bringup.base.regular_file import open_regular
 from bringup.base.size import counted
 from bringup.boot.folders import list_runs
 from bringup.jobs.history import rate_history
@@ -14,6 +16,7 @@ from bringup.report.html.page import Excerpt, Page, Row, render
 from bringup.report.html.topology import topology_svg
 
 _LINES = 40
+_END_BYTES = 64 << 10
 
 
 def verify_html(body: Mapping[str, Any]) -> str:
@@ -58,9 +61,19 @@ def _consoles(folder: Path) -> list[Excerpt]:
     """Return the end of each guest's console, as the run's folder keeps it."""
     excerpts = []
     for path in sorted(folder.glob("guest-*.log")):
-        lines = path.read_text(encoding="utf-8", errors="replace").splitlines()[-_LINES:]
+        lines = _end_of(path)
         excerpts.append(Excerpt(f"Console of {path.stem}: its last {counted(len(lines), 'line')}", lines))
     return excerpts
+
+
+def _end_of(path: Path) -> list[str]:
+    """Return the last lines of a text; none where a pipe or a device has its name."""
+    try:
+        with open_regular(path) as file:
+            file.seek(max(0, os.fstat(file.fileno()).st_size - _END_BYTES))
+            return file.read(_END_BYTES).decode("utf-8", "replace").splitlines()[-_LINES:]
+    except (OSError, ValueError):
+        return []
 
 
 def _row(check: Mapping[str, Any]) -> Row:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 from xml.sax.saxutils import escape
 
@@ -20,6 +19,8 @@ from bringup.report.pci.layout import (
     lay_out,
 )
 from bringup.report.pci.text import headline
+from bringup.report.style import colourless
+from bringup.report.xml import NOT_XML
 
 # kind -> (fill, line, what the legend says)
 _KINDS = {
@@ -35,15 +36,12 @@ _STYLE = (
     ".h{font-weight:bold}.s{fill:#4a5568}.p{fill:#f7f8fa;stroke:#d5dae1}.w{fill:none;stroke:#2a5d9f;stroke-width:1.5}"
     + "".join(f".{kind}{{fill:{fill};stroke:{line}}}" for kind, (fill, line, _) in _KINDS.items())
 )
-_SGR = re.compile(r"\x1b\[[0-9;]*m")
 _LEGEND = 24
-# What XML 1.0 cannot hold at all, escaped or not (2.2); `clean` keeps such out of names already.
-_NOT_XML = re.compile("[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 
 
 def svg(assessment: Assessment) -> str:
     """Return the picture of an assessed machine."""
-    heads = [_SGR.sub("", line) for line in headline(assessment, 130)]
+    heads = [colourless(line) for line in headline(assessment, 130)]
     top = MARGIN + len(heads) * LINE + _LEGEND + 16
     picture = lay_out(assessment, top=top)
     return "\n".join(_document(picture, heads)) + "\n"
@@ -115,4 +113,4 @@ def _label(x: float, y: float, text: str, style: str) -> str:
 
 
 def _text(text: str) -> str:
-    return escape(_NOT_XML.sub("?", text))
+    return escape(NOT_XML.sub("?", text))  # `clean` keeps such out of names already

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from bringup.base.errors import LabError, MissingProgramError
@@ -16,6 +18,13 @@ def test_one_that_is_missing_names_its_package() -> None:
     with pytest.raises(MissingProgramError, match="the program no-such-program is not installed") as caught:
         run_program(["no-such-program"], "its-package", timeout_s=10)
     assert caught.value.hint == "apt install its-package"
+
+
+def test_one_that_may_not_be_started_is_told(tmp_path: Path) -> None:
+    program = tmp_path / "program"
+    program.write_text("#!/bin/sh\n")
+    with pytest.raises(LabError, match="program cannot be started: permission denied"):
+        run_program([str(program)], "its-package", timeout_s=10)
 
 
 @pytest.mark.parametrize(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 from html.parser import HTMLParser
 from pathlib import Path
@@ -104,6 +105,12 @@ def test_guests_of_a_run_are_shown_with_the_end_of_their_consoles(tmp_path: Path
     text = read(verify_html(body))
     assert "Console of guest-0: its last 40 lines" in text and "guest login: root" in text
     assert "PC A" not in text and "nftables" not in text
+
+
+def test_a_pipe_with_the_name_of_a_guests_console_holds_no_page_up(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "guest-0.log")
+    told = {**verified({"id": "boots"}), "scene": "guests", "folder": str(tmp_path), "engine": "QEMU"}
+    assert "Console of guest-0" in read(verify_html(told))
 
 
 def boot_run(folder: Path, verdict: dict[str, Any] | None) -> RunFolder:
