@@ -9,6 +9,7 @@ import pytest
 
 from bringup.base.errors import LabError
 from bringup.base.events import Event, Source
+from bringup.base.firmware import Firmware
 from bringup.base.stage import Stage
 from bringup.boot.causes import HINT_UNLESS, TABLE
 from bringup.boot.facts import Fact
@@ -350,10 +351,15 @@ def test_every_guess_that_can_be_contradicted_is_one_that_a_console_can_bring() 
     assert HINT_UNLESS.keys() <= {row.why for row in FAILURES}
 
 
+ASKED_AGAIN = [*SERVED[:4], dhcp(7.0, "discover", arch=0), dhcp(7.1, "offer")]
+
+
 @pytest.mark.parametrize(
     ("code", "cause", "events"),
     [
         ("dhcp-not-taken", "the firmware ignores proxyDHCP", SERVED[:4]),
+        ("dhcp-not-taken", "the firmware ignores proxyDHCP", ASKED_AGAIN),
+        ("dhcp-not-taken", "the firmware ignores proxyDHCP", [*ASKED_AGAIN, dhcp(8.0, "request")]),
         ("loader-not-fetched", "iPXE waits for an IPv6 router", GIVEN),
     ],
 )
@@ -420,6 +426,20 @@ def test_an_address_without_a_file_says_who_asked(arch: int | None, code: str) -
     verdict, _ = decide(asked)
     assert (verdict.code, verdict.stage) == (code, Stage.FIRMWARE)
     assert (arch is None) == ("as architecture unknown" in verdict.cause)
+
+
+@pytest.mark.parametrize("firmware", list(Firmware))
+@pytest.mark.parametrize("vendor", [None, "PXEClient", "udhcp 1.36"])
+def test_a_board_that_does_not_say_what_it_is_is_told_of_option_93(
+    firmware: Firmware, vendor: str | None
+) -> None:
+    known = {} if vendor is None else {"vendor_class": vendor}
+    asked = [ON, dhcp(3.0, "discover", **known), dhcp(3.1, "offer"), dhcp(3.3, "ack", file=None)]
+    again = [dhcp(9.0, "discover", **known), dhcp(9.1, "offer"), dhcp(9.3, "ack", file=None)]
+    for events in (asked, [*asked, *again]):
+        verdict, _ = decide(events, replace(BIOS, firmware=firmware))
+        assert verdict.code == "dhcp-no-file"
+        assert "option 93" in verdict.causes[0][0] and "--firmware" in verdict.causes[0][1]
 
 
 def test_a_boot_that_an_error_ended_quotes_the_log_before_the_usual_guess() -> None:

@@ -22,6 +22,8 @@ LINES = [
     ("  Error: Could not retrieve NBP file size from HTTP server.", "http-boot-failed"),
     ("Aptio Setup Utility - Copyright (C) 2021 American Megatrends, Inc.", "waits-for-key"),
     ("Press <F1> to continue", "waits-for-key"),
+    ("CPU fan has failed! Press F1 to continue, DEL to enter SETUP", "waits-for-key"),
+    ("CMOS date/time not set. Press F1 to Resume", "waits-for-key"),
     ("Invalid signature detected. Check Secure Boot Policy in Setup", "secure-boot"),
     ('BdsDxe: failed to load Boot0003 "x" from PciRoot(0x0)/Pci(0x3,0x0): Access Denied', "secure-boot"),
     ('BdsDxe: failed to start Boot0003 "UEFI PXEv4 (MAC:AC1F6B)": Security Violation', "secure-boot"),
