@@ -14,7 +14,6 @@ import json
 import os
 import queue
 import signal
-import socket
 import statistics
 import subprocess
 import sys
@@ -28,7 +27,8 @@ from typing import Any
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from bringup.image.standin import standin_kernel, standin_module
-from tests.doubles.servers import ADDRESS, FakeBmc, virtual_bmc
+from tests.doubles.relay import Relay
+from tests.doubles.servers import ADDRESS, virtual_bmc
 from tests.places import CHECKOUT
 
 _INSIDE = "--inside"
@@ -85,7 +85,7 @@ def main() -> None:
     result = {
         "answer_ms": options.answer,
         "found_on": options.on,
-        "median_s": statistics.median(seconds),
+        "median_s": round(statistics.median(seconds), 2),
         "seconds": seconds,
         "start_of_command_s": round(statistics.median(each.started_s for each in rounds), 2),
     }
@@ -98,7 +98,7 @@ def main() -> None:
 def measure(late_s: float, *, on: bool) -> Round:
     """Boot until the BMC has been told to switch on, then interrupt the boot."""
     with tempfile.TemporaryDirectory(prefix="bench-") as name, virtual_bmc(on=on) as bmc:
-        folder, relay = Path(name), Late(bmc, late_s)
+        folder, relay = Path(name), Relay((bmc.address, bmc.port), ADDRESS, late_s=late_s)
         lab = _LAB.format(address=ADDRESS, port=relay.port, user=bmc.user)
         (folder / "lab.toml").write_text(lab)
         (folder / "lab.toml").chmod(0o600)
@@ -153,54 +153,6 @@ def timeline(slowest: Round) -> list[str]:
         if event.get("kind") == "power.action" and event.get("data", {}).get("action") == "on":
             break
     return lines
-
-
-class Late:
-    """Stands before a BMC, and lets each packet of it through so many seconds later."""
-
-    def __init__(self, bmc: FakeBmc, late_s: float) -> None:
-        self._late_s = late_s
-        self._front = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-        self._front.bind((ADDRESS, 0))
-        self._bmc = (bmc.address, bmc.port)
-        self._backs: dict[tuple[str, int], socket.socket] = {}
-        self.port = int(self._front.getsockname()[1])
-        threading.Thread(target=self._forward, daemon=True).start()
-
-    def close(self) -> None:
-        """Let nothing through any more."""
-        for each in (self._front, *self._backs.values()):
-            each.close()
-
-    def _forward(self) -> None:
-        try:
-            while True:
-                packet, client = self._front.recvfrom(2000)
-                if client not in self._backs:
-                    self._backs[client] = back = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-                    back.connect(self._bmc)
-                    threading.Thread(target=self._backward, args=(back, client), daemon=True).start()
-                self._backs[client].send(packet)
-        except OSError:
-            return
-
-    def _backward(self, back: socket.socket, client: tuple[str, int]) -> None:
-        due: queue.SimpleQueue[tuple[float, bytes]] = queue.SimpleQueue()
-        threading.Thread(target=self._deliver, args=(due, client), daemon=True).start()
-        try:
-            while packet := back.recv(2000):
-                due.put((time.monotonic() + self._late_s, packet))
-        except OSError:
-            return
-
-    def _deliver(self, due: queue.SimpleQueue[tuple[float, bytes]], client: tuple[str, int]) -> None:
-        try:
-            while True:
-                at_s, packet = due.get()
-                time.sleep(max(0.0, at_s - time.monotonic()))
-                self._front.sendto(packet, client)
-        except OSError:
-            return
 
 
 if __name__ == "__main__":

@@ -23,6 +23,8 @@ from typing import Any
 
 import pytest
 
+from tests.doubles.relay import Relay
+
 CHECKOUT = Path(__file__).parents[2]
 ADDRESS = "127.0.0.1"
 USER, PASSWORD = "admin", "s3cret-Pw_12"
@@ -325,11 +327,11 @@ class NoCipher:
         self._socket.close()
 
 
-class DeafToSuite:
-    """Stands before a BMC and drops what belongs to a login with cipher suite 17 (IPMI 2.0 table 13-9).
+class DeafToSuite(Relay):
+    """Drops what belongs to a login with cipher suite 17 (IPMI 2.0 table 13-9).
 
     `payload_type` is what it is deaf to: 0x10 the request to open a session, 0x12 RAKP message 1.
-    `dropped` counts the packets.
+    `dropped` counts the packets; `server` is where to log in.
     """
 
     OPEN, RAKP1 = 0x10, 0x12
@@ -338,38 +340,14 @@ class DeafToSuite:
         self.dropped = 0
         self._deaf_to = payload_type
         self._sha256 = False
-        self._front = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-        self._front.bind((ADDRESS, 0))
-        self._back = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-        self._back.connect((bmc.address, bmc.port))
-        self._client: tuple[str, int] | None = None
-        self.address = Server(ADDRESS, self._front.getsockname()[1], bmc.user, bmc.password)
-        for serve in (self._forward, self._backward):
-            threading.Thread(target=serve, daemon=True).start()
+        super().__init__((bmc.address, bmc.port), ADDRESS)
+        self.server = Server(ADDRESS, self.port, bmc.user, bmc.password)
 
-    def _forward(self) -> None:
-        with contextlib.suppress(OSError):
-            while True:
-                packet, client = self._front.recvfrom(1000)
-                if not packet:  # closed
-                    return
-                self._client = client
-                kind = packet[5] & 0x3F if packet[4] == 0x06 else None
-                if kind == self.OPEN:
-                    self._sha256 = packet[28] == 3
-                if kind == self._deaf_to and self._sha256:
-                    self.dropped += 1
-                else:
-                    self._back.send(packet)
-
-    def _backward(self) -> None:
-        with contextlib.suppress(OSError):
-            while packet := self._back.recv(1000):
-                if self._client is not None:
-                    self._front.sendto(packet, self._client)
-
-    def close(self) -> None:
-        for each in (self._front, self._back):
-            with contextlib.suppress(OSError):
-                each.shutdown(socket.SHUT_RDWR)
-            each.close()
+    def passes(self, packet: bytes, *, of_client: bool) -> bool:
+        """Drop a client's packets of that type."""
+        kind = packet[5] & 0x3F if of_client and packet[4] == 0x06 else None
+        if kind == self.OPEN:
+            self._sha256 = packet[28] == 3
+        deaf = kind == self._deaf_to and self._sha256
+        self.dropped += deaf
+        return not deaf

@@ -11,9 +11,7 @@ import json
 import os
 import random
 import re
-import select
 import signal
-import socket
 import subprocess
 import sys
 import threading
@@ -24,6 +22,7 @@ from pathlib import Path
 from typing import Literal
 
 from tests.doubles.fake_bmc import BURST_LINE
+from tests.doubles.relay import Relay
 from tests.doubles.servers import CHECKOUT, FakeBmc, virtual_bmc
 
 LINE_BYTES = 72
@@ -97,41 +96,6 @@ def count(shown: bytes, lines: int, rate: int) -> Lost:
     return Lost(lines * size, missing * size, unmarked * size, doubled * size, holes, marks, short)
 
 
-class LossyRelay:
-    """Stands before a BMC, on its port at another address; while `cut` nothing passes, either way."""
-
-    def __init__(self, bmc: FakeBmc, host: str) -> None:
-        self.cut = False
-        self.address, self.port = host, bmc.port
-        self._bmc = (bmc.address, bmc.port)
-        self._front = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-        self._front.bind((host, bmc.port))
-        self._backs: dict[socket.socket, tuple[str, int]] = {}
-        self._closed = False
-        threading.Thread(target=self._serve, daemon=True).start()
-
-    def _serve(self) -> None:
-        by_client: dict[tuple[str, int], socket.socket] = {}
-        while not self._closed:
-            for ready in select.select([self._front, *self._backs], [], [], 0.2)[0]:
-                with contextlib.suppress(OSError):
-                    packet, client = ready.recvfrom(4096)
-                    if self.cut:
-                        continue
-                    if ready is not self._front:
-                        self._front.sendto(packet, self._backs[ready])
-                        continue
-                    if client not in by_client:
-                        by_client[client] = back = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-                        back.connect(self._bmc)
-                        self._backs[back] = client
-                    by_client[client].send(packet)
-
-    def close(self) -> None:
-        """Stop."""
-        self._closed = True
-
-
 class Client:
     """A program that shows a console on a terminal or a pipe of ours; started again when it ends."""
 
@@ -200,7 +164,7 @@ bmc = {{ address = "{address}", port = {port}, user = "{user}", password = {{ en
 """
 
 
-def ours(bmc: FakeBmc, relay: LossyRelay, folder: Path) -> Client:
+def ours(bmc: FakeBmc, relay: Relay, folder: Path) -> Client:
     """Return this checkout's console."""
     (folder / "lab.toml").write_text(LAB.format(address=relay.address, port=relay.port, user=bmc.user))
     command = [sys.executable, "-m", "bringup", "console", "rack1", "--listen", "--json"]
@@ -209,7 +173,7 @@ def ours(bmc: FakeBmc, relay: LossyRelay, folder: Path) -> Client:
     return Ours(command, environment, folder)
 
 
-def ipmitool(bmc: FakeBmc, relay: LossyRelay, folder: Path) -> Client:
+def ipmitool(bmc: FakeBmc, relay: Relay, folder: Path) -> Client:
     """Return `ipmitool sol activate`; what an ended one left active is deactivated first."""
     tool = f"ipmitool -I lanplus -C 3 -H {relay.address} -p {relay.port} -U {bmc.user} -E sol"
     return Client(
@@ -217,7 +181,7 @@ def ipmitool(bmc: FakeBmc, relay: LossyRelay, folder: Path) -> Client:
     )
 
 
-def ipmiconsole(bmc: FakeBmc, relay: LossyRelay, folder: Path) -> Client:
+def ipmiconsole(bmc: FakeBmc, relay: Relay, folder: Path) -> Client:
     """Return FreeIPMI's console, which knows port 623 only."""
     settings = folder / "freeipmi.conf"
     settings.write_text(f"username {bmc.user}\npassword {bmc.password}\ncipher-suite-id 3\n")
@@ -225,13 +189,13 @@ def ipmiconsole(bmc: FakeBmc, relay: LossyRelay, folder: Path) -> Client:
     return Client(["ipmiconsole", "-h", relay.address, f"--config-file={settings}"], {}, folder)
 
 
-Peer = Callable[[FakeBmc, LossyRelay, Path], Client]
+Peer = Callable[[FakeBmc, Relay, Path], Client]
 
 
 @contextlib.contextmanager
-def _attached(peer: Peer, folder: Path, host: str, port: int) -> Iterator[tuple[FakeBmc, LossyRelay, Client]]:
+def _attached(peer: Peer, folder: Path, host: str, port: int) -> Iterator[tuple[FakeBmc, Relay, Client]]:
     with virtual_bmc(port=port) as bmc:
-        relay = LossyRelay(bmc, host)
+        relay = Relay((bmc.address, bmc.port), host, bmc.port)
         client = peer(bmc, relay, folder)
         try:
             deadline_s = time.monotonic() + 20.0
@@ -273,7 +237,7 @@ def run(
         return count(client.text(), lines, rate)
 
 
-def _spoil(fault: Fault, bmc: FakeBmc, relay: LossyRelay, client: Client) -> None:
+def _spoil(fault: Fault, bmc: FakeBmc, relay: Relay, client: Client) -> None:
     if fault.kind == "drop":
         bmc.tell("drop")
     elif fault.kind == "loss":

@@ -285,7 +285,7 @@ def test_a_bmc_that_is_silent_to_a_suite_is_asked_by_the_next_and_later_logins_d
     with virtual_bmc() as bmc:
         deaf = DeafToSuite(bmc, payload_type)
         try:
-            with IpmiClient(address(deaf.address)) as client:
+            with IpmiClient(address(deaf.server)) as client:
                 assert client.login().suite == 3
                 assert deaf.dropped == 2
                 client.close()
