@@ -232,6 +232,31 @@ def test_hostile_packets_never_raise(packets: list[bytes]) -> None:
         bench.protocol.tick(now + 0.5)
 
 
+VALID = [b"\x01\0\0\0Booting\r\n", b"\x02\0\0\0", ack(1, 5), ack(3, 0, 0x40), b"\x0f\x02\x08\0login: "]
+
+
+def test_mutated_packets() -> None:
+    """Ten thousand, a tenth of them of no length that SOL knows: nothing raises, nothing is kept of them."""
+    chance = random.Random(7)
+    for _ in range(100):
+        bench = Bench()
+        bench.write(b"typed")
+        for number in range(100):
+            packet = bytearray(chance.choice(VALID))
+            for _ in range(chance.randint(1, 4)):
+                packet[chance.randrange(len(packet))] = chance.randrange(256)
+            if chance.random() < 0.1:
+                packet = bytearray(chance.randbytes(chance.choice([0, 1, 3, 255, 4096])))
+            bench.protocol.received(bytes(packet), float(number))
+            bench.protocol.tick(number + 0.5)
+        assert len(bench.sent) < 300 and len(bench.got) < 100 * 4096
+        if not bench.lost:  # what was not told that its console ended still hears the board
+            heard = len(bench.got)
+            for sequence in (5, 6):
+                bench.protocol.received(bytes([sequence, 0, 0, 0]) + b"alive", 200.0)
+            assert b"alive" in bench.got[heard:]
+
+
 class Session:
     """What the BMC's side sends through: the network of the test below."""
 
