@@ -337,16 +337,7 @@ class FatVolume:
 
         Raises FatError when it is not there or its chain is damaged, OSError from the reader.
         """
-        *folders, name = path.split("/")
-        cluster = self._root
-        for folder in folders:
-            attributes, cluster, _ = self._find(cluster, folder)
-            if not attributes & _DIRECTORY:
-                raise FatError(f"{folder} is not a folder")
-        attributes, cluster, size = self._find(cluster, name)
-        if attributes & _DIRECTORY:
-            raise FatError(f"{name} is a folder")
-        return self._runs(cluster, size)
+        return self._runs(*self._start(path))
 
     def blocks(self, path: str, step: int = 1 << 20) -> Iterator[bytes]:
         """Yield a file's bytes; raises as `runs` does, and FatError where the disk ends inside of it."""
@@ -357,9 +348,23 @@ class FatVolume:
 
     def file(self, path: str, limit: int = 1 << 20) -> bytes:
         """Return a file's bytes; raises as `blocks` does, and FatError for more than `limit`."""
-        if sum(length for _, length in self.runs(path)) > limit:
+        # By its folder's word, before its chain is followed: that may be one ring of 4 GiB.
+        if self._start(path)[1] > limit:
             raise FatError(f"{path} has more than {limit} bytes")
         return b"".join(self.blocks(path))
+
+    def _start(self, path: str) -> tuple[int, int]:
+        """Return the first cluster of a file and its size in bytes."""
+        *folders, name = path.split("/")
+        cluster = self._root
+        for folder in folders:
+            attributes, cluster, _ = self._find(cluster, folder)
+            if not attributes & _DIRECTORY:
+                raise FatError(f"{folder} is not a folder")
+        attributes, cluster, size = self._find(cluster, name)
+        if attributes & _DIRECTORY:
+            raise FatError(f"{name} is a folder")
+        return cluster, size
 
     def _bytes(self, offset: int, length: int) -> bytes:
         data = self._read(self._at + offset, length)

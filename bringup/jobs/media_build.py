@@ -17,8 +17,6 @@ from bringup.image.model import Image
 from bringup.image.profile import read_image_profile
 from bringup.lab.inventory import Board
 
-COMPANIONS = ("probe", "linux")
-"""What is in the menu beside the image."""
 SUFFIXES = (".img", ".iso")
 # The ramdisk's own first program is for captures; who starts Linux from a stick wants a shell.
 _LINUX_WORDS = "rdinit=/bin/busybox -- sh"
@@ -42,8 +40,9 @@ def build_media(
 ) -> BuiltMedia:
     """Write a stick (`.img`) or disc (`.iso`) that starts the image that `paths` name on such a board.
 
-    The console is the board's; `without` leaves companions out. Raises UsageError, ImageError for an image
-    that cannot boot so, MissingProgramError naming packages, LabError.
+    The console is the board's; `without` leaves out what is in the menu beside the image: "probe", "linux".
+    Raises UsageError, ImageError for an image that cannot boot so, MissingProgramError naming packages,
+    LabError.
     """
     if target.suffix not in SUFFIXES:
         raise UsageError(

@@ -19,7 +19,6 @@ from bringup.profile.check import validate
 from bringup.profile.toml_lines import read_toml
 
 BUILTIN = Path(__file__).with_name("two-sites.toml")
-ROLES = ("pc", "vm0", "vm1", "vm2")
 
 
 def _address(text: object) -> IPv4Address:

@@ -104,8 +104,8 @@ class Vm:
     """One VM. `numbers` and `texts` hold its plain settings by name, as far as they are set and well formed.
 
     `place` is where it is declared, or its first setting; `handlers` are the functions `init_cons` calls to
-    make a device, `dummies` how many it calls only to register a callback.
-    `unread` are the attributes of which a part is known only to a macro or to camkes: they hold more.
+    make a device; those that only register a callback are left out. `unread` are the attributes of which a
+    part is known only to a macro or to camkes: they hold more.
     """
 
     name: str
@@ -117,7 +117,6 @@ class Vm:
     excluded: tuple[Range, ...] = ()
     pools: tuple[Pool, ...] = ()
     handlers: tuple[str, ...] = ()
-    dummies: int = 0
     numbers: Mapping[str, int] = field(default_factory=dict)
     texts: Mapping[str, str] = field(default_factory=dict)
     unread: frozenset[str] = frozenset()

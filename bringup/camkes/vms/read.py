@@ -78,8 +78,7 @@ class _Reader:
     def vm(self, place: Place) -> Vm:
         numbers = {name: value for name in _NUMBERS if (value := self._plain_number(name)) is not None}
         texts = {name: text for name in _TEXTS if (text := self._plain_text(name)) is not None}
-        handlers = tuple(self._handlers())
-        makers = tuple(handler for handler in handlers if not handler.endswith(_DUMMY))
+        makers = tuple(handler for handler in self._handlers() if not handler.endswith(_DUMMY))
         made = Vm(
             self.name,
             place,
@@ -90,7 +89,6 @@ class _Reader:
             excluded=tuple(self._excluded()),
             pools=tuple(self._pools()),
             handlers=makers,
-            dummies=len(handlers) - len(makers),
             numbers=numbers,
             texts=texts,
         )

@@ -117,3 +117,25 @@ def test_damage_is_an_error_and_never_another(data: st.DataObject) -> None:
 def test_any_bytes_are_no_file_system(data: bytes) -> None:
     with pytest.raises(FatError):
         FatVolume(lambda at, length: data[at : at + length]).file("a")
+
+
+def test_a_ring_of_clusters_is_not_followed_for_more_than_was_asked_for() -> None:
+    image = make_fat([FatFile("a", Pieces.of(b"x"))], FatShape(64 * MIB, 512, 512))
+    ((at, _),) = (image.places["a"],)
+    data = bytearray(image.used.read(0, image.used.size))
+    entry = data.index(b"A          ")
+    data[entry + 28 : entry + 32] = b"\xff\xff\xff\xff"  # its size
+    reserved, sectors = int.from_bytes(data[14:16], "little"), int.from_bytes(data[36:40], "little")
+    cluster = 2 + (at - (reserved + 2 * sectors) * 512) // 512
+    table = reserved * 512 + 4 * cluster
+    data[table : table + 4] = cluster.to_bytes(4, "little")
+    reads = 0
+
+    def read(offset: int, length: int) -> bytes:
+        nonlocal reads
+        reads += 1
+        assert reads < 100, "the ring is followed"
+        return bytes(data[offset : offset + length]).ljust(length, b"\0")
+
+    with pytest.raises(FatError, match="a has more than 1048576 bytes"):
+        FatVolume(read).file("a")
