@@ -1,0 +1,1 @@
+"""How are several VMs asked over one console? What is typed, what came back, what of it is believed."""
