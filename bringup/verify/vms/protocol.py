@@ -2,7 +2,8 @@
 
 A console loses characters in both directions, so nothing is believed that is not covered by a checksum
 (POSIX `cksum`): the guest refuses a command that did not arrive as it was sent, or at another VM, and the
-host refuses an answer that is not what the guest printed. That is printed again, and the command not run again.
+host refuses an answer that is not what the guest printed. The guest prints it again then, and does not run
+the command again.
 
     _c='…'; _c=$_c'…'            the command, in pieces shorter than a line
     _q ID CRC.LENGTH             run it if this is the checksum of the VM's number and the command
@@ -143,7 +144,11 @@ class Refused:
     command: bool
 
 
-def read_answer(text: str, ident: str) -> Answer | Refused | None:
+Reply = Answer | Refused
+"""What came back: an answer, or what only looks like one."""
+
+
+def read_answer(text: str, ident: str) -> Reply | None:
     """Return the last answer in a VM's text (as `lines_of` gives it); None where none has come to its end."""
     end = f"~{ident} end"
     for block in reversed(text.split(end)[:-1]):

@@ -20,6 +20,7 @@ from bringup.verify.vms.protocol import (
     INTERRUPT,
     Answer,
     Refused,
+    Reply,
     command_lines,
     is_switched,
     marker_line,
@@ -151,7 +152,7 @@ class Vms:
             place = self._texts.place()
             self._type(command_lines(vm, ident, command))
             limit_s = self._patience.answer_s + timeout_s
-            got: Answer | Refused | None = self._await_answer(vm, place, ident, limit_s)
+            got = self._await_answer(vm, place, ident, limit_s)
             if got is None:
                 got, why = self._roused(vm, place, ident)
             if isinstance(got, Refused) and not got.command:
@@ -278,11 +279,11 @@ class Vms:
 
     # Asking.
 
-    def _await_answer(self, vm: int, place: Place, ident: str, timeout_s: float) -> Answer | Refused | None:
-        def found() -> Answer | Refused | None:
-            return read_answer(self._texts.since(place, self._writers[vm]), ident)
+    def _await_answer(self, vm: int, place: Place, ident: str, timeout_s: float) -> Reply | None:
+        return self._wait(partial(self._answered, vm, place, ident), timeout_s)
 
-        return self._wait(found, timeout_s)
+    def _answered(self, vm: int, place: Place, ident: str) -> Reply | None:
+        return read_answer(self._texts.since(place, self._writers[vm]), ident)
 
     def _printed_again(self, vm: int, place: Place, ident: str) -> Answer | None:
         for _ in range(self._patience.asks):
@@ -295,7 +296,7 @@ class Vms:
                 self._interrupt(vm)
         return None
 
-    def _roused(self, vm: int, place: Place, ident: str) -> tuple[Answer | Refused | None, str]:
+    def _roused(self, vm: int, place: Place, ident: str) -> tuple[Reply | None, str]:
         """Interrupt what runs; return the answer that is there all the same, and why there was none."""
         strayed = self._in_another_colour(vm, place, ident)
         self._interrupt(vm)
@@ -358,7 +359,7 @@ class Vms:
             elif heard and self._wire.now_s() - quiet_from_s >= self._patience.quiet_s:
                 return
 
-    def _wait(self, found: Callable[[], T | None], timeout_s: float) -> T | None:
+    def _wait(self, found: Callable[[], T], timeout_s: float) -> T | None:
         """Read until something is found; None where it is not within `timeout_s`."""
         deadline_s = self._wire.now_s() + timeout_s
         while True:

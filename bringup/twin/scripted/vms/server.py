@@ -2,8 +2,8 @@
 
 As global-components components/SerialServer/src/serial.c: the colour is sent when the client changes; a
 client's text goes out at a line end, at once where it wrote last and nobody waits, at 4096 bytes, else by a
-heartbeat that finds nothing written. The server's own words (`Switching input to 1`) come in the reset colour.
-A line feed leaves as LF CR.
+heartbeat that finds nothing written. Its own words (`Switching input to 1`) come in the reset colour. A line
+feed leaves as LF CR.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What is typed and what is believed: checked against real shells, and against every way of losing characters."""
+"""What is typed and what is believed: against real shells, and every way of losing characters."""
 
 from __future__ import annotations
 
