@@ -12,6 +12,7 @@ from bringup.base.errors import ProfileError, UsageError
 from bringup.base.near import nearest
 from bringup.profile.check import validate
 from bringup.profile.toml_lines import TomlDocument, read_toml
+from bringup.verify.vms.expected import ExpectedVm
 
 _FOLDER = Path(__file__).with_name("plans")
 
@@ -47,12 +48,13 @@ class Check(_Model):
 
 
 class VerifyPlan(_Model):
-    """A plan: its name is that of its file; `scene` is what its probes work with."""
+    """A plan: its name is that of its file; `scene` is what probes work with, `vm` what VMs shall have."""
 
     name: str
     title: str
     targets: Words
-    scene: Literal["vlab", "guests", "hardware"] = "vlab"
+    scene: Literal["vlab", "guests", "hardware", "vms"] = "vlab"
+    vm: Annotated[tuple[ExpectedVm, ...], BeforeValidator(tuple)] = ()
     check: Annotated[tuple[Check, ...], BeforeValidator(tuple), Field(min_length=1)]
 
     @property

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from bringup.verify.result import Result
 
 Probe = Callable[[Any, "Check"], "Result"]
-"""What is given a scene and a check: `Scene`, or `GuestScene` for those that begin with `guest-`."""
+"""What is given a scene and a check: `Scene`, or by the name's beginning `GuestScene` or `VmScene`."""
 
 # name -> module; a probe's function is called as its name is, with underscores.
 _MODULES = {
@@ -28,6 +28,10 @@ _MODULES = {
     **dict.fromkeys(("wrong-key", "replay", "allowed-ips"), "crypto"),
     **dict.fromkeys(("guest-version", "guest-config", "guest-msi", "guest-nic", "guest-modules"), "guest"),
     **dict.fromkeys(("guest-boots", "guest-virtio", "guest-pci", "guest-tunnel", "guest-clock"), "guest"),
+    **dict.fromkeys(("vm-boots", "vm-alive", "vm-card", "vm-bars", "vm-driver", "vm-msi"), "vm"),
+    **dict.fromkeys(("vm-link", "vm-irq", "vm-ping", "vm-rate", "vm-rate-card"), "vm_network"),
+    **dict.fromkeys(("vm-tunnel", "vm-ptp", "vm-split", "vm-allowed-ips"), "vm_tunnel"),
+    **dict.fromkeys(("vm-clear", "vm-kill-switch", "vm-clock"), "vm_tunnel"),
 }
 PROBES = tuple(_MODULES)
 

@@ -106,6 +106,7 @@ def _make_vm(own: Path, number: int, case: Case) -> None:
             path.chmod(0o755)
     for device, driver in (("0000:00:01.0", "igb"), ("0000:00:02.0", "virtio-pci")):
         if (own / f"sys/bus/pci/devices/{device}").is_dir():
+            (own / f"sys/bus/pci/drivers/{driver}").mkdir(parents=True)
             (own / f"sys/bus/pci/devices/{device}/driver").symlink_to(f"../../drivers/{driver}")
 
 
