@@ -65,17 +65,32 @@ def _plans(_ctx: click.Context, _parameter: click.Parameter, incomplete: str) ->
     shell_complete=profile_names,
     help="hardware: compare with this profile (default: the board's; a twin's: of the board it stands for).",
 )
-@click.option("--restart", is_flag=True, help="hardware: restart the board even though it is on.")
+@click.option("--restart", is_flag=True, help="A board: restart it even though it is on.")
+@click.option(
+    "--image",
+    "images",
+    multiple=True,
+    type=click.Path(path_type=Path),
+    metavar="PATH",
+    help="model-3, model-4: a build's folder, or kernel and module (repeated).",
+)
+@click.option(
+    "--config",
+    type=click.Path(path_type=Path, dir_okay=False),
+    metavar="FILE",
+    help="model-3, model-4: the .camkes file that says what is passed to each VM (default: the plan).",
+)
+@click.option(
+    "--append", default="", metavar="WORDS", help="model-3, model-4: add to the kernel's command line."
+)
 @click.option(
     "--engine",
     type=click.Choice(["auto", "namespaces", *get_args(EngineName)]),
     default="auto",
     show_default=True,
-    help="vlab: namespaces, or qemu for VMs with a kernel of their own; hardware: what a twin runs on.",
+    help="vlab: namespaces, or qemu for VMs with a kernel of their own; a board: what its twin runs on.",
 )
-@click.option(
-    "--firmware", type=click.Choice([str(f) for f in Firmware]), help="hardware: how to boot the probes."
-)
+@click.option("--firmware", type=click.Choice([str(f) for f in Firmware]), help="A board: how it boots.")
 @json_option("docs/verify.md")
 @click.pass_context
 def command(
@@ -91,6 +106,9 @@ def command(
     report: Path | None,
     profile: str | None,
     restart: bool,
+    images: tuple[Path, ...],
+    config: Path | None,
+    append: str,
     engine: str,
     firmware: str | None,
     as_json: bool,
@@ -100,6 +118,9 @@ def command(
     TARGET is `vlab`, the virtual lab, or for the plan `hardware` a board of the lab: both probes are booted
     on it, its BMC is asked, and each fact of its profile is confirmed, corrected (a failed check), or not
     testable here. What was measured is kept in units/BOARD.toml beside lab.toml and outranks the profile.
+
+    For `model-3` and `model-4` it is a board, too: the image is booted, and each VM is asked over the board's
+    console. A number that does not come whole is asked for again, and never guessed.
 
     That something did not happen is believed only beside a positive control in the same capture. What cannot
     be tested here is skipped, with the reason. Exit code 0: nothing failed; 12: a check did; 10: the lab.
@@ -112,6 +133,8 @@ def command(
       bringup verify vlab --engine qemu --only ptp-ab --only no-clear
       bringup verify vlab --plan model-2 --kernel bzimage --rootfs rootfs.cpio
       bringup verify e300-1 --plan hardware --restart --report out
+      bringup verify e300-1 --plan model-3 --image build --config e300/passthrough.camkes --restart
+      bringup verify e300 --plan model-4 --engine scripted --append play=vms:leaks
     """
     from bringup import RunFolder, runs_folder
     from bringup.jobs.verify import VerifyRun
@@ -127,6 +150,10 @@ def command(
         words = FirstWords(profile, only, restart, engine, Firmware(firmware) if firmware else None)
         verified = _first_contact(ctx, target, plan, words, as_json=as_json)
         return _told(verified, report, as_json=as_json)
+    if plan.scene == "vms":
+        boots = Firmware(firmware) if firmware else None
+        asked = VmWords(only, restart, images, config, append, engine, boots)
+        return _told(_ask_vms(ctx, target, plan, asked, as_json=as_json), report, as_json=as_json)
     if profile is not None or restart or firmware:
         raise UsageError("--profile, --restart and --firmware are for a board", hint="--plan hardware")
     if target not in plan.targets:
@@ -171,12 +198,7 @@ def _first_contact(
     from bringup.report.viewer import Viewer
     from bringup.twin.engines import TwinSetup
 
-    if target == "vlab":
-        raise UsageError(f"{plan.name} is for a board of the lab", hint="bringup boards lists them")
-    if words.engine == "namespaces":
-        raise UsageError(
-            "a board has no namespaces", hint="--engine is what a twin runs on: qemu, bochs, kvm"
-        )
+    _refuse_vlab(target, plan, words.engine)
     capture = CaptureRequest(firmware=words.firmware, restart=words.restart, twin=TwinSetup(words.engine))
     request = FirstContactRequest(words.profile, words.only, capture)
     contact = FirstContact(lab_of(ctx), target, plan, request, [] if as_json else [show_progress])
@@ -184,6 +206,46 @@ def _first_contact(
         return contact.execute(None, TerminalPerson())
     with Viewer(boot_display) as viewer:
         return contact.execute(viewer, TerminalPerson(viewer.tell))
+
+
+class VmWords(NamedTuple):
+    """What a person said of a board's VMs."""
+
+    only: tuple[str, ...]
+    restart: bool
+    images: tuple[Path, ...]
+    config: Path | None
+    append: str
+    engine: str
+    firmware: Firmware | None
+
+
+def _ask_vms(ctx: click.Context, target: str, plan: VerifyPlan, words: VmWords, *, as_json: bool) -> Verified:
+    from bringup import BootRequest
+    from bringup.jobs.verify_vms import VerifyVms, VmsRequest
+    from bringup.report.boot_view import boot_display
+    from bringup.report.person import TerminalPerson
+    from bringup.report.verify import show_progress
+    from bringup.report.viewer import Viewer
+    from bringup.twin.engines import TwinSetup
+
+    _refuse_vlab(target, plan, words.engine)
+    boot = BootRequest(firmware=words.firmware, restart=words.restart, twin=TwinSetup(words.engine))
+    request = VmsRequest(words.images, words.config, words.append, words.only, boot)
+    run = VerifyVms(lab_of(ctx), target, plan, request, [] if as_json else [show_progress])
+    if as_json:
+        return run.execute(None, TerminalPerson())
+    with Viewer(boot_display) as viewer:
+        return run.execute(viewer, TerminalPerson(viewer.tell))
+
+
+def _refuse_vlab(target: str, plan: VerifyPlan, engine: str) -> None:
+    if target == "vlab":
+        raise UsageError(f"{plan.name} is for a board of the lab", hint="bringup boards lists them")
+    if engine == "namespaces":
+        raise UsageError(
+            "a board has no namespaces", hint="--engine is what a twin runs on: qemu, bochs, kvm"
+        )
 
 
 def _told(verified: Verified, report: Path | None, *, as_json: bool) -> int:

@@ -119,13 +119,15 @@ def plan_boot(
     config: Path | None = None,
     pins: Sequence[str] = (),
     allow_drift: bool = False,
+    twin_stays: bool = False,
 ) -> PlannedBoot:
     """Return a boot that may begin; raises what forbids it: usage, image, profile or configuration.
 
     `paths` are a build's folder or the files of an image, none for the twin's stand-in image with a module of
     `module_mib` MiB. `config` is the .camkes file the image was built from; where the board has drifted from
     what it was made for, the boot is refused unless `allow_drift`; `pins` are those that a person states.
-    What the request and `append` leave open, a `bringup.toml` beside the image may say. Nothing is touched
+    `twin_stays`: what follows in the same session works on the twin that was booted. What the request and
+    `append` leave open, a `bringup.toml` beside the image may say. Nothing is touched
     and no packet sent; cpp is started for a `config` written by hand.
     """
     boot = prepare_boot(
@@ -141,7 +143,8 @@ def plan_boot(
     )
     prepared, board, request = boot.prepared, boot.prepared.board, boot.prepared.request
     before = [] if board.twin or request.restart else [MayRestart()]
-    steps = boot_steps(prepared, prepared.spec, overridden=has_override(board), before=before)
+    twin = StartTwin(keep=True, setup=request.twin, stays=lambda _run: True) if twin_stays else None
+    steps = boot_steps(prepared, prepared.spec, overridden=has_override(board), twin=twin, before=before)
     return PlannedBoot(lab, board, Job.of(prepared, steps, notes=boot.notes), request, boot.notes)
 
 

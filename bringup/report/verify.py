@@ -47,6 +47,8 @@ def answer_lines(body: Mapping[str, Any]) -> Iterator[str]:
     for check in body["checks"]:
         if check["status"] == "skip" and not body["fail"]:
             yield f"skipped   {check['id']}: {check['evidence']}"
+    if body.get("unproven"):
+        yield f"unproven  {body['unproven']}"
     if "unit_file" in body:
         why = f" (not in the lab: {body['not_kept']})" if "not_kept" in body else ""
         yield f"measured  {body['unit_file']}{why}"

@@ -49,7 +49,9 @@ def _history(body: Mapping[str, Any]) -> str:
 
 def _facts(body: Mapping[str, Any]) -> list[tuple[str, str]]:
     if body.get("scene", "vlab") != "vlab":
-        return [("engine", str(body.get("engine"))), ("bringup", body["version"]), ("folder", body["folder"])]
+        unproven = [("unproven", str(body["unproven"]))] if body.get("unproven") else []
+        engine = ("engine", str(body.get("engine")))
+        return [engine, *unproven, ("bringup", body["version"]), ("folder", body["folder"])]
     rules = body["rules"] or f"generated, for {body['firewall']}"
     names = (("rules", rules), ("WireGuard", body.get("engine")), ("bringup", body["version"]))
     return [

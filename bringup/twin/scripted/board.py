@@ -16,6 +16,9 @@ from bringup.twin.scripted.ramdisk import ROLE, Ramdisk
 
 _SELF_TEST_S, _KERNEL_S = 0.5, 0.3
 _BIOS, _UEFI = 0, 7
+_VMS = "vms"
+# A guest works while keys still come: as many as its port holds, and some to spare.
+_KEYS_A_STEP = 8
 
 
 @dataclass(frozen=True)
@@ -149,6 +152,29 @@ class ScriptedBoard:
             self._reset()
         else:
             self._say(texts.USER_SPACE)
+            if played.startswith(_VMS):
+                await self._be_vms(played.removeprefix(_VMS).removeprefix(":") or "right")
+
+    async def _be_vms(self, case: str) -> None:
+        """Be the VMs of a case: their guests have real shells, everything they see is made."""
+        from bringup.twin.scripted.vms.play import STEP_S, PlayedVms
+        from bringup.twin.scripted.vms.world import CASES
+
+        if case not in CASES:
+            self._say(f"no such case of VMs: {case}; there are {', '.join(CASES)}\r\n")
+            return
+        loop = asyncio.get_running_loop()
+        with contextlib.closing(PlayedVms(case, lambda data: self._say(data.decode("latin-1")))) as vms:
+            vms.boot()
+            then_s = loop.time()
+            while True:
+                await asyncio.sleep(STEP_S)
+                while not self._typed.empty():
+                    vms.hear(self._typed.get_nowait().encode("latin-1", "replace"))
+                    vms.pass_time(STEP_S / _KEYS_A_STEP)
+                now_s = loop.time()
+                vms.pass_time(min(now_s - then_s, 1.0))
+                then_s = now_s
 
     async def _be_ramdisk(self, arguments: str) -> None:
         nature = self._nature

@@ -73,6 +73,7 @@ _OLD_DATE = f"#!/bin/sh\necho {_LEFT_BEHIND}\n"
 def make_world(folder: Path, case: Case) -> tuple[Path, ...]:
     """Write what the VMs see below `folder` and return the folder of each."""
     (folder / "mbit").write_text(f"{case.vswitch_mbit}\n", encoding="ascii")
+    (folder / "routes").write_text("10.0.2.0/24 scope link\n", encoding="ascii")
     for name, there in (("session", case.tunnel), ("leaks", case.leaks)):
         if there:
             (folder / name).touch()

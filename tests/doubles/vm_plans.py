@@ -1,0 +1,46 @@
+"""Plans of VMs, made on played VMs."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from contextlib import closing
+
+from bringup.verify.plan import VerifyPlan
+from bringup.verify.probes import probe
+from bringup.verify.result import Result
+from bringup.verify.runner import run_checks
+from bringup.verify.vms.expected import Candidate, ExpectedVm
+from bringup.verify.vms.scene import Booted, VmScene
+from bringup.verify.vms.talk import Vms
+from tests.doubles.vm_wire import PlayedWire
+
+BELIEVED = {
+    "17:00.0": (
+        Candidate("0/16", "the profile"),
+        Candidate("0/17", "the profile"),
+        Candidate("0/18", "the board's rule"),
+        Candidate("0/19", "the board's rule"),
+    )
+}
+RUNS = Booted(True, "played")
+
+
+def outcome(
+    plan: VerifyPlan,
+    case: str,
+    *,
+    named: Sequence[str] = (),
+    expected: Sequence[ExpectedVm] | None = None,
+    booted: Booted = RUNS,
+    seed: int = 1,
+) -> dict[str, Result]:
+    """How each check of a plan ends on the VMs of a case."""
+    with closing(PlayedWire(case, seed)) as wire:
+        scene = VmScene(Vms(wire, session="5a"), expected or plan.vm, booted, BELIEVED)
+        ended = run_checks(plan.check, lambda check: probe(check.probe)(scene, check), named=named)
+        return {each.check.id: each.result for each in ended}
+
+
+def with_status(results: Mapping[str, Result], status: str) -> set[str]:
+    """The checks that ended so."""
+    return {name for name, result in results.items() if result.status == status}

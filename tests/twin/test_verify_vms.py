@@ -1,0 +1,47 @@
+"""Models III and IV by the command line: a network boot, then three played VMs over real Serial-over-LAN."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from xml.etree import ElementTree as Xml
+
+import pytest
+
+from tests.twin.helpers import Cli
+
+pytestmark = pytest.mark.usefixtures("home")
+
+
+@pytest.mark.slow
+def test_a_wrong_pin_is_named_over_the_boards_own_console(cli: Cli, tmp_path: Path) -> None:
+    words = ("--engine", "scripted", "--append", "play=vms:wrong-pin", "--only", "vm0.irq")
+    done = cli(
+        "verify", "e300", "--plan", "model-3", *words, "--json", "--report", str(tmp_path), timeout_s=200
+    )
+    body = done.json
+    ended = {check["id"]: check for check in body["checks"]}
+    assert done.code == 12, body
+    assert {name for name, check in ended.items() if check["status"] == "fail"} == {"vm0.irq"}
+    assert {name for name, check in ended.items() if check["status"] == "pass"} == set(ended) - {"vm0.irq"}
+    assert "the pin in use, 0/16" in ended["vm0.irq"]["evidence"]
+    assert ended["vm0.irq"]["values"]["candidates"] == ["0/18", "0/19"]
+    assert body["unproven"], "played VMs prove nothing of an image"
+    assert b"\x1b[0m\x1b[32;47m" in (Path(body["folder"]) / "console-vms.log").read_bytes()
+    suite = Xml.parse(tmp_path / "junit.xml").getroot()[0]  # noqa: S314
+    assert (suite.get("failures"), suite.get("errors")) == ("1", "0")
+    assert "vm_irqs" in (tmp_path / "report.html").read_text()
+
+
+@pytest.mark.parametrize("plan", ["model-3", "model-4"])
+def test_a_twin_without_vms_skips_every_check_and_starts_nothing(cli: Cli, plan: str) -> None:
+    done = cli("verify", "e300", "--plan", plan, "--json", timeout_s=60)
+    assert done.code == 0
+    assert {check["status"] for check in done.json["checks"]} == {"skip"}
+    assert done.json["checks"][0]["evidence"].startswith("not testable here: the stand-in image has no VMs")
+    assert done.json["pass"] == 0
+
+
+def test_a_plan_of_vms_is_not_for_the_virtual_lab(cli: Cli) -> None:
+    done = cli("verify", "vlab", "--plan", "model-3", timeout_s=60)
+    assert done.code == 2
+    assert "is for a board of the lab" in done.err
