@@ -108,6 +108,14 @@ class ConsoleTakenError(ConsoleLostError):
     """A console that was ours is somebody else's now."""
 
 
+class VmDeadError(LabError):
+    """A VM gives no sign of life on the console, or cannot be logged in to."""
+
+
+class NotObservedError(LabError):
+    """What a console was asked for did not come, or never came whole."""
+
+
 class PowerStuckError(LabError):
     """The BMC took a power command, and the board's power stayed as it was."""
 
@@ -171,6 +179,8 @@ CODES: Mapping[str, type[BringupError]] = {
     "console-lost": ConsoleLostError,
     "console-taken": ConsoleTakenError,
     "power-stuck": PowerStuckError,
+    "vm-dead": VmDeadError,
+    "not-observed": NotObservedError,
     "not-offered": NotOfferedError,
     "unclear-state": UnclearStateError,
     "override": OverrideError,

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+from bringup.base.errors import VmDeadError
 from bringup.verify.plan import Check
 from bringup.verify.result import Result, judged, skipped
 from bringup.verify.vms.expected import Card, ExpectedVm
 from bringup.verify.vms.inside import Bars, GuestFunction, read_bars, resource_command
 from bringup.verify.vms.scene import VmScene
-from bringup.verify.vms.talk import VmDeadError
 
 _DRIVER_WORDS = "igb|i40e|e1000|probe|msi"
 

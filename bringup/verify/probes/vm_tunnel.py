@@ -10,7 +10,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from bringup.base.errors import LabError
+from bringup.base.errors import LabError, NotObservedError
 from bringup.verify.plan import Check
 from bringup.verify.probes.vm import nothing_to_show
 from bringup.verify.result import Control, Result, absent, first_failure, judged, skipped
@@ -38,7 +38,7 @@ def _wg(scene: VmScene, check: Check, what: str) -> list[str]:
     crypto, name = int(check.params.get("crypto", 1)), str(check.params.get("tunnel", "wg0"))
     told = scene.run(crypto, f"wg show {name} {what}")
     if told.code:
-        raise LabError(f"not observed: vm{crypto} has no {name}: {told.text or 'wg says nothing'}")
+        raise NotObservedError(f"not observed: vm{crypto} has no {name}: {told.text or 'wg says nothing'}")
     return told.lines[0].split() if told.lines else []
 
 
@@ -46,7 +46,7 @@ def _transfer(scene: VmScene, check: Check) -> tuple[int, int]:
     """Return the bytes that the tunnel took in and sent out."""
     words = _wg(scene, check, "transfer")
     if len(words) != 3 or not all(word.isdigit() for word in words[1:]):
-        raise LabError(f"not observed: wg says {' '.join(words) or 'nothing'} of its transfer")
+        raise NotObservedError(f"not observed: wg says {' '.join(words) or 'nothing'} of its transfer")
     return int(words[1]), int(words[2])
 
 
@@ -56,12 +56,12 @@ def _counting(scene: VmScene, check: Check) -> Iterator[Counted]:
     black = int(check.params.get("black", 2))
     found = scene.card(black)
     if found is None or not found[1].net:
-        raise LabError(f"not observed: vm{black} has no card that could be counted at")
+        raise NotObservedError(f"not observed: vm{black} has no card that could be counted at")
     card, port = found[1].net[0], int(check.params.get("port", 51820))
     for command in count_commands(card, port, "-I"):
         told = scene.run(black, command)
         if told.code:
-            raise LabError(f"not observed: vm{black} cannot count: {told.text or command}")
+            raise NotObservedError(f"not observed: vm{black} cannot count: {told.text or command}")
     counted = Counted()
     try:
         before = _counts(scene, black, card)
@@ -77,7 +77,7 @@ def _counts(scene: VmScene, black: int, card: str) -> dict[str, int]:
     told = scene.run(black, counts_command(card))
     counts = read_counts(told.lines)
     if counts is None:
-        raise LabError(f"not observed: vm{black}'s counting rules say {told.text or 'nothing'}")
+        raise NotObservedError(f"not observed: vm{black}'s counting rules say {told.text or 'nothing'}")
     return counts
 
 
@@ -204,7 +204,7 @@ def _without_tunnel(scene: VmScene, crypto: int, name: str) -> Iterator[None]:
     down = scene.run(crypto, f"ip link set {name} down")
     try:
         if down.code:
-            raise LabError(f"not observed: vm{crypto} did not take {name} down: {down.text}")
+            raise NotObservedError(f"not observed: vm{crypto} did not take {name} down: {down.text}")
         yield
     finally:
         for command in (f"ip link set {name} up", *(f"ip route replace {r} dev {name}" for r in routes)):
@@ -218,7 +218,7 @@ def vm_clock(scene: VmScene, check: Check) -> Result:
     crypto = int(check.params.get("crypto", 1))
     told = scene.run(crypto, "date +%s")
     if not told.text.isdigit():
-        raise LabError(f"not observed: vm{crypto}'s date says {told.text!r}")
+        raise NotObservedError(f"not observed: vm{crypto}'s date says {told.text!r}")
     off_s = int(told.text) - time.time()
     most_s = float(check.params.get("most_s", _SKEW_S))
     shown = f"vm{crypto}'s clock is {abs(off_s):.0f} s {'behind' if off_s < 0 else 'ahead of'} this host's"

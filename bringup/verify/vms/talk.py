@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Protocol, TypeVar
 
-from bringup.base.errors import LabError
+from bringup.base.errors import NotObservedError, VmDeadError
 from bringup.transcript.streams import Writer
 from bringup.verify.vms.protocol import (
     INTERRUPT,
@@ -37,14 +37,6 @@ _PASSWORD = re.compile(r"[Pp]assword: *\Z")
 _READ_S = 0.1
 _SHOWN = 160
 T = TypeVar("T")
-
-
-class VmDeadError(LabError):
-    """A VM that gives no sign of life, or cannot be logged in to."""
-
-
-class NotObservedError(LabError):
-    """An answer that did not come, or never came whole."""
 
 
 class Wire(Protocol):

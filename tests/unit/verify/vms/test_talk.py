@@ -6,7 +6,8 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from bringup.verify.vms.talk import NotObservedError, VmDeadError, Vms
+from bringup.base.errors import NotObservedError, VmDeadError
+from bringup.verify.vms.talk import Vms
 from tests.doubles.vm_wire import PlayedWire
 
 Make = Callable[..., PlayedWire]
