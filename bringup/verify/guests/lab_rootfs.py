@@ -51,6 +51,8 @@ mount -t devtmpfs none /dev
 mount -t proc none /proc
 mount -t sysfs none /sys
 mount -t tmpfs none /run
+ln -s /proc/self/fd /dev/fd
+ln -s fd/0 /dev/stdin
 mkdir -p /run/lock
 ln -s /run /var/run
 for module in $(cat /modules); do insmod $module 2>/dev/null; done
