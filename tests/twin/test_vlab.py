@@ -10,6 +10,9 @@ from pathlib import Path
 
 import pytest
 
+from bringup.probe.ramdisk import find_kernel
+from bringup.verify.guests.lab_rootfs import guest_python, lab_guests, lab_rootfs
+from bringup.vlab import agent
 from bringup.vlab.lab import LabRequest, VirtualLab
 from bringup.vlab.scripts import BACKENDS, Backend
 
@@ -100,3 +103,49 @@ def test_nothing_is_left_of_a_lab_whose_process_was_killed(tmp_path: Path) -> No
     while any(Path(f"/proc/{pid}").exists() for pid in pids) and time.monotonic() < deadline_s:
         time.sleep(0.05)
     assert [pid for pid in pids if Path(f"/proc/{pid}").exists()] == []
+
+
+def test_what_guests_boot_has_all_that_their_agent_and_scripts_need(tmp_path: Path) -> None:
+    unpack = ["busybox", "cpio", "-idm"]
+    subprocess.run(unpack, cwd=tmp_path, input=lab_rootfs(find_kernel()), capture_output=True, check=True)
+    (tmp_path / "dev").mkdir()
+    (tmp_path / "dev" / "null").touch()
+    asked = [
+        {
+            "act": "run",
+            "script": "ip -V && nft -v && iptables --version && ip6tables --version && wg --version",
+        },
+        {"act": "tcp", "to": "127.0.0.1", "wait_s": 0.1},
+    ]
+    done = subprocess.run(
+        ["unshare", "-Urn", "chroot", str(tmp_path), str(guest_python()), "-I", "-S", agent.__file__],
+        input="".join(json.dumps(each) + "\n" for each in asked),
+        env={"PATH": "/usr/sbin:/usr/bin:/sbin:/bin"},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    told = [json.loads(line)["ok"] for line in done.stdout.splitlines()]
+    assert told[0]["code"] == 0, told[0]
+    assert all(
+        word in told[0]["out"] for word in ("iproute2", "nftables", "iptables", "ip6tables", "wireguard")
+    )
+    assert told[1]["echoed"] == 0
+
+
+@pytest.mark.long
+@pytest.mark.timeout(880)
+def test_pcs_meet_through_guests_with_a_kernel_of_their_own(tmp_path: Path) -> None:
+    with VirtualLab.start(LabRequest.of(guests=lab_guests()), tmp_path) as lab:
+        assert lab.recorder is not None
+        start = lab.recorder.mark()
+        told = lab.agent("pc-a").act("ping", to="10.0.2.10", payload=CANARY.hex(), count=3, wait_s=30)
+        time.sleep(2)
+        end = lab.recorder.mark()
+        assert told["answered"] == 3
+        assert lab.tunnel("a").engine == "kernel"
+        seen = {
+            segment: sum(CANARY in frame.data for frame in lab.recorder.frames(segment, start, end))
+            for segment in lab.description.segments
+        }
+        assert (seen["outer"], seen["lan-a"], seen["lan-b"]) == (0, 6, 6)

@@ -94,8 +94,7 @@ def lab_rootfs(kernel: ProbeKernel) -> bytes:
             f"guests need a static {BUSYBOX}, and there is none", hint="apt install busybox-static"
         )
     modules = dict(modules_with_needs(kernel, _MODULES))
-    # The distribution's is a third of what others are, and a guest has it in memory.
-    python = Path(os.path.realpath(shutil.which("python3", path=_SYSTEM) or sys.executable))
+    python = guest_python()
     # Not busybox' shell for scripts: that one takes its own `ip` before any other.
     programs = {f"usr/sbin/{name}": _program(name) for name in _PROGRAMS} | {"usr/sbin/sh": _program("dash")}
     imported = _imported(python)
@@ -108,6 +107,11 @@ def lab_rootfs(kernel: ProbeKernel) -> bytes:
     files["init"] = _INIT.replace("{python}", str(python)).encode()
     files["etc/passwd"] = b"root::0:0:root:/root:/bin/sh\n"
     return make_cpio(files)
+
+
+def guest_python() -> Path:
+    """Return the interpreter that guests have: the distribution's, the smallest, where it is there."""
+    return Path(os.path.realpath(shutil.which("python3", path=_SYSTEM) or sys.executable))
 
 
 def _place(path: Path) -> str:
