@@ -98,11 +98,11 @@ def image_words(body: Mapping[str, Any]) -> str:
         return " ".join(word for word in (str(image.get("name") or "an image"), digest) if word)
     if isinstance(image, str) and image:
         return image
-    rules = body.get("rules")
-    judged = (
-        f"rules {PurePath(str(rules)).name}" if rules else f"generated rules, {body.get('firewall') or '?'}"
+    rules, firewall = body.get("rules"), body.get("firewall")
+    named = (
+        f"rules {PurePath(str(rules)).name}" if rules else f"generated rules, {firewall}" if firewall else ""
     )
-    return f"{judged}, {body['engine']}" if body.get("engine") else judged
+    return ", ".join(str(word) for word in (named, body.get("engine")) if word) or "unknown"
 
 
 def bands(history: Iterable[Measured]) -> tuple[Band, ...]:
