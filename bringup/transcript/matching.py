@@ -12,6 +12,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache, cached_property
 from itertools import accumulate
+from typing import NamedTuple
 
 from bringup.transcript import redrawn
 from bringup.transcript.blocks import FaultBlock, block_of
@@ -37,9 +38,12 @@ _NOT_HOSTS = frozenset(
 )
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Pattern:
-    """A known text: a stage marker, a failure, a login prompt or a kernel user error (`meaning` None)."""
+    """A known text: a stage marker, a failure, a login prompt or a kernel user error (`meaning` None).
+
+    There is one object of each.
+    """
 
     text: str
     line_start: bool
@@ -123,8 +127,7 @@ class Found:
                 self.wants = 0
 
 
-@dataclass(frozen=True, slots=True)
-class Piece:
+class Piece(NamedTuple):
     """Where a piece of a writer's text lies: in that text, and on the whole console (bytes, line feeds)."""
 
     begin: int
@@ -132,6 +135,7 @@ class Piece:
     lines: int
 
 
+@cache
 def patterns() -> tuple[Pattern, ...]:
     """Return every known text."""
     rows: tuple[Marker | Failure, ...] = (*MARKERS, *FAILURES)

@@ -37,6 +37,13 @@ _RULES = (
     ("counting", rf"^\s*(?P<irq>\d{{1,3}}):\s+(?P<count>\d+)\s.*\b{_NAME}[\w-]*\s*$"),
     ("link-up", rf"ADDRCONF\(NETDEV_CHANGE\): {_NAME}: link becomes ready"),
 )
+# Every rule asks for one of these; most lines that speak of a PCI device have none.
+_ASKED_FOR = rf"(?:{_DRIVERS})(?:: probe of)? 0000:|can't claim|nobody cared|NETDEV|(?:eth\d|en[opsx])"
+
+
+@cache
+def _asked_for() -> re.Pattern[str]:
+    return re.compile(_ASKED_FOR)
 
 
 @cache
@@ -97,6 +104,8 @@ def _lines_worth_reading(text: bytes, end: int) -> list[tuple[int, int]]:
 
 def read_line(line: str) -> NicFact | None:
     """Return what one line of a guest says of a controller, None for nothing."""
+    if not _asked_for().search(line):
+        return None
     for what, rule in _rules():
         found = rule.search(line)
         if found is None:

@@ -435,7 +435,7 @@ class _Seam:
 
     def feed(self, writer: Writer, text: bytes) -> list[tuple[Pattern, int]]:
         """Return the texts that began before the last change of writer and end in `text`."""
-        if writer is not self._writer and writer != self._writer:
+        if writer is not self._writer:
             before, self._writer = self._writer, writer
             # Who ends a line has ended what was said in it: only a cut in a line can be one inside a text.
             # The kernel's own lines are not of anybody's text.

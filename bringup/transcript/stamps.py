@@ -30,7 +30,8 @@ _STAMPED = re.compile(
     re.MULTILINE,
 )
 # Our own report of a run quotes lines of the console that it is about.
-_OWN_QUOTE = re.compile(rb"\n[^\n]{0,200}console line \d{1,9}: \"[^\n]*")
+_QUOTED = b"console line "
+_OWN_QUOTE = re.compile(rb"\n[^\n]{0,200}" + _QUOTED + rb"\d{1,9}: \"[^\n]*")
 _OWN_UNTIL = re.compile(rb"^[^\n]{0,48}?board {2,9}[^\n]{1,200}, until ([a-z-]{3,20})\r?$", re.MULTILINE)
 _CARET_ESCAPE = re.compile(rb"\^\[(?=\[[0-9;]*[A-Za-z])")
 _CARET_RETURN = re.compile(rb"(?:\^M|\^@)")
@@ -68,7 +69,8 @@ class LineCleaner:
             self._look(data)
         begins, self._at_line_start = self._at_line_start, data.endswith(b"\n")
         text = b"\n" + data if begins else data
-        text = _OWN_QUOTE.sub(b"\n", text)
+        if _QUOTED in text:
+            text = _OWN_QUOTE.sub(b"\n", text)
         if self._carets:
             text = _CARET_RETURN.sub(b"", _CARET_ESCAPE.sub(b"\x1b", text))
         for end, prefix in self._prefixes:

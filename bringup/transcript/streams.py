@@ -18,11 +18,12 @@ from typing import Literal
 Part = Literal["plain", "kernel", "vmm", "guest"]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Writer:
     """Who wrote: a client of the SerialServer by its colour, the kernel about itself, or anybody else.
 
-    `badge` is the number that the client calls the server with, None where the colour does not tell it.
+    There is one object of each. `badge` is the number that the client calls the server with, None where the
+    colour does not tell it.
     """
 
     part: Part
@@ -62,8 +63,10 @@ _RESETS = (b"", b"0")
 _RUN_MAX = 8
 
 # ECMA-48 5.4 (CSI) and 5.6 (control strings); lengths are bounded because the text is hostile.
+# Up to eight colours in a row count as one sequence.
 _SEQUENCE = re.compile(
-    rb"\x1b(?:\[([0-?]{0,32})[ -/]{0,2}([@-~])"
+    rb"\x1b(?:\[([0-?]{0,32}(?:m\x1b\[[0-?]{0,32}){0,7})m"
+    rb"|\[([0-?]{0,32})[ -/]{0,2}([@-~])"
     rb"|[\]PX^_][ -~\x80-\xff]{0,256}(?:\x07|\x1b\\)"
     rb"|[ -/]{0,2}[0-OQ-WYZ\\`-~])?"
 )
@@ -140,12 +143,13 @@ class Demultiplexer:
         pieces: list[tuple[Writer, bytes]] = []
         *parts, rest = _SEQUENCE.split(data)
         fields = iter(parts)
-        for text, numbers, final in zip(fields, fields, fields, strict=True):
+        for text, colours, numbers, final in zip(fields, fields, fields, fields, strict=True):
             if text:
                 self._written(text, pieces)
-            if final == b"m":
-                if len(self._run) < _RUN_MAX:
-                    self._run.append(numbers)
+            if colours is not None:
+                self._run += colours.split(b"m\x1b[")[: _RUN_MAX - len(self._run)]
+            elif final == b"m":
+                self._run += [numbers][: _RUN_MAX - len(self._run)]
             elif final is not None and final in _MOVES:
                 self.draws = True
                 self._text(self._row.place(final, numbers), pieces)

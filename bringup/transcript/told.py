@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, replace
+from dataclasses import replace
 from typing import Any
 
 from bringup.base.events import Event
@@ -33,12 +33,16 @@ def as_event(sighting: Sighting, *, port: str | None = None) -> Event:
     if sighting.which:
         data["which"] = sighting.which
     if sighting.test is not None:
-        data |= asdict(sighting.test)
+        data |= _fields(sighting.test)
     if sighting.nic is not None:
-        data["nic"] = asdict(sighting.nic)
+        data["nic"] = _fields(sighting.nic)
     if port is not None:
         data["port"] = port
     return Event("console", f"console.{sighting.kind}", sighting.line_text, data, sighting.at_s)
+
+
+def _fields(record: SuiteTest | NicFact) -> dict[str, Any]:
+    return {name: getattr(record, name) for name in record.__slots__}
 
 
 def activity(reader: StageReader, at_s: float, *, port: str | None = None) -> Event:
