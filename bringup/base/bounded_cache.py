@@ -14,7 +14,7 @@ import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from bringup.base.errors import LabError
+from bringup.base.errors import LabError, reason_of
 from bringup.base.whole_file import whole_file
 
 # Of files that a killed process left half made: none takes that long.
@@ -42,7 +42,7 @@ class BoundedCache:
                 self._prune(target)
         except OSError as error:
             raise LabError(
-                f"cannot keep a file in {self._folder}: {(error.strerror or str(error)).lower()}",
+                f"cannot keep a file in {self._folder}: {reason_of(error)}",
                 hint="free some space there, or set BRINGUP_HOME to a folder elsewhere",
             ) from None
         return target

@@ -208,3 +208,8 @@ EXIT_CODES: Mapping[str, int] = {
     **{fault: kind.exit_code for fault, kind in FAULTS.items()},
 }
 """Verdict -> what the process returns."""
+
+
+def reason_of(error: OSError) -> str:
+    """Return why the system refused something, as the end of a sentence: `permission denied`."""
+    return (error.strerror or str(error)).lower()

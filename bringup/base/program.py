@@ -8,7 +8,7 @@ import shutil
 import subprocess
 from collections.abc import Sequence
 
-from bringup.base.errors import LabError, MissingProgramError
+from bringup.base.errors import LabError, MissingProgramError, reason_of
 
 _WORD = re.compile(r"\w")
 _XORRISO_FAILURE = " : FAILURE : "
@@ -41,7 +41,7 @@ def run_program(command: Sequence[str], package: str, *, timeout_s: float, data:
             f"the program {command[0]} is not installed", hint=f"apt install {package}"
         ) from None
     except OSError as error:  # no permission, or no program of this machine
-        reason = (error.strerror or str(error)).lower()
+        reason = reason_of(error)
         raise LabError(
             f"{command[0]} cannot be started: {reason}", hint=f"apt install --reinstall {package}"
         ) from None

@@ -8,6 +8,16 @@ from pathlib import Path
 from typing import IO
 
 
+def is_folder(path: Path) -> bool:
+    """Return whether a folder stands there, as far as this user may look (`Path.is_dir` raises beyond)."""
+    return os.path.isdir(path)  # noqa: PTH112
+
+
+def is_file(path: Path) -> bool:
+    """Return whether a file stands there, as far as this user may look (`Path.is_file` raises beyond)."""
+    return os.path.isfile(path)  # noqa: PTH113
+
+
 def open_regular(path: Path) -> IO[bytes]:
     """Open a file to read; raises OSError, and ValueError for what is no file."""
     file = open(path, "rb", opener=_not_blocking)  # noqa: SIM115  # the caller closes it

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import IO
 
-from bringup.base.errors import UsageError
+from bringup.base.errors import UsageError, reason_of
 
 # The command line's umask keeps runs private; what a person asked for by name is theirs to share.
 _NEW_MODE = 0o644
@@ -98,7 +98,7 @@ def unwritable(path: Path, error: OSError) -> UsageError:
     """Return the sentence on a file that cannot be written."""
     full = error.errno in (errno.ENOSPC, errno.EDQUOT)
     return UsageError(
-        f"cannot write {path}: {(error.strerror or str(error)).lower()}",
+        f"cannot write {path}: {reason_of(error)}",
         hint="free some space there, or write elsewhere"
         if full
         else "name a file in a folder that you may write to",

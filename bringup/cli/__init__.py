@@ -86,6 +86,8 @@ def main() -> None:
         code = error.exit_code
     except (KeyboardInterrupt, click.Abort):
         code = _tell_interrupt()
+    except PermissionError as error:
+        code = _tell_interrupt() if signals.heard else _tell_closed(error)
     except Exception as error:  # noqa: BLE001  # a person gets a sentence; the rest goes to a file
         # What was being imported may have made something else of an interrupt.
         code = _tell_interrupt() if signals.heard else _tell_bug(error)
@@ -109,6 +111,16 @@ def _tell_mistake(mistake: click.ClickException) -> int:
     else:
         mistake.show()
     return mistake.exit_code
+
+
+def _tell_closed(error: PermissionError) -> int:
+    """Tell of a file that this user may not reach, wherever that was found out."""
+    told = UsageError(
+        f"{error.filename or 'a file'} may not be reached: permission denied",
+        hint="`namei -l` of it shows whose the folders on the way are",
+    )
+    _tell(told)
+    return told.exit_code
 
 
 def _tell_bug(error: Exception) -> int:

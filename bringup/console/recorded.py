@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TextIO
 
 from bringup.base.errors import UsageError
+from bringup.base.regular_file import is_folder
 from bringup.base.size import rough_size
 from bringup.console.log import log_path
 
@@ -64,7 +65,7 @@ def _has_descriptor(stream: TextIO) -> bool:
 
 
 def _log_of(source: Path) -> Path:
-    if not source.is_dir():
+    if not is_folder(source):
         return source
     log = log_path(source)
     if not log.exists():

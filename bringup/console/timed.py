@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
+from bringup.base.regular_file import is_folder
 from bringup.console.log import ConsoleIndex, log_path
 from bringup.console.recorded import recorded_pieces
 from bringup.transcript.stamps import LineCleaner
@@ -33,8 +34,8 @@ def timed_pieces(source: Path) -> Iterator[Piece]:
 
     `source` is a file, `-`, or a run's folder, whose index has the times.
     """
-    folder = source if source.is_dir() else source.parent
-    if source.is_dir() or source.name == log_path(folder).name:
+    folder = source if is_folder(source) else source.parent
+    if is_folder(source) or source.name == log_path(folder).name:
         index = ConsoleIndex(folder)
         if index.origin_s is not None:
             yield from _indexed(source, index, index.origin_s)

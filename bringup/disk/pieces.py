@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from bringup.base.errors import ImageError
+from bringup.base.errors import ImageError, reason_of
 
 _READ_BYTES = 1 << 20
 
@@ -114,4 +114,4 @@ def _file_blocks(span: FileSpan, offset: int, length: int) -> Iterator[bytes]:
                 yield block
                 length -= len(block)
     except OSError as error:
-        raise ImageError(f"{path} cannot be read: {(error.strerror or str(error)).lower()}") from None
+        raise ImageError(f"{path} cannot be read: {reason_of(error)}") from None

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from bringup.base.errors import UsageError
 from bringup.base.firmware import Firmware
+from bringup.base.regular_file import is_folder
 from bringup.base.stage import Stage
 from bringup.boot.folders import RunFolder
 from bringup.boot.recorded import Recording, judge_recording
@@ -51,7 +52,7 @@ def explain(log: Path, request: BootRequest | None = None, image: Path | None = 
 
 
 def _of_image(image: Path, request: BootRequest) -> tuple[BootRequest, VmNames | None, Build | None]:
-    if not image.is_dir():
+    if not is_folder(image):
         raise UsageError(f"{image} is no folder", hint="name the build's folder")
     # Only here: they read TOML by a model, which takes as long to import as all the rest.
     from bringup.camkes.app.build import find_build

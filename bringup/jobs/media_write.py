@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from bringup.base.errors import InterruptedRunError, LabError, UsageError
+from bringup.base.errors import InterruptedRunError, LabError, UsageError, reason_of
 from bringup.base.size import mib_text
 from bringup.disk.commit import Write
 from bringup.disk.layout import MIB
@@ -81,7 +81,7 @@ def plan_media(
         # Not before it is known: opening a pipe waits for somebody to write.
         head = _first_bytes(image) if is_image else b""
     except OSError as error:
-        raise UsageError(f"{image} cannot be read: {(error.strerror or str(error)).lower()}") from None
+        raise UsageError(f"{image} cannot be read: {reason_of(error)}") from None
     if not is_image:
         raise UsageError(f"{image} is no image of a stick or disc", hint="bringup media build makes one")
     chosen = device_to_write(device, listing(), found.st_size)
@@ -114,7 +114,7 @@ def _held(device: BlockDevice) -> Iterator[int]:
         descriptor = os.open(device.node, os.O_RDWR | os.O_EXCL | os.O_CLOEXEC)
     except OSError as error:
         hint = "sudo, or the group `disk`" if isinstance(error, PermissionError) else None
-        reason = "it is in use" if error.errno == errno.EBUSY else (error.strerror or str(error)).lower()
+        reason = "it is in use" if error.errno == errno.EBUSY else reason_of(error)
         raise LabError(f"{device.node} cannot be opened: {reason}", hint=hint) from None
     try:
         found = (os.fstat(descriptor).st_rdev, os.lseek(descriptor, 0, os.SEEK_END))
@@ -184,6 +184,6 @@ def _told(device: BlockDevice, at: int, doing: str = "writing") -> Iterator[None
         yield
     except OSError as error:
         raise LabError(
-            f"{doing} {device.node} at {mib_text(at)} failed: {(error.strerror or str(error)).lower()}",
+            f"{doing} {device.node} at {mib_text(at)} failed: {reason_of(error)}",
             hint="the stick does not boot as it is; another stick, or another port",
         ) from None

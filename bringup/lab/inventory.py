@@ -26,9 +26,10 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from bringup.base.errors import ProfileError, UsageError
+from bringup.base.errors import ProfileError, UsageError, reason_of
 from bringup.base.near import did_you_mean
 from bringup.base.paths import at_home
+from bringup.base.regular_file import is_folder
 from bringup.lab.names import BUILTIN_BOARD, BUILTIN_PROFILE
 from bringup.lab.secret import Secret, from_command, from_environment, from_file, from_keyring
 from bringup.profile.files import find_profile, merged, read_chain
@@ -221,7 +222,7 @@ def load_lab(start: Path | None = None) -> Lab:
         named = Path(os.environ[LAB_VARIABLE])
     # `~` stands in a variable as it was typed; the shell has put in the home of an argument already.
     named = named and at_home(named)
-    if named is not None and not os.path.isdir(named):  # noqa: PTH112  # `is_dir` raises where it may not look
+    if named is not None and not is_folder(named):
         return _read_lab(named)
     found = _search(named or Path.cwd())
     if found is None:
@@ -292,7 +293,7 @@ def _read_lab(path: Path) -> Lab:
     except FileNotFoundError:
         raise UsageError(f"there is no lab file {shown_path(path)}") from None
     except OSError as error:
-        reason = (error.strerror or str(error)).lower()
+        reason = reason_of(error)
         raise UsageError(f"the lab file {shown_path(path)} cannot be read: {reason}") from None
     content = validate(LabFile, document.data, [document])
     folder = path.absolute().parent

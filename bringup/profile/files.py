@@ -14,10 +14,10 @@ from pathlib import Path
 from typing import Any
 
 from bringup.base.assets import asset
-from bringup.base.errors import ProfileError
+from bringup.base.errors import ProfileError, reason_of
 from bringup.base.near import did_you_mean
 from bringup.base.paths import at_home
-from bringup.base.regular_file import read_regular
+from bringup.base.regular_file import is_file, read_regular
 from bringup.profile.toml_lines import SIZE_MAX_BYTES, TomlDocument, read_toml, shown_path
 
 _NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,63}", re.ASCII)
@@ -30,10 +30,20 @@ def profile_files(folders: Sequence[Path] = ()) -> dict[str, Path]:
     """Return every profile by name; a lab's own folder comes before what this tool brings along."""
     found: dict[str, Path] = {}
     for folder in (*folders, asset("boards")):
-        for path in sorted(folder.glob("*.toml")):
+        for path in _listed(folder):
             if _NAME.fullmatch(path.stem):
                 found.setdefault(path.stem, path)
     return dict(sorted(found.items()))
+
+
+def _listed(folder: Path) -> list[Path]:
+    try:
+        return sorted(folder.glob("*.toml"))
+    except OSError as error:
+        raise ProfileError(
+            f"the profiles in {shown_path(folder)} cannot be listed: {reason_of(error)}",
+            hint="`boards` in lab.toml names the folder of your own",
+        ) from None
 
 
 def find_profile(name_or_path: str | Path, folders: Sequence[Path] = ()) -> Path:
@@ -41,7 +51,7 @@ def find_profile(name_or_path: str | Path, folders: Sequence[Path] = ()) -> Path
     text = str(name_or_path)
     if "/" in text or text.endswith(".toml"):
         path = at_home(text)
-        if not path.is_file():
+        if not is_file(path):
             raise ProfileError(f"there is no profile file {shown_path(path)}")
         return path
     files = profile_files(folders)

@@ -16,7 +16,7 @@ from itertools import islice
 from pathlib import Path
 
 from bringup.base.errors import UsageError
-from bringup.base.regular_file import read_regular
+from bringup.base.regular_file import is_folder, read_regular
 
 COMMAND_NAMES = ("ast.pickle.cmd", "camkes_gen/last_invocation")
 _COMMAND_MAX = 1 << 20
@@ -178,7 +178,7 @@ def _projects_above(place: Path) -> Path | None:
 
 
 def _is_projects(folder: Path) -> bool:
-    return any((folder / mark).is_dir() for mark in _MARKS)
+    return any(is_folder(folder / mark) for mark in _MARKS)
 
 
 def _own(application: Path) -> Iterator[Path]:

@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import IO
 
-from bringup.base.errors import MissingProgramError, UsageError
+from bringup.base.errors import MissingProgramError, UsageError, reason_of
 from bringup.camkes.app.line_markers import STDIN_NAME, file_of, is_of_system
 from bringup.camkes.text.tokens import shown_line
 from bringup.profile.toml_lines import shown_path
@@ -213,7 +213,7 @@ def _run(
         if error.errno == errno.E2BIG:
             raise UsageError("cpp cannot be given so many folders (-I) and macros (-D)") from None
         if error.filename == str(place):
-            reason = (error.strerror or str(error)).lower()
+            reason = reason_of(error)
             raise UsageError(f"the folder {shown_path(place)} cannot be entered: {reason}") from None
         raise MissingProgramError(
             "cpp, the C preprocessor, is not installed", hint="apt install cpp"

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from bringup.base.errors import UsageError
+from bringup.base.errors import UsageError, reason_of
 from bringup.base.finding import Report
 from bringup.base.version import __version__
 from bringup.base.whole_file import write_whole
@@ -102,7 +102,7 @@ def _folder_for(output: Path) -> Iterator[None]:
     try:
         folder.mkdir(exist_ok=True)
     except OSError as error:
-        raise UsageError(f"cannot make the folder {folder}: {(error.strerror or '').lower()}") from None
+        raise UsageError(f"cannot make the folder {folder}: {reason_of(error)}") from None
     try:
         yield
     finally:

@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from bringup.base.errors import BringupError, LabError
+from bringup.base.errors import BringupError, LabError, reason_of
 
 Status = Literal["pass", "fail", "skip"]
 
@@ -111,7 +111,7 @@ def _run(group: Group, results: dict[str, Result]) -> None:
         except BringupError as error:
             results[check.id] = failed_by(error)
         except OSError as error:
-            results[check.id] = skipped(f"this host does not tell: {(error.strerror or str(error)).lower()}")
+            results[check.id] = skipped(f"this host does not tell: {reason_of(error)}")
 
 
 def _late(group: Group) -> Result:

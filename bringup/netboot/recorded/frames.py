@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from bringup.base.errors import UsageError
+from bringup.base.errors import UsageError, reason_of
 from bringup.base.regular_file import open_regular
 
 PACKETS_MAX = 20_000_000
@@ -45,7 +45,7 @@ def read_capture(path: Path) -> Iterator[Datagram]:
     try:
         file = open_regular(path)
     except OSError as error:
-        raise UsageError(f"cannot read {path}: {(error.strerror or str(error)).lower()}", hint=hint) from None
+        raise UsageError(f"cannot read {path}: {reason_of(error)}", hint=hint) from None
     except ValueError as error:
         raise UsageError(str(error), hint=hint) from None
     with file:

@@ -17,7 +17,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import BinaryIO
 
-from bringup.base.errors import UsageError
+from bringup.base.errors import UsageError, reason_of
+from bringup.base.regular_file import is_folder
 from bringup.pci.acpi.tables import resolve_scopes
 from bringup.pci.capture.views import collected, files_of, prefer_bare_metal
 from bringup.pci.model import Function, Machine, Missing
@@ -105,7 +106,7 @@ def _inputs(path: Path) -> list[_Input]:
     if path == STANDARD_INPUT:
         return [_Input(path, "stdin")]
     views = files_of(path)
-    if not views and path.is_dir() and not holds_tree(path):
+    if not views and is_folder(path) and not holds_tree(path):
         views = collected(path)
     names = [str(view.relative_to(path.parent)) for view in views]
     found = [_Input(view, name, found=True) for view, name in zip(views, names, strict=True)]
@@ -153,7 +154,7 @@ def _open(path: Path, name: str) -> Machine:
         with path.open("rb") as file:
             data = _read_all(file, str(path))
     except OSError as error:
-        raise UsageError(f"cannot read {path}: {(error.strerror or str(error)).lower()}") from None
+        raise UsageError(f"cannot read {path}: {reason_of(error)}") from None
     return _read(data, name)
 
 

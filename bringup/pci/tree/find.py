@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TypeVar
 
-from bringup.base.errors import UsageError
+from bringup.base.errors import UsageError, reason_of
 from bringup.pci.model import Missing
 from bringup.pci.tree.bundle import Tree
 from bringup.pci.tree.files import DEVICES, Files, FolderFiles, MemoryFiles
@@ -97,7 +97,7 @@ def open_folder(folder: Path) -> Files:
     try:
         names = {entry.name for entry in os.scandir(folder)}
     except OSError as error:
-        raise UsageError(f"cannot read the folder {folder}: {(error.strerror or '').lower()}") from None
+        raise UsageError(f"cannot read the folder {folder}: {reason_of(error)}") from None
     sysfs = _sysfs_of_devices(folder)
     if sysfs is not None:
         return _checked(Mounted(FolderFiles(sysfs), "sys"), folder)

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
-from bringup.base.errors import ImageError
+from bringup.base.errors import ImageError, reason_of
 from bringup.image.guest_kernel import (
     GuestKernel,
     KernelConfig,
@@ -100,4 +100,4 @@ def _bytes(path: Path) -> bytes:
     try:
         return path.read_bytes()
     except OSError as error:
-        raise ImageError(f"cannot read {path}: {(error.strerror or str(error)).lower()}") from None
+        raise ImageError(f"cannot read {path}: {reason_of(error)}") from None
