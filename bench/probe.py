@@ -22,7 +22,7 @@ from pathlib import Path
 
 from bringup.base.firmware import Firmware
 from bringup.probe.on_board import KERNEL_WORDS
-from bringup.probe.ramdisk import ProbeKernel, find_kernel, ramdisk
+from bringup.probe.ramdisk import TWIN_WORDS, ProbeKernel, find_kernel, ramdisk
 from bringup.twin.chassis import prepare_firmware_files
 from bringup.twin.machine import BOOT_MAC, NICS, BootOrder, Wiring, qemu_arguments
 
@@ -63,7 +63,8 @@ def bare_boot(kernel: ProbeKernel, disk: Path) -> tuple[float, int]:
     kcs.bind("")
     kcs.listen(1)
     wiring = Wiring(pairs[0][1].fileno(), pairs[1][1].fileno(), kcs.fileno(), {n.name: "" for n in NICS})
-    words = f"console=ttyS1,115200n8 {KERNEL_WORDS} bringup.macs={BOOT_MAC} bringup.settle=0 bringup.url="
+    words = f"console=ttyS1,115200n8 {KERNEL_WORDS} {TWIN_WORDS} "
+    words += f"bringup.macs={BOOT_MAC} bringup.settle=0 bringup.url="
     with tempfile.TemporaryDirectory(prefix="bench-") as name:
         folder = Path(name)
         prepare_firmware_files(folder)
