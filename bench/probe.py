@@ -57,12 +57,14 @@ class Answer(BaseHTTPRequestHandler):
 def bare_boot(kernel: ProbeKernel, disk: Path) -> tuple[float, int]:
     """Return the seconds from QEMU's start to the capture, and the capture's size in bytes."""
     receiver = Receiver()
-    pairs = [socket.socketpair() for _ in range(2)]
-    threading.Thread(target=_read, args=(pairs[0][0],), daemon=True).start()
+    pairs = [socket.socketpair() for _ in range(3)]
+    for near, _ in pairs[:2]:
+        threading.Thread(target=_read, args=(near,), daemon=True).start()
     kcs = socket.socket(socket.AF_UNIX)
     kcs.bind("")
     kcs.listen(1)
-    wiring = Wiring(pairs[0][1].fileno(), pairs[1][1].fileno(), kcs.fileno(), {n.name: "" for n in NICS})
+    com1, sol, qmp = (far.fileno() for _, far in pairs)
+    wiring = Wiring(com1, sol, qmp, kcs.fileno(), {n.name: "" for n in NICS})
     words = f"console=ttyS1,115200n8 {KERNEL_WORDS} {TWIN_WORDS} "
     words += f"bringup.macs={BOOT_MAC} bringup.settle=0 bringup.url="
     with tempfile.TemporaryDirectory(prefix="bench-") as name:
@@ -73,7 +75,7 @@ def bare_boot(kernel: ProbeKernel, disk: Path) -> tuple[float, int]:
         url = f"http://10.0.2.2:{receiver.server_port}/upload/bench"
         command += ["-kernel", str(kernel.path), "-initrd", str(disk), "-append", words + url]
         began_s = time.monotonic()
-        with subprocess.Popen(command, pass_fds=(wiring.sol_fd, wiring.qmp_fd, wiring.kcs_fd)) as process:
+        with subprocess.Popen(command, pass_fds=(com1, sol, qmp, wiring.kcs_fd)) as process:
             try:
                 if not receiver.got.wait(TIMEOUT_S):
                     raise SystemExit(f"the bare boot brought no capture within {TIMEOUT_S:.0f} s")
