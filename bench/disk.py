@@ -25,7 +25,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from bringup import BootRequest, find_image, load_lab
+from bringup import BootRequest, load_lab
 from bringup.base.assets import asset
 from bringup.boot.plan import PlannedStep
 from bringup.boot.session import Session
@@ -33,6 +33,7 @@ from bringup.disk.choose import Disk
 from bringup.disk.commit import Compare, Flush, Write
 from bringup.disk.layout import MIB
 from bringup.disk.pieces import FileSpan, Pieces
+from bringup.image.folder import find_image
 from bringup.image.model import Image
 from bringup.jobs.boot import run_job
 from bringup.jobs.reimage.carry_out import CarryOut
@@ -98,8 +99,7 @@ class Writing:
         more = subprocess.run(cpio, input=b"init\n", cwd=self._folder, capture_output=True, check=True).stdout
         both = self._folder / "ramdisk.cpio.gz"
         both.write_bytes(ramdisk(kernel, recipe=MAINTENANCE).read_bytes() + gzip.compress(more))
-        image: Image = find_image([kernel.path, both], append=WORDS)
-        return image
+        return find_image([kernel.path, both], append=WORDS)
 
     def _write(self, run: Run) -> None:
         (disk,) = self._room.disks
