@@ -47,7 +47,7 @@ def history_of(bodies: Iterable[Mapping[str, Any]]) -> tuple[Measured, ...]:
     """Return the history that contents of `verify.json` make.
 
     A check that measured in one run and has no figure in another was looked for there and not observed; a
-    run that did not make the check at all tells nothing.
+    run that was not asked for the check tells nothing.
     """
     read = [(body, _figures(body)) for body in bodies]
     ways: dict[str, dict[str, None]] = {}
@@ -77,7 +77,10 @@ def _figures(body: Mapping[str, Any]) -> dict[str, dict[str, float | None]]:
         if not isinstance(check, dict) or not isinstance(name := check.get("id"), str):
             continue
         values = check.get("values")
-        told = values.get("mbit_s") if isinstance(values, dict) else None
+        values = values if isinstance(values, dict) else {}
+        if values.get("asked") is False:
+            continue
+        told = values.get("mbit_s")
         by_way = told if isinstance(told, dict) else {} if told is None else {name: told}
         figures[name] = {str(way): _figure(rate) for way, rate in by_way.items()}
     return figures
@@ -91,18 +94,17 @@ def _figure(told: object) -> float | None:
 
 
 def image_words(body: Mapping[str, Any]) -> str:
-    """Return what a run judged, in a few words: its image, or the rules and the tunnel of a virtual lab."""
-    image = body.get("image")
+    """Return what a run judged, in a few words: an image, or rules; and on what, unless that is a board."""
+    image, rules, firewall, engine = (body.get(key) for key in ("image", "rules", "firewall", "engine"))
+    named = ""
     if isinstance(image, dict):
-        digest = str(image.get("sha256") or "")[:8]
-        return " ".join(word for word in (str(image.get("name") or "an image"), digest) if word)
-    if isinstance(image, str) and image:
-        return image
-    rules, firewall = body.get("rules"), body.get("firewall")
-    named = (
-        f"rules {PurePath(str(rules)).name}" if rules else f"generated rules, {firewall}" if firewall else ""
-    )
-    return ", ".join(str(word) for word in (named, body.get("engine")) if word) or "unknown"
+        named = f"{image.get('title') or 'an image'} {str(image.get('key') or '')[:8]}".strip()
+    elif rules:
+        named = f"rules {PurePath(str(rules)).name}"
+    elif firewall:
+        named = f"generated rules, {firewall}"
+    words = (named, "" if engine == "board" else engine)
+    return ", ".join(str(word) for word in words if word) or "unknown"
 
 
 def bands(history: Iterable[Measured]) -> tuple[Band, ...]:

@@ -261,6 +261,7 @@ class VerifyVms:
             "started": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(self._started_s)),
             "seconds": round(time.monotonic() - self._origin_s, 2),
             "engine": self.engine,
+            "image": {name: self.boot.plan.image.get(name) for name in ("title", "key")},
             **({"unproven": limits} if limits else {}),
             **counts,
             "checks": [check_json(each) for each in ended],

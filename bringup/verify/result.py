@@ -37,9 +37,9 @@ def judged(ok: bool, evidence: str, *, excerpt: Sequence[str] = (), **values: An
     return Result("pass" if ok else "fail", evidence, values, tuple(excerpt))
 
 
-def skipped(reason: str) -> Result:
-    """Return that a check was not made, and why."""
-    return Result("skip", reason)
+def skipped(reason: str, *, asked: bool = True) -> Result:
+    """Return that a check was not made, and why; not `asked`: nobody looked for what it would have seen."""
+    return Result("skip", reason, {} if asked else {"asked": False})
 
 
 def troubled(reason: str) -> Result:

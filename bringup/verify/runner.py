@@ -47,7 +47,7 @@ def _why_not(check: Check, ended: dict[str, Result], named: Sequence[str]) -> Re
     if check.not_here:
         return skipped(f"not testable here: {check.not_here}")
     if check.opt_in and check.id not in named:
-        return skipped(f"takes long, made only where it is named: --only {check.id}")
+        return skipped(f"takes long, made only where it is named: --only {check.id}", asked=False)
     for need in check.needs:
         if need in ended and not ended[need].ok:
             verb = "was not made" if ended[need].status == "skip" else "failed"

@@ -47,7 +47,8 @@ def test_a_band_is_of_one_image_and_names_what_was_measured_last() -> None:
 
 
 def test_a_check_without_a_figure_is_a_gap_and_one_that_was_not_made_is_nothing() -> None:
-    history = history_of([run(1, {"a-b": 7}), run(2), run(3, checks=[]), run(4, {"a-b": 0.0})])
+    opted = run(5, checks=[{"id": "rate", "values": {"asked": False}}])
+    history = history_of([run(1, {"a-b": 7}), run(2), run(3, checks=[]), run(4, {"a-b": 0.0}), opted])
     assert [(each.run[-1], dict(each.rates)) for each in history] == [
         ("1", {"a-b": 7.0}),
         ("2", {"a-b": None}),
@@ -57,9 +58,13 @@ def test_a_check_without_a_figure_is_a_gap_and_one_that_was_not_made_is_nothing(
 
 def test_several_checks_that_measure_are_told_apart_and_an_image_is_named_by_its_content() -> None:
     checks = [{"id": "vms", "values": {"mbit_s": 31.5}}, {"id": "nic", "values": {"mbit_s": {"in": 940}}}]
-    (only,) = history_of([run(1, checks=checks, image={"name": "wg", "sha256": "0123456789abcdef"})])
-    assert dict(only.rates) == {"vms": 31.5, "nic in": 940.0}
-    assert only.image == "wg 01234567"
+    image = {"title": "seL4", "key": "0123456789abcdef"}
+    board, played = history_of(
+        run(number, checks=checks, image=image, engine=engine)
+        for number, engine in enumerate(("board", "scripted"))
+    )
+    assert dict(board.rates) == {"vms": 31.5, "nic in": 940.0}
+    assert (board.image, played.image) == ("seL4 01234567", "seL4 01234567, scripted")
 
 
 def test_runs_of_other_targets_and_damaged_ones_are_left_out(tmp_path: Path) -> None:

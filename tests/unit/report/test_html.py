@@ -164,3 +164,9 @@ def test_a_run_without_a_verdict_says_so(tmp_path: Path) -> None:
 def test_a_damaged_run_is_a_sentence(tmp_path: Path) -> None:
     with pytest.raises(LabError, match="are damaged"):
         run_html(boot_run(tmp_path, {**VERDICT, "stages": [{"name": 1}]}))
+
+
+def test_a_check_that_was_not_made_says_why_at_once() -> None:
+    page = verify_html(verified({}, {"id": "x", "status": "skip", "evidence": "not testable here: no card"}))
+    summary = page.rpartition('<details class="skip">')[2].partition("</summary>")[0]
+    assert "not testable here: no card" in summary and "1.5 s" not in summary
