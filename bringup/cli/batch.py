@@ -53,7 +53,8 @@ def batch_options_beside_yes(function: Function) -> Function:
             type=click.IntRange(1, 256),
             default=8,
             show_default=True,
-            help="Many boards: how many at a time.",
+            help="Many boards: how many at a time; of twins that are emulated whole at most one per "
+            "processor.",
         ),
     ):
         function = option(function)
@@ -124,6 +125,7 @@ def run_many(
     None means five.
     """
     from bringup.jobs.batch import ASKS_ABOVE, run_batch
+    from bringup.jobs.batch_machines import emulated, processors
     from bringup.report.batch import BatchView, batch_lines
     from bringup.report.screen import fold_width
 
@@ -131,9 +133,22 @@ def run_many(
     if len(boards) > (ASKS_ABOVE if asks_above is None else asks_above) and not options["yes"]:
         _ask(names, changes)
     as_json = bool(options.get("as_json"))
+    machines = emulated(boards)
+    if len(machines) > processors():
+        say(
+            f"{len(machines)} of them are machines that this host emulates whole: "
+            f"{processors()} at a time, one per processor, whatever --jobs says"
+        )
     with BatchView(names, quiet=as_json) as view:
         batch = run_batch(
-            lab, command, boards, work, view, at_once=options["jobs"], pause_s=options["pause_s"]
+            lab,
+            command,
+            boards,
+            work,
+            view,
+            at_once=options["jobs"],
+            pause_s=options["pause_s"],
+            machines=machines,
         )
     if as_json:
         emit_json(batch.to_dict())

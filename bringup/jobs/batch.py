@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import asdict, dataclass
@@ -19,6 +19,7 @@ from bringup.base.errors import BringupError, InterruptedRunError, LabError, Usa
 from bringup.base.events import Emit, Event
 from bringup.boot.folders import BATCH, RunFolder, list_runs, runs_folder
 from bringup.boot.stop import Stop
+from bringup.jobs.batch_machines import Machines, processors
 from bringup.lab.inventory import Board, Lab
 
 USUAL_AT_ONCE = 8
@@ -164,22 +165,25 @@ def run_batch(
     *,
     at_once: int = USUAL_AT_ONCE,
     pause_s: float = USUAL_PAUSE_S,
+    machines: Collection[str] = (),
 ) -> Batch:
     """Do `work` with every board, keep the record, and return how it ended.
 
+    `machines` are the boards that this host emulates whole: of them at most one per processor at a time.
     Ctrl-C is told to every job: each puts its board into a safe state and says which; the batch ends with the
     last.
     """
     record = _Record(RunFolder.create(runs_folder(lab)), command, [board.name for board in boards])
     began_s = time.monotonic()
     stop = Stop()
-    turns = Turns(pause_s, stop)
+    turns, waiting = Turns(pause_s, stop), Machines(machines, processors(), stop)
 
     def one(board: Board) -> Outcome:
         try:
-            turns.wait()
-            watcher.began(board.name)
-            outcome = _timed(board, work, lambda event: watcher.heard(board.name, event), stop)
+            with waiting.turn(board.name):
+                turns.wait()
+                watcher.began(board.name)
+                outcome = _timed(board, work, lambda event: watcher.heard(board.name, event), stop)
         except BringupError as error:
             outcome = failed(board.name, error)
         record.ended(outcome)
