@@ -27,6 +27,8 @@ from bringup.boot.watch_request import WatchRequest
 from bringup.power.base import Drivers
 
 _LONGEST_WAIT_S = 0.5
+# Who looks so much later than something was due was held up, and so were those who hear the board.
+_LATE_S, _CATCH_UP_MAX_S = 2.0, 5.0
 
 
 class Run:
@@ -60,6 +62,7 @@ class Run:
         self._lock = threading.RLock()
         self._changed = threading.Condition(self._lock)
         self._waiting = ""
+        self._catching_up_s: float | None = None
         # What ends the watch although the evidence alone would not.
         self._error: BringupError | None = None
         self._acted: str | None = None
@@ -173,11 +176,26 @@ class Run:
                     raise self._error
                 now_s = self.clock.now_s()
                 verdict = self.progress.decide(now_s)
-                if verdict is not None:
+                if verdict is not None and self._is_caught_up(now_s):
                     return verdict
-                deadline_s = self.progress.next_deadline_s
+                if verdict is None:
+                    self._catching_up_s = None
+                deadline_s = self._catching_up_s or self.progress.next_deadline_s
                 wait_s = _LONGEST_WAIT_S if deadline_s is None else min(_LONGEST_WAIT_S, deadline_s - now_s)
                 self.clock.wait(self._changed.wait, max(wait_s, 0.01))
+
+    def _is_caught_up(self, now_s: float) -> bool:
+        """Return whether what came so far has been taken in, as far as that is known.
+
+        A process that stood still finds all limits passed, before its other threads say what they heard, or
+        that they heard nothing: they are given a moment.
+        """
+        if self._catching_up_s is None:
+            late_s = now_s - (self.progress.next_deadline_s or now_s)
+            if late_s < _LATE_S:
+                return True
+            self._catching_up_s = now_s + min(late_s, _CATCH_UP_MAX_S)
+        return now_s >= self._catching_up_s
 
     def abort(self, error: BringupError) -> None:
         """End the watch with this error; called from any thread, the first one counts."""

@@ -84,7 +84,9 @@ class Pace:
 
 
 Back = Callable[[], None]
-"""Called when a BMC answers again that had fallen silent: it may have restarted and forgotten things."""
+"""Called when a BMC answers again that had fallen silent, and before a board is switched on once more: what
+was set there may be gone.
+"""
 
 
 def confirmed_state(
@@ -332,6 +334,9 @@ class _Sequence:
 
     def _give_again(self, order: _Order, state: PowerState) -> None:
         self._tell("power.again", f"still {state}: asking for power {order.name} again", action=order.name)
+        if order.name == str(ON):
+            # It may have been on for a moment, and has then used up what was set for one boot.
+            self._back()
         try:
             order.give()
         except LabError as error:

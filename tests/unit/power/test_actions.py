@@ -187,6 +187,20 @@ def test_a_bmc_that_ignores_commands_is_named_and_was_asked_three_times() -> Non
     assert caught.value.hint
 
 
+def test_what_is_set_is_looked_at_before_a_board_is_switched_on_once_more() -> None:
+    """A board that was on for a moment has used up a boot override that holds once."""
+    board = Board(OFF)
+    board.ignores = True
+    looked: list[int] = []
+
+    def back() -> None:
+        looked.append(len(board.commands))
+        board.ignores = False
+
+    ensure_on(board, lambda _event: None, Clock().pace(), back=back)
+    assert (looked, board.commands) == ([1], ["on", "on"])
+
+
 def test_an_operating_system_that_does_not_shut_down_is_named() -> None:
     board = Board(ON)
     board.ignores = True
