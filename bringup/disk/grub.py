@@ -11,8 +11,10 @@ import io
 import struct
 import tarfile
 import tempfile
+import threading
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 
 from bringup.base.assets import asset
@@ -89,6 +91,9 @@ def make_loader(layout: Layout, console: Console, *, grub_dir: Path = GRUB_DIR) 
     return Loader(boot_code(core_sector, grub_dir=grub_dir), core, efi)
 
 
+_making = threading.Lock()
+
+
 def loader_image(
     firmware: Firmware, script: str, modules: Sequence[str] = (), *, grub_dir: Path = GRUB_DIR
 ) -> bytes:
@@ -97,6 +102,12 @@ def loader_image(
     Raises as `make_loader` does.
     """
     found = GrubModules.of(firmware, grub_dir)
+    with _making:  # once, also where many boards are written together
+        return _made(found, firmware, script, tuple(modules))
+
+
+@lru_cache(maxsize=8)
+def _made(found: GrubModules, firmware: Firmware, script: str, modules: tuple[str, ...]) -> bytes:
     with tempfile.TemporaryDirectory(prefix="bringup-grub-") as folder:
         memdisk, target = Path(folder) / "memdisk.tar", Path(folder) / "image"
         memdisk.write_bytes(_tar("grub.cfg", script))

@@ -18,6 +18,7 @@ import struct
 import tempfile
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 
 from bringup.base.assets import asset
@@ -180,7 +181,8 @@ def wanted_modules(kernel: ProbeKernel, drivers: Sequence[str] = DRIVERS) -> tup
     )
 
 
-def parse_modules_dep(text: str) -> dict[str, tuple[str, tuple[str, ...]]]:
+@lru_cache(maxsize=2)  # many boards are given the ramdisk of one kernel
+def parse_modules_dep(text: str) -> Mapping[str, tuple[str, tuple[str, ...]]]:
     """Return name to (path, names needed) from a `modules.dep` (depmod(8)); names with `_` for `-`."""
     table = {}
     for line in text.splitlines():

@@ -7,6 +7,7 @@ collected around a text is of fixed size.
 from __future__ import annotations
 
 import re
+import threading
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -164,6 +165,9 @@ def _anchor(head: str) -> str:
     return min(windows, key=_rarity)
 
 
+_preparing = threading.Lock()
+
+
 @cache
 def _groups() -> tuple[_Group, ...]:
     members: dict[str, list[Pattern]] = {}
@@ -209,7 +213,8 @@ def reach() -> int:
 def find_new(squeezed: bytes, old: int) -> list[tuple[Pattern, int, int]]:
     """Return (pattern, start, end) of every text that ends behind `old`, in the order of their ends."""
     hits = []
-    anchors, groups = _anchors()
+    with _preparing:  # once, also where many consoles begin together
+        anchors, groups = _anchors()
     anchor = anchors.search(squeezed, max(0, old - reach() + 1))
     while anchor is not None:
         place = anchor.start()
