@@ -180,7 +180,8 @@ class Vms:
     # Logging in.
 
     def _logged_in(self, vm: int, user: str) -> str:
-        self._settle(2 * self._patience.quiet_s)
+        # VMs that still boot say much; what follows is told from it by being asked for.
+        self._settle(self._patience.login_s, silent_s=2 * self._patience.quiet_s)
         place = self._texts.place()
         if not self._turn_to(vm):
             if self._texts.all_since(place):
@@ -339,11 +340,14 @@ class Vms:
                 self._wire.write(data[at : at + pace.chunk])
                 self._wire.rest(pace.pause_s)
 
-    def _settle(self, timeout_s: float) -> None:
-        """Read until something came and nothing more does, at most `timeout_s`."""
+    def _settle(self, timeout_s: float, *, silent_s: float | None = None) -> None:
+        """Read until something came and nothing more does, at most `timeout_s`.
+
+        `silent_s` is how long to wait where nothing comes at all; None for all of it.
+        """
         start_s = quiet_from_s = self._wire.now_s()
         heard = False
-        while self._wire.now_s() - start_s < timeout_s:
+        while self._wire.now_s() - start_s < (timeout_s if heard or silent_s is None else silent_s):
             data = self._wire.read(_READ_S)
             self._texts.receive(data)
             if data:
