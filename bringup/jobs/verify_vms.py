@@ -9,7 +9,6 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from bringup.base.clock import Clock
 from bringup.base.errors import BringupError, InterruptedRunError
 from bringup.base.events import Emit, Event
 from bringup.base.stage import Stage
@@ -18,7 +17,6 @@ from bringup.boot.folders import EventLog, RunFolder
 from bringup.boot.plan import PlannedStep
 from bringup.boot.request import BootRequest
 from bringup.boot.session import Session
-from bringup.console.base import Console, ConsoleGapError
 from bringup.console.open import open_console
 from bringup.console.shared.console import Role
 from bringup.jobs.boot import Display, PlannedBoot, plan_boot, run_job
@@ -34,6 +32,7 @@ from bringup.verify.runner import Checked, run_checks
 from bringup.verify.vms.expected import Candidate, ExpectedVm, of_configuration
 from bringup.verify.vms.scene import Booted, VmScene
 from bringup.verify.vms.talk import Vms
+from bringup.verify.vms.wire import ConsoleWire
 
 if TYPE_CHECKING:
     from bringup.boot.job import Finished
@@ -64,41 +63,6 @@ class VmsRequest:
     append: str = ""
     only: Sequence[str] = ()
     boot: BootRequest = field(default_factory=BootRequest)
-
-
-class ConsoleWire:
-    """A board's console for `Vms`; what comes is kept in `path` too."""
-
-    def __init__(self, console: Console, path: Path, clock: Clock) -> None:
-        self._console = console
-        self._clock = clock
-        self._file = path.open("ab")
-
-    def now_s(self) -> float:
-        """Return the clock's seconds."""
-        return self._clock.now_s()
-
-    def read(self, timeout_s: float) -> bytes:
-        """Return what came; a hole in it breaks the answer that it is in, and no other."""
-        try:
-            data = self._console.read(timeout_s)
-        except ConsoleGapError:
-            return b""
-        self._file.write(data)
-        return data
-
-    def write(self, data: bytes) -> None:
-        """Send bytes."""
-        self._console.write(data)
-
-    def rest(self, seconds: float) -> None:
-        """Let time pass."""
-        self._clock.sleep(seconds)
-
-    def close(self) -> None:
-        """Part from the console."""
-        self._file.close()
-        self._console.close()
 
 
 class VerifyVms:
@@ -186,7 +150,7 @@ class VerifyVms:
         self._tell("run.step", "boot the image", step="boot", state=state, run=finished.folder.name)
         console = open_console(self.board, self._emit, role=Role.WORK)
         console.open(ATTACH_TIMEOUT_S)
-        with closing(ConsoleWire(console, folder.path / CONSOLE, session.clock)) as wire:
+        with closing(ConsoleWire(console, session.clock, folder.path / CONSOLE)) as wire:
             scene = VmScene(Vms(wire), self.expected, booted(finished, self.engine), self._believed())
             self._check_all(lambda check: probe(check.probe)(scene, check), ended)
 

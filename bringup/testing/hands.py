@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
 
+from bringup.base.errors import LabError, UsageError
 from bringup.base.events import Event
 from bringup.boot.session import Session
 from bringup.console.base import Console, ConsoleGapError
@@ -14,6 +15,8 @@ from bringup.console.open import open_console
 from bringup.console.shared.console import Role
 from bringup.jobs.console import ATTACH_TIMEOUT_S
 from bringup.jobs.power import PowerAction, power_state, switch_within
+from bringup.verify.vms.talk import Vms
+from bringup.verify.vms.wire import ConsoleWire
 
 _READ_S = 0.2
 # What a failed wait quotes of what came instead.
@@ -90,6 +93,41 @@ def console_hand(session: Session) -> Iterator[ConsoleHand]:
         yield ConsoleHand(console)
     finally:
         console.close()
+
+
+class VmHand:
+    """A VM in a test, asked over the console that all of them share."""
+
+    def __init__(self, vms: Vms, number: int) -> None:
+        self._vms = vms
+        self._number = number
+
+    def run(self, script: str, timeout_s: float = 10.0) -> str:
+        """Return what a command printed, whole by its checksum.
+
+        Raises VmDeadError, NotObservedError, and LabError where the command failed.
+        """
+        answer = self._vms.run(self._number, script, timeout_s)
+        if answer.code:
+            raise LabError(f"{script!r} in vm{self._number} ended with {answer.code}: {answer.text}")
+        return answer.text
+
+
+@contextmanager
+def vm_hands(session: Session) -> Iterator[Callable[[str], VmHand]]:
+    """Give the VMs of the image that runs on a board, by names such as `vm0`; raises LabError."""
+    console = open_console(session.board, _ignore, role=Role.WORK)
+    console.open(ATTACH_TIMEOUT_S)
+    with closing(ConsoleWire(console, session.clock)) as wire:
+        vms = Vms(wire)
+
+        def hand(name: str) -> VmHand:
+            found = re.fullmatch(r"vm(\d{1,2})", name)
+            if found is None:
+                raise UsageError(f"a board has no {name}", hint="vm0, vm1, … are its VMs")
+            return VmHand(vms, int(found[1]))
+
+        yield hand
 
 
 def _ignore(_event: Event) -> None:

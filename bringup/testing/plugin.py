@@ -10,14 +10,14 @@ import os
 import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import pytest
 
 if TYPE_CHECKING:
     from bringup.boot.session import Session
     from bringup.lab.inventory import Board
-    from bringup.testing.hands import ConsoleHand, PowerHand
+    from bringup.testing.hands import ConsoleHand, PowerHand, VmHand
     from bringup.verify.scene import Scene
     from bringup.vlab.nodes import Actor
 
@@ -148,7 +148,23 @@ def bringup_lab(
         yield Scene(lab)
 
 
-@pytest.fixture(scope="session")
-def bringup_vm(bringup_lab: Scene) -> Callable[[str], Actor]:
-    """A node by its name: `bringup_vm("vm1-a").run("wg show")` returns what that printed."""
-    return bringup_lab.node
+def _as_long_as_its_way(fixture_name: str, config: pytest.Config) -> Literal["session", "function"]:
+    """Return how long VMs are had: those of a board share its console with other tests."""
+    return "session" if config.getoption("--bringup-target") in (None, VLAB) else "function"
+
+
+@pytest.fixture(scope=_as_long_as_its_way)
+def bringup_vm(
+    bringup_target: str, request: pytest.FixtureRequest
+) -> Iterator[Callable[[str], Actor | VmHand]]:
+    """A node by its name: `bringup_vm("vm1-a").run("wg show")` returns what that printed.
+
+    On a board `vm0`, `vm1`, … are the VMs of the image that runs, asked over its console.
+    """
+    if bringup_target == VLAB:
+        yield request.getfixturevalue("bringup_lab").node
+        return
+    from bringup.testing.hands import vm_hands
+
+    with vm_hands(request.getfixturevalue("bringup_session")) as hands:
+        yield hands
