@@ -1,7 +1,7 @@
 """A board's disk over the network, on the twin: `python bench/disk.py write [ROUNDS] | update [ROUNDS]`.
 
-    write     write and verify of 512 MiB by the maintenance ramdisk's orders, against `wget | dd` and
-              `dd | sha256sum` typed by hand: the same ramdisk, disk, link and boot, in turn
+    write     write and verify of 512 MiB (`--mib`) by the maintenance ramdisk's orders, against `wget | dd`
+              and `dd | sha256sum` typed by hand: the same ramdisk, disk, link and boot, in turn
     update    `bringup reimage` from its start until the image is confirmed, beside `bringup boot` of it
 
 In the ramdisk of `write` one order does more than in ours: a write of more than 64 MiB is that pipe. The
@@ -45,7 +45,6 @@ if TYPE_CHECKING:
     from bringup.boot.engine import Run
 
 CHECKOUT = Path(__file__).resolve().parents[1]
-BYTES = 512 * MIB
 AT = 64 * MIB
 BY_HAND = """write_chunk() {
     if [ "$3" -gt 67108864 ]; then
@@ -61,11 +60,12 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("what", choices=["write", "update"])
     parser.add_argument("rounds", nargs="?", type=int, default=2)
+    parser.add_argument("--mib", type=int, default=512)
     options = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="bench-") as name:
         os.environ["BRINGUP_HOME"] = name
         if options.what == "write":
-            Writing(Path(name), options.rounds).measure()
+            Writing(Path(name), options.rounds, options.mib * MIB).measure()
         else:
             update(options.rounds)
 
@@ -73,8 +73,8 @@ def main() -> None:
 class Writing:
     """Both ways to the same disk, in one boot of the ramdisk."""
 
-    def __init__(self, folder: Path, rounds: int) -> None:
-        self._folder, self._rounds = folder, rounds
+    def __init__(self, folder: Path, rounds: int, size: int) -> None:
+        self._folder, self._rounds, self._size = folder, rounds, size
         self._room = Room()
 
     def measure(self) -> None:
@@ -114,30 +114,28 @@ class Writing:
                 f"{by_hand[0]:.1f} and {by_hand[1]:.1f} s; dd's time divided by ours {ratios[-1]:.2f}",
                 flush=True,
             )
-        print(
-            f"median of {len(ratios)}: {statistics.median(ratios):.2f} (512 MiB, {512 / sum(ours):.1f} MiB/s)"
-        )
+        print(f"median of {len(ratios)}: {statistics.median(ratios):.2f} ({self._size // MIB} MiB each way)")
 
     def _ours(self, disk: Disk, number: int) -> tuple[float, float]:
         path = self._folder / "content"
-        path.write_bytes(os.urandom(BYTES))
-        write = Write(AT, Pieces.of(FileSpan(path, BYTES)), "bench")
+        path.write_bytes(os.urandom(self._size))
+        write = Write(AT, Pieces.of(FileSpan(path, self._size)), "bench")
         digest = hashlib.sha256(path.read_bytes()).hexdigest()
         work = CarryOut(self._room.ramdisk, disk.name, disk.sector_bytes, lambda _reached: None)
         written = _seconds(partial(work.all, [write, Flush()]))
-        return written, _seconds(partial(work.all, [Compare(AT, BYTES, digest, "bench")]))
+        return written, _seconds(partial(work.all, [Compare(AT, self._size, digest, "bench")]))
 
     def _by_hand(self, disk: Disk, number: int) -> tuple[float, float]:
-        content, agent = os.urandom(BYTES), self._room.ramdisk
+        content, agent = os.urandom(self._size), self._room.ramdisk
         expected = hashlib.sha256(content).hexdigest()
 
         def write() -> None:
-            agent.write(disk.name, AT, BYTES, lambda: content)
+            agent.write(disk.name, AT, self._size, lambda: content)
             agent.flush(disk.name)
 
         written = _seconds(write)
         found: list[str] = []
-        verified = _seconds(lambda: found.extend(agent.hashes(disk.name, [(AT, BYTES)])))
+        verified = _seconds(lambda: found.extend(agent.hashes(disk.name, [(AT, self._size)])))
         assert found == [expected]
         return written, verified
 

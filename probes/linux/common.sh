@@ -106,11 +106,18 @@ put() {
     rm -f /tmp/request
     mkfifo /tmp/request
     timeout "$SEND_S" nc "${server%:*}" "$port" </tmp/request >/tmp/answer 2>&1 &
-    {
-        printf 'PUT %s HTTP/1.1\r\nHost: %s\r\nConnection: close\r\n' "$path" "$server"
-        printf 'X-Bringup-Sha256: %s\r\nContent-Length: %s\r\n\r\n' "$3" "$(stat -c %s "$2")"
-        cat "$2"
-        wait $!
-    } >/tmp/request
+    # Whoever ends just now interrupts the opening, and process 1 is told of everybody who does.
+    opened=
+    tries=20
+    while [ -z "$opened" ] && [ "$tries" -gt 0 ]; do
+        tries=$((tries - 1))
+        {
+            opened=1
+            printf 'PUT %s HTTP/1.1\r\nHost: %s\r\nConnection: close\r\n' "$path" "$server"
+            printf 'X-Bringup-Sha256: %s\r\nContent-Length: %s\r\n\r\n' "$3" "$(stat -c %s "$2")"
+            cat "$2"
+            wait $!
+        } >/tmp/request
+    done
 }
 

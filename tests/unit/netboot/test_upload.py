@@ -145,9 +145,7 @@ def test_the_ramdisks_own_client_sends_every_byte(served: Served, body: Path, tm
     """The function `put` of the ramdisks, with the shell and the nc that they have there."""
     if shutil.which("busybox") is None:
         pytest.skip("busybox is not installed")
-    common = asset("probes/linux/common.sh").read_text()
-    start = common.index("put() {")
-    put = common[start : common.index("\n}\n", start) + 3].replace("/tmp/", f"{tmp_path}/")  # noqa: S108
+    put = put_of_the_ramdisk(tmp_path)
     (tmp_path / "capture").write_bytes(BODY)
     url = f"http://127.0.0.1:{served.port}{PATH}"
     sending = f"put {url} {tmp_path}/capture {DIGEST}"
@@ -155,6 +153,32 @@ def test_the_ramdisks_own_client_sends_every_byte(served: Served, body: Path, tm
     done = subprocess.run(["busybox", "sh", "-c", script], capture_output=True, check=False, timeout=15)
     assert done.stdout.startswith(b"HTTP/1.1 201 "), (done.stdout, done.stderr)
     assert served.target.read_bytes() == BODY
+
+
+def test_a_child_that_ends_meanwhile_does_not_stop_the_ramdisk_from_sending(
+    served: Served, body: Path, tmp_path: Path
+) -> None:
+    """It interrupts the opening of the pipe to nc, which is the longer the slower the board is."""
+    if shutil.which("busybox") is None:
+        pytest.skip("busybox is not installed")
+    put = put_of_the_ramdisk(tmp_path)
+    late = put.replace('    timeout "$SEND_S" nc', '    sleep 0.2 &\n    (sleep 1; exec timeout "$SEND_S" nc')
+    late = late.replace("2>&1 &\n", "2>&1) &\n")
+    assert late.count("sleep") == 2
+    (tmp_path / "capture").write_bytes(BODY)
+    sending = f"put http://127.0.0.1:{served.port}{PATH} {tmp_path}/capture {DIGEST}"
+    script = f"SEND_S=10\n{late}\n{sending}\nhead -n 1 {tmp_path}/answer"
+    done = subprocess.run(["busybox", "sh", "-c", script], capture_output=True, check=False, timeout=60)
+    assert done.stdout.startswith(b"HTTP/1.1 201 "), (done.stdout, done.stderr)
+    assert served.target.read_bytes() == BODY
+    assert b"nterrupted" in done.stderr, "this is what was to be tried"
+
+
+def put_of_the_ramdisk(folder: Path) -> str:
+    """Return the function `put` of the ramdisks, its files in a folder."""
+    common = asset("probes/linux/common.sh").read_text()
+    start = common.index("put() {")
+    return common[start : common.index("\n}\n", start) + 3].replace("/tmp/", f"{folder}/")  # noqa: S108
 
 
 @pytest.mark.parametrize(
