@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 
 from bringup.base.errors import ProfileError
 from bringup.base.regular_file import read_regular
-from bringup.camkes.claims.mark import HEADER_BYTES, is_generated
+from bringup.camkes.text.mark import HEADER_BYTES, is_generated
 from bringup.lab.inventory import Board
 from bringup.profile.toml_lines import shown_path
 

@@ -23,6 +23,7 @@ from bringup.camkes.app.origin import Origin, Sources
 from bringup.camkes.app.preprocess import GO_ON, Own, Preprocessor, foreign
 from bringup.camkes.model import Application, Place
 from bringup.camkes.text.file import read_file, within_bounds
+from bringup.camkes.text.mark import is_generated
 from bringup.camkes.text.tokens import DIRECTIVE, HASH, NUMBER, STRING, WORD, TextError, Token, tokenize
 from bringup.profile.toml_lines import shown_path
 
@@ -39,10 +40,12 @@ def load_application(
     define: Sequence[str] = (),
     allow_missing: bool = False,
     data: bytes | None = None,
+    draft_of: Path | None = None,
 ) -> Application:
     """Return the application whose root file is `path`, with cpp's -I folders and -D macros.
 
-    With `data` that is taken for the file's content, which need not exist: a draft is read as it will be.
+    With `data` that is taken for the file's content, which need not exist: a draft is read as it will be. The
+    files of the application that it is a `draft_of` are read, too, wherever that lies.
 
     `import <...>` is looked for in the same folders. With `allow_missing`, files that cannot be found are
     passed over and listed in `missing_includes`, and what their macros would have said is "macro" values or
@@ -51,9 +54,10 @@ def load_application(
     """
     root = path.absolute()
     shown = shown_path(root)
-    own = Own.of(root, include)
+    content = read_file(root) if data is None else within_bounds(shown, data)
+    own = Own.of(root, include, draft_of, generated=is_generated(content))
     loader = _Loader(Preprocessor(tuple(include), tuple(define), own=own), own, allow_missing)
-    loader.load(root, _text(read_file(root) if data is None else within_bounds(shown, data)))
+    loader.load(root, _text(content))
     merged = merge(loader.declared, complete=not loader.missing)
     return Application(
         root=shown,

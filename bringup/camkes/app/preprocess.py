@@ -128,24 +128,42 @@ GO_ON = "or its build with --build-dir; or go on without it: --allow-missing"
 class Own:
     """An application's files: the one that a person named, and all in its folders (real paths).
 
-    What another file holds, which an `#include` or `import` may name, is not read: it could be anybody's.
+    Of the folder `beside` it is what lies in it, and nothing below. What another file holds, which an
+    `#include` or `import` may name, is not read: it could be anybody's.
     """
 
     root: Path
     folders: tuple[Path, ...]
+    beside: Path | None = None
 
     @classmethod
-    def of(cls, root: Path, include: Sequence[Path]) -> Own:
-        """Return those in the folder of `root`, in the project around it, and in the folders of -I."""
-        folders = (project_of(root.absolute().parent), *(each.absolute() for each in include))
-        return cls(root.absolute(), tuple(each.resolve() for each in folders))
+    def of(
+        cls,
+        root: Path,
+        include: Sequence[Path],
+        draft_of: Path | None = None,
+        *,
+        generated: bool = False,
+    ) -> Own:
+        """Return those in the folder of `root`, in the project around it, and in the folders of -I.
+
+        `draft_of` is the application that `root` is written for; its files are as good as the root's. A root
+        that is `generated` lies in a platform's folder, its application beside that (camkes-vm-examples#90).
+        """
+        roots = (root,) if draft_of is None else (root, draft_of)
+        folders = (
+            *(project_of(each.absolute().parent) for each in roots),
+            *(each.absolute() for each in include),
+        )
+        beside = root.absolute().parent.parent.resolve() if generated else None
+        return cls(root.absolute(), tuple(each.resolve() for each in folders), beside)
 
     def has(self, file: str) -> bool:
         """Whether a file is one of them, links followed."""
         if file == str(self.root):
             return True
         real = Path(file).resolve()
-        return any(real.is_relative_to(folder) for folder in self.folders)
+        return real.parent == self.beside or any(real.is_relative_to(folder) for folder in self.folders)
 
 
 def project_of(folder: Path) -> Path:

@@ -17,8 +17,8 @@ from typing import TYPE_CHECKING, Any
 
 from bringup.base.errors import ProfileError
 from bringup.camkes.assign.in_use import vms_of
-from bringup.camkes.claims.mark import HEADER_BYTES, MARK
 from bringup.camkes.model import Application, Place
+from bringup.camkes.text.mark import HEADER_BYTES, MARK
 from bringup.pci.assessment import PIN_GRADES, PinGrade
 from bringup.pci.bars import bars_under_sel4
 from bringup.pci.match.ports import ids_of, subsystem_of

@@ -12,8 +12,8 @@ from bringup.base.errors import UsageError, reason_of
 from bringup.base.finding import Report
 from bringup.base.version import __version__
 from bringup.base.whole_file import write_whole
-from bringup.camkes.claims.mark import is_generated
 from bringup.camkes.text.file import read_file, real_path
+from bringup.camkes.text.mark import is_generated
 from bringup.camkes.write.overlay import overlay_text, settings_to_add
 from bringup.jobs.configure.assigned import Assigned, assign_devices
 from bringup.jobs.configure.request import AssignRequest

@@ -47,6 +47,7 @@ class CheckRequest:
             define=(*self.define, *(d for d in own.define if d.partition("=")[0] not in named)),
             allow_missing=self.allow_missing,
             data=data,
+            draft_of=of,
         )
 
     def facts(self, lab: Lab | None, made_with: Mapping[Bdf, Line] | None = None) -> Facts:

@@ -20,7 +20,7 @@ from bringup.camkes.claims.facts import (
     fact_lines,
     read_claims,
 )
-from bringup.camkes.claims.mark import MARK
+from bringup.camkes.text.mark import MARK
 from bringup.pci.model import Bar, Bdf, Function, Machine
 from tests.unit.camkes.passthrough import E300, SHA, application, assessed, function, i350, net, x722
 

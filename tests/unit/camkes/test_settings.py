@@ -300,6 +300,21 @@ def test_a_file_beside_the_applications_folder_is_not_read(tmp_path: Path, text:
     assert "hunter" not in told and "-I " in told
 
 
+def test_of_a_generated_file_the_application_beside_its_folder_is_read(tmp_path: Path) -> None:
+    """And nothing else that lies elsewhere: anybody can write the mark."""
+    folder = tmp_path / "e300"
+    (tmp_path / "secret").mkdir()
+    folder.mkdir()
+    (tmp_path / "app.camkes").write_text(in_assembly("vm0.a = 1;"))
+    (tmp_path / "secret" / "app.camkes").write_text(in_assembly("vm0.a = 2;"))
+    root = folder / "passthrough.camkes"
+    root.write_text('// bringup: made from nothing\n#include "../app.camkes"\n')
+    assert load_application(root).value("vm0", "a") == 1
+    root.write_text('// bringup: made from nothing\n#include "../secret/app.camkes"\n')
+    with pytest.raises(UsageError, match="outside of the application's folders"):
+        load_application(root)
+
+
 @pytest.mark.parametrize("more", ["", "#include <no-such.h>\n"])
 def test_macros_of_a_file_elsewhere_are_not_quoted_by_the_preprocessor(tmp_path: Path, more: str) -> None:
     folder = tmp_path / "app"
