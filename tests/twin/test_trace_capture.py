@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import signal
 import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -14,7 +17,7 @@ from bringup.jobs.trace import trace_capture
 from bringup.netboot.recorded.frames import read_capture
 from bringup.netboot.recorded.told import CaptureReader, boot_client
 from bringup.netboot.spec import Role, Route, ServedFile, ServeSpec
-from tests.twin.helpers import wait_for
+from tests.twin.helpers import Cli, wait_for
 from tests.twin.netboot_lab import BOARD_IP, MAC, SERVER_IP, DhcpClient, Heard, lab, need, segment, served
 
 pytestmark = pytest.mark.slow
@@ -42,6 +45,11 @@ def told(capture: Path, mac: str | None) -> list[Event]:
     return list(CaptureReader(mac).events(read_capture(capture)))
 
 
+def recording(capture: Path) -> list[str]:
+    """Return the command that records the bridge of the network that it is run in."""
+    return ["tcpdump", "-i", "br0", "-U", "-Z", "root", "--immediate-mode", "-B", "16384", "-w", str(capture)]
+
+
 def test_the_capture_tells_what_the_servers_told(tmp_path: Path, home: Path) -> None:
     need("tcpdump", "curl")
     served_files = []
@@ -53,23 +61,7 @@ def test_the_capture_tells_what_the_servers_told(tmp_path: Path, home: Path) -> 
     heard, capture = Heard(), tmp_path / "boot.pcap"
     with lab() as network:
         client, board = DhcpClient(network), network.neighbour("board0", f"{BOARD_IP}/24", MAC)
-        watch = network.start(
-            [
-                *network.enter,
-                "tcpdump",
-                "-i",
-                "br0",
-                "-U",
-                "-Z",
-                "root",
-                "--immediate-mode",
-                "-B",
-                "16384",
-                "-w",
-                str(capture),
-            ],
-            stderr=subprocess.PIPE,
-        )
+        watch = network.start([*network.enter, *recording(capture)], stderr=subprocess.PIPE)
         assert watch.stderr is not None and b"listening" in watch.stderr.readline()
         with served(spec, heard, network.enter):
             asks = {"mac": MAC, "arch": 0, "vendor_class": "PXEClient:Arch:00000:UNDI:003000"}
@@ -80,14 +72,66 @@ def test_the_capture_tells_what_the_servers_told(tmp_path: Path, home: Path) -> 
                 done = subprocess.run([*board, *fetch], capture_output=True, timeout=30, check=True)
                 assert done.stdout == FILES[url][1]
             assert wait_for(lambda: len(heard.of("http.done")) == 3)
-        mac = boot_client(read_capture(capture))
+        expected = essence(sorted(heard.events, key=lambda event: event.at_s))
         # It is written a moment after it was seen.
-        assert wait_for(
-            lambda: b"/module" in capture.read_bytes() and told(capture, mac)[-1].kind == "http.done"
-        )
+        wait_for(lambda: essence(told(capture, MAC)) == expected, 40)
         watch.send_signal(signal.SIGINT)
-        watch.wait(timeout=10)
-        seen = told(capture, mac)
-        assert essence(seen) == essence(sorted(heard.events, key=lambda event: event.at_s))
+        watch.wait(timeout=20)
+        assert essence(told(capture, boot_client(read_capture(capture)))) == expected
         _, ending = trace_capture(capture, None)
         assert (ending.reached, ending.missing) == ("modules", "kernel")
+
+
+@contextmanager
+def recorded(cli: Cli, capture: Path) -> Iterator[None]:
+    """Record the network of the twin that is up."""
+    watch = cli.popen("twin", "shell", *recording(capture))
+    try:
+        assert watch.stderr is not None and "listening" in watch.stderr.readline()
+        yield
+    finally:
+        watch.send_signal(signal.SIGINT)
+        watch.communicate(timeout=20)
+
+
+def traced(cli: Cli, *words: str) -> dict[str, Any]:
+    outcome = cli("runs", "trace", *words, "--json")
+    assert outcome.code == 0, outcome.err
+    return outcome.json
+
+
+def before(log: Path, text: bytes, folder: Path) -> Path:
+    """Return a copy of a recorded console that ends where `text` begins, with its times."""
+    folder.mkdir()
+    cut = folder / log.name
+    cut.write_bytes(log.read_bytes().partition(text)[0])
+    cut.with_suffix(".idx").write_bytes(log.with_suffix(".idx").read_bytes())
+    return cut
+
+
+def test_a_whole_boot_of_a_machine_is_told_from_its_packets_and_its_console(cli: Cli, tmp_path: Path) -> None:
+    need("tcpdump")
+    assert cli("twin", "up").code == 0
+    capture = tmp_path / "boot.pcap"
+    with recorded(cli, capture):
+        verdict = cli("boot", "e300", "--json").json
+    assert verdict["verdict"] == "ok", verdict
+    console = Path(verdict["folder"]) / "console.log"
+
+    told, own = traced(cli, "--pcap", str(capture), "--console", str(console)), traced(cli)
+    assert (told["reached"], told["missing"], told["verdict"]) == ("user-space", None, "ok"), told
+    assert told["causes"] == []
+    times = [moment["at_s"] for moment in told["moments"]]
+    assert None not in times and times == sorted(times)
+    tracks = [moment["track"] for moment in told["moments"]]
+    assert tracks.index("DHCP") < tracks.index("HTTP")
+    assert told["moments"][-1]["text"].startswith("user-space"), told["moments"][-3:]
+    # What the wire and the console show, the servers and the boot told, too.
+    assert {"DHCP", "HTTP", "console"} <= set(tracks) <= {moment["track"] for moment in own["moments"]}
+
+    halfway = before(console, b"Booting all finished", tmp_path / "half")
+    told = traced(cli, "--pcap", str(capture), "--console", str(halfway))
+    assert (told["reached"], told["missing"]) == ("kernel", "user-space")
+    assert told["verdict"] != "ok" and told["causes"]
+    told = traced(cli, "--pcap", str(capture))
+    assert (told["reached"], told["missing"]) == ("modules", "kernel")

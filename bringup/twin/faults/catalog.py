@@ -222,8 +222,7 @@ _ALL = (
         "wrong-file",
         "the board receives other bytes than its kernel's",
         "network",
-        "kernel-silent",
-        scripted="loader-refuses",
+        "loader-refuses",
     ),
     Fault(
         "disk-full",
