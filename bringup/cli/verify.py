@@ -146,6 +146,8 @@ def command(
     from bringup.vlab.lab import LabRequest
 
     plan = load_plan(plan_name, [*PROBES, *FACT_PROBES])
+    if plan.scene != "vms" and (images or config or append):
+        raise UsageError("--image, --config and --append are for the VMs of a board", hint="--plan model-3")
     if plan.scene == "hardware":
         words = FirstWords(profile, only, restart, engine, Firmware(firmware) if firmware else None)
         verified = _first_contact(ctx, target, plan, words, as_json=as_json)

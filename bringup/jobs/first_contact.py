@@ -21,7 +21,8 @@ from bringup.jobs.boot import Display, run_job
 from bringup.jobs.capture.job import CaptureRequest, plan_capture
 from bringup.jobs.doctor.bmc import Bmc
 from bringup.jobs.doctor.job import bmc_of
-from bringup.jobs.verify import STATES, Verified, check_json, verdict_of
+from bringup.jobs.verify import Verified
+from bringup.jobs.verify_record import STATES, Record, verdict_of
 from bringup.lab.inventory import Board, Lab
 from bringup.power.base import Person
 from bringup.profile.files import find_profile, merged, read_chain
@@ -72,8 +73,7 @@ class FirstContact:
         self.checks = chosen(self.plan, request.only)
         self.capture = plan_capture(lab, board_name, request.capture)
         self._listeners = list(listeners)
-        self._started_s = time.time()
-        self._origin_s = time.monotonic()
+        self.record = Record(board_name, self.plan, self.checks)
 
     @property
     def compares_own(self) -> bool:
@@ -86,8 +86,8 @@ class FirstContact:
         keep = self.request.capture.keep_twin
         with Session(self.board, "verify", keep_twin=keep, twin=twin, person=person) as session:
             folder = session.run_folder(self.lab)
-            folder.write_json("plan.json", self._plan_json())
-            log = EventLog(folder, self._origin_s)
+            folder.write_json("plan.json", self.record.plan_json(self._steps()))
+            log = EventLog(folder, self.record.origin_s)
             self._listeners.insert(0, log)
             try:
                 self._tell("run.begin", f"{folder.run_id} on {self.board.name}", run=folder.run_id)
@@ -126,7 +126,7 @@ class FirstContact:
 
     def _keep(self, checked: Sequence[Checked], folder: RunFolder) -> dict[str, str]:
         """Write the page and the unit's facts; beside the lab file only what is of this board's own model."""
-        day = time.strftime("%Y-%m-%d", time.gmtime(self._started_s))
+        day = time.strftime("%Y-%m-%d", time.gmtime(self.record.started_s))
         text = unit_toml(unit_file(self.board.name, self.profile.name, checked, day)).encode()
         page = upstream_page(self.profile.title, self.profile.name, checked, day, __version__)
         write_whole(folder.path / UNIT_FILE, text)
@@ -155,57 +155,22 @@ class FirstContact:
         for listener in self._listeners:
             listener(event)
 
-    def _plan_json(self) -> dict[str, Any]:
+    def _steps(self) -> list[PlannedStep]:
         probes = PlannedStep("probes", "boot both probes", _EXPECTED_S, _LONGEST_S)
-        checks = [PlannedStep(check.id, check.purpose, 0.1, 10.0) for check in self.checks]
-        return {
-            "kind": "verify",
-            "board": self.board.name,
-            "aim": self.plan.name,
-            "until": self.plan.name,
-            "steps": [asdict(step) for step in (probes, *checks)],
-            "checks": [check.model_dump(mode="json") for check in self.checks],
-            "title": self.plan.title,
-        }
+        return [probes, *(PlannedStep(check.id, check.purpose, 0.1, 10.0) for check in self.checks)]
 
     def _told(
         self, folder: RunFolder, kind: str, code: int, cause: str | None, body: Mapping[str, Any]
     ) -> None:
-        told = {
-            "kind": "verify",
-            "run": folder.run_id,
-            "folder": str(folder.path),
-            "board": self.board.name,
-            "aim": self.plan.name,
-            "verdict": kind,
-            "exit_code": code,
-            "cause": cause,
-            "stage": None,
-            "at_s": round(time.monotonic() - self._origin_s, 2),
-        }
+        told = self.record.verdict_json(folder, kind, code, cause)
         self._tell("run.verdict", cause or "ok", **told)
         if body:
             folder.write_json("verify.json", body)
         folder.write_json("verdict.json", told)
 
     def _body(self, ended: Sequence[Checked], folder: RunFolder, kept: Mapping[str, str]) -> dict[str, Any]:
-        counts = {status: sum(each.result.status == status for each in ended) for status in STATES}
-        return {
-            "run": folder.run_id,
-            "folder": str(folder.path),
-            "target": self.board.name,
-            "scene": self.plan.scene,
-            "plan": self.plan.name,
-            "title": self.plan.title,
-            "version": __version__,
-            "started": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(self._started_s)),
-            "seconds": round(time.monotonic() - self._origin_s, 2),
-            "engine": "twin" if self.board.twin else "board",
-            "profile": self.profile.name,
-            **kept,
-            **counts,
-            "checks": [check_json(each) for each in ended],
-        }
+        engine = "twin" if self.board.twin else "board"
+        return self.record.body_json(folder, ended, engine=engine, profile=self.profile.name, **kept)
 
 
 def compared_profile(lab: Lab, board: Board, name: str | None) -> Profile:

@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from bringup.base.errors import BringupError, InterruptedRunError, LabError, ProfileError
+from bringup.base.errors import BringupError, InterruptedRunError
 from bringup.base.events import Emit, Event
-from bringup.base.version import __version__
 from bringup.boot.folders import EventLog, RunFolder
 from bringup.boot.plan import PlannedStep
+from bringup.jobs.verify_record import STATES, Record, verdict_of
 from bringup.verify.guests.scene import GuestFiles, GuestScene
 from bringup.verify.plan import Check, VerifyPlan, chosen
 from bringup.verify.probes import probe
@@ -60,8 +59,7 @@ class VerifyRun:
         self._only = only
         self._guests = guests or GuestFiles()
         self._listeners = list(listeners)
-        self._origin_s = time.monotonic()
-        self._started_s = time.time()
+        self.record = Record(TARGET, plan, self.checks)
 
     def steps(self) -> tuple[PlannedStep, ...]:
         """Return what will be done, in order."""
@@ -71,8 +69,8 @@ class VerifyRun:
 
     def execute(self) -> Verified:
         """Make the checks; raises BringupError when there is no lab to make them on."""
-        self.folder.write_json("plan.json", self._plan_json())
-        log = EventLog(self.folder, self._origin_s)
+        self.folder.write_json("plan.json", self.record.plan_json(self.steps()))
+        log = EventLog(self.folder, self.record.origin_s)
         self._listeners.insert(0, log)
         ended: list[Checked] = []
         error: BringupError | None = None
@@ -133,59 +131,22 @@ class VerifyRun:
         for listener in self._listeners:
             listener(event)
 
-    def _plan_json(self) -> dict[str, Any]:
-        return {
-            "kind": "verify",
-            "board": TARGET,
-            "aim": self.plan.name,
-            "until": self.plan.name,
-            "steps": [asdict(step) for step in self.steps()],
-            "checks": [check.model_dump(mode="json") for check in self.checks],
-            "title": self.plan.title,
-        }
-
     def _told(self, ended: Sequence[Checked], facts: dict[str, Any], error: BringupError | None) -> Verified:
         body = self._body(ended, facts)
         if error is None:
             kind, code, cause = verdict_of(ended)
         else:
             kind, code, cause = error.fault, error.exit_code, error.message
-        told = {
-            "kind": "verify",
-            "run": self.folder.run_id,
-            "folder": str(self.folder.path),
-            "board": TARGET,
-            "aim": self.plan.name,
-            "verdict": kind,
-            "exit_code": code,
-            "cause": cause,
-            "stage": None,
-            "at_s": body["seconds"],
-        }
+        told = self.record.verdict_json(self.folder, kind, code, cause)
         self._tell("run.verdict", cause or "ok", **told)
         self.folder.write_json("verify.json", body)
         self.folder.write_json("verdict.json", told)
         return Verified(self.folder.path, body, code)
 
     def _body(self, ended: Sequence[Checked], facts: dict[str, Any]) -> dict[str, Any]:
-        counts = {status: sum(each.result.status == status for each in ended) for status in STATES}
-        return {
-            "run": self.folder.run_id,
-            "folder": str(self.folder.path),
-            "target": TARGET,
-            "scene": self.plan.scene,
-            "plan": self.plan.name,
-            "title": self.plan.title,
-            "version": __version__,
-            "started": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(self._started_s)),
-            "seconds": round(time.monotonic() - self._origin_s, 2),
-            "firewall": self.request.backend,
-            "rules": None if self.request.rules is None else str(self.request.rules),
-            **facts,
-            **counts,
-            "checks": [check_json(each) for each in ended],
-            "lab": self.request.description.model_dump(mode="json"),
-        }
+        rules = None if self.request.rules is None else str(self.request.rules)
+        body = self.record.body_json(self.folder, ended, firewall=self.request.backend, rules=rules, **facts)
+        return {**body, "lab": self.request.description.model_dump(mode="json")}
 
 
 def _engine(scene: Scene | GuestScene) -> str:
@@ -194,35 +155,3 @@ def _engine(scene: Scene | GuestScene) -> str:
         return "QEMU"
     tunnel = scene.tunnels["a"].engine if scene.found["a"] else "none"
     return f"QEMU guests, {tunnel}" if scene.lab.request.guests else tunnel
-
-
-STATES = {"pass": "done", "fail": "failed", "skip": "skipped"}
-
-
-def check_json(ended: Checked) -> dict[str, Any]:
-    """Return a check and how it ended, as `verify.json` has it."""
-    check, result = ended.check, ended.result
-    return {
-        "id": check.id,
-        "status": result.status,
-        "evidence": result.evidence,
-        "trouble": result.trouble,
-        "at_s": round(ended.at_s, 2),
-        "seconds": round(ended.seconds, 2),
-        "purpose": check.purpose,
-        "how": check.how,
-        "limit": check.limit,
-        "control": check.control,
-        "values": dict(result.values),
-        "excerpt": list(result.excerpt),
-    }
-
-
-def verdict_of(ended: Sequence[Checked]) -> tuple[str, int, str | None]:
-    """Return the verdict's kind, the exit code and the cause."""
-    failed = [each for each in ended if each.result.status == "fail"]
-    if not failed:
-        return "ok", 0, None
-    fault = LabError if all(each.result.trouble for each in failed) else ProfileError
-    names = ", ".join(each.check.id for each in failed)
-    return fault.fault, fault.exit_code, f"{len(failed)} of {len(ended)} checks failed: {names}"

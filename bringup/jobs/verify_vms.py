@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import closing
 from dataclasses import asdict, dataclass, field, replace
@@ -12,7 +11,6 @@ from typing import TYPE_CHECKING, Any
 from bringup.base.errors import BringupError, InterruptedRunError
 from bringup.base.events import Emit, Event
 from bringup.base.stage import Stage
-from bringup.base.version import __version__
 from bringup.boot.folders import EventLog, RunFolder
 from bringup.boot.plan import PlannedStep
 from bringup.boot.request import BootRequest
@@ -22,7 +20,8 @@ from bringup.console.shared.console import Role
 from bringup.jobs.boot import Display, PlannedBoot, plan_boot, run_job
 from bringup.jobs.console import ATTACH_TIMEOUT_S
 from bringup.jobs.first_contact import compared_profile
-from bringup.jobs.verify import STATES, Verified, check_json, verdict_of
+from bringup.jobs.verify import Verified
+from bringup.jobs.verify_record import STATES, Record, verdict_of
 from bringup.power.base import Person
 from bringup.twin.engines import BOCHS, SCRIPTED
 from bringup.verify.plan import Check, VerifyPlan, chosen
@@ -83,8 +82,7 @@ class VerifyVms:
         self.engine = self.boot.request.twin.engine if self.board.twin else "board"
         self.expected = _expected(plan, request.config)
         self._listeners = list(listeners)
-        self._started_s = time.time()
-        self._origin_s = time.monotonic()
+        self.record = Record(self.board.name, plan, self.checks)
 
     def _planned(self, board_name: str) -> PlannedBoot:
         request = self.request
@@ -109,18 +107,13 @@ class VerifyVms:
         nothing = self.board.twin and not self.request.images and self.engine != SCRIPTED.name
         return _NO_VMS if nothing else ""
 
-    @property
-    def rehearses(self) -> bool:
-        """Whether what is asked is played, so that nothing is proven of any image."""
-        return self.engine == SCRIPTED.name
-
     def execute(self, display: Display | None = None, person: Person | None = None) -> Verified:
         """Boot, log in, make the checks; raises BringupError where the board could not be worked on."""
         twin = self.boot.request.twin
         with Session(self.board, "verify", twin=twin, person=person) as session:
             folder = session.run_folder(self.lab)
-            folder.write_json("plan.json", self._plan_json())
-            log = EventLog(folder, self._origin_s)
+            folder.write_json("plan.json", self.record.plan_json(self._steps()))
+            log = EventLog(folder, self.record.origin_s)
             self._listeners.insert(0, log)
             ended: list[Checked] = []
             try:
@@ -175,18 +168,9 @@ class VerifyVms:
         for listener in self._listeners:
             listener(event)
 
-    def _plan_json(self) -> dict[str, Any]:
+    def _steps(self) -> list[PlannedStep]:
         boot = PlannedStep("boot", "boot the image", _BOOT_S, _LONGEST_S)
-        checks = [PlannedStep(check.id, check.purpose, _CHECK_S, _LONGEST_S) for check in self.checks]
-        return {
-            "kind": "verify",
-            "board": self.board.name,
-            "aim": self.plan.name,
-            "until": self.plan.name,
-            "steps": [asdict(step) for step in (boot, *checks)],
-            "checks": [check.model_dump(mode="json") for check in self.checks],
-            "title": self.plan.title,
-        }
+        return [boot, *(PlannedStep(c.id, c.purpose, _CHECK_S, _LONGEST_S) for c in self.checks)]
 
     def _judged(self, folder: RunFolder, ended: Sequence[Checked]) -> Verified:
         kind, code, cause = verdict_of(ended)
@@ -196,40 +180,15 @@ class VerifyVms:
         return Verified(folder.path, body, code)
 
     def _told(self, folder: RunFolder, kind: str, code: int, cause: str | None) -> None:
-        told = {
-            "kind": "verify",
-            "run": folder.run_id,
-            "folder": str(folder.path),
-            "board": self.board.name,
-            "aim": self.plan.name,
-            "verdict": kind,
-            "exit_code": code,
-            "cause": cause,
-            "stage": None,
-            "at_s": round(time.monotonic() - self._origin_s, 2),
-        }
+        told = self.record.verdict_json(folder, kind, code, cause)
         self._tell("run.verdict", cause or "ok", **told)
         folder.write_json("verdict.json", told)
 
     def _body(self, folder: RunFolder, ended: Sequence[Checked]) -> dict[str, Any]:
-        counts = {status: sum(each.result.status == status for each in ended) for status in STATES}
         limits = self.boot.request.twin.chosen.engine.limits if self.board.twin else ""
-        return {
-            "run": folder.run_id,
-            "folder": str(folder.path),
-            "target": self.board.name,
-            "scene": self.plan.scene,
-            "plan": self.plan.name,
-            "title": self.plan.title,
-            "version": __version__,
-            "started": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(self._started_s)),
-            "seconds": round(time.monotonic() - self._origin_s, 2),
-            "engine": self.engine,
-            "image": {name: self.boot.plan.image.get(name) for name in ("title", "key")},
-            **({"unproven": limits} if limits else {}),
-            **counts,
-            "checks": [check_json(each) for each in ended],
-        }
+        facts = {"unproven": limits} if limits else {}
+        image = dict(self.boot.plan.image)
+        return self.record.body_json(folder, ended, engine=self.engine, image=image, **facts)
 
 
 def booted(finished: Finished, engine: str) -> Booted:

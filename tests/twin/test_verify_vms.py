@@ -45,3 +45,9 @@ def test_a_plan_of_vms_is_not_for_the_virtual_lab(cli: Cli) -> None:
     done = cli("verify", "vlab", "--plan", "model-3", timeout_s=60)
     assert done.code == 2
     assert "is for a board of the lab" in done.err
+
+
+def test_an_image_is_for_plans_of_vms_alone(cli: Cli) -> None:
+    done = cli("verify", "vlab", "--plan", "model-1", "--image", "build", timeout_s=60)
+    assert done.code == 2
+    assert "--plan model-3" in done.err

@@ -60,9 +60,9 @@ def _facts(body: Mapping[str, Any]) -> list[tuple[str, str]]:
 
 
 def _consoles(folder: Path) -> list[Excerpt]:
-    """Return the end of each guest's console, as the run's folder keeps it."""
+    """Return the end of each guest's console, or of the one that VMs share, as the run's folder keeps it."""
     excerpts = []
-    for path in sorted(folder.glob("guest-*.log")):
+    for path in (*sorted(folder.glob("guest-*.log")), *folder.glob("console-vms.log")):
         lines = _end_of(path)
         excerpts.append(Excerpt(f"Console of {path.stem}: its last {counted(len(lines), 'line')}", lines))
     return excerpts

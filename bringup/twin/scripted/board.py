@@ -163,6 +163,7 @@ class ScriptedBoard:
         if case not in CASES:
             self._say(f"no such case of VMs: {case}; there are {', '.join(CASES)}\r\n")
             return
+        self._say(f"\r\nscripted board: three VMs are played: {CASES[case].about}\r\n")
         loop = asyncio.get_running_loop()
         with contextlib.closing(PlayedVms(case, lambda data: self._say(data.decode("latin-1")))) as vms:
             vms.boot()

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 FUNCTIONS = (
     "cd /sys/bus/pci/devices||exit;for d in *;do echo F $d $(cat $d/vendor $d/device $d/irq);"
@@ -168,11 +168,10 @@ def read_counts(lines: Sequence[str]) -> dict[str, int] | None:
 
 @dataclass(frozen=True, slots=True)
 class Measured:
-    """What iperf3 said of its receiver: Mbit/s and seconds; `lines` is all it said."""
+    """What iperf3 said of its receiver."""
 
     mbit_s: float
     seconds: float
-    lines: tuple[str, ...] = field(default=())
 
 
 def read_iperf3(lines: Sequence[str]) -> Measured | None:
@@ -180,7 +179,7 @@ def read_iperf3(lines: Sequence[str]) -> Measured | None:
     for line in lines:
         found = re.search(r"([\d.]+)-([\d.]+) +sec +[\d.]+ \w+ +([\d.]+) Mbits/sec.*receiver", line, re.ASCII)
         if found is not None:
-            return Measured(float(found[3]), float(found[2]) - float(found[1]), tuple(lines))
+            return Measured(float(found[3]), float(found[2]) - float(found[1]))
     return None
 
 

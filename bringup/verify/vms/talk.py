@@ -107,11 +107,6 @@ class Vms:
         name = session or secrets.token_hex(1)
         self._idents = (f"{name}{number:x}" for number in itertools.count(1))
 
-    @property
-    def now_s(self) -> float:
-        """The time by the wire's clock, in seconds."""
-        return self._wire.now_s()
-
     def log_in(self, vm: int, user: str = "root") -> str:
         """Log in where nobody is, and learn the VM's colour; returns the line that asked for a login.
 

@@ -48,14 +48,15 @@ def test_pasting_would_overrun_the_port(wire: Make) -> None:
 
 
 def test_a_dead_vm_is_named_and_the_others_are_asked(wire: Make) -> None:
-    vms = Vms(wire("dead"))
+    line = wire("dead")
+    vms = Vms(line)
     with pytest.raises(VmDeadError, match=r"^vm1 gives no sign of life"):
         vms.log_in(1)
     assert vms.run(2, "echo here").text == "here"
-    before_s = vms.now_s
+    before_s = line.now_s()
     with pytest.raises(VmDeadError, match=r"^vm1 gives no sign of life"):
         vms.run(1, "echo here")
-    assert vms.now_s == before_s, "a dead VM is waited for once"
+    assert line.now_s() == before_s, "a dead VM is waited for once"
 
 
 def test_a_vm_that_echoes_and_runs_nothing_is_told_from_a_dead_one(wire: Make) -> None:

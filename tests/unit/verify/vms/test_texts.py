@@ -5,11 +5,14 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bringup.transcript.streams import Writer
+from bringup.transcript.streams import Demultiplexer
 from bringup.twin.scripted.vms.server import HEARTBEAT_S, SerialServer
 from bringup.verify.vms.texts import KEPT, Texts, lines_of
 
-GUESTS = {n: Writer("guest", colour, n + 1) for n, colour in enumerate(("32", "34", "35"))}
+GUESTS = {
+    guest: next(Demultiplexer().feed(b"\x1b[0m\x1b[%d;47mx" % colour))[0]
+    for guest, colour in enumerate((32, 34, 35))
+}
 WORDS = st.text("abc ~=@#\r\n", max_size=30)
 SAYINGS = st.lists(st.tuples(st.sampled_from([0, 1, 2]), WORDS, st.booleans()), max_size=20)
 
