@@ -8,6 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from bringup.twin.scripted import texts
+from bringup.twin.scripted.boot_image import BootImage, read_boot_image
 from bringup.twin.scripted.disk import BoardDisk
 from bringup.twin.scripted.grub import start_disk
 from bringup.twin.scripted.ipxe import follow
@@ -16,6 +17,7 @@ from bringup.twin.scripted.ramdisk import ROLE, Ramdisk
 
 _SELF_TEST_S, _KERNEL_S = 0.5, 0.3
 _BIOS, _UEFI = 0, 7
+_IPXE = ("undionly.kpxe", "snponly.efi")
 _VMS = "vms"
 # A guest works while keys still come: as many as its port holds, and some to spare.
 _KEYS_A_STEP = 8
@@ -104,17 +106,18 @@ class ScriptedBoard:
             if not lease.file:
                 self._say(texts.EFI_GIVES_UP if arch else texts.NO_FILE)
                 raise NetworkError("no-file")
-            await nic.fetch_tftp(lease.server, lease.file)
+            fetched = await nic.fetch_tftp(lease.server, lease.file)
         except NetworkError as error:
             self._say(texts.EFI_GIVES_UP if arch else texts.GIVES_UP.get(error.kind, ""))
             raise
-        await self._run_loader(arch, lease)
+        if lease.file.endswith(_IPXE):
+            await self._run_ipxe(arch)
+        elif (image := read_boot_image(fetched.start, fetched.end)) is not None:
+            await self._run_boot_image(image)
+        else:
+            self._say(texts.NOT_PLAYED.format(file=lease.file))
 
-    async def _run_loader(self, arch: int, lease: Lease) -> None:
-        """Be iPXE, where the file that came is iPXE; any other one is an image of its own."""
-        if not lease.file.endswith(("undionly.kpxe", "snponly.efi")):
-            await self._run_image("", 1)
-            return
+    async def _run_ipxe(self, arch: int) -> None:
         nic = self._nature.nic
         self._say(texts.IPXE)
         try:
@@ -123,8 +126,15 @@ class ScriptedBoard:
             self._say(f"{texts.IPXE_SAYS.get(error.kind, error.kind)}\r\n")
             return
         loaded = await follow(script.start.decode("latin-1"), nic.fetch_http, self._say)
-        if loaded is not None:
+        if loaded is not None and loaded.boot_image is not None:
+            await self._run_boot_image(loaded.boot_image)
+        elif loaded is not None:
             await self._run_image(loaded.arguments or "", loaded.modules)
+
+    async def _run_boot_image(self, image: BootImage) -> None:
+        for line in image.lines():
+            self._say(f"{line}\r\n")
+        await self._run_image(image.arguments, len(image.modules))
 
     async def _fetch_script(self, lease: Lease) -> Fetched:
         """Fetch what DHCP names: by its URL, or from the TFTP server of whoever named it."""

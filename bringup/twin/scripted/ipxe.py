@@ -7,6 +7,7 @@ import re
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
+from bringup.twin.scripted.boot_image import BootImage, read_boot_image
 from bringup.twin.scripted.network import Fetched, NetworkError
 from bringup.twin.scripted.texts import IPXE_SAYS
 
@@ -20,10 +21,14 @@ Fetch = Callable[[str], Awaitable[Fetched]]
 
 @dataclass(slots=True)
 class Loaded:
-    """What a script has fetched: the kernel's arguments, None without a kernel, and how many modules."""
+    """What a script has fetched: the kernel's arguments, None without a kernel, and how many modules.
+
+    A kernel that is a boot image of UEFI brings its own.
+    """
 
     arguments: str | None = None
     modules: int = 0
+    boot_image: BootImage | None = None
     attempt: int = 0
 
 
@@ -69,7 +74,7 @@ async def _do(command: str, loaded: Loaded, fetch: Fetch, say: Say) -> str | Non
     elif word == "boot":
         return "" if loaded.arguments is not None else FAILED
     elif word == "imgfree":
-        loaded.arguments, loaded.modules = None, 0
+        loaded.arguments, loaded.modules, loaded.boot_image = None, 0, None
     elif word in ("kernel", "module", "initrd"):
         return await _load(word, rest, loaded, fetch, say)
     return None
@@ -90,6 +95,7 @@ async def _load(word: str, rest: str, loaded: Loaded, fetch: Fetch, say: Say) ->
     say("ok\r\n")
     if word == "kernel":
         loaded.arguments = " ".join(words)
+        loaded.boot_image = read_boot_image(fetched.start, fetched.end)
     else:
         loaded.modules += 1
     return None

@@ -49,10 +49,11 @@ class Lease:
 
 @dataclass(frozen=True, slots=True)
 class Fetched:
-    """A file that came: its first 64 KiB, and how long it was."""
+    """A file that came: its first and last 64 KiB, and how long it was."""
 
     start: bytes
     size: int
+    end: bytes = b""
 
 
 @dataclass(frozen=True)
@@ -174,7 +175,7 @@ async def _tftp(sock: socket.socket, request: bytes, server: tuple[str, int]) ->
     """Fetch block by block; the server answers from a port of its own (RFC 1350 4)."""
     loop = asyncio.get_running_loop()
     out, to, blksize, expected = request, server, 512, 1
-    start, size, tries = b"", 0, 0
+    start, end, size, tries = b"", b"", 0, 0
     while True:
         await loop.sock_sendto(sock, out, to)
         try:
@@ -193,12 +194,17 @@ async def _tftp(sock: socket.socket, request: bytes, server: tuple[str, int]) ->
             blksize, out, tries = _granted(data), struct.pack("!HH", 4, 0), 0
         elif code == 3 and number == expected & 0xFFFF:
             block = data[4:]
-            start, size, tries = (start + block)[:_KEPT], size + len(block), 0
+            start, end, tries = _kept(start, block), (end + block)[-_KEPT:], 0
+            size += len(block)
             out = struct.pack("!HH", 4, number)
             expected += 1
             if len(block) < blksize:
                 await loop.sock_sendto(sock, out, to)
-                return Fetched(start, size)
+                return Fetched(start, size, end)
+
+
+def _kept(start: bytes, block: bytes) -> bytes:
+    return start if len(start) >= _KEPT else (start + block)[:_KEPT]
 
 
 async def _http(reader: asyncio.StreamReader) -> Fetched:
@@ -209,14 +215,14 @@ async def _http(reader: asyncio.StreamReader) -> Fetched:
         raise NetworkError("http-missing")
     fields = dict(line.lower().split(": ", 1) for line in lines if ": " in line)
     length = int(fields.get("content-length", "0"))
-    start, size = b"", 0
+    start, end, size = b"", b"", 0
     while size < length:
         async with asyncio.timeout(_HTTP_WAIT_S):
             data = await reader.read(_CHUNK)
         if not data:
             raise NetworkError("http-reset")
-        start, size = (start + data)[:_KEPT], size + len(data)
-    return Fetched(start, size)
+        start, end, size = _kept(start, data), (end + data)[-_KEPT:], size + len(data)
+    return Fetched(start, size, end)
 
 
 def _granted(data: bytes) -> int:

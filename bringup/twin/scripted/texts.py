@@ -15,6 +15,9 @@ EFI_ROM = "\r\n>>Start PXE over IPv4.\r\n"
 IPXE = "\r\niPXE 1.0.0+ -- Open Source Network Boot Firmware -- http://ipxe.org\r\n"
 EFI_GIVES_UP = "  PXE-E16: No valid offer received.\r\n"
 NO_LINK = "PXE-E61: Media test failure, check cable\r\nPXE-M0F: Exiting Intel Boot Agent.\r\n"
+NOT_PLAYED = (
+    "\r\nscripted board: {file} is a loader that it does not play: --loader auto, or --engine qemu\r\n"
+)
 NO_FILE = "PXE-E53: No boot filename received\r\nPXE-M0F: Exiting Intel Boot Agent.\r\n"
 NOTHING = "\r\nReboot and Select proper Boot device\r\nor Insert Boot Media in selected Boot device\r\n"
 DISK = (

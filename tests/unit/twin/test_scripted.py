@@ -7,10 +7,13 @@ from dataclasses import dataclass, field
 
 import pytest
 
+from bringup.base.firmware import Firmware
 from bringup.base.stage import Stage
+from bringup.netboot.loaders import BootSet, choose_route, render_fetch_script, render_script
 from bringup.transcript.stages import StageReader
 from bringup.twin.scripted import texts
 from bringup.twin.scripted.board import Nature, ScriptedBoard
+from bringup.twin.scripted.boot_image import BootImage, read_boot_image
 from bringup.twin.scripted.ipxe import Loaded, follow, is_kernel
 from bringup.twin.scripted.network import Fetched, Lease, NetworkError, Nic
 
@@ -192,3 +195,61 @@ def test_without_an_override_its_disk_boots() -> None:
     text, _ = life(Nature(Port(), post_s=0.0), network=False)
     assert texts.DISK in text
     assert "Boot Agent" not in text
+
+
+def efi_image(boot: BootSet) -> Fetched:
+    """A boot image as a scripted board sees it: a program, and a script near its end."""
+    script = render_script(boot, choose_route(Firmware.UEFI, boot, "efi"), "http://10.55.0.1").encode()
+    return Fetched(b"MZ" + bytes(62), 64 + len(script), bytes(9000) + script + bytes(9000))
+
+
+@dataclass(frozen=True)
+class EfiPort(Nic):
+    """A boot port under UEFI, whose firmware (`file`) or iPXE is given this file."""
+
+    image: Fetched = KERNEL
+    file: str = "snponly.efi"
+
+    async def ask(self, arch: int, *, ipxe: bool = False) -> Lease:
+        assert arch == 7  # x86-64 UEFI, RFC 4578 with its erratum
+        return Lease("10.55.0.30", "10.55.0.1", "http://10.55.0.1/boot.ipxe" if ipxe else self.file)
+
+    async def fetch_tftp(self, server: str, name: str) -> Fetched:
+        return self.image
+
+    async def fetch_http(self, url: str) -> Fetched:
+        script = render_fetch_script(SEL4, "http://10.55.0.1").encode()
+        return Fetched(script, len(script)) if url.endswith(".ipxe") else self.image
+
+
+SEL4 = BootSet(("/kernel", "console_port=0x2f8 play=x"), (("/a", ""), ("/b", "")), "multiboot", True, True)
+LINUX = BootSet(("/vmlinuz", "console=ttyS1 bringup.role=x"), (("/a", ""), ("/b", "")), "linux")
+
+
+@pytest.mark.parametrize(
+    ("boot", "kernel", "arguments"),
+    [(SEL4, "kernel", "console_port=0x2f8 play=x"), (LINUX, "vmlinuz", "console=ttyS1 bringup.role=x")],
+)
+def test_a_boot_image_is_known_by_its_script(boot: BootSet, kernel: str, arguments: str) -> None:
+    file = efi_image(boot)
+    assert read_boot_image(file.start, file.end) == BootImage(kernel, arguments, ("a", "b"))
+    assert read_boot_image(b"\x7fELF", file.end) is None
+    assert read_boot_image(file.start, bytes(9000)) is None
+
+
+@pytest.mark.parametrize("file", ["snponly.efi", "boot.efi"])
+def test_under_uefi_a_boot_image_starts_whoever_fetched_it(file: str) -> None:
+    text, _ = life(
+        Nature(EfiPort("none", "52:54:00:0e:30:10", image=efi_image(SEL4), file=file), post_s=0.0), uefi=True
+    )
+    assert "bringup: GRUB started" in text and "bringup: loading module 2 of 2 b" in text
+    assert ("iPXE 1.0" in text) is (file == "snponly.efi")
+    assert "console_port=0x2f8 play=x" in text and "Detected 2 boot module(s)" in text
+    assert seen(text)[0] is Stage.USER_SPACE
+
+
+def test_a_loader_that_is_not_played_is_said_to_be_none() -> None:
+    port = EfiPort("none", "52:54:00:0e:30:10", image=Fetched(b"MZ", 2), file="core.efi")
+    text, _ = life(Nature(port, post_s=0.0), uefi=True)
+    assert "core.efi is a loader that it does not play: --loader auto" in text
+    assert seen(text)[0] is Stage.FIRMWARE

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import os
-import socket
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import suppress
@@ -26,6 +25,7 @@ from bringup.twin.scripted.board import Nature, ScriptedBoard
 from bringup.twin.scripted.disk import BoardDisk
 from bringup.twin.scripted.network import Nic
 from bringup.twin.scripted.ramdisk import Ramdisk
+from tests.doubles.front_door import FrontDoor
 from tests.unit.boot.jobs import image
 from tests.unit.disk.disks import LOADER
 from tests.unit.jobs.reimage.disk_file import DiskFile
@@ -44,10 +44,10 @@ def disk(tmp_path: Path) -> BoardDisk:
 @pytest.fixture
 def agent(disk: BoardDisk) -> Iterator[Agent]:
     """The host's side of a ramdisk that a scripted board plays."""
-    with socket.create_server(("127.0.0.1", 0)) as sock:
-        agent = Agent(sock.dup())
+    agent = Agent()
+    door = FrontDoor(agent.visits)
     loop = asyncio.new_event_loop()
-    serving = loop.create_task(Ramdisk(agent.url("127.0.0.1"), asyncio.open_connection, disk).serve())
+    serving = loop.create_task(Ramdisk(agent.url(door.base_url), asyncio.open_connection, disk).serve())
 
     def run() -> None:
         with suppress(asyncio.CancelledError):
@@ -59,6 +59,7 @@ def agent(disk: BoardDisk) -> Iterator[Agent]:
     loop.call_soon_threadsafe(serving.cancel)
     thread.join()
     agent.close()
+    door.close()
     loop.close()
 
 
