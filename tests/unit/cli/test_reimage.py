@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
@@ -59,3 +60,20 @@ def test_nobody_is_asked_board_by_board() -> None:
 def test_failed_ones_are_those_of_a_batch_of_the_same_kind(command: str) -> None:
     error, _ = refusal(command, "shelf", "--only-failed", "--yes")
     assert error.message == f"there is no batch of {command} yet"
+
+
+@pytest.mark.parametrize("command", ["reimage", "slots", "rollback"])
+def test_a_stream_of_events_is_of_one_board_and_alone_on_stdout(command: str) -> None:
+    error, _ = refusal(command, "b1,b2", "--yes", "--events")
+    assert error.message.startswith("--events ")
+    error, _ = refusal(command, "b1", "--events", "--json")
+    assert "both want stdout" in error.message
+
+
+@pytest.mark.parametrize("command", ["reimage", "slots", "rollback"])
+def test_a_stream_ends_in_a_verdict_though_nothing_could_begin(command: str) -> None:
+    result = CliRunner().invoke(root, (command, "nobody", "--events"), standalone_mode=False)
+    (line,) = result.stdout.splitlines()
+    told = json.loads(line)
+    assert (told["kind"], told["data"]["exit_code"]) == ("run.verdict", result.return_value)
+    assert result.return_value != 0
