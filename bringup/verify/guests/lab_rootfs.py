@@ -10,10 +10,9 @@ import gzip
 import hashlib
 import json
 import os
-import re
 import shutil
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 from bringup.base.errors import MissingProgramError
@@ -22,7 +21,7 @@ from bringup.base.program import run_program
 from bringup.base.whole_file import make_folder, write_whole
 from bringup.image.archive import make_cpio
 from bringup.probe.ramdisk import BUSYBOX, ProbeKernel, find_kernel, is_static_program
-from bringup.verify.guests.ramdisk import modules_with_needs
+from bringup.verify.guests.ramdisk import libraries, modules_with_needs
 from bringup.vlab import agent
 from bringup.vlab.guests import AGENT_PORT, GuestImage
 from bringup.vlab.programs import PACKAGES, search_path
@@ -38,7 +37,6 @@ _PROGRAMS = ("ip", "nft", "iptables", "ip6tables", "wg")
 # What iptables loads by name for the rules that are written here.
 _EXTENSIONS = ("standard", "conntrack", "tcp", "udp", "icmp", "MASQUERADE", "DNAT", "NAT", "TCPMSS")
 _SYSTEM = "/usr/bin:/bin"
-_LIBRARY = re.compile(r"(/\S+)")
 _IMPORTED = "import sys, json; sys.path.insert(0, {folder!r}); import agent, encodings.idna; " + (
     "print(json.dumps([m.__file__ for m in list(sys.modules.values()) if getattr(m, '__file__', None)]))"
 )
@@ -99,7 +97,8 @@ def lab_rootfs(kernel: ProbeKernel) -> bytes:
     programs = {f"usr/sbin/{name}": _program(name) for name in _PROGRAMS} | {"usr/sbin/sh": _program("dash")}
     imported = _imported(python)
     extensions = list(_extensions())
-    closure = {python, *_libraries([python, *programs.values(), *_shared(imported)])}
+    linked = (python, *programs.values(), *(path for path in imported if ".so" in path.name))
+    closure = {python, *(library for program in linked for library in libraries(program))}
     files = {_place(path): path.read_bytes() for path in (*closure, *imported, *extensions)}
     files |= {place: path.read_bytes() for place, path in programs.items()}
     files |= {"bin/busybox": BUSYBOX.read_bytes(), **modules}
@@ -131,19 +130,6 @@ def _imported(python: Path) -> list[Path]:
     code = _IMPORTED.format(folder=str(Path(agent.__file__).parent))
     told = json.loads(run_program([str(python), "-I", "-S", "-c", code], "python3", timeout_s=20))
     return [Path(name) for name in told]
-
-
-def _shared(paths: Iterable[Path]) -> list[Path]:
-    return [path for path in paths if ".so" in path.name]
-
-
-def _libraries(programs: Iterable[Path]) -> Iterator[Path]:
-    """Yield the libraries that programs are linked with."""
-    for program in programs:
-        for line in run_program(["ldd", str(program)], "libc-bin", timeout_s=10).decode().splitlines():
-            found = _LIBRARY.search(line)
-            if found is not None:
-                yield Path(found[1])
 
 
 def _extensions() -> Iterator[Path]:

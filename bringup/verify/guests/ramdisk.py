@@ -71,7 +71,13 @@ def _wg() -> Iterator[tuple[str, bytes]]:
             "wg is not installed: guests set up their tunnel with it", hint="apt install wireguard-tools"
         )
     yield "usr/bin/wg", program.read_bytes()
+    for path in libraries(program):
+        yield str(path).lstrip("/"), path.read_bytes()
+
+
+def libraries(program: Path) -> Iterator[Path]:
+    """Yield the libraries that a program, or a library, is linked with."""
     for line in run_program(["ldd", str(program)], "libc-bin", timeout_s=10).decode().splitlines():
         found = _LIBRARY.search(line)
         if found is not None:
-            yield found[1].lstrip("/"), Path(found[1]).read_bytes()
+            yield Path(found[1])
