@@ -82,7 +82,7 @@ class Wiring:
 
 @dataclass(frozen=True, slots=True)
 class Flaws:
-    """What is wrong with a machine on purpose: its boot NIC, whether that has a link.
+    """What is wrong with a machine on purpose: its boot NIC, whether that has a link, whether VT-x is off.
 
     `post_s` are the seconds that its self-test takes before anything else happens.
     """
@@ -90,6 +90,7 @@ class Flaws:
     boot_nic: str = BOOT_NIC
     no_link: bool = False
     post_s: float = 0.0
+    no_vtx: bool = False
 
 
 SOUND = Flaws()
@@ -106,6 +107,7 @@ def flaws_of(chosen: Iterable[ChosenFault]) -> Flaws:
         boot_nic=OTHER_NIC if "other-nic" in names else BOOT_NIC,
         no_link="no-link" in names,
         post_s=_LONG_POST_S if "override-expired" in names else 0.0,
+        no_vtx="no-vtx" in names,
     )
 
 

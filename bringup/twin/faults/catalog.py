@@ -143,6 +143,14 @@ _ALL = (
         parameters=(Parameter("times", 1, "power-ons without effect"),),
     ),
     Fault(
+        "plug-pulled",
+        "the plug is pulled: board and BMC are without power, and the board stays off afterwards",
+        "machine",
+        "lab",
+        at="kernel-image",
+        parameters=(Parameter("for", 8, "seconds until it is plugged in again, 0 for ever"),),
+    ),
+    Fault(
         "watchdog",
         "the image hangs and the BMC's watchdog resets the board",
         "bmc",

@@ -137,6 +137,14 @@ class _Restarts(_Silent):
         super().begin(hands)
 
 
+class _PlugPulled(_Restarts):
+    """Without mains there is no BMC either; both are back with the plug, and the board stays off."""
+
+    def begin(self, hands: Hands) -> None:
+        super().begin(hands)
+        hands.board.power_off()
+
+
 class _Busy(Effect):
     def begin(self, hands: Hands) -> None:
         self._left = int(self.chosen.number("times"))
@@ -229,6 +237,7 @@ _KINDS: Mapping[str, type[Effect]] = {
     "override-expired": _OverrideExpired,
     "power-dead": _PowerDead,
     "power-on-ignored": _PowerOnIgnored,
+    "plug-pulled": _PlugPulled,
     "watchdog": _Watchdog,
     "wrong-architecture": _WrongArchitecture,
 }

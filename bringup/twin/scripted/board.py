@@ -28,7 +28,7 @@ class Nature:
     """What a board is like: its boot port, whether that has a link, the seconds of its self-test, its disk.
 
     Without a disk of its own it says that some system starts from one. `patience` is how much of the time
-    that GRUB waits for a key it waits.
+    that GRUB waits for a key it waits. With VT-x off (`no_vtx`) no image comes to user space.
     """
 
     nic: Nic
@@ -36,6 +36,7 @@ class Nature:
     post_s: float = _SELF_TEST_S
     disk: BoardDisk | None = None
     patience: float = 1.0
+    no_vtx: bool = False
 
 
 class ScriptedBoard:
@@ -156,7 +157,7 @@ class ScriptedBoard:
         await asyncio.sleep(_KERNEL_S)
         self._say(texts.LOADED.format(modules=modules))
         await asyncio.sleep(_KERNEL_S)
-        if played == "vtx-locked":
+        if played == "vtx-locked" or self._nature.no_vtx:
             self._say(texts.VTX_LOCKED)
         elif played == "reboot":
             self._reset()

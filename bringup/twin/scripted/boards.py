@@ -93,6 +93,7 @@ class Boards:
             "mac": spec.mac,
             "no_link": spec.flaws.no_link,
             "post_s": spec.post_s,
+            "no_vtx": spec.flaws.no_vtx,
             "disk": _disk_body(spec.disk),
         }
 

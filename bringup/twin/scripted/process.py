@@ -1,7 +1,7 @@
 """Many scripted boards in one process, in a network namespace beside the twin's: orders come on stdin.
 
-The request names the boards: `name`, `interface`, `mac`, `no_link`, `post_s`, `disk`. An order is a line
-`{"board": NAME, "do": "on", "network": true, "uefi": false}`, `{"board": NAME, "do": "off"}` or
+The request names the boards: `name`, `interface`, `mac`, `no_link`, `post_s`, `no_vtx`, `disk`. An order is a
+line `{"board": NAME, "do": "on", "network": true, "uefi": false}`, `{"board": NAME, "do": "off"}` or
 `{"board": NAME, "do": "hear", "text": "y"}`. What a board says, and that it resets itself, are events.
 """
 
@@ -51,7 +51,9 @@ async def _play(specs: list[dict[str, Any]], emit: Emit) -> None:
 def _board(spec: dict[str, Any], emit: Emit) -> ScriptedBoard:
     name = spec["name"]
     disk = BoardDisk(**spec["disk"]) if spec["disk"] else None
-    nature = Nature(Nic(spec["interface"], spec["mac"]), spec["no_link"], spec["post_s"], disk)
+    nature = Nature(
+        Nic(spec["interface"], spec["mac"]), spec["no_link"], spec["post_s"], disk, no_vtx=spec["no_vtx"]
+    )
     return ScriptedBoard(
         nature,
         lambda text: emit(Event("twin", SAID, "", {"board": name, "text": text})),

@@ -200,6 +200,18 @@ def test_only_so_many_power_ons_are_ignored(stage: Played) -> None:
     assert stage.board.orders == ["on", "off"]
 
 
+@played("plug-pulled@0.02,for=0.1")
+def test_a_pulled_plug_takes_the_bmc_along_and_the_board_stays_off(stage: Played) -> None:
+    stage.seen_by_board.log_power(on=True)
+    deadline, was = time.monotonic() + 60, [False]
+    while was != [False, True, False]:
+        assert time.monotonic() < deadline, was
+        if stage.bmc.frozen != was[-1]:
+            was.append(stage.bmc.frozen)
+        time.sleep(0.002)
+    assert stage.board.orders == ["off"]
+
+
 @played("override-ignored")
 def test_firmware_that_ignores_the_override_boots_by_its_own_order(stage: Played) -> None:
     assert stage.director.boots(NETWORK_BIOS).device == "none"
