@@ -74,6 +74,10 @@ RIGHT = {
     "C30, a dummy handler": BOTH
     + port(io=0x9000)
     + 'vm0.init_cons = [{"init":"make_virtio_net_vswitch_driver_dummy"}];',
+    "C30, the first virtio ports of a VM without virtio": BOTH + port(io=0x9000),
+    "C30, behind the ports of the only virtio device": BOTH + port(io=0x9400) + NET,
+    "C7, 12 without cross-VM events": BOTH + port(dest=12),
+    "C25, RAM and BARs that just fit": sized("vm0", 2302, 600) + sized("vm1") + port(),
     **{f"C7, {dest} without virtio": BOTH + port(dest=dest) for dest in (6, 7, 9, 10, 13)},
     "C7, another device than the virtio one": BOTH + port(dest=7) + NET,
     "C37, pools that hold the RAM": sized("vm0", 200, 33) + sized("vm1"),
@@ -99,7 +103,9 @@ WRONG = {
     "C24 native": (BOTH + port() + "s.mem_paddr = 0xc5b00000; s.mem_size = 0x1000;", "C24"),
     "C29 two VMs": (BOTH + port() + second(io=0x7050), "C29"),
     "C29 native, whose end is inclusive": (BOTH + port() + 's.ports_attributes = "0x7040:0x7060";', "C29"),
+    "C25": (sized("vm0", 2303, 600) + sized("vm1") + port(), "C25"),
     "C30": (BOTH + port(io=0x60), "C30"),
+    "C30, the ports of the only virtio device": (BOTH + port(io=0x9000) + NET, "C30"),
     "C33 two VMs": (BOTH + port() + second(domain=15), "C33"),
     "C33 native": (BOTH + port() + 's.iospaces = "0x0f:0x6:0x0:0";', "C33"),
     "C37": (sized("vm0", 200, 24) + sized("vm1"), "C37"),

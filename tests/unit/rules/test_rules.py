@@ -834,6 +834,15 @@ def test_the_world_itself_is_clean_and_wholly_checked() -> None:
     assert len(report.constraints) == 48
 
 
+def test_a_stock_queue_holds_what_its_rings_leave_and_is_changed_where_it_is_set() -> None:
+    """32768 bytes less the rings of 256 entries; a second setting of the same attribute would break C43."""
+    w = world()
+    w.others.update({"vm0.ether_1_send_shmem_size": 32768})
+    found = w.found("F7")["queue-stock"]
+    assert "hold 16 full frames" in found.message
+    assert "change the value where it is set (app.camkes:" in found.fix
+
+
 def test_the_input_that_an_acpi_system_uses_is_told_as_such() -> None:
     """As camkes-vm-examples#27 took it from Linux: there, and not where seL4 with one IOAPIC hears it."""
 
