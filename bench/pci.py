@@ -1,9 +1,11 @@
 """Figures of `bringup probe-pci --from` and of its parsers against peers: `python bench/pci.py`.
 
     command   whole process on the largest recorded machine, against `lspci -vvv -nn` on the same tree
+    acpi      seconds until the `_PRT`s of a dump of ACPI tables are known, by acpiexec
     parse     functions a second in one process, each parser on its format; jc, pylspci on the same text
 
-Recorded machines are read from --data (default: ../shared/data/pci beside the checkout); texts in other
+Recorded machines are read from --data (default: ../shared/data/pci beside the checkout), dumps of ACPI tables
+from the folder acpi beside it; texts in other
 formats are made of the largest one by lspci. Nothing is installed for this: a peer that is not there is a
 line that says how. Prints a table, and one JSON object with --json FILE. Times are of
 one machine; the ratios are the point.
@@ -26,6 +28,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+from bringup.pci.acpi.prt import with_routing
 from bringup.pci.sources.dmesg import addresses as dmesg
 from bringup.pci.sources.linux import read_linux
 from bringup.pci.sources.lspci import machine as lspci_machine
@@ -39,6 +42,7 @@ DATA = ROOT.parent / "shared" / "data" / "pci"
 PEERS = ROOT / "build" / "peers"
 INSTALL = f"not installed: pip install --target {PEERS.relative_to(ROOT)} jc pylspci"
 ROUND_SECONDS = 0.3
+ACPI_ROUNDS = 5
 
 Table = dict[str, Any]
 
@@ -46,7 +50,7 @@ Table = dict[str, Any]
 def main() -> None:
     """Run the benchmarks asked for."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("what", nargs="*", default=["command", "parse"])
+    parser.add_argument("what", nargs="*", default=list(BENCHMARKS))
     parser.add_argument("--data", type=Path, default=DATA)
     parser.add_argument("--rounds", type=int, default=15)
     parser.add_argument("--json", type=Path)
@@ -101,7 +105,7 @@ def command(archive: Path, tree: Path, rounds: int) -> Table:
             f"--export-json={report}",
             *commands.values(),
         ],
-        env={**os.environ, "BRINGUP_HOME": str(tree / "home")},
+        env=_as_installed(tree),
         check=True,
         capture_output=True,
     )
@@ -118,8 +122,32 @@ def command(archive: Path, tree: Path, rounds: int) -> Table:
     return table
 
 
+def _as_installed(tree: Path) -> dict[str, str]:
+    """Return an environment with a home of its own, where byte code is kept."""
+    environment = {**os.environ, "BRINGUP_HOME": str(tree / "home"), "PYTHONPYCACHEPREFIX": str(tree / "pyc")}
+    environment.pop("PYTHONDONTWRITEBYTECODE", None)
+    return environment
+
+
 def lspci_on(tree: Path, *options: str) -> list[str]:
     return ["lspci", "-A", "linux-sysfs", "-O", f"sysfs.path={tree}/sys/bus/pci", *options]
+
+
+def acpi(archive: Path, _tree: Path, rounds: int) -> Table:
+    """Time the routing of each dump; a machine is what the archive holds."""
+    table: Table = {}
+    for dump in sorted((archive.parent.parent / "acpi").glob("*.tar.*")):
+        tree = open_tree(read_archive(dump.read_bytes(), dump.name), dump.name)
+        machine = read_linux(tree, dump.name)
+        times = []
+        for _ in range(min(rounds, ACPI_ROUNDS)):
+            begun = time.perf_counter()
+            routed = with_routing(machine)
+            times.append(time.perf_counter() - begun)
+        table[f"{dump.name}: median and most of {len(times)} (s)"] = (
+            f"{statistics.median(times):.2f} and {max(times):.2f}, {len(routed.acpi.prt or ())} entries"
+        )
+    return table
 
 
 def parse(archive: Path, tree: Path, rounds: int) -> Table:
@@ -206,7 +234,11 @@ def pylspci_on(text: str) -> Callable[[], int]:
     return lambda: len(parser.parse(text))
 
 
-BENCHMARKS: dict[str, Callable[[Path, Path, int], Table]] = {"command": command, "parse": parse}
+BENCHMARKS: dict[str, Callable[[Path, Path, int], Table]] = {
+    "command": command,
+    "acpi": acpi,
+    "parse": parse,
+}
 
 if __name__ == "__main__":
     for program in ("hyperfine", "lspci"):
