@@ -23,9 +23,8 @@ from bringup.pci.acpi.tables import resolve_scopes
 from bringup.pci.capture.views import collected, files_of, prefer_bare_metal
 from bringup.pci.model import Function, Machine, Missing
 from bringup.pci.names import load_names, with_names
-from bringup.pci.sources import formats, loose
+from bringup.pci.sources import dmesg, formats, loose
 from bringup.pci.sources import linux as linux_tree
-from bringup.pci.sources.dmesg import addresses as dmesg
 from bringup.pci.sources.merge import merge
 from bringup.pci.sources.pasted import unwrapped
 from bringup.pci.topology.inferred import infer_bridges

@@ -7,7 +7,6 @@ from dataclasses import replace
 from bringup.pci.acpi.places import read_places
 from bringup.pci.acpi.tables import read_acpi, read_code, resolve_scopes
 from bringup.pci.model import Machine, Missing, SourceInfo
-from bringup.pci.sources.dmesg import addresses as dmesg
 from bringup.pci.sources.merge import merge
 from bringup.pci.sources.platform import read_identity, read_platform
 from bringup.pci.sources.proc import read_interrupts, read_ranges
@@ -62,6 +61,9 @@ def _with_boot_log(machine: Machine, files: Files, name: str) -> Machine:
     log = files.read(BOOT_LOG)
     if not isinstance(log, bytes):
         return replace(machine, missing=(*machine.missing, log))
+    # A copied tree has no log, and is read without its reader.
+    from bringup.pci.sources.dmesg import addresses as dmesg
+
     told = dmesg.read_log(log, f"{name}:dmesg")
     here = {function.bdf for function in machine.functions}
     # A log may be of before a device was taken out or moved: the tree says what is there.

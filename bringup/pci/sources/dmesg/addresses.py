@@ -29,9 +29,8 @@ from bringup.pci.model import (
     Window,
 )
 from bringup.pci.names import ETHERNET_DRIVERS
+from bringup.pci.sources.dmesg import KIND as KIND
 from bringup.pci.sources.dmesg.platform import read_platform_lines
-
-KIND = "dmesg"
 
 MAX_BYTES = 64 << 20
 _SNIFFED_BYTES = 4 << 20
