@@ -9,7 +9,9 @@ The variant `8c` is the 8-core sibling: its switch has two more ports, b4:00.0 a
 behind each (here a virtio crypto device), so that LAN1/LAN2 move to b7:00.0-1 (lspci of X11SDV-8C-TP8F).
 
 The variant `igb` has the nearest relative of SLOT7's I350 that QEMU 8 and later have, the 82576 (8086:10c9:
-registers, MSI-X and SR-IOV), at 17:00.1-3. The boot port stays what it is: QEMU brings no option ROM for igb.
+registers, MSI-X and SR-IOV), at 17:00.1 and .2. The boot port stays what it is, because QEMU brings no option ROM
+for igb, and so does 17:00.3: QEMU makes each port's virtual functions at once, every second one from 17:10 on, and
+has no room for those of a third.
 
 Two more variants are no board that is sold, but what a probe must live with: `no-acpi` gives the firmware no
 tables (SeaBIOS then makes its own, OVMF does not), and `crowded` has more than 300 functions.
@@ -55,6 +57,7 @@ class TwinNic:
 
 
 _SLOT7 = "rp16a"
+_IGB_PORTS = ("slot7f1", "slot7f2")
 NICS = (
     TwinNic("slot7f0", _SLOT7, 0, BOOT_MAC, cabled=True),
     TwinNic("slot7f1", _SLOT7, 1, "52:54:00:0e:30:11", cabled=False),
@@ -261,8 +264,7 @@ def _nics(firmware: Firmware, order: BootOrder, wiring: Wiring, variant: Variant
 
 def _nic_model(nic: TwinNic, firmware: Firmware, boot_nic: str, variant: Variant) -> str:
     if nic.name != boot_nic:
-        is_igb = variant == IGB and nic.bus == _SLOT7 and nic.function
-        return "igb,romfile=" if is_igb else "e1000e,romfile="
+        return "igb,romfile=" if variant == IGB and nic.name in _IGB_PORTS else "e1000e,romfile="
     if firmware is Firmware.BIOS:
         return "e1000e"
     # OVMF gives an option ROM behind pxb-pcie no address, and its e1000e driver lives in that ROM; it has a
