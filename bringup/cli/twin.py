@@ -59,8 +59,8 @@ def command() -> None:
     type=click.Choice(VARIANTS),
     default="standard",
     show_default=True,
-    help="8c: the 8-core sibling, with LAN1 and LAN2 at b7:00 instead of b5:00. igb: an 82576 at 17:00.1 and .2 "
-    "(QEMU 8 and later). no-acpi, crowded: for tests.",
+    help="8c: the 8-core sibling, with LAN1 and LAN2 at b7:00 instead of b5:00. igb: an 82576 at 17:00.1 "
+    "and .2 (QEMU 8 and later). no-acpi, crowded: for tests.",
 )
 @click.option(
     "--disk",

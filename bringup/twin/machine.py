@@ -8,10 +8,10 @@ and X722, the switch is TI/X3130, the root ports are QEMU's own.
 The variant `8c` is the 8-core sibling: its switch has two more ports, b4:00.0 and b4:02.0, with a QAT engine
 behind each (here a virtio crypto device), so that LAN1/LAN2 move to b7:00.0-1 (lspci of X11SDV-8C-TP8F).
 
-The variant `igb` has the nearest relative of SLOT7's I350 that QEMU 8 and later have, the 82576 (8086:10c9:
-registers, MSI-X and SR-IOV), at 17:00.1 and .2. The boot port stays what it is, because QEMU brings no option ROM
-for igb, and so does 17:00.3: QEMU makes each port's virtual functions at once, every second one from 17:10 on, and
-has no room for those of a third.
+The variant `igb` has the nearest relative of SLOT7's I350 that QEMU 8 and later have, the 82576 (8086:10c9),
+at 17:00.1 and .2. The boot port stays what it is, because QEMU brings no option ROM for igb, and so does
+17:00.3: QEMU makes each port's virtual functions at once, every second one from 17:10 on, with no room for
+those of a third port.
 
 Two more variants are no board that is sold, but what a probe must live with: `no-acpi` gives the firmware no
 tables (SeaBIOS then makes its own, OVMF does not), and `crowded` has more than 300 functions.
