@@ -19,7 +19,7 @@ def vm_boots(scene: VmScene, check: Check) -> Result:
 
 def vm_alive(scene: VmScene, check: Check) -> Result:
     """A VM takes commands: what it prints between markers is whole, by its checksum."""
-    vm = _vm(scene, check)
+    vm = vm_of(scene, check)
     try:
         asked = scene.vms.log_in(vm.number, vm.user)
         told = scene.run(vm.number, "uname -r")
@@ -30,7 +30,8 @@ def vm_alive(scene: VmScene, check: Check) -> Result:
     return judged(True, f"{vm.name}{role}: {where}; Linux {told.lines[0] if told.lines else 'unknown'}")
 
 
-def _vm(scene: VmScene, check: Check) -> ExpectedVm:
+def vm_of(scene: VmScene, check: Check) -> ExpectedVm:
+    """Return the VM that a check is about."""
     return scene.vm(int(check.params["vm"]))
 
 
@@ -45,7 +46,7 @@ def nothing_to_show(scene: VmScene, vm: ExpectedVm) -> Result | None:
 
 def vm_card(scene: VmScene, check: Check) -> Result:
     """The passed function is there with its ids and its interrupt; a VM that shall have none has none."""
-    vm = _vm(scene, check)
+    vm = vm_of(scene, check)
     if scene.booted.no_cards:
         return skipped(f"not testable here: {scene.booted.no_cards}")
     everything, passed = scene.functions(vm.number), scene.passed(vm.number)
@@ -63,6 +64,9 @@ def vm_card(scene: VmScene, check: Check) -> Result:
             "`Failed to find device` on the console means that PCI_MAX_DEVICES ends the VMM's scan before it"
         )
         return judged(False, f"{told}: {hint} (C14)", excerpt=lines)
+    if len(passed) != len(vm.cards):
+        shown = ", ".join(f"{f.id} at {f.address}" for f in passed)
+        return judged(False, f"{vm.name} has {shown}, and {len(vm.cards)} are passed to it", excerpt=lines)
     card, function = found
     return _as_configured(card, function, lines)
 
@@ -77,7 +81,7 @@ def _as_configured(card: Card, function: GuestFunction, lines: list[str]) -> Res
 
 def vm_bars(scene: VmScene, check: Check) -> Result:
     """The function's BARs have the expected sizes; the VMM closes gaps, so that indices are compacted."""
-    vm = _vm(scene, check)
+    vm = vm_of(scene, check)
     found = scene.card(vm.number)
     why_not = nothing_to_show(scene, vm)
     if why_not is not None or found is None:
@@ -107,7 +111,7 @@ def vm_bars(scene: VmScene, check: Check) -> Result:
 
 def vm_driver(scene: VmScene, check: Check) -> Result:
     """A driver is bound to the function, and it has a network card of it."""
-    vm = _vm(scene, check)
+    vm = vm_of(scene, check)
     found = scene.card(vm.number)
     why_not = nothing_to_show(scene, vm)
     if why_not is not None or found is None:
@@ -123,7 +127,7 @@ def vm_driver(scene: VmScene, check: Check) -> Result:
 
 def vm_msi(scene: VmScene, check: Check) -> Result:
     """The guest does not try MSI, which the VMM hides: pci=nomsi, or a kernel without it."""
-    vm = _vm(scene, check)
+    vm = vm_of(scene, check)
     why_not = nothing_to_show(scene, vm)
     if why_not is not None:
         return why_not

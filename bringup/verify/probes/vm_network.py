@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bringup.verify.plan import Check
-from bringup.verify.probes.vm import nothing_to_show
+from bringup.verify.probes.vm import nothing_to_show, vm_of
 from bringup.verify.result import Result, judged, skipped
 from bringup.verify.vms.expected import Card, ExpectedVm, next_pins, several_at_once
 from bringup.verify.vms.inside import (
@@ -23,10 +23,6 @@ _AGREES = 0.85, 1.25
 VSWITCH_CARD = "eth0"
 
 
-def _vm(scene: VmScene, check: Check) -> ExpectedVm:
-    return scene.vm(int(check.params["vm"]))
-
-
 def _net(scene: VmScene, vm: ExpectedVm) -> str:
     found = scene.card(vm.number)
     return found[1].net[0] if found is not None and found[1].net else ""
@@ -34,12 +30,15 @@ def _net(scene: VmScene, vm: ExpectedVm) -> str:
 
 def vm_link(scene: VmScene, check: Check) -> Result:
     """The passed card has a link, as fast as it can."""
-    vm = _vm(scene, check)
+    vm = vm_of(scene, check)
     why_not = nothing_to_show(scene, vm)
     net = "" if why_not is not None else _net(scene, vm)
     if why_not is not None or not net:
         return why_not or judged(False, "the card has no network name")
-    told = scene.run(vm.number, f"ip link set {net} up;cd /sys/class/net/{net}&&cat carrier operstate speed")
+    # A card that was down agrees with its other end for some seconds.
+    wait = 'for i in 1 2 3 4 5 6;do [ "$(cat carrier)" = 1 ]&&break;sleep 1;done'
+    command = f"ip link set {net} up;cd /sys/class/net/{net}&&{wait};cat carrier operstate speed"
+    told = scene.run(vm.number, command, 6)
     words = told.lines
     if not words or words[0] != "1":
         return judged(False, f"{net} has no link: is its cable plugged, the other end up?", excerpt=words)
@@ -55,7 +54,7 @@ def vm_link(scene: VmScene, check: Check) -> Result:
 
 def vm_irq(scene: VmScene, check: Check) -> Result:
     """The card's interrupt counter grows while it works; else which pin is in use, and which may be right."""
-    vm = _vm(scene, check)
+    vm = vm_of(scene, check)
     why_not = nothing_to_show(scene, vm)
     if why_not is not None:
         return why_not
@@ -105,7 +104,7 @@ def _no_interrupts(scene: VmScene, vm: ExpectedVm, card: Card, told: str, raw: l
 
 def vm_ping(scene: VmScene, check: Check) -> Result:
     """A VM reaches an address."""
-    vm = _vm(scene, check)
+    vm = vm_of(scene, check)
     to, count = str(check.params["to"]), int(check.params.get("count", 5))
     if check.params.get("card", True):
         why_not = nothing_to_show(scene, vm)
@@ -139,7 +138,7 @@ def vm_rate(scene: VmScene, check: Check) -> Result:
 
 def vm_rate_card(scene: VmScene, check: Check) -> Result:
     """How fast a passed card receives, by its own counter, from an iperf3 server beside the board."""
-    vm = _vm(scene, check)
+    vm = vm_of(scene, check)
     why_not = nothing_to_show(scene, vm)
     net = "" if why_not is not None else _net(scene, vm)
     if why_not is not None or not net:

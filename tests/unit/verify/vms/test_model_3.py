@@ -98,6 +98,14 @@ def test_of_several_pins_at_once_the_one_that_counts_is_named() -> None:
     assert irq.values["right"] == "0/18"
 
 
+def test_a_card_that_is_not_there_is_missed_among_several() -> None:
+    red, *others = PLAN.vm
+    two = red.model_copy(update={"cards": (*red.cards, *PLAN.vm[2].cards)})
+    card = outcome(PLAN, "right", expected=[two, *others])["vm0.card"]
+    assert card.status == "fail"
+    assert card.evidence == "vm0 has 8086:1521 at 0000:00:01.0, and 2 are passed to it"
+
+
 @pytest.mark.parametrize("seed", [1, 2])
 def test_numbers_that_come_broken_are_never_wrong_numbers(seed: int) -> None:
     results = outcome(PLAN, "lossy", seed=seed)
