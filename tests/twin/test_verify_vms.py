@@ -15,9 +15,10 @@ pytestmark = pytest.mark.usefixtures("home")
 @pytest.mark.slow
 def test_a_wrong_pin_is_named_over_the_boards_own_console(cli: Cli, tmp_path: Path) -> None:
     words = ("--engine", "scripted", "--append", "play=vms:wrong-pin", "--only", "vm0.irq")
-    done = cli(
-        "verify", "e300", "--plan", "model-3", *words, "--json", "--report", str(tmp_path), timeout_s=200
-    )
+    left, report = tmp_path / "left", tmp_path / "report"
+    left.mkdir()
+    words += ("--json", "--report", str(report))
+    done = cli("verify", "e300", "--plan", "model-3", *words, timeout_s=200, TMPDIR=str(left))
     body = done.json
     ended = {check["id"]: check for check in body["checks"]}
     assert done.code == 12, body
@@ -25,11 +26,12 @@ def test_a_wrong_pin_is_named_over_the_boards_own_console(cli: Cli, tmp_path: Pa
     assert {name for name, check in ended.items() if check["status"] == "pass"} == set(ended) - {"vm0.irq"}
     assert "the pin in use, 0/16" in ended["vm0.irq"]["evidence"]
     assert ended["vm0.irq"]["values"]["candidates"] == ["0/18", "0/19"]
+    assert not list(left.iterdir()), "what was made for the guests is gone"
     assert body["unproven"], "played VMs prove nothing of an image"
     assert b"\x1b[0m\x1b[32;47m" in (Path(body["folder"]) / "console-vms.log").read_bytes()
-    suite = Xml.parse(tmp_path / "junit.xml").getroot()[0]  # noqa: S314
+    suite = Xml.parse(report / "junit.xml").getroot()[0]  # noqa: S314
     assert (suite.get("failures"), suite.get("errors")) == ("1", "0")
-    assert "vm_irqs" in (tmp_path / "report.html").read_text()
+    assert "vm_irqs" in (report / "report.html").read_text()
 
 
 @pytest.mark.parametrize("plan", ["model-3", "model-4"])

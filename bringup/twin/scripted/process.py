@@ -11,6 +11,7 @@ import asyncio
 import contextlib
 import json
 import os
+import signal
 import sys
 import threading
 from pathlib import Path
@@ -37,6 +38,8 @@ def _serve(request: dict[str, Any], emit: Emit) -> None:
 async def _play(specs: list[dict[str, Any]], emit: Emit) -> None:
     boards = {spec["name"]: _board(spec, emit) for spec in specs}
     loop, ended = asyncio.get_running_loop(), asyncio.Event()
+    # What boards have started is ended, too.
+    loop.add_signal_handler(signal.SIGTERM, ended.set)
 
     def read_orders() -> None:
         for line in sys.stdin:
