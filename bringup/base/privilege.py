@@ -8,7 +8,6 @@ process that serves. capabilities(7), prctl(2); the numbers are those of linux/c
 from __future__ import annotations
 
 import contextlib
-import ctypes
 import functools
 import os
 import pwd
@@ -17,6 +16,10 @@ import subprocess
 import sys
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import ctypes
 
 NET_BIND_SERVICE, NET_ADMIN, NET_RAW = 10, 12, 13
 SERVING = frozenset({NET_BIND_SERVICE, NET_ADMIN, NET_RAW})
@@ -177,16 +180,22 @@ def clean_environment() -> dict[str, str]:
 
 @functools.cache
 def _libc() -> ctypes.CDLL:
+    import ctypes  # only here and below: every process of ours imports this module, and few change rights
+
     return ctypes.CDLL(None, use_errno=True)
 
 
 def _prctl(option: int, first: int = 0, second: int = 0) -> None:
+    import ctypes
+
     values = (ctypes.c_ulong(value) for value in (first, second, 0, 0))
     if _libc().prctl(option, *values) != 0:
         raise OSError(ctypes.get_errno(), os.strerror(ctypes.get_errno()))
 
 
 def _capset(*, effective: Iterable[int], permitted: Iterable[int], inheritable: Iterable[int]) -> None:
+    import ctypes
+
     masks = [sum(1 << number for number in numbers) for numbers in (effective, permitted, inheritable)]
     header = (ctypes.c_uint32 * 2)(_VERSION_3, 0)
     low, high = ([mask >> shift & 0xFFFFFFFF for mask in masks] for shift in (0, 32))

@@ -13,7 +13,7 @@ import threading
 import time
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from bringup.base.child import READY, answer_starter, when_starter_ends
 from bringup.base.errors import LabError
@@ -37,12 +37,14 @@ from bringup.twin.info import (
     own_ticks,
     twin_folder,
 )
-from bringup.twin.machine import BOOT_MAC, BOOT_NIC, NICS, flaws_of
+from bringup.twin.machine import BOOT_MAC, BOOT_NIC, NICS, Flaws, flaws_of
 from bringup.twin.monitor import MonitorServer
-from bringup.twin.network import Keeper, Namespace
-from bringup.twin.scripted.boards import Boards, cable
-from bringup.twin.scripted.chassis import ScriptedChassis
+from bringup.twin.network import Keeper, Namespace, cable
 from bringup.twin.surroundings import Surroundings
+
+if TYPE_CHECKING:
+    from bringup.twin.scripted.boards import Boards
+    from bringup.twin.scripted.chassis import ScriptedChassis
 
 
 def main() -> int:
@@ -72,18 +74,18 @@ def _serve(request: dict[str, Any], folder: Path, emit: Emit, stop: threading.Ev
     password = make_password()
     leave_password(folder, password)
     disks = kept_disks(name, _asked_disks(request["disks"]))
-    taps = {} if scripted else {nic.name: f"tap{index}" for index, nic in enumerate(NICS) if nic.cabled}
+    taps = {} if scripted else {nic.name: cable(index) for index, nic in enumerate(NICS) if nic.cabled}
     keeper = Keeper(list(taps.values()))
     com1 = Com1Server(folder)
     faults = choose_all(request["faults"])
     surroundings = Surroundings(keeper.namespace, faults, request["seed"], taps.get(BOOT_NIC, cable(0)))
-    boards = Boards(keeper.namespace)
+    boards = _new_boards(keeper.namespace) if scripted else None
     director = Director(faults, request["seed"], now=time.monotonic, tell_wire=surroundings.begin)
     try:
         chassis = (
-            ScriptedChassis(boards, name, BOOT_MAC, flaws_of(faults), disks)
-            if scripted
-            else _machine(request, keeper.namespace, taps, folder, com1, disks)
+            _machine(request, keeper.namespace, taps, folder, com1, disks)
+            if boards is None
+            else _scripted(boards, name, flaws_of(faults), disks)
         )
         bmc = VirtualBmc(
             DirectedBoard(chassis, director),
@@ -94,7 +96,7 @@ def _serve(request: dict[str, Any], folder: Path, emit: Emit, stop: threading.Ev
             intercept=director.answers,
         )
         chassis.start(DirectedBmc(bmc, director))
-        if scripted:
+        if boards is not None:
             boards.start()
         surroundings.start(director.seen)
         director.start(bmc, chassis)
@@ -127,7 +129,8 @@ def _serve(request: dict[str, Any], folder: Path, emit: Emit, stop: threading.Ev
     finally:
         com1.close()
         surroundings.close()
-        boards.close()
+        if boards is not None:
+            boards.close()
         keeper.close()
 
 
@@ -153,6 +156,18 @@ def _machine(
         engine=ENGINES[request["engine"]],
         flaws=flaws_of(faults),
     )
+
+
+def _new_boards(namespace: Namespace) -> Boards:
+    from bringup.twin.scripted.boards import Boards  # a third of what this process would import
+
+    return Boards(namespace)
+
+
+def _scripted(boards: Boards, name: str, flaws: Flaws, disks: Sequence[TwinDisk]) -> ScriptedChassis:
+    from bringup.twin.scripted.chassis import ScriptedChassis
+
+    return ScriptedChassis(boards, name, BOOT_MAC, flaws, disks)
 
 
 def _asked_disks(bodies: list[dict[str, Any]] | None) -> list[TwinDisk] | None:

@@ -84,6 +84,11 @@ def run_inside(enter: Sequence[str], script: str) -> None:
         raise namespace_refused(_last_line(done.stderr))
 
 
+def cable(number: int) -> str:
+    """Return the interface of the twin's namespace that a board's cable is plugged into."""
+    return f"tap{number}"
+
+
 def plug(namespace: Namespace, pid: int, near: str, far: str, *, address: str = "", mac: str = "") -> None:
     """Put a cable between the bridge (`near`) and process `pid` (`far`), which is in a namespace beside it.
 

@@ -8,16 +8,18 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from bringup.base.stage import Stage
-from bringup.transcript.stages import Sighting, StageReader
 from bringup.twin.bmc.boot import BootFlags
 from bringup.twin.bmc.request import Request, WatchedBoard
 from bringup.twin.bmc.server import VirtualBmc
 from bringup.twin.faults.catalog import START
 from bringup.twin.faults.choice import ChosenFault
 from bringup.twin.faults.effects import Effect, Hands, effect_of
+
+if TYPE_CHECKING:
+    from bringup.transcript.stages import Sighting, StageReader
 
 # Our loader scripts say what they have fetched (pxe/).
 _FETCHED = {
@@ -43,7 +45,8 @@ class Director:
         self._now = now
         self._lock = threading.Lock()
         self._timers: list[threading.Timer] = []
-        self._reader = StageReader()
+        # Most twins play no fault that waits for a stage, and need nobody who reads their console.
+        self._reader = _new_reader() if any(one.stage is not None for one in chosen) else None
         self._hands: Hands | None = None
         self._powered = False
 
@@ -88,10 +91,11 @@ class Director:
 
     def console(self, data: bytes) -> bytes:
         """Take what the board prints; returns what of it reaches the BMC."""
-        for sighting in self._reader.feed(data, self._now()):
-            stage = _stage_of(sighting)
-            if stage is not None:
-                self.seen(stage)
+        if self._reader is not None and self._waiting:
+            for sighting in self._reader.feed(data, self._now()):
+                stage = _stage_of(sighting)
+                if stage is not None:
+                    self.seen(stage)
         for effect in self._acting():
             data = effect.console(data)
         return data
@@ -122,6 +126,12 @@ class Director:
         timer.daemon = True
         self._timers.append(timer)
         timer.start()
+
+
+def _new_reader() -> StageReader:
+    from bringup.transcript.stages import StageReader
+
+    return StageReader()
 
 
 def _stage_of(sighting: Sighting) -> Stage | None:

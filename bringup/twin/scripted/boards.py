@@ -11,7 +11,7 @@ from bringup.base.errors import LabError
 from bringup.base.events import Event
 from bringup.twin.disks import TwinDisk
 from bringup.twin.machine import Flaws
-from bringup.twin.network import Namespace, plug
+from bringup.twin.network import Namespace, cable, plug
 from bringup.twin.scripted.board import Nature
 from bringup.twin.scripted.process import RESETS, SAID
 
@@ -110,8 +110,3 @@ def _disk_body(disk: TwinDisk | None) -> dict[str, Any] | None:
         return None
     sector_bytes = 4096 if disk.kind == "nvme4k" else 512
     return {"file": disk.file, "serial": disk.serial or "", "sector_bytes": sector_bytes}
-
-
-def cable(number: int) -> str:
-    """Return the interface of the twin's namespace that a board's cable is plugged into."""
-    return f"tap{number}"

@@ -37,8 +37,8 @@ from bringup.twin.info import (
     twin_folder,
 )
 from bringup.twin.machine import flaws_of
-from bringup.twin.network import Keeper, Namespace
-from bringup.twin.scripted.boards import Boards, cable
+from bringup.twin.network import Keeper, Namespace, cable
+from bringup.twin.scripted.boards import Boards
 from bringup.twin.scripted.chassis import ScriptedChassis
 from bringup.twin.surroundings import Surroundings
 
