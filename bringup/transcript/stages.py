@@ -20,11 +20,13 @@ from bringup.transcript.failures.kernel import KERNEL as OF_KERNEL
 from bringup.transcript.failures.loader import GARBAGE
 from bringup.transcript.failures.refusals import REFUSALS
 from bringup.transcript.markers import Failure, Marker
-from bringup.transcript.matching import SPACE, Found, Matcher, Pattern, Piece, find_new, reach
+from bringup.transcript.matching import SPACE, Found, Matcher, Pattern, Piece
 from bringup.transcript.nics import NicFact, NicReader
 from bringup.transcript.runs import BootCounter
+from bringup.transcript.seams import Seam
+from bringup.transcript.speed import WrongSpeed
 from bringup.transcript.splices import spliced
-from bringup.transcript.streams import KERNEL, Demultiplexer, Part, Writer
+from bringup.transcript.streams import Demultiplexer, Part, Writer
 from bringup.transcript.suite import SuiteReader
 from bringup.transcript.suite import Test as SuiteTest
 from bringup.transcript.texts import TextWatch, WantedTexts
@@ -96,8 +98,8 @@ class StageReader:
         self._last_test = last_test
         self._demultiplexer = Demultiplexer()
         self._writers: dict[Writer, _WriterReader] = {}
-        self._seam = _Seam()
-        self._garbage = _Garbage()
+        self._seam = Seam()
+        self._garbage = WrongSpeed()
         self._waiting: dict[int, Sighting] = {}
         self._offset = self._loader_end = 0
         self._boot = 0
@@ -328,7 +330,7 @@ class StageReader:
         return number + len(self._names.vms), f"{'VMM' if part == 'vmm' else 'guest'} {number}"
 
     def _garbage_sighting(self, at_s: float) -> Sighting:
-        text = f"{_Garbage.SHARE:.0%} or more of {2 * _Garbage.WINDOW} bytes are not text"
+        text = f"{WrongSpeed.SHARE:.0%} or more of {2 * WrongSpeed.WINDOW} bytes are not text"
         return Sighting(
             "failure", None, GARBAGE, GARBAGE.text, self.lines_seen + 1, text, None, at_s, self._boot
         )
@@ -421,80 +423,3 @@ class _Places:
         last = max(0, end - 1)
         piece = next(p for p in reversed(self.pieces) if p.begin <= last)
         return piece.lines + self.text.count(b"\n", piece.begin, last) + 1, piece.offset + last - piece.begin
-
-
-class _Seam:
-    """Finds texts that run over a change of writer: colours in the middle of what one writer wrote."""
-
-    def __init__(self) -> None:
-        self._reach = reach()
-        self._writer: Writer | None = None
-        self._raw = b""
-        self._tail = b""
-        self._edge = 0
-
-    def feed(self, writer: Writer, text: bytes) -> list[tuple[Pattern, int]]:
-        """Return the texts that began before the last change of writer and end in `text`."""
-        if writer is not self._writer:
-            before, self._writer = self._writer, writer
-            # Who ends a line has ended what was said in it: only a cut in a line can be one inside a text.
-            # The kernel's own lines are not of anybody's text.
-            ended = not self._raw or self._raw[-1] in b"\r\n" or KERNEL in (writer, before)
-            self._tail = b"" if ended else self._raw.translate(None, SPACE)[-self._reach :]
-            self._edge = len(self._tail)
-        self._raw = (self._raw + text if len(text) < 2 * self._reach else text)[-2 * self._reach :]
-        return self._over_the_edge(text.translate(None, SPACE)) if self._edge else []
-
-    def _over_the_edge(self, squeezed: bytes) -> list[tuple[Pattern, int]]:
-        old = len(self._tail)
-        both = self._tail + squeezed[: self._reach]
-        found = [
-            (pattern, end - old) for pattern, start, end in find_new(both, old) if start < self._edge < end
-        ]
-        whole = self._tail + squeezed
-        self._tail = whole[-self._reach :]
-        self._edge = max(0, self._edge - (len(whole) - len(self._tail)))
-        return found
-
-
-class _Garbage:
-    """Notices a wrong line speed: two windows in a row with a large share of bytes that no console prints."""
-
-    WINDOW = 256
-    SHARE = 0.3
-    # Text, what terminals are driven with, and the bytes of frames in CP437 and in UTF-8.
-    _TEXT = (
-        bytes(range(0x20, 0x7F))
-        + b"\a\b\t\n\f\r\x0e\x0f\x1b"
-        + b"\xb3\xba\xc4\xcd\xc9\xbb\xc8\xbc\xda\xbf\xc0\xd9"
-        + b"\xe2\x94\x95\x96\x80\x82\x8c\x90\x98"
-    )
-
-    def __init__(self) -> None:
-        self._count = 0
-        self._bad = 0
-        self._bad_windows = 0
-        self._told = False
-
-    def feed(self, data: bytes) -> bool:
-        """Return True when `data` makes the console garbage; told once."""
-        if self._told:
-            return False
-        if not self._bad and not data.translate(None, self._TEXT):
-            whole, self._count = divmod(self._count + len(data), self.WINDOW)
-            if whole:
-                self._bad_windows = 0
-            return False
-        position = 0
-        while position < len(data):
-            piece = data[position : position + self.WINDOW - self._count]
-            position += len(piece)
-            self._count += len(piece)
-            self._bad += len(piece.translate(None, self._TEXT))
-            if self._count == self.WINDOW:
-                self._bad_windows = self._bad_windows + 1 if self._bad >= self.SHARE * self.WINDOW else 0
-                self._count = self._bad = 0
-        if self._bad_windows < 2:
-            return False
-        self._told = True
-        return True
