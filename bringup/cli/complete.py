@@ -100,6 +100,7 @@ profile_names = _completion(_profiles)
 board_and_profile_names = _completion(lambda lab: [*lab.boards, *_profiles(lab)])
 run_names = _completion(_runs)
 fault_names = _completion(_faults)
+target_names = _completion(lambda lab: ["vlab", *lab.boards])
 
 
 def faults_by_board(_ctx: object, _parameter: object, incomplete: str) -> list[CompletionItem]:

@@ -76,6 +76,15 @@ def engine_option() -> Callable[[Function], Function]:
     )
 
 
+SEED = click.option(
+    "--seed",
+    type=click.IntRange(0),
+    default=0,
+    show_default=True,
+    help="What the faults' chances follow from.",
+)
+
+
 def fault_options() -> Callable[[Function], Function]:
     """Return what adds `--fault` and `--seed` to a command, as `faults` and `seed`."""
 
@@ -95,10 +104,7 @@ def fault_options() -> Callable[[Function], Function]:
         metavar="NAME[@STAGE|@SECONDS][,KEY=NUMBER]",
         help="What the twin plays; `bringup twin faults` lists them. Repeatable.",
     )
-    seed = click.option(
-        "--seed", type=click.IntRange(0), default=0, show_default=True, help="Chances of the faults."
-    )
-    return lambda function: fault(seed(function))
+    return lambda function: fault(SEED(function))
 
 
 def override_option() -> Callable[[Function], Function]:

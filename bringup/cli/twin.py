@@ -10,7 +10,7 @@ from bringup import Firmware, LabError, UsageError
 from bringup.base.size import counted
 from bringup.cli.complete import faults_by_board, twin_names
 from bringup.cli.lab import lab_of
-from bringup.cli.options import engine_option, fault_options, json_option, memory_option
+from bringup.cli.options import SEED, engine_option, fault_options, json_option, memory_option
 from bringup.lab.names import BUILTIN_BOARD, check_board_name
 from bringup.report.output import answer, emit_json
 from bringup.report.twin import ended_line, started_lines, status_lines, twin_command, twin_json
@@ -134,7 +134,7 @@ def up(
     metavar="BOARD=SIZE",
     help="How large the disk of one is, such as 512M (default: 4G). Repeatable.",
 )
-@click.option("--seed", type=int, default=0, show_default=True, help="For faults that draw lots.")
+@SEED
 @click.option("--down", "end", is_flag=True, help="End the shelf.")
 @json_option()
 def shelf(

@@ -11,7 +11,7 @@ from click.shell_completion import CompletionItem
 
 from bringup import Firmware, UsageError
 from bringup.base.engine_names import EngineName
-from bringup.cli.complete import profile_names
+from bringup.cli.complete import profile_names, target_names
 from bringup.cli.lab import lab_of
 from bringup.cli.options import json_option
 from bringup.cli.vlab import guests_of, lab_options
@@ -30,7 +30,7 @@ def _plans(_ctx: click.Context, _parameter: click.Parameter, incomplete: str) ->
 
 
 @click.command()
-@click.argument("target", metavar="TARGET")
+@click.argument("target", metavar="TARGET", shell_complete=target_names)
 @click.option(
     "--plan",
     "plan_name",
@@ -39,7 +39,7 @@ def _plans(_ctx: click.Context, _parameter: click.Parameter, incomplete: str) ->
     shell_complete=_plans,
     help="A name, or a .toml file.",
 )
-@click.option("--only", multiple=True, metavar="ID", help="This check and what it needs; may be repeated.")
+@click.option("--only", multiple=True, metavar="ID", help="This check and what it needs. Repeatable.")
 @lab_options()
 @click.option(
     "--kernel",

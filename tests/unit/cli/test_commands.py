@@ -35,6 +35,7 @@ NO_JSON = {"bringup twin shell", "bringup vlab shell"}
 # What a parameter of this name takes -> what was typed of it, and what is offered.
 OFFERED = {
     "board": ("e3", {"e300-1"}),
+    "bringup verify: target": ("e3", {"e300-1"}),
     "profile": ("supermicro-e300-9d-4", {"supermicro-e300-9d-4cn8tp"}),
     "profile_name": ("supermicro-e300-9d-4", {"supermicro-e300-9d-4cn8tp"}),
     "captures": ("e3", {"e300-1", "e3"}),  # boards, and whatever file begins so
