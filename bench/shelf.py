@@ -2,6 +2,7 @@
 
     status    power state of all BMCs: `bringup power`, `ipmipower --stat`, one `ipmitool` after the other
     boot      all scripted boards in one call, and one alone
+    reimage   the same, onto blank disks
     memory    of the processes that play the boards, per board (PSS)
 
 The boards are scripted: what is measured is this tool, not what they boot.
@@ -48,6 +49,7 @@ class Shelf:
         try:
             self._status(shelf["boards"])
             self._boot()
+            self._reimage()
             self._memory(shelf["boards"][0]["pid"])
         finally:
             self._tool("twin", "shelf", "--down")
@@ -73,12 +75,22 @@ class Shelf:
     def _boot(self) -> None:
         self._tool("boot", "shelf-01", "--json")  # what is made once is made now
         one = _seconds(lambda: self._tool("boot", "shelf-01", "--json"))
-        words = ("boot", "scripted", "--yes", "--stagger", "0", "--jobs", str(self._at_once), "--json")
+        self._all("boot", one)
+
+    def _reimage(self) -> None:
+        self._tool("reimage", "shelf-01", "--yes", "--json")
+        one = _seconds(lambda: self._tool("reimage", "shelf-02", "--yes", "--json"))
+        self._all("reimage", one)
+
+    def _all(self, command: str, one: float) -> None:
+        words = (command, "scripted", "--yes", "--stagger", "0", "--jobs", str(self._at_once), "--json")
         told: list[str] = []
         every = _seconds(lambda: told.append(self._tool(*words)))
         batch = json.loads(told[0])
-        print(f"boot of 1: {one:.2f} s, of {self._count}: {every:.2f} s, ratio {every / one:.2f}", end="")
-        print(f" ({batch['ok']} ok, {batch['failed']} failed)")
+        print(
+            f"{command} of 1: {one:.2f} s, of {self._count}: {every:.2f} s, ratio {every / one:.2f}", end=""
+        )
+        print(f" ({batch['ok']} ok, {batch['failed']} failed)", flush=True)
 
     def _memory(self, pid: int) -> None:
         children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
