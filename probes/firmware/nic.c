@@ -13,12 +13,9 @@ enum {
     E1000_IMC = 0x0d8,
 };
 
-/* Linux drivers/net/ethernet/intel/igb/e1000_regs.h. */
+/* Linux drivers/net/ethernet/intel/igb/e1000_regs.h: that driver uses ICR, ICS, IMS and IMC of the whole family
+   where e1000 has them. QEMU's 82576 has them there only, and not at their newer places from 0x1500 on. */
 enum {
-    IGB_ICR = 0x1500,
-    IGB_ICS = 0x1504,
-    IGB_IMS = 0x1508,
-    IGB_IMC = 0x150c,
     IGB_GPIE = 0x1514, /* several MSI-X vectors on, and ICR causes do not reach INTx */
     IGB_EIMC = 0x1528,
     IGB_EICR = 0x1580,
@@ -129,7 +126,7 @@ void nic_silence(enum nic_family family, uint32_t registers)
     case NIC_IGB:
         mem_write32(registers + IGB_EIMC, 0xffffffff);
         mem_read32(registers + IGB_EICR);
-        silence_e1000(registers, IGB_IMC, IGB_ICR);
+        silence_e1000(registers, E1000_IMC, E1000_ICR);
         break;
     case NIC_I40E: silence_i40e(registers); break;
     case NIC_UNKNOWN: break;
@@ -146,8 +143,8 @@ void nic_fire(enum nic_family family, uint32_t registers)
         break;
     case NIC_IGB:
         mem_write32(registers + IGB_GPIE, 0);
-        mem_write32(registers + IGB_IMS, CAUSE_RXDMT0);
-        mem_write32(registers + IGB_ICS, CAUSE_RXDMT0);
+        mem_write32(registers + E1000_IMS, CAUSE_RXDMT0);
+        mem_write32(registers + E1000_ICS, CAUSE_RXDMT0);
         break;
     case NIC_I40E:
         mem_write32(registers + I40E_PFINT_DYN_CTL0, DYN_CTL_INTENA | DYN_CTL_SWINT_TRIG | DYN_CTL_ITR_NONE |

@@ -248,7 +248,7 @@ struct registers {
 
 static const struct registers layouts[] = {
     [NIC_E1000] = {0xc0, 0xc8, 0xd0, 0xd8},
-    [NIC_IGB] = {0x1500, 0x1504, 0x1508, 0x150c},
+    [NIC_IGB] = {0x0c0, 0x0c8, 0x0d0, 0x0d8},
 };
 
 static struct sim_function *nic_at(uint32_t address, uint32_t *offset)
