@@ -16,6 +16,7 @@ from bringup.vlab.frames import WG_INITIATION, WG_RESPONSE
 
 # As long as a small VM takes at least, from its end to its tunnel's first words.
 _RESTART_S = 0.5
+_CLOCK_LIMITS = (("limit_s", 6), ("apart_s", 60))
 
 
 def rekey_forced(scene: Scene, check: Check) -> Result:
@@ -88,10 +89,11 @@ def clock(scene: Scene, check: Check) -> Result:
     WireGuard drops an initiation whose time is not after the last one taken of that key, in silence (TAI64N;
     the whitepaper, 5.4.2). A peer that begins by itself would hide it.
     """
-    return each_site(lambda scene, site: _clock(scene, site, float(check.params.get("limit_s", 6))), scene)
+    limit_s, apart_s = (float(check.params.get(name, usual)) for name, usual in _CLOCK_LIMITS)
+    return each_site(lambda scene, site: _clock(scene, site, limit_s, apart_s), scene)
 
 
-def _clock(scene: Scene, site: str, limit_s: float) -> Result:
+def _clock(scene: Scene, site: str, limit_s: float, most_s: float) -> Result:
     far, own = other(site), f"vm1-{site}"
     scene.tunnels[far].say_nothing()
     scene.tunnels[site].destroy()
@@ -108,7 +110,10 @@ def _clock(scene: Scene, site: str, limit_s: float) -> Result:
         scene.restore_tunnels()
         scene.recover()
         text = f"{own} restarted and vm1-{far} answered it after {seconds:.1f} s; {clocks}"
-        return judged(True, text, seconds=seconds, apart_s=apart_s)
+        agree = abs(apart_s) <= most_s
+        # Answered this time: whichever is behind is refused as soon as it was right once before.
+        text += "" if agree else f" (at most {most_s:g} s): set the clock before the tunnel starts"
+        return judged(agree, text, seconds=seconds, apart_s=apart_s)
     inside = scene.wireguard(watch.frames(f"inner-{far}"), WG_INITIATION)
     # The control: with what it knew of the time gone, the same peer answers the same end.
     scene.tunnels[far].answer_only()
