@@ -233,6 +233,18 @@ def answer_starter(serve: Callable[[dict[str, Any], Emit], None]) -> int:
     return 0
 
 
+def answer_until_told(serve: Callable[[dict[str, Any], Emit, threading.Event], None]) -> int:
+    """Do as `answer_starter`, where `serve` goes on until a signal sets the event that it is given.
+
+    What such a process writes is its user's alone.
+    """
+    os.umask(0o077)
+    told = threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+        signal.signal(number, lambda *_: told.set())
+    return answer_starter(lambda request, emit: serve(request, emit, told))
+
+
 def when_starter_ends(call: Callable[[], object]) -> None:
     """Call once, from a thread, when the process that started this one has ended or let it go."""
 

@@ -8,14 +8,13 @@ from __future__ import annotations
 
 import os
 import shutil
-import signal
 import threading
 import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from bringup.base.child import READY, answer_starter, when_starter_ends
+from bringup.base.child import READY, answer_until_told, when_starter_ends
 from bringup.base.errors import LabError
 from bringup.base.events import Emit, Event
 from bringup.base.firmware import Firmware
@@ -49,11 +48,7 @@ if TYPE_CHECKING:
 
 def main() -> int:
     """Run the twin; returns the exit code."""
-    os.umask(0o077)
-    stop = threading.Event()
-    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
-        signal.signal(number, lambda *_: stop.set())
-    return answer_starter(lambda request, emit: _answer(request, emit, stop))
+    return answer_until_told(_answer)
 
 
 def _answer(request: dict[str, Any], emit: Emit, stop: threading.Event) -> None:

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import os
 import shutil
-import signal
 import threading
 import time
 from contextlib import ExitStack
@@ -17,7 +16,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
-from bringup.base.child import READY, answer_starter
+from bringup.base.child import READY, answer_until_told
 from bringup.base.errors import LabError
 from bringup.base.events import Emit, Event
 from bringup.twin.bmc.server import VirtualBmc
@@ -69,11 +68,7 @@ class Slot:
 
 def main() -> int:
     """Run the shelf; returns the exit code."""
-    os.umask(0o077)
-    stop = threading.Event()
-    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
-        signal.signal(number, lambda *_: stop.set())
-    return answer_starter(lambda request, emit: _answer(request, emit, stop))
+    return answer_until_told(_answer)
 
 
 def _answer(request: dict[str, Any], emit: Emit, stop: threading.Event) -> None:
