@@ -523,7 +523,10 @@ def test_an_image_that_changes_during_the_boot_is_the_images_fault(cli: Cli, tmp
 
 def test_a_full_disk_is_told_and_ends_the_boot(cli: Cli) -> None:
     cli.home.mkdir()
-    fill = '(sleep 4; cat /dev/zero > "$0/pad") 2>/dev/null & exec "$@"'
+    # Once the board is on, however long that takes here.
+    seen = 'grep -qs power.action "$0"/state/runs/*/events.ndjson'
+    on = f"for _ in $(seq 600); do {seen} && break; sleep 0.1; done"
+    fill = f'({on}; cat /dev/zero > "$0/pad") 2>/dev/null & exec "$@"'
     mount = f'mount -t tmpfs -o size=4m none "$0" && {{ {fill}; }}'
     prefix = ("unshare", "--user", "--map-root-user", "--mount", "sh", "-c", mount, str(cli.home))
     outcome = cli("boot", "e300", "--json", "--append", "play=flood:4000", prefix=prefix)
