@@ -252,13 +252,10 @@ def test_a_stick_or_disc_starts_its_first_entry(
 
 
 @pytest.mark.long
-@pytest.mark.parametrize(("kind", "device", "firmware"), MEDIA[:2])
-def test_a_stick_or_disc_starts_the_probe_that_is_chosen_in_its_menu(
-    tmp_path: Path, kind: str, device: str, firmware: Firmware
-) -> None:
-    """As `media build` makes it; cursor down and Enter on the console."""
-    path = tmp_path / f"medium.{kind}"
+def test_a_disc_starts_the_probe_that_is_chosen_in_its_menu(tmp_path: Path) -> None:
+    """As `media build` makes it, under BIOS; cursor down and Enter on the console."""
+    path = tmp_path / "medium.iso"
     built = build_media(load_lab(tmp_path).board("e300"), [standin_kernel(), standin_module(MIB)], path)
     assert built.titles[1] == "firmware probe"
-    text = DiskMachine(path, device, firmware).start(key=b"\x1b[B\r", until=PROBE_BANNER)
+    text = DiskMachine(path, "usb-cd", Firmware.BIOS).start(key=b"\x1b[B\r", until=PROBE_BANNER)
     assert running(text) is None
