@@ -182,7 +182,7 @@ def prepare_boot(
         raise not_a_twin(board.name)
     played = "" if paths else " ".join(f"play={word}" for word in _plays(board, request))
     image = _image(board, paths, append or said.append or played, module_mib)
-    build, unread = _build(folders)
+    build, unread = build_of(folders)
     vtx = board.twin and needs_vtx(image, build)
     board, setup = settle_twin(board, request.twin, vtx=vtx, stand_in=not paths)
     request = replace(request, twin=setup)
@@ -204,7 +204,7 @@ def _plays(board: Board, request: BootRequest) -> tuple[str, ...]:
     return plays(choose_all(faults))
 
 
-def _build(folders: Sequence[Path]) -> tuple[Build | None, tuple[str, ...]]:
+def build_of(folders: Sequence[Path]) -> tuple[Build | None, tuple[str, ...]]:
     """Return the build that the image is from, None where none is found; and why one was not read."""
     if not folders:
         return None, ()  # the stand-in image

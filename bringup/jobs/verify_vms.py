@@ -17,7 +17,8 @@ from bringup.boot.request import BootRequest
 from bringup.boot.session import Session
 from bringup.console.open import open_console
 from bringup.console.shared.console import Role
-from bringup.jobs.boot import Display, PlannedBoot, plan_boot, run_job
+from bringup.image.folder import folders_of
+from bringup.jobs.boot import Display, PlannedBoot, build_of, plan_boot, run_job
 from bringup.jobs.console import ATTACH_TIMEOUT_S
 from bringup.jobs.first_contact import compared_profile
 from bringup.jobs.verify import Verified
@@ -144,7 +145,8 @@ class VerifyVms:
         console = open_console(self.board, self._emit, role=Role.WORK)
         console.open(ATTACH_TIMEOUT_S)
         with closing(ConsoleWire(console, session.clock, folder.path / CONSOLE)) as wire:
-            scene = VmScene(Vms(wire), self.expected, booted(finished, self.engine), self._believed())
+            build, _ = build_of(folders_of(self.request.images))
+            scene = VmScene(Vms(wire), self.expected, booted(finished, self.engine), self._believed(), build)
             self._check_all(lambda check: probe(check.probe)(scene, check), ended)
 
     def _check_all(self, make: Callable[[Check], Result], ended: list[Checked]) -> None:

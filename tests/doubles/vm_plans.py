@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from contextlib import closing
 
+from bringup.camkes.app.build import Build
 from bringup.verify.plan import VerifyPlan
 from bringup.verify.probes import probe
 from bringup.verify.result import Result
@@ -33,10 +34,11 @@ def outcome(
     expected: Sequence[ExpectedVm] | None = None,
     booted: Booted = RUNS,
     seed: int = 1,
+    build: Build | None = None,
 ) -> dict[str, Result]:
     """How each check of a plan ends on the VMs of a case."""
     with closing(PlayedWire(case, seed)) as wire:
-        scene = VmScene(Vms(wire, session="5a"), expected or plan.vm, booted, BELIEVED)
+        scene = VmScene(Vms(wire, session="5a"), expected or plan.vm, booted, BELIEVED, build)
         ended = run_checks(plan.check, lambda check: probe(check.probe)(scene, check), named=named)
         return {each.check.id: each.result for each in ended}
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from bringup.verify.plan import Check
 from bringup.verify.probes.vm import nothing_to_show, vm_of
 from bringup.verify.result import Result, judged, skipped
@@ -15,6 +17,7 @@ from bringup.verify.vms.inside import (
     read_ping,
 )
 from bringup.verify.vms.scene import VmScene
+from bringup.verify.vms.slow import slow_causes
 
 _COMPLAINTS = "dmesg|grep -E 'WATCHDOG|Hung|nobody cared|Interrupt Reg'|tail -n 4"
 _PING_S, _SHOWN = 2.0, 3
@@ -133,7 +136,9 @@ def vm_rate(scene: VmScene, check: Check) -> Result:
         sender, f"iperf3 -c {address} -t {seconds} -i 0 -f m|grep -E 'error|receiver'", seconds + 5
     )
     after = scene.run(receiver, counter)
-    return _rated(check, said.lines, grown(int(before.text), int(after.text)))
+    return _rated(
+        check, said.lines, grown(int(before.text), int(after.text)), slow_causes(scene.build, scene.vms.told)
+    )
 
 
 def vm_rate_card(scene: VmScene, check: Check) -> Result:
@@ -153,8 +158,11 @@ def vm_rate_card(scene: VmScene, check: Check) -> Result:
     return _rated(check, said.lines, grown(int(before.text), int(after.text)))
 
 
-def _rated(check: Check, lines: tuple[str, ...], received: int) -> Result:
-    """Judge a rate by the receiver's counter; it is believed where iperf3's receiver says the like."""
+def _rated(check: Check, lines: tuple[str, ...], received: int, causes: Sequence[str] = ()) -> Result:
+    """Judge a rate by the receiver's counter; it is believed where iperf3's receiver says the like.
+
+    A slow one is told with `causes`; where none is known, with the usual one of the plan.
+    """
     told = read_iperf3(lines)
     if told is None or told.seconds <= 0:
         return judged(
@@ -168,7 +176,7 @@ def _rated(check: Check, lines: tuple[str, ...], received: int) -> Result:
         return judged(False, f"{shown}: they do not agree, so neither is believed", excerpt=raw)
     values = {"mbit_s": round(rate, 1), "least_mbit": least, "most_mbit": most}
     if rate < least:
-        hint = str(check.params.get("slow", ""))
+        hint = "; ".join(causes) or str(check.params.get("slow", ""))
         return Result(
             "fail", f"{shown}, below the band {least:g} to {most:g}; {hint}".rstrip("; "), values, raw
         )

@@ -4,11 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 from bringup.verify.vms.expected import Candidate, Card, ExpectedVm
 from bringup.verify.vms.inside import FUNCTIONS, GuestFunction, read_functions
 from bringup.verify.vms.protocol import Answer
 from bringup.verify.vms.talk import Vms
+
+if TYPE_CHECKING:
+    from bringup.camkes.app.build import Build
 
 # The VMM's own: its bridge comes first (libsel4vmmplatsupport), its devices are virtio's.
 _BRIDGE, _VIRTIO = ":00:00.0", "1af4:"
@@ -25,12 +29,16 @@ class Booted:
 
 @dataclass
 class VmScene:
-    """The VMs of a board. `believed` are the pins that each function (as `17:00.0`) may interrupt at."""
+    """The VMs of a board. `believed` are the pins that each function (as `17:00.0`) may interrupt at.
+
+    `build` is what the image was configured with, where its folder is known.
+    """
 
     vms: Vms
     expected: Sequence[ExpectedVm]
     booted: Booted
     believed: Mapping[str, Sequence[Candidate]] = field(default_factory=dict)
+    build: Build | None = None
     _functions: dict[int, tuple[GuestFunction, ...]] = field(default_factory=dict)
 
     def vm(self, number: int) -> ExpectedVm:

@@ -98,6 +98,7 @@ class Vms:
         self._wire = wire
         self._patience = patience or Patience()
         self._texts = Texts()
+        self._begin = self._texts.place()
         self._active: int | None = None
         self._writers: dict[int, Writer] = {}
         self._dead: dict[int, str] = {}
@@ -154,6 +155,11 @@ class Vms:
             self._dead[vm] = f"vm{vm} gives no sign of life any more"
             raise VmDeadError(self._dead[vm])
         raise NotObservedError(f"not observed in vm{vm}: {why} (asked {self._patience.asks} times)")
+
+    @property
+    def told(self) -> str:
+        """What all said since this console was opened, the last of it."""
+        return self._texts.all_since(self._begin)
 
     # Turning the keyboard.
 

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 
 import pytest
 
+from bringup.camkes.app.build import Build
 from bringup.verify.plan import load_plan
 from bringup.verify.probes import PROBES
 from bringup.verify.vms.expected import Line
@@ -104,6 +106,16 @@ def test_a_card_that_is_not_there_is_missed_among_several() -> None:
     card = outcome(PLAN, "right", expected=[two, *others])["vm0.card"]
     assert card.status == "fail"
     assert card.evidence == "vm0 has 8086:1521 at 0000:00:01.0, and 2 are passed to it"
+
+
+def test_a_slow_vswitch_is_told_with_the_setting_of_its_own_build() -> None:
+    build = Build(Path("build"), {"LibSel4VMUseTranslationVspace": "OFF"})
+    rate = outcome(PLAN, "slow-vswitch", build=build)["rate"]
+    assert rate.evidence.endswith(
+        "the build has no translation vspace: build with "
+        "-DLibSel4VMUseTranslationVspace=ON (seL4_projects_libs#114)"
+    )
+    assert outcome(PLAN, "right", build=build)["rate"].ok, "what is fast enough has no cause"
 
 
 @pytest.mark.parametrize("seed", [1, 2])
