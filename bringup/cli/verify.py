@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple, get_args
 
 import click
+from click.core import ParameterSource
 from click.shell_completion import CompletionItem
 
 from bringup import Firmware, UsageError
@@ -137,6 +138,7 @@ def command(
       bringup verify e300 --plan model-4 --engine scripted --append play=vms:leaks
     """
     from bringup import RunFolder, runs_folder
+    from bringup.base.whole_file import make_folder
     from bringup.jobs.verify import VerifyRun
     from bringup.report.verify import show_progress
     from bringup.verify.guests.scene import GuestFiles
@@ -146,8 +148,9 @@ def command(
     from bringup.vlab.lab import LabRequest
 
     plan = load_plan(plan_name, [*PROBES, *FACT_PROBES])
-    if plan.scene != "vms" and (images or config or append):
-        raise UsageError("--image, --config and --append are for the VMs of a board", hint="--plan model-3")
+    _refuse_options(ctx, plan)
+    if report is not None:
+        make_folder(report)  # before the run: it may take an hour
     if plan.scene == "hardware":
         words = FirstWords(profile, only, restart, engine, Firmware(firmware) if firmware else None)
         verified = _first_contact(ctx, target, plan, words, as_json=as_json)
@@ -156,8 +159,6 @@ def command(
         boots = Firmware(firmware) if firmware else None
         asked = VmWords(only, restart, images, config, append, engine, boots)
         return _told(_ask_vms(ctx, target, plan, asked, as_json=as_json), report, as_json=as_json)
-    if profile is not None or restart or firmware:
-        raise UsageError("--profile, --restart and --firmware are for a board", hint="--plan hardware")
     if target not in plan.targets:
         raise UsageError(
             f"{plan.name} is not for {target}", hint=f"bringup verify {plan.targets[0]} --plan {plan_name}"
@@ -177,6 +178,57 @@ def command(
     run = VerifyRun(plan, request, folder, guests=guests, only=only, listeners=listeners)
     verified = run.execute()
     return _told(verified, report, as_json=as_json)
+
+
+class _Fitting(NamedTuple):
+    """Options (their parameters' names), the scenes whose plans take them, and what is said elsewhere."""
+
+    options: frozenset[str]
+    scenes: frozenset[str]
+    why_not: str
+    hint: str
+
+
+_FITTING = (
+    _Fitting(
+        frozenset({"images", "config", "append"}),
+        frozenset({"vms"}),
+        "--image, --config and --append are for the VMs of a board",
+        "--plan model-3",
+    ),
+    _Fitting(
+        frozenset({"restart", "firmware"}),
+        frozenset({"hardware", "vms"}),
+        "--restart and --firmware are for a board",
+        "--plan hardware, model-3 or model-4",
+    ),
+    _Fitting(
+        frozenset({"profile"}),
+        frozenset({"hardware"}),
+        "--profile is for first contact with a board",
+        "--plan hardware",
+    ),
+    _Fitting(
+        frozenset({"kernel", "rootfs"}),
+        frozenset({"guests"}),
+        "--kernel and --rootfs are for the guest's own kernel",
+        "--plan model-2",
+    ),
+    _Fitting(
+        frozenset({"description", "firewall", "rules"}),
+        frozenset({"vlab"}),
+        "--description, --firewall and --rules are for the virtual lab",
+        "bringup verify vlab",
+    ),
+)
+
+
+def _refuse_options(ctx: click.Context, plan: VerifyPlan) -> None:
+    """Raise UsageError for an option that this plan would pass over without a word."""
+    given = {name for name in ctx.params if ctx.get_parameter_source(name) is ParameterSource.COMMANDLINE}
+    for fitting in _FITTING:
+        if given & fitting.options and plan.scene not in fitting.scenes:
+            raise UsageError(f"{fitting.why_not}, not for {plan.name}", hint=fitting.hint)
 
 
 class FirstWords(NamedTuple):
@@ -246,7 +298,8 @@ def _refuse_vlab(target: str, plan: VerifyPlan, engine: str) -> None:
         raise UsageError(f"{plan.name} is for a board of the lab", hint="bringup boards lists them")
     if engine == "namespaces":
         raise UsageError(
-            "a board has no namespaces", hint="--engine is what a twin runs on: qemu, bochs, kvm"
+            "a board has no namespaces",
+            hint=f"--engine is what a twin runs on: {', '.join(get_args(EngineName))}",
         )
 
 

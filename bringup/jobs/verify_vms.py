@@ -8,8 +8,9 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from bringup.base.errors import BringupError, InterruptedRunError
+from bringup.base.errors import BringupError, InterruptedRunError, UsageError
 from bringup.base.events import Emit, Event
+from bringup.base.near import nearest
 from bringup.base.stage import Stage
 from bringup.boot.folders import EventLog, RunFolder
 from bringup.boot.plan import PlannedStep
@@ -88,8 +89,8 @@ class VerifyVms:
     def _planned(self, board_name: str) -> PlannedBoot:
         request = self.request
         append = request.append
-        if not request.images and request.boot.twin.engine == SCRIPTED.name and PLAY not in append:
-            append = f"{append} {PLAY}".strip()
+        if not request.images and request.boot.twin.engine == SCRIPTED.name:
+            append = with_play(append)
         vms = request.boot.vms or len(self.plan.vm) or None
         boot = replace(request.boot, until=request.boot.until or Stage.LOGIN, vms=vms)
         return plan_boot(
@@ -191,6 +192,28 @@ class VerifyVms:
         facts = {"unproven": limits} if limits else {}
         image = dict(self.boot.plan.image)
         return self.record.body_json(folder, ended, engine=self.engine, image=image, **facts)
+
+
+def with_play(append: str) -> str:
+    """Return a command line of the stand-in that plays VMs; raises UsageError where it plays something else.
+
+    Else VMs that nobody plays would be called dead.
+    """
+    from bringup.twin.scripted.vms.world import CASES
+
+    play = next((word for word in append.split() if word.startswith("play=")), None)
+    if play is None:
+        return f"{append} {PLAY}".strip()
+    word, _, case = play.partition(":")
+    if word != PLAY:
+        raise UsageError(
+            f"{play} plays no VMs", hint=f"{PLAY}, or {PLAY}:CASE with one of {', '.join(CASES)}"
+        )
+    if case and case not in CASES:
+        near = nearest(case, CASES)
+        hint = f"did you mean {near}?" if near else f"there are {', '.join(CASES)}"
+        raise UsageError(f"there is no case {case} of played VMs", hint=hint)
+    return append
 
 
 def booted(finished: Finished, engine: str) -> Booted:

@@ -14,7 +14,7 @@ def history_lines(target: str, history: Sequence[Measured]) -> Iterator[str]:
     """Yield the band of each image and way, and where nothing was observed."""
     gaps = [each.run for each in history if None in each.rates.values()]
     runs = f"{len(history)} runs" if len(history) > 1 else "1 run"
-    yield f"{target}: {runs} of verify measured throughput, by the receiver's count"
+    yield f"{target}: {runs} of verify with throughput to measure, by the receiver's count"
     rows = [
         [
             band.way,

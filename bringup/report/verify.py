@@ -32,18 +32,27 @@ def check_line(check: Mapping[str, Any]) -> str:
     return f"{seconds}  {glyph(_MARKS[check['status']])} {check['id']:<{_WIDTH}}{text}"
 
 
+def headline(body: Mapping[str, Any]) -> str:
+    """Return whether the plan holds, in one sentence; one of which nothing was checked does not."""
+    counts = f"{body['pass']} passed, {body['fail']} failed, {body['skip']} not made"
+    told = f"{counts} in {body['seconds']:.1f} s"
+    if body["fail"]:
+        return f"{body['plan']} does not hold: {told}"
+    return (
+        f"{body['plan']} holds: {told}" if body["pass"] else f"nothing of {body['plan']} was checked: {told}"
+    )
+
+
 def answer_lines(body: Mapping[str, Any]) -> Iterator[str]:
     """Yield the answer: what holds, what does not and why it matters, where the evidence lies."""
-    total = len(body["checks"])
-    counts = f"{body['pass']} passed, {body['fail']} failed, {body['skip']} not made"
     if body["fail"]:
-        headline = paint(f"{body['plan']} does not hold", "bad")
-        yield f"{headline}: {body['fail']} of {total} checks failed ({counts}, {body['seconds']:.1f} s)"
+        yield paint(headline(body), "bad")
         for check in body["checks"]:
             if check["status"] == "fail":
                 yield from _failed(check)
     else:
-        yield f"{paint('ok', 'good')}  {body['plan']} holds: {counts} in {body['seconds']:.1f} s"
+        mark = f"{paint('ok', 'good')}  " if body["pass"] else ""
+        yield f"{mark}{headline(body)}"
     for check in body["checks"]:
         if check["status"] == "skip" and not body["fail"]:
             yield f"skipped   {check['id']}: {check['evidence']}"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
@@ -12,6 +12,7 @@ from bringup.base.errors import ProfileError, UsageError
 from bringup.base.near import nearest
 from bringup.profile.check import validate
 from bringup.profile.toml_lines import TomlDocument, read_toml
+from bringup.verify.params import NEEDED, VM_NUMBERS, Params
 from bringup.verify.vms.expected import ExpectedVm
 
 _FOLDER = Path(__file__).with_name("plans")
@@ -37,7 +38,7 @@ class Check(_Model):
     control: str = ""
     probe: str = ""
     needs: Words = ()
-    params: dict[str, Any] = Field(default_factory=dict)
+    params: Params = Field(default_factory=Params)
     opt_in: bool = False
     not_here: str = ""
     not_on_guests: str = ""
@@ -84,6 +85,10 @@ def load_plan(name_or_file: str, probes: Sequence[str]) -> VerifyPlan:
             hint=f"there are {', '.join(plan_names())}, or a file of your own ending in .toml",
         ) from None
     plan = validate(VerifyPlan, {**document.data, "name": path.stem}, [document])
+    numbers = [vm.number for vm in plan.vm]
+    for index, number in enumerate(numbers):
+        if number in numbers[:index]:
+            raise ProfileError(f"{document.place(('vm', index, 'number'))}: VM {number} is there twice")
     _check_names(plan, probes, document)
     return plan
 
@@ -101,7 +106,21 @@ def _check_names(plan: VerifyPlan, probes: Sequence[str], document: TomlDocument
             near = nearest(check.probe, probes)
             hint = f"did you mean {near}?" if near else f"there are {', '.join(sorted(probes))}"
             raise ProfileError(f"{place}: there is no probe {check.probe!r}", hint=hint)
+        for name in NEEDED.get(check.probe, ()):
+            if name not in check.params:
+                raise ProfileError(f"{place}: {check.id} has no `params.{name}`, which {check.probe} needs")
+        _check_vms(plan, check, place)
         earlier.append(check.id)
+
+
+def _check_vms(plan: VerifyPlan, check: Check, place: str) -> None:
+    if plan.scene != "vms":
+        return
+    there = sorted({vm.number for vm in plan.vm})
+    asked = (check.params.get(name) for name in VM_NUMBERS)
+    for number in (each for each in asked if isinstance(each, int) and each not in there):
+        known = f"there are {', '.join(map(str, there))}" if there else "there is no [[vm]] at all"
+        raise ProfileError(f"{place}: {check.id} asks VM {number}, which the plan does not have", hint=known)
 
 
 def chosen(plan: VerifyPlan, only: Sequence[str]) -> tuple[Check, ...]:

@@ -14,6 +14,7 @@ from bringup.jobs.history import rate_history
 from bringup.report.html.history import history_svg
 from bringup.report.html.page import Excerpt, Page, Row, render
 from bringup.report.html.topology import topology_svg
+from bringup.report.verify import headline
 
 _LINES = 40
 _END_BYTES = 64 << 10
@@ -22,12 +23,10 @@ _END_BYTES = 64 << 10
 def verify_html(body: Mapping[str, Any]) -> str:
     """Return the content of `verify.json` as HTML."""
     failed = [check for check in body["checks"] if check["status"] == "fail"]
-    counts = f"{body['pass']} passed, {body['fail']} failed, {body['skip']} not made"
-    answer = f"{body['plan']} {'does not hold' if failed else 'holds'}: {counts} in {body['seconds']:.1f} s"
     page = Page(
         title=str(body["title"]),
         ok=not failed,
-        answer=answer,
+        answer=headline(body),
         subtitle=f"run {body['run']} on {body['target']}, {body['started']}",
         facts=_facts(body),
         rows=[_row(check) for check in body["checks"]],

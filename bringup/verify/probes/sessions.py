@@ -16,7 +16,6 @@ from bringup.vlab.frames import WG_INITIATION, WG_RESPONSE
 
 # As long as a small VM takes at least, from its end to its tunnel's first words.
 _RESTART_S = 0.5
-_CLOCK_LIMITS = (("limit_s", 6), ("apart_s", 60))
 
 
 def rekey_forced(scene: Scene, check: Check) -> Result:
@@ -89,7 +88,7 @@ def clock(scene: Scene, check: Check) -> Result:
     WireGuard drops an initiation whose time is not after the last one taken of that key, in silence (TAI64N;
     the whitepaper, 5.4.2). A peer that begins by itself would hide it.
     """
-    limit_s, apart_s = (float(check.params.get(name, usual)) for name, usual in _CLOCK_LIMITS)
+    limit_s, apart_s = float(check.params.get("limit_s", 6)), float(check.params.get("apart_s", 60))
     return each_site(lambda scene, site: _clock(scene, site, limit_s, apart_s), scene)
 
 

@@ -125,7 +125,7 @@ def vm_ping(scene: VmScene, check: Check) -> Result:
 
 def vm_rate(scene: VmScene, check: Check) -> Result:
     """How fast one VM sends to another, by the counter of the receiver's card, within a band."""
-    sender, receiver = (int(check.params[name]) for name in ("from", "to"))
+    sender, receiver = int(check.params["from"]), int(check.params["to"])
     address, seconds = str(check.params["address"]), int(check.params.get("seconds", 5))
     counter = f"cd /sys/class/net/{VSWITCH_CARD}/statistics;cat rx_bytes"
     if scene.run(receiver, "iperf3 -s -1 -D >/dev/null 2>&1").code == 127:
@@ -170,7 +170,7 @@ def _rated(check: Check, lines: tuple[str, ...], received: int, causes: Sequence
         )
     rate = received * 8 / told.seconds / 1e6
     raw = (*lines, f"rx_bytes of the receiver grew by {received} in {told.seconds:g} s")
-    least, most = (float(check.params[name]) for name in ("least_mbit", "most_mbit"))
+    least, most = float(check.params["least_mbit"]), float(check.params["most_mbit"])
     shown = f"{rate:.0f} Mbit/s by the receiver's counter, iperf3 says {told.mbit_s:.0f}"
     if not _AGREES[0] * told.mbit_s <= rate <= _AGREES[1] * told.mbit_s:
         return judged(False, f"{shown}: they do not agree, so neither is believed", excerpt=raw)

@@ -48,7 +48,7 @@ class ExpectedVm(_Model):
 
     number: Annotated[int, Field(ge=0, le=11)]
     role: str = ""
-    user: str = "root"
+    user: Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_.-]{0,31}$")] = "root"
     cards: Annotated[tuple[Card, ...], BeforeValidator(tuple)] = ()
 
     @property

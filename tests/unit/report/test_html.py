@@ -15,6 +15,7 @@ from bringup.base.errors import LabError
 from bringup.boot.folders import RunFolder
 from bringup.report.html.run import run_html
 from bringup.report.html.verify import verify_html
+from bringup.report.verify import answer_lines
 from bringup.vlab.description import load_description
 from tests.unit.report.test_junit import body
 
@@ -90,6 +91,20 @@ def test_what_failed_stands_open_with_its_evidence() -> None:
     text = read(page)
     assert "model-1 does not hold" in text and "site a: 5 frames" in text and "a > b" in text
     assert "no session" in text
+
+
+def test_a_plan_of_which_nothing_was_made_does_not_hold() -> None:
+    body = {
+        **verified({"status": "skip", "evidence": "not testable here: why"}),
+        "pass": 0,
+        "fail": 0,
+        "skip": 1,
+    }
+    page = read(verify_html(body))
+    first = next(iter(answer_lines(body)))
+    assert "nothing of model-1 was checked: 0 passed, 0 failed, 1 not made" in first
+    for told in (page, first):
+        assert "model-1 holds" not in told and not told.startswith("ok")
 
 
 def test_what_a_console_printed_is_shown_and_not_obeyed() -> None:

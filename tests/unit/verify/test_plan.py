@@ -90,6 +90,47 @@ def test_a_mistake_is_told_at_its_line(
     assert said in told.value.message
 
 
+VMS = """\
+title = "mine"
+targets = ["BOARD"]
+scene = "vms"
+[[vm]]
+number = 0
+[[check]]
+id = "first"
+purpose = "p"
+how = "h"
+probe = "vm-ping"
+params = { vm = 0, to = "10.0.1.10" }
+"""
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "said"),
+    [
+        ("vm = 0, ", "", "plan.toml:7: first has no `params.vm`, which vm-ping needs"),
+        ("vm = 0, ", "vm = 3, ", "plan.toml:7: first asks VM 3, which the plan does not have"),
+        ("vm = 0, ", 'vm = "x", ', "plan.toml:11"),
+        ("vm = 0, ", "vm = 0, cuont = 3, ", "cuont"),
+        ("10.0.1.10", "10.0.1.10; reboot", "plan.toml:11"),
+        ("10.0.1.10", "-f", "plan.toml:11"),
+        ("10.0.1.10", "10.0.1.10\\nreboot", "plan.toml:11"),
+        ("number = 0", 'number = 0\nuser = "root\\nreboot"', "plan.toml:6"),
+        ("number = 0", "number = 0\n[[vm]]\nnumber = 0", "plan.toml:7: VM 0 is there twice"),
+    ],
+)
+def test_what_a_probe_cannot_be_told_is_refused_when_the_plan_is_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, old: str, new: str, said: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "plan.toml").write_text(VMS, encoding="utf-8")
+    assert load_plan("plan.toml", PROBES).check[0].params["to"] == "10.0.1.10"
+    (tmp_path / "plan.toml").write_text(VMS.replace(old, new), encoding="utf-8")
+    with pytest.raises(ProfileError) as told:
+        load_plan("plan.toml", PROBES)
+    assert said in told.value.message
+
+
 def test_a_plan_of_ones_own_is_named_by_its_file(tmp_path: Path) -> None:
     (tmp_path / "mine.toml").write_text(ONE, encoding="utf-8")
     assert load_plan(str(tmp_path / "mine.toml"), PROBES).name == "mine"
