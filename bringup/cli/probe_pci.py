@@ -99,8 +99,10 @@ def command(ctx: click.Context, /, **options: Any) -> int:
     lab = lab_of(ctx)
     if options["board"] and many(lab, options["board"], options):
         return _probe_many(lab, options)
-    named = named_profile(lab, options["profile"], [lab.board(options["board"])] if options["board"] else ())
-    machine = _machine(lab, options)
+    planned = _planned(lab, options) if options["board"] else None
+    # The planned one: another engine makes the twin another machine, with a profile of its own.
+    named = named_profile(lab, options["profile"], [planned.board] if planned else ())
+    machine = _probed(planned, as_json=options["as_json"]) if planned else _read(options)
     profile, why_no_profile = profile_for(lab, machine, named)
     assessment = assess(machine, profile)
     if options["svg"] is not None:
@@ -148,7 +150,7 @@ def _probe_many(lab: Lab, options: dict[str, Any]) -> int:
     return run_many(lab, "probe-pci", boards, work, options, changes="a restart")
 
 
-def _machine(lab: Lab, options: dict[str, Any]) -> Machine:
+def _read(options: dict[str, Any]) -> Machine:
     from bringup import open_capture, open_local
 
     if options["local"]:
@@ -157,15 +159,16 @@ def _machine(lab: Lab, options: dict[str, Any]) -> Machine:
         machine = open_local()
         become_person()  # reading is all that root was needed for
         return machine
-    if options["paths"]:
-        return open_capture(options["paths"])
+    return open_capture(options["paths"])
+
+
+def _probed(planned: PlannedCapture, *, as_json: bool) -> Machine:
     from bringup.report.boot_view import boot_display
     from bringup.report.person import TerminalPerson
     from bringup.report.probe import failed_lines
     from bringup.report.viewer import Viewer
 
-    planned = _planned(lab, options)
-    if options["as_json"]:
+    if as_json:
         return planned.run(None, TerminalPerson()).machine()
     with Viewer(boot_display) as viewer:
         probed = planned.run(viewer, TerminalPerson(viewer.tell))
