@@ -6,7 +6,7 @@ import os
 import tempfile
 from pathlib import Path
 
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from bringup.pci.model import Missing
@@ -63,6 +63,7 @@ _PATHS = st.lists(_NAMES, min_size=1, max_size=3).map("/".join)
 _TARGETS = st.lists(st.sampled_from(["a", "b", "c", "..", "."]), min_size=1, max_size=5).map("/".join)
 
 
+@example(folders=[], links=[("a", "a/..")], asked="a")
 @given(
     folders=st.lists(_PATHS, max_size=4),
     links=st.lists(st.tuples(_PATHS, _TARGETS), max_size=5),
@@ -81,7 +82,8 @@ def test_links_lead_where_the_system_says(
                 (root / path).symlink_to(target)
         files = FolderFiles(root)
         real = os.path.realpath(root / asked)
-        inside = f"{real}/".startswith(f"{root}/") and Path(real).is_dir()
+        # The path as asked: of links that lead to themselves `realpath` makes one that no call follows.
+        inside = f"{real}/".startswith(f"{root}/") and (root / asked).is_dir()
         assert files.is_folder(asked) == inside
         assert files.children(asked) == (
             tuple(sorted(each.name for each in Path(real).iterdir())) if inside else ()
