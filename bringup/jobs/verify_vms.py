@@ -143,6 +143,15 @@ class VerifyVms:
         finished = run_job(self.lab, session, self.boot.job, display)
         state = "done" if finished.ok else "failed"
         self._tell("run.step", "boot the image", step="boot", state=state, run=finished.folder.name)
+        if finished.verdict["verdict"] == InterruptedRunError.fault:
+            raise InterruptedRunError(str(finished.verdict["cause"]))
+        session.signals.heed()  # a boot that has ended leaves them unheard
+        try:
+            self._ask(session, folder, ended, finished)
+        finally:
+            session.signals.ignore()
+
+    def _ask(self, session: Session, folder: RunFolder, ended: list[Checked], finished: Finished) -> None:
         console = open_console(self.board, self._emit, role=Role.WORK)
         console.open(ATTACH_TIMEOUT_S)
         with closing(ConsoleWire(console, session.clock, folder.path / CONSOLE)) as wire:

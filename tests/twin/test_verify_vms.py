@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import signal
 from pathlib import Path
 from xml.etree import ElementTree as Xml
 
@@ -53,3 +55,17 @@ def test_an_image_is_for_plans_of_vms_alone(cli: Cli) -> None:
     done = cli("verify", "vlab", "--plan", "model-1", "--image", "build", timeout_s=60)
     assert done.code == 2
     assert "--plan model-3" in done.err
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("moment", ["● override", "● boots"])
+def test_an_interrupt_ends_it_while_it_boots_and_while_vms_are_asked(cli: Cli, moment: str) -> None:
+    process = cli.popen("verify", "e300", "--plan", "model-3", "--engine", "scripted")
+    assert process.stderr is not None
+    assert any(moment in line for line in process.stderr)
+    process.send_signal(signal.SIGINT)
+    out, err = process.communicate(timeout=120)
+    assert (process.returncode, out) == (130, ""), err
+    verify, _boot = sorted((cli.home / "state/runs").glob("*/verdict.json"))
+    assert json.loads(verify.read_text())["verdict"] == "interrupted"
+    assert "checks failed" not in err
