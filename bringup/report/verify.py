@@ -73,5 +73,6 @@ def verify_report(body: Mapping[str, Any]) -> str:
 def _failed(check: Mapping[str, Any]) -> Iterator[str]:
     yield f"{glyph('bad')} {check['id']}: {check['purpose']}"
     yield f"  seen      {check['evidence']}"
-    for line in check["excerpt"][:4]:
+    # What is to be pasted is shown whole, else it is none.
+    for line in check["values"].get("vm_irqs") or check["excerpt"][:4]:
         yield f"            {line}"

@@ -107,6 +107,16 @@ def test_a_plan_of_which_nothing_was_made_does_not_hold() -> None:
         assert "model-1 holds" not in told and not told.startswith("ok")
 
 
+def test_the_setting_that_is_to_be_pasted_is_shown_whole() -> None:
+    pasted = ["vm0.vm_irqs = [", *(f'    {{"source":{pin}}},' for pin in range(16, 20)), "];"]
+    failed = {"status": "fail", "evidence": "e", "excerpt": [*pasted, "raw"], "values": {"vm_irqs": pasted}}
+    lines = [line.strip() for line in answer_lines({**verified(failed), "fail": 1})]
+    assert [line for line in lines if line in [each.strip() for each in pasted]] == [
+        p.strip() for p in pasted
+    ]
+    assert "raw" not in lines
+
+
 def test_what_a_console_printed_is_shown_and_not_obeyed() -> None:
     nasty = "<script>alert(1)</script>\x1b[31m\x00\u202e&amp;"
     text = read(verify_html(verified({"status": "fail", "evidence": nasty, "excerpt": [nasty]})))
