@@ -156,6 +156,7 @@ class FolderFiles:
         self._inside = "" if self._root == "/" else self._root
         self._folders: dict[str, str | None] = {}
         self._links: dict[str, str] = {}
+        self._there: dict[str, bool] = {}
 
     def read(self, path: str) -> bytes | Missing:
         """Return a file's bytes, at most `FILE_LIMIT`."""
@@ -190,20 +191,24 @@ class FolderFiles:
     def _real(self, path: str, depth: int = 0) -> str:
         """Return an absolute path without links, as `os.path.realpath`, but each folder is asked once.
 
-        All functions' folders are links to far below the same few: sysfs is full of them.
+        All functions' folders are links to far below the same few: sysfs is full of them. What the system
+        would not follow (links that go round, `..` of no folder) stays in the path, and is nothing there.
         """
         if path == "/":
             return path
         if path in self._links:
             return self._links[path]
         if depth > _REMEMBERED_DEPTH:
-            return os.path.realpath(path)
+            try:
+                return os.path.realpath(path, strict=True)
+            except OSError:
+                return path
         parent, _, name = path.rpartition("/")
         parent = self._real(parent or "/", depth + 1)
         if name in ("", "."):
             return parent
         if name == "..":
-            return parent.rpartition("/")[0] or "/"
+            return (parent.rpartition("/")[0] or "/") if self._is_there(parent) else f"{parent}/.."
         real = f"{parent.rstrip('/')}/{name}"
         try:
             target = os.readlink(real)  # noqa: PTH115  str paths
@@ -214,6 +219,11 @@ class FolderFiles:
             real = self._real(inside.rstrip("/") or "/", depth + 1)
         self._links[path] = real
         return real
+
+    def _is_there(self, folder: str) -> bool:
+        if folder not in self._there:
+            self._there[folder] = os.path.isdir(folder)  # noqa: PTH112  str paths
+        return self._there[folder]
 
     def children(self, path: str) -> tuple[str, ...]:
         """Return the sorted names in a folder."""

@@ -64,6 +64,7 @@ _TARGETS = st.lists(st.sampled_from(["a", "b", "c", "..", "."]), min_size=1, max
 
 
 @example(folders=[], links=[("a", "a/..")], asked="a")
+@example(folders=["b"], links=[("a", "a"), ("b/b", "a/..")], asked="b/b")
 @given(
     folders=st.lists(_PATHS, max_size=4),
     links=st.lists(st.tuples(_PATHS, _TARGETS), max_size=5),
