@@ -1,7 +1,7 @@
 """A guest, played: a serial port of 16 characters, a login, and a real shell in a world that is made.
 
-The shell is this host's, so what is typed means what it means in a guest. It sees `/sys` and `/proc` by a
-`cd` that leads into a folder, and tools by the first folder of its PATH.
+The shell is this host's, so what is typed means what it means in a guest; it is confined to what is made. It
+sees `/sys` and `/proc` by a `cd` that leads into a folder, and tools by the first folder of its PATH.
 """
 
 from __future__ import annotations
@@ -17,11 +17,14 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Literal
 
+from bringup.twin.scripted.vms.confined import confined
+
 FIFO = 16
 """Characters that the emulated 8250 holds (camkes-vm components/Init/src/serial.c)."""
 _INTERRUPT = 0x03
 _END = b"\x01"
 _LONGEST_S = 5.0
+_MOST_BYTES = 1 << 20
 _OPENS = re.compile(r"\b(?:if|for|while|until|case|do)\b|[({`\\]")
 _NEEDS_MORE = ("unterminated", "end of file", "eof", "missing")
 LOGIN = "buildroot login: "
@@ -31,7 +34,11 @@ Life = Literal["lives", "dead", "hangs"]
 
 
 class Shell:
-    """A shell that lines are given to, one at a time; `close` ends it and all that it started."""
+    """A shell that lines are given to, one at a time; `close` ends it and all that it started.
+
+    It may write to the folder that `folder` is in, the VMs' world, and to nothing else. Raises LabError where
+    that cannot be.
+    """
 
     def __init__(self, folder: Path, command: Sequence[str] = ("sh",)) -> None:
         self._command = command
@@ -45,7 +52,7 @@ class Shell:
         words = {"PATH": path, "ROOT": str(self._folder), "PS1": "", "PS2": "", "LC_ALL": "C"}
         # An interactive shell outlives a line that is no command.
         process = subprocess.Popen(
-            [*self._command, "-i"],
+            confined(self._folder.parent, (*self._command, "-i")),
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
@@ -70,19 +77,22 @@ class Shell:
         self._held = ""
         stdin, stdout = self._process.stdin, self._process.stdout
         assert stdin is not None and stdout is not None  # noqa: S101
-        # By a file, so that a garbled line which reads its input does not swallow what follows.
+        # By a file, so that a garbled line which reads its input does not swallow what follows. Its folder
+        # may have been deleted, as everything else that a guest can reach.
+        self._folder.mkdir(parents=True, exist_ok=True)
         self._script.write_text(text, encoding="latin-1")
         stdin.write(b". \"$ROOT/.line\" </dev/null\nprintf '\\001'\n")
         stdin.flush()
         said, deadline_s = b"", time.monotonic() + _LONGEST_S
         while not said.endswith(_END):
             left_s = deadline_s - time.monotonic()
-            if left_s <= 0 or not select.select([stdout], [], [], left_s)[0]:
+            if left_s <= 0 or len(said) > _MOST_BYTES or not select.select([stdout], [], [], left_s)[0]:
                 # A garbled line can be an endless one: as ^C would, and what it had set is gone.
                 self._restart()
                 return said
             piece = os.read(stdout.fileno(), 65536)
             if not piece:
+                self._restart()  # it was ended by the line: `exit`, or `kill -9 -1`
                 return said
             said += piece
         return said.removesuffix(_END)
