@@ -60,8 +60,10 @@ class Wire:
         data: bytes,
         seq: int,
         flags: int = 0x18,
+        ack: int = 0,
     ) -> None:
-        segment = dpkt.tcp.TCP(sport=sport, dport=dport, seq=seq & 0xFFFFFFFF, flags=flags, data=data)
+        numbers = {"seq": seq & 0xFFFFFFFF, "ack": ack & 0xFFFFFFFF}
+        segment = dpkt.tcp.TCP(sport=sport, dport=dport, flags=flags, data=data, **numbers)
         self._ip(at_s, source, target, segment, dpkt.ip.IP_PROTO_TCP)
 
     def _ip(self, at_s: float, source: str, target: str, inner: object, protocol: int) -> None:
@@ -115,18 +117,23 @@ class Wire:
         *,
         port: int = 50001,
         cut: int | None = None,
+        recorded: int | None = None,
         status: str = "200 OK",
         first: int = 0xFFFFFF00,
     ) -> None:
+        """Send a file, whole or `cut` off; of one that came whole the capture may have `recorded` a part."""
         self.tcp(at_s, BOARD, port, SERVER, 80, f"GET {path} HTTP/1.1\r\nHost: x\r\n\r\n".encode(), 1)
         answer = f"HTTP/1.1 {status}\r\nContent-Length: {len(content)}\r\n\r\n".encode()
         self.tcp(at_s + 0.01, SERVER, 80, BOARD, port, answer, first)
-        body = content if cut is None else content[:cut]
+        body = content[: recorded if cut is None else cut]
         for start in range(0, len(body), 1400):
             piece, seq = body[start : start + 1400], first + len(answer) + start
             self.tcp(at_s + 0.02 + start / 1e6, SERVER, 80, BOARD, port, piece, seq)
         if cut is not None:
             self.tcp(at_s + 0.5, SERVER, 80, BOARD, port, b"", first + len(answer) + len(body), flags=0x14)
+        elif recorded is not None:
+            has = first + len(answer) + len(content) + 1  # the end counts as one byte
+            self.tcp(at_s + 0.5, BOARD, port, SERVER, 80, b"", 60, flags=0x11, ack=has)
 
     def save(self, path: Path, *, ng: bool = False) -> Path:
         buffer = io.BytesIO()

@@ -18,7 +18,8 @@ PACKETS_MAX = 20_000_000
 class Datagram:
     """What one IPv4 packet carried: `at_s` is seconds since the epoch; `seq` is TCP's, None of UDP.
 
-    `ends`: TCP says that nothing more comes from this side. `size` is that of the whole payload, of which a
+    `ends`: TCP says that nothing more comes from this side; `ack`: what of the other side's has come, as its
+    next `seq`. `size` is that of the whole payload, of which a
     capture may hold only the beginning.
     """
 
@@ -31,6 +32,7 @@ class Datagram:
     size: int
     seq: int | None = None
     ends: bool = False
+    ack: int | None = None
 
 
 def read_capture(path: Path) -> Iterator[Datagram]:
@@ -101,7 +103,8 @@ def _datagram(at_s: float, data: bytes, layer: Any, dpkt: Any) -> Datagram | Non
             over = bool(inner.flags & (dpkt.tcp.TH_FIN | dpkt.tcp.TH_RST))
             payload = bytes(inner.data)[:size]
             place = (ends[0], inner.sport, ends[1], inner.dport)
-            return Datagram(at_s, *place, payload, size, inner.seq, over)
+            ack = inner.ack if inner.flags & dpkt.tcp.TH_ACK else None
+            return Datagram(at_s, *place, payload, size, inner.seq, over, ack)
     except _broken(dpkt):
         return None
     return None

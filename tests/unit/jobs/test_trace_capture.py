@@ -113,6 +113,16 @@ def test_the_first_missing_is_the_module_that_was_cut_off(tmp_path: Path) -> Non
     assert seen[-1].text == "/module: ended after 4200 of 90006 bytes"
 
 
+def test_what_a_board_acknowledged_came_even_where_the_capture_missed_it(tmp_path: Path) -> None:
+    wire = Wire()
+    wire.lease(1.0)
+    wire.http(2.0, "/kernel", KERNEL)
+    wire.http(3.0, "/module", MODULE, port=50003, recorded=4200)
+    seen, ending = trace_capture(wire.save(tmp_path / "boot.pcap"), None)
+    assert seen[-1].text.startswith("/module 90006 bytes")
+    assert (ending.reached, ending.missing) == ("modules", "kernel")
+
+
 def test_a_transfer_that_falls_silent_is_told_with_how_far_it_came(tmp_path: Path) -> None:
     wire = Wire()
     wire.lease(1.0)
