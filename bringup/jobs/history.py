@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from math import isfinite
 from pathlib import PurePath
+from statistics import median
 from typing import Any
 
 from bringup.boot.folders import RunFolder
@@ -117,6 +118,5 @@ def bands(history: Iterable[Measured]) -> tuple[Band, ...]:
     for (image, way), rates in seen.items():
         figures = sorted(rate for rate in rates if rate is not None)
         if figures:
-            middle = (figures[(len(figures) - 1) // 2] + figures[len(figures) // 2]) / 2
-            made.append(Band(image, way, len(figures), figures[0], middle, figures[-1], rates[-1]))
+            made.append(Band(image, way, len(figures), figures[0], median(figures), figures[-1], rates[-1]))
     return tuple(made)

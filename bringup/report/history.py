@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from typing import Any
 
+from bringup.base.size import counted
 from bringup.jobs.history import Measured, bands
 from bringup.report.style import table
 
@@ -13,7 +14,7 @@ from bringup.report.style import table
 def history_lines(target: str, history: Sequence[Measured]) -> Iterator[str]:
     """Yield the band of each image and way, and where nothing was observed."""
     gaps = [each.run for each in history if None in each.rates.values()]
-    runs = f"{len(history)} runs" if len(history) > 1 else "1 run"
+    runs = counted(len(history), "run")
     yield f"{target}: {runs} of verify with throughput to measure, by the receiver's count"
     rows = [
         [

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from html import escape
 from itertools import groupby
 
+from bringup.base.size import counted
 from bringup.jobs.history import Measured, bands
 from bringup.report.style import colourless, harmless
 
@@ -36,9 +37,7 @@ def history_svg(target: str, history: Sequence[Measured], *, alone: bool) -> str
     colours = {image: _COLOURS[images.index(image) % len(_COLOURS)] for image in legend}
     top = _TOP + _LINE * (len(legend) + (2 if len(legend) < len(images) else 1)) + 10
     height = top + _PANEL * len(ways) + 24
-    title = (
-        f"{target}: Mbit/s by the receiver's count, {len(history)} {'run' if len(history) == 1 else 'runs'}"
-    )
+    title = f"{target}: Mbit/s by the receiver's count, {counted(len(history), 'run')}"
     parts = [
         f'<svg xmlns="http://www.w3.org/2000/svg" class="rates" viewBox="0 0 {_WIDTH} {height}" role="img"'
         + (f' width="{_WIDTH}" height="{height}">' if alone else ">"),

@@ -58,7 +58,7 @@ def _answer(split: Split) -> str:
 
 
 def _ports(number: int) -> str:
-    return f"{counted(number, 'network port')}"
+    return counted(number, "network port")
 
 
 def _port(function: Function, pins: Sequence[PinCandidate], *, needs_change: bool) -> str:

@@ -9,11 +9,10 @@ from typing import TYPE_CHECKING, Annotated
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
 if TYPE_CHECKING:
+    from bringup.camkes.model import Value
     from bringup.camkes.vms.model import Device, Vm
 
 Sizes = Annotated[tuple[int, ...], BeforeValidator(tuple)]
-# camkes-vm make_virtio_* and what is emulated take the others; 3 is the host's COM2.
-_FREE_IRQS = (5, 11, 14, 15, 10)
 
 
 class _Model(BaseModel):
@@ -113,12 +112,22 @@ def several_at_once(
 
     As step 3 of the README of seL4/camkes-vm-examples#90 does it; each has a guest interrupt of its own.
     """
+    from bringup.camkes.vms.literals import value_text
+    from bringup.camkes.vms.vmm import USABLE_IRQS
+
     taken = {line.irq for each in vms for other in each.cards for line in other.lines}
-    free = [irq for irq in _FREE_IRQS if irq not in taken]
+    free = [irq for irq in USABLE_IRQS if irq not in taken]
     tried = [*card.lines, *(Line(pin=c.pin, irq=irq) for c, irq in zip(pins, free, strict=False))]
-    rows = [
-        f'    {{"name":"{card.irq_name}", "ioapic":{line.pin.partition("/")[0]}, '
-        f'"source":{line.pin.partition("/")[2]}, "level_trig":0, "active_low":1, "dest":{line.irq}}},'
-        for line in tried
-    ]
-    return (f"{vm.name}.vm_irqs = [", *rows, "];")
+    return (f"{vm.name}.vm_irqs = [", *(f"    {value_text(_entry(card, line))}," for line in tried), "];")
+
+
+def _entry(card: Card, line: Line) -> dict[str | int, Value]:
+    ioapic, _, source = line.pin.partition("/")
+    return {
+        "name": card.irq_name,
+        "ioapic": int(ioapic),
+        "source": int(source),
+        "level_trig": 0,
+        "active_low": 1,
+        "dest": line.irq,
+    }
