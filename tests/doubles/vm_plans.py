@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Set
 from contextlib import closing
+from dataclasses import dataclass
 
 from bringup.camkes.app.build import Build
 from bringup.verify.plan import VerifyPlan
@@ -46,3 +47,25 @@ def outcome(
 def with_status(results: Mapping[str, Result], status: str) -> set[str]:
     """The checks that ended so."""
     return {name for name, result in results.items() if result.status == status}
+
+
+@dataclass(frozen=True)
+class Row:
+    """A case: which checks fail, with which words; what is not made because of them."""
+
+    case: str
+    fails: Mapping[str, str]
+    skips: frozenset[str] = frozenset()
+
+    def __str__(self) -> str:
+        return self.case
+
+    def holds(self, plan: VerifyPlan, never_made: Set[str]) -> None:
+        """What is wrong is told by the checks that name it, and by no other."""
+        results = outcome(plan, self.case)
+        assert with_status(results, "fail") == set(self.fails), results
+        assert with_status(results, "skip") == never_made | self.skips
+        for name, words in self.fails.items():
+            assert words in results[name].evidence
+            assert not results[name].trouble, "it is the image's fault, not the lab's"
+        assert all(result.evidence for result in results.values())

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from bringup.base.errors import NotObservedError
 from bringup.verify.plan import Check
 from bringup.verify.probes.vm import nothing_to_show, vm_of
 from bringup.verify.result import Result, judged, skipped
@@ -126,19 +127,10 @@ def vm_ping(scene: VmScene, check: Check) -> Result:
 def vm_rate(scene: VmScene, check: Check) -> Result:
     """How fast one VM sends to another, by the counter of the receiver's card, within a band."""
     sender, receiver = int(check.params["from"]), int(check.params["to"])
-    address, seconds = str(check.params["address"]), int(check.params.get("seconds", 5))
-    counter = f"cd /sys/class/net/{VSWITCH_CARD}/statistics;cat rx_bytes"
     if scene.run(receiver, "iperf3 -s -1 -D >/dev/null 2>&1").code == 127:
         return skipped(f"vm{receiver} has no iperf3")
-    before = scene.run(receiver, counter)
-    # One second more to begin with: the receiver's counter has it, its line of rates too.
-    said = scene.run(
-        sender, f"iperf3 -c {address} -t {seconds} -i 0 -f m|grep -E 'error|receiver'", seconds + 5
-    )
-    after = scene.run(receiver, counter)
-    return _rated(
-        check, said.lines, grown(int(before.text), int(after.text)), slow_causes(scene.build, scene.vms.told)
-    )
+    lines, received = _sent(scene, check, sender, f"-c {check.params['address']}", (receiver, VSWITCH_CARD))
+    return _rated(check, lines, received, slow_causes(scene.build, scene.vms.told))
 
 
 def vm_rate_card(scene: VmScene, check: Check) -> Result:
@@ -148,14 +140,27 @@ def vm_rate_card(scene: VmScene, check: Check) -> Result:
     net = "" if why_not is not None else _net(scene, vm)
     if why_not is not None or not net:
         return why_not or judged(False, "the card has no network name")
-    address, seconds = str(check.params["to"]), int(check.params.get("seconds", 5))
-    counter = f"cd /sys/class/net/{net}/statistics;cat rx_bytes"
-    before = scene.run(vm.number, counter)
-    said = scene.run(
-        vm.number, f"iperf3 -R -c {address} -t {seconds} -i 0 -f m|grep -E 'error|receiver'", seconds + 5
-    )
-    after = scene.run(vm.number, counter)
-    return _rated(check, said.lines, grown(int(before.text), int(after.text)))
+    lines, received = _sent(scene, check, vm.number, f"-R -c {check.params['to']}", (vm.number, net))
+    return _rated(check, lines, received)
+
+
+def _sent(
+    scene: VmScene, check: Check, client: int, words: str, receiver: tuple[int, str]
+) -> tuple[tuple[str, ...], int]:
+    """Return what iperf3 said in the client, and by how much the receiver's card (VM, name) counted more."""
+    seconds = max(1, int(check.params.get("seconds", 5)))  # 0 is for ever
+    before = _received(scene, *receiver)
+    command = f"iperf3 {words} -t {seconds} -i 0 -f m|grep -E 'error|receiver'"
+    said = scene.run(client, command, seconds + 5)
+    return said.lines, grown(before, _received(scene, *receiver))
+
+
+def _received(scene: VmScene, number: int, net: str) -> int:
+    """Return the bytes that a card took in; raises NotObservedError."""
+    told = scene.run(number, f"cd /sys/class/net/{net}/statistics&&cat rx_bytes")
+    if not told.text.isdigit():
+        raise NotObservedError(f"not observed: vm{number} has no counter of {net}: {told.text or 'nothing'}")
+    return int(told.text)
 
 
 def _rated(check: Check, lines: tuple[str, ...], received: int, causes: Sequence[str] = ()) -> Result:

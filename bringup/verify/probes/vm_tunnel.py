@@ -9,6 +9,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 
 from bringup.base.errors import LabError, NotObservedError
 from bringup.verify.plan import Check
@@ -19,6 +20,7 @@ from bringup.verify.vms.inside import (
     counts_command,
     grown,
     ping_command,
+    private_of,
     read_counts,
     read_ping,
 )
@@ -51,25 +53,29 @@ def _transfer(scene: VmScene, check: Check) -> tuple[int, int]:
 
 
 @contextmanager
-def _counting(scene: VmScene, check: Check) -> Iterator[Counted]:
-    """Count what leaves by the black VM's card while the body runs; raises LabError where it cannot."""
+def _counting(scene: VmScene, check: Check, far: str) -> Iterator[Counted]:
+    """Count what leaves by the black VM's card while the body runs; raises LabError where it cannot.
+
+    `far` is the host whose clear text shall not leave.
+    """
     black = int(check.params.get("black", 2))
     found = scene.card(black)
     if found is None or not found[1].net:
         raise NotObservedError(f"not observed: vm{black} has no card that could be counted at")
     card, port = found[1].net[0], int(check.params.get("port", 51820))
-    for command in count_commands(card, port, "-I"):
-        told = scene.run(black, command)
-        if told.code:
-            raise NotObservedError(f"not observed: vm{black} cannot count: {told.text or command}")
+    rules = partial(count_commands, card, port, private_of(far))
     counted = Counted()
     try:
+        for command in rules("-I"):
+            told = scene.run(black, command)
+            if told.code:
+                raise NotObservedError(f"not observed: vm{black} cannot count: {told.text or command}")
         before = _counts(scene, black, card)
         yield counted
         after = _counts(scene, black, card)
         counted.update({name: grown(before[name], after[name]) for name in after})
     finally:
-        for command in count_commands(card, port, "-D"):
+        for command in rules("-D"):
             scene.run(black, command)
 
 
@@ -89,20 +95,37 @@ def _pinged(scene: VmScene, check: Check, to: str, count: int) -> int:
     return 0 if counted is None else counted[1]
 
 
+def _now_s(scene: VmScene, number: int) -> int:
+    """Return a VM's clock, seconds since 1970; raises NotObservedError."""
+    told = scene.run(number, "date +%s")
+    if not told.text.isdigit():
+        raise NotObservedError(f"not observed: vm{number}'s date says {told.text!r}")
+    return int(told.text)
+
+
 def _count(check: Check) -> int:
     return int(check.params.get("count", 5))
+
+
+def _measured(scene: VmScene, check: Check, to: str, count: int) -> tuple[int, int, int, Counted]:
+    """Return how many pings were answered, the bytes that the tunnel took in and out, and what left."""
+    before = _transfer(scene, check)
+    with _counting(scene, check, to) as left:
+        answered = _pinged(scene, check, to, count)
+    received, sent = (grown(*pair) for pair in zip(before, _transfer(scene, check), strict=True))
+    return answered, received, sent, left
 
 
 def vm_tunnel(scene: VmScene, check: Check) -> Result:
     """The crypto VM has a session that is not too old, or comes to one when something is sent."""
     _pinged(scene, check, str(check.params["to"]), _count(check))
     words = _wg(scene, check, "latest-handshakes")
-    now = scene.run(int(check.params.get("crypto", 1)), "date +%s")
+    now_s = _now_s(scene, int(check.params.get("crypto", 1)))
     at_s = int(words[1]) if len(words) == 2 and words[1].isdigit() else 0
     if not at_s:
         why = "peer unreachable, wrong key, or a clock behind the peer's last session (check clock)"
         return judged(False, f"no session: nothing was ever agreed with the peer; {why}")
-    age_s = int(now.text) - at_s
+    age_s = now_s - at_s
     told = f"the last handshake was {age_s} s ago"
     return judged(abs(age_s) <= _STALE_S, f"{told} (at most {_STALE_S} s)", age_s=age_s)
 
@@ -113,12 +136,8 @@ def vm_ptp(scene: VmScene, check: Check) -> Result:
     if why_not is not None:
         return why_not
     count, to = _count(check), str(check.params["to"])
-    before = _transfer(scene, check)
-    with _counting(scene, check) as left:
-        answered = _pinged(scene, check, to, count)
-    after = _transfer(scene, check)
+    answered, received, sent, left = _measured(scene, check, to, count)
     payload = count * (_PAYLOAD + _HEADERS)
-    received, sent = (grown(*pair) for pair in zip(before, after, strict=True))
     values = {"answered": answered, "sent_bytes": sent, "received_bytes": received, "left": dict(left)}
     told = f"{answered} of {count} answered by {to}; the tunnel took {sent} bytes out and {received} in"
     ok = answered == count and sent >= payload and received >= payload and left["tunnel"] >= count
@@ -138,15 +157,12 @@ def vm_split(scene: VmScene, check: Check) -> Result:
     if why_not is not None:
         return why_not
     count, to = _count(check), str(check.params["to"])
-    before = _transfer(scene, check)
-    with _counting(scene, check) as left:
-        answered = _pinged(scene, check, to, count)
-    sent = grown(before[1], _transfer(scene, check)[1])
+    answered, _, sent, left = _measured(scene, check, to, count)
     beside = left["all"] - left["tunnel"]
     told = f"{answered} of {count} answered by {to}; {beside} packets left beside the tunnel"
     told += f", which took {sent} bytes"
     ok = answered == count and beside >= count and sent < count * _PAYLOAD
-    return judged(ok, told, answered=answered, tunnel_bytes=sent, left=dict(left))
+    return judged(ok, told, answered=answered, tunnel_bytes=sent, beside=beside)
 
 
 def vm_allowed_ips(scene: VmScene, check: Check) -> Result:
@@ -162,9 +178,9 @@ def vm_clear(scene: VmScene, check: Check) -> Result:
     why_not = _cannot(scene, check)
     if why_not is not None:
         return why_not
-    count = _count(check)
-    with _counting(scene, check) as left:
-        _pinged(scene, check, str(check.params["to"]), count)
+    count, to = _count(check), str(check.params["to"])
+    with _counting(scene, check, to) as left:
+        _pinged(scene, check, to, count)
     return absent("packets for private networks left", left["private"], [_tunnel_control(left, count)])
 
 
@@ -179,9 +195,9 @@ def vm_kill_switch(scene: VmScene, check: Check) -> Result:
         return why_not
     crypto, name = int(check.params.get("crypto", 1)), str(check.params.get("tunnel", "wg0"))
     count, to, beside = _count(check), str(check.params["to"]), str(check.params["internet"])
-    with _counting(scene, check) as before:
+    with _counting(scene, check, to) as before:
         _pinged(scene, check, to, count)
-    with _without_tunnel(scene, crypto, name), _counting(scene, check) as during:
+    with _without_tunnel(scene, crypto, name), _counting(scene, check, to) as during:
         answered = _pinged(scene, check, to, count)
         _pinged(scene, check, beside, count)
     others = Control("packets beside the tunnel left meanwhile", during["all"] - during["private"], count)
@@ -216,10 +232,7 @@ def _without_tunnel(scene: VmScene, crypto: int, name: str) -> Iterator[None]:
 def vm_clock(scene: VmScene, check: Check) -> Result:
     """The crypto VM's clock is right: a handshake that looks older than the last is refused in silence."""
     crypto = int(check.params.get("crypto", 1))
-    told = scene.run(crypto, "date +%s")
-    if not told.text.isdigit():
-        raise NotObservedError(f"not observed: vm{crypto}'s date says {told.text!r}")
-    off_s = int(told.text) - time.time()
+    off_s = _now_s(scene, crypto) - time.time()
     most_s = float(check.params.get("most_s", _SKEW_S))
     shown = f"vm{crypto}'s clock is {abs(off_s):.0f} s {'behind' if off_s < 0 else 'ahead of'} this host's"
     shown += f" (at most {most_s:.0f} s)"

@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from ipaddress import ip_address, ip_network
 
 FUNCTIONS = (
     "cd /sys/bus/pci/devices||exit;for d in *;do echo F $d $(cat $d/vendor $d/device $d/irq);"
@@ -129,23 +130,33 @@ def read_ping(lines: Sequence[str]) -> tuple[int, int] | None:
 
 
 LEAVING = (
-    ("private", "-d 10.0.0.0/8"),
+    ("private", "-d {private}"),
     ("tunnel", "-p udp --dport {port}"),
     ("all", ""),
 )
 """What is counted of all that leaves by a card, by rules that do nothing else."""
+_PRIVATE = ip_network("10.0.0.0/8")
 
 
-def count_commands(card: str, port: int, verb: str) -> tuple[str, ...]:
+def private_of(far: str) -> str:
+    """Return what is counted as clear text for a host of the other LAN: for any in 10.0.0.0/8, else for it.
+
+    Not all private networks: black's own router is in one, too.
+    """
+    try:
+        return str(_PRIVATE) if ip_address(far) in _PRIVATE else far
+    except ValueError:
+        return far  # a name
+
+
+def count_commands(card: str, port: int, private: str, verb: str) -> tuple[str, ...]:
     """Return the commands that add (`-I`) or delete (`-D`) the counting rules.
 
     In mangle POSTROUTING: behind every rule that forwards or drops, before the source is translated.
     """
     rules = LEAVING if verb == "-D" else tuple(reversed(LEAVING))
-    return tuple(
-        " ".join(f"iptables -t mangle {verb} POSTROUTING -o {card} {match.format(port=port)}".split())
-        for _, match in rules
-    )
+    matches = (match.format(port=port, private=private) for _, match in rules)
+    return tuple(f"iptables -t mangle {verb} POSTROUTING -o {card} {match}".rstrip() for match in matches)
 
 
 def counts_command(card: str) -> str:

@@ -41,6 +41,9 @@ class Case:
     loses: float = 0.0
     tunnel: bool = True
     leaks: bool = False
+    in_clear: bool = False
+    copies: bool = False
+    takes_all: bool = False
     old_clock: bool = False
     stray_card: bool = False
     vswitch_mbit: int = 150
@@ -62,6 +65,9 @@ CASES: Mapping[str, Case] = MappingProxyType(
         "slow-vswitch": Case("24 Mbit/s between VMs", vswitch_mbit=24),
         "no-tunnel": Case("the crypto VMs come to no session", tunnel=False),
         "leaks": Case("with wg0 down, clear text leaves by black", leaks=True),
+        "in-clear": Case("the other LAN is reached beside the tunnel", in_clear=True),
+        "copies": Case("what goes through the tunnel leaves in clear as well", copies=True),
+        "takes-all": Case("the tunnel takes what is for the Internet, too", takes_all=True),
         "old-clock": Case("crypto's clock stands in 2020", old_clock=True),
     }
 )
@@ -74,9 +80,15 @@ def make_world(folder: Path, case: Case) -> tuple[Path, ...]:
     """Write what the VMs see below `folder` and return the folder of each."""
     (folder / "mbit").write_text(f"{case.vswitch_mbit}\n", encoding="ascii")
     (folder / "routes").write_text("10.0.2.0/24 scope link\n", encoding="ascii")
-    for name, there in (("session", case.tunnel), ("leaks", case.leaks)):
-        if there:
-            (folder / name).touch()
+    there = {
+        "session": case.tunnel,
+        "leaks": case.leaks,
+        "in-clear": case.in_clear,
+        "copies": case.copies,
+        "takes-all": case.takes_all,
+    }
+    for name in (name for name, is_there in there.items() if is_there):
+        (folder / name).touch()
     folders = tuple(folder / f"vm{number}" for number in range(VMS))
     for number, own in enumerate(folders):
         _make_vm(own, number, case)

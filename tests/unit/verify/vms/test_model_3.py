@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
@@ -13,21 +11,9 @@ from bringup.verify.plan import load_plan
 from bringup.verify.probes import PROBES
 from bringup.verify.vms.expected import Line
 from bringup.verify.vms.scene import Booted
-from tests.doubles.vm_plans import outcome, with_status
+from tests.doubles.vm_plans import Row, outcome, with_status
 
 PLAN = load_plan("model-3", PROBES)
-
-
-@dataclass(frozen=True)
-class Row:
-    """A case: which checks fail, with which words; what is not made because of them."""
-
-    case: str
-    fails: Mapping[str, str]
-    skips: frozenset[str] = frozenset()
-
-    def __str__(self) -> str:
-        return self.case
 
 
 OPT_IN = {"vm0.rate"}
@@ -61,13 +47,7 @@ ROWS = (
 
 @pytest.mark.parametrize("row", ROWS, ids=str)
 def test_what_is_wrong_is_named_and_nothing_else(row: Row) -> None:
-    results = outcome(PLAN, row.case)
-    assert with_status(results, "fail") == set(row.fails), results
-    assert with_status(results, "skip") == OPT_IN | row.skips
-    for name, words in row.fails.items():
-        assert words in results[name].evidence
-        assert not results[name].trouble, "it is the image's fault, not the lab's"
-    assert all(result.evidence for result in results.values())
+    row.holds(PLAN, OPT_IN)
 
 
 def test_the_wrong_pin_comes_with_one_boot_that_tries_the_others() -> None:
@@ -121,6 +101,7 @@ def test_a_slow_vswitch_is_told_with_the_setting_of_its_own_build() -> None:
 @pytest.mark.parametrize("seed", [1, 2])
 def test_numbers_that_come_broken_are_never_wrong_numbers(seed: int) -> None:
     results = outcome(PLAN, "lossy", seed=seed)
+    assert len(with_status(results, "pass")) > len(results) / 2, "most come whole, if asked for again"
     for name in with_status(results, "fail"):
         assert results[name].trouble and "not observed" in results[name].evidence, results[name]
     if results["rate"].ok:

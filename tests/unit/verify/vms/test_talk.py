@@ -34,7 +34,6 @@ def test_three_vms_are_logged_in_to_and_asked_by_turns(wire: Make) -> None:
     assert irqs == [("1",), ("0",), ("1",), ("0",), ("1",)]
     assert vms.run(0, "exit 3").code == 3
     assert vms.run(2, 'echo "it\'s"').text == "it's"
-    # Never more than what the emulated port holds before the guest may work.
     assert b"@0" in line.typed and b"@2" in line.typed
 
 
