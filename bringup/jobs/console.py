@@ -12,7 +12,7 @@ from bringup.console.open import open_console
 from bringup.console.shared.console import Role
 from bringup.lab.inventory import Board
 
-ATTACH_TIMEOUT_S = 15.0
+_ATTACH_TIMEOUT_S = 15.0
 
 
 @contextmanager
@@ -32,9 +32,16 @@ def attached_console(
             emit(Event("run", "run.passed_over", text))
         beside = session is not None and session.passed_over is not None
         role = Role.LISTEN if listen else Role.BESIDE if beside else Role.WORK
-        console = open_console(board, emit, steal=steal, role=role)
-        try:
-            console.open(ATTACH_TIMEOUT_S)
+        with at_console(board, emit, role, steal=steal) as console:
             yield console
-        finally:
-            console.close()
+
+
+@contextmanager
+def at_console(board: Board, emit: Emit, role: Role = Role.WORK, *, steal: bool = False) -> Iterator[Console]:
+    """Give a board's console, attached, to whoever may have it in this role; it is parted from afterwards."""
+    console = open_console(board, emit, steal=steal, role=role)
+    try:
+        console.open(_ATTACH_TIMEOUT_S)
+        yield console
+    finally:
+        console.close()

@@ -16,11 +16,9 @@ from bringup.boot.folders import EventLog, RunFolder
 from bringup.boot.plan import PlannedStep
 from bringup.boot.request import BootRequest
 from bringup.boot.session import Session
-from bringup.console.open import open_console
-from bringup.console.shared.console import Role
 from bringup.image.folder import folders_of
 from bringup.jobs.boot import Display, PlannedBoot, build_of, plan_boot, run_job
-from bringup.jobs.console import ATTACH_TIMEOUT_S
+from bringup.jobs.console import at_console
 from bringup.jobs.first_contact import compared_profile
 from bringup.jobs.verify import Verified
 from bringup.jobs.verify_record import STATES, Record, verdict_of
@@ -152,10 +150,11 @@ class VerifyVms:
             session.signals.ignore()
 
     def _ask(self, session: Session, folder: RunFolder, ended: list[Checked], finished: Finished) -> None:
-        console = open_console(self.board, self._emit, role=Role.WORK)
-        console.open(ATTACH_TIMEOUT_S)
-        with closing(ConsoleWire(console, session.clock, folder.path / CONSOLE)) as wire:
-            build, _ = build_of(folders_of(self.request.images))
+        build, _ = build_of(folders_of(self.request.images))
+        with (
+            at_console(self.board, self._emit) as console,
+            closing(ConsoleWire(console, session.clock, folder.path / CONSOLE)) as wire,
+        ):
             scene = VmScene(Vms(wire), self.expected, booted(finished, self.engine), self._believed(), build)
             self._check_all(lambda check: probe(check.probe)(scene, check), ended)
 

@@ -5,15 +5,13 @@ from __future__ import annotations
 import re
 import time
 from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager
+from contextlib import contextmanager
 
 from bringup.base.errors import LabError, UsageError
 from bringup.base.events import Event
 from bringup.boot.session import Session
 from bringup.console.base import Console, ConsoleGapError
-from bringup.console.open import open_console
-from bringup.console.shared.console import Role
-from bringup.jobs.console import ATTACH_TIMEOUT_S
+from bringup.jobs.console import at_console
 from bringup.jobs.power import PowerAction, power_state, switch_within
 from bringup.verify.vms.talk import Vms
 from bringup.verify.vms.wire import ConsoleWire
@@ -87,12 +85,8 @@ class ConsoleHand:
 @contextmanager
 def console_hand(session: Session) -> Iterator[ConsoleHand]:
     """Give the console of a session's board, to read and to type on; raises LabError."""
-    console = open_console(session.board, _ignore, role=Role.WORK)
-    try:
-        console.open(ATTACH_TIMEOUT_S)
+    with at_console(session.board, _ignore) as console:
         yield ConsoleHand(console)
-    finally:
-        console.close()
 
 
 class VmHand:
@@ -116,10 +110,8 @@ class VmHand:
 @contextmanager
 def vm_hands(session: Session) -> Iterator[Callable[[str], VmHand]]:
     """Give the VMs of the image that runs on a board, by names such as `vm0`; raises LabError."""
-    console = open_console(session.board, _ignore, role=Role.WORK)
-    console.open(ATTACH_TIMEOUT_S)
-    with closing(ConsoleWire(console, session.clock)) as wire:
-        vms = Vms(wire)
+    with at_console(session.board, _ignore) as console:
+        vms = Vms(ConsoleWire(console, session.clock))
 
         def hand(name: str) -> VmHand:
             found = re.fullmatch(r"vm(\d{1,2})", name)

@@ -39,7 +39,6 @@ class ConsoleWire:
         self._clock.sleep(seconds)
 
     def close(self) -> None:
-        """Part from the console."""
+        """Keep no more of what comes."""
         if self._file is not None:
             self._file.close()
-        self._console.close()
