@@ -19,7 +19,9 @@ from bringup.cli.vlab import guests_of, lab_options
 from bringup.report.output import answer, emit_json
 
 if TYPE_CHECKING:
+    from bringup.jobs.first_contact import FirstContact
     from bringup.jobs.verify import Verified
+    from bringup.jobs.verify_vms import VerifyVms
     from bringup.verify.plan import VerifyPlan
     from bringup.vlab.scripts import Backend
 
@@ -151,12 +153,12 @@ def command(
     _refuse_options(ctx, plan)
     if report is not None:
         make_folder(report)  # before the run: it may take an hour
+    boots = Firmware(firmware) if firmware else None
     if plan.scene == "hardware":
-        words = FirstWords(profile, only, restart, engine, Firmware(firmware) if firmware else None)
+        words = FirstWords(profile, only, restart, engine, boots)
         verified = _first_contact(ctx, target, plan, words, as_json=as_json)
         return _told(verified, report, as_json=as_json)
     if plan.scene == "vms":
-        boots = Firmware(firmware) if firmware else None
         asked = VmWords(only, restart, images, config, append, engine, boots)
         return _told(_ask_vms(ctx, target, plan, asked, as_json=as_json), report, as_json=as_json)
     if target not in plan.targets:
@@ -246,20 +248,14 @@ def _first_contact(
 ) -> Verified:
     from bringup import CaptureRequest
     from bringup.jobs.first_contact import FirstContact, FirstContactRequest
-    from bringup.report.boot_view import boot_display
-    from bringup.report.person import TerminalPerson
     from bringup.report.verify import show_progress
-    from bringup.report.viewer import Viewer
     from bringup.twin.engines import TwinSetup
 
     _refuse_vlab(target, plan, words.engine)
     capture = CaptureRequest(firmware=words.firmware, restart=words.restart, twin=TwinSetup(words.engine))
     request = FirstContactRequest(words.profile, words.only, capture)
     contact = FirstContact(lab_of(ctx), target, plan, request, [] if as_json else [show_progress])
-    if as_json:
-        return contact.execute(None, TerminalPerson())
-    with Viewer(boot_display) as viewer:
-        return contact.execute(viewer, TerminalPerson(viewer.tell))
+    return _executed(contact, as_json=as_json)
 
 
 class VmWords(NamedTuple):
@@ -277,16 +273,21 @@ class VmWords(NamedTuple):
 def _ask_vms(ctx: click.Context, target: str, plan: VerifyPlan, words: VmWords, *, as_json: bool) -> Verified:
     from bringup import BootRequest
     from bringup.jobs.verify_vms import VerifyVms, VmsRequest
-    from bringup.report.boot_view import boot_display
-    from bringup.report.person import TerminalPerson
     from bringup.report.verify import show_progress
-    from bringup.report.viewer import Viewer
     from bringup.twin.engines import TwinSetup
 
     _refuse_vlab(target, plan, words.engine)
     boot = BootRequest(firmware=words.firmware, restart=words.restart, twin=TwinSetup(words.engine))
     request = VmsRequest(words.images, words.config, words.append, words.only, boot)
     run = VerifyVms(lab_of(ctx), target, plan, request, [] if as_json else [show_progress])
+    return _executed(run, as_json=as_json)
+
+
+def _executed(run: FirstContact | VerifyVms, *, as_json: bool) -> Verified:
+    from bringup.report.boot_view import boot_display
+    from bringup.report.person import TerminalPerson
+    from bringup.report.viewer import Viewer
+
     if as_json:
         return run.execute(None, TerminalPerson())
     with Viewer(boot_display) as viewer:
