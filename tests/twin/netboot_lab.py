@@ -264,7 +264,7 @@ class Heard:
     def of(self, kind: str) -> list[Event]:
         return [event for event in list(self.events) if event.kind == kind]
 
-    def wait(self, kind: str, timeout_s: float = 3.0) -> Event:
+    def wait(self, kind: str, timeout_s: float = 60.0) -> Event:
         deadline = time.monotonic() + timeout_s
         while not (found := self.of(kind)):
             assert time.monotonic() < deadline, f"no {kind} in {self.kinds()}"

@@ -393,14 +393,14 @@ def test_an_idle_console_outlives_the_keepalive(pyghmi_console: PyghmiConsole) -
     idle_until = time.monotonic() + 33
     pyghmi_console.wait_until(lambda: time.monotonic() > idle_until, 40)
     pyghmi_console.console.send_data(b"still here")
-    pyghmi_console.wait_until(lambda: b"still here" in pyghmi_console.seen, 5)
+    pyghmi_console.wait_until(lambda: b"still here" in pyghmi_console.seen, 60)
 
 
 def test_a_client_is_told_that_its_console_was_taken(server: FakeBmc, pyghmi_console: PyghmiConsole) -> None:
     pyghmi_console.console.send_data(b"mine")
-    pyghmi_console.wait_until(lambda: b"mine" in pyghmi_console.seen, 5)
+    pyghmi_console.wait_until(lambda: b"mine" in pyghmi_console.seen, 60)
     ipmitool(server, "sol", "deactivate")
-    deadline = time.monotonic() + 5
+    deadline = time.monotonic() + 60
     while not pyghmi_console.troubles and time.monotonic() < deadline:
         Console.wait_for_rsp(0.1)
     assert pyghmi_console.troubles == [{"error": "Remote IPMI console disconnected"}]
@@ -412,7 +412,7 @@ def test_output_from_before_the_session_is_not_replayed(server: FakeBmc) -> None
     time.sleep(0.3)
     console = PyghmiConsole(server)
     server.tell("say in time")
-    console.wait_until(lambda: b"in time" in console.seen, 5)
+    console.wait_until(lambda: b"in time" in console.seen, 60)
     console.close()
     assert b"early" not in console.seen
 
@@ -424,7 +424,7 @@ def test_a_stalled_bmc_loses_nothing_when_it_comes_back(
     server.tell("say kept while frozen")
     time.sleep(2)
     server.tell("thaw")
-    pyghmi_console.wait_until(lambda: b"kept while frozen" in pyghmi_console.seen, 5)
+    pyghmi_console.wait_until(lambda: b"kept while frozen" in pyghmi_console.seen, 60)
 
 
 # pyghmi

@@ -473,7 +473,7 @@ def test_ipmitools_console_is_respected_and_can_be_stolen() -> None:
                 assert collect(console, 5) == b"hello"
         finally:
             holder.kill()
-            holder.wait(5)
+            holder.wait(30)
             os.close(keyboard)
             os.close(terminal)
 
@@ -661,7 +661,7 @@ def test_a_session_that_a_killed_process_left_is_told_and_taken_back(rack: tuple
     assert process.stderr is not None
     assert "SOL of the BMC" in process.stderr.readline()
     process.kill()
-    process.wait(5)
+    process.wait(30)
     after = cli("console", "rack1", "--listen", "--for", "1", RACK1_PASSWORD=bmc.password)
     assert after.code == 0, after.err
     assert re.search(rf"took the console back from .*\(process {process.pid}, console", after.err)

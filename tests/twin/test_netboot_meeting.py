@@ -10,7 +10,6 @@ import socket
 import subprocess
 import sys
 import threading
-import time
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -152,7 +151,6 @@ import sys
 from pathlib import Path
 from bringup.netboot.spec import ServeSpec
 from tests.places import CHECKOUT
-from tests.twin.helpers import wait_for
 from tests.twin.netboot_lab import served
 spec = ServeSpec.from_json(Path(sys.argv[1]).read_text())
 server = served(spec, lambda event: print(event.kind, flush=True), sys.argv[2:])
@@ -186,10 +184,7 @@ def test_the_first_may_be_killed(made: Lab, boards: list[Board], tmp_path: Path,
         first.send_signal(signal.SIGKILL)
         first.wait()
         assert other.is_served()
-        deadline_s = time.monotonic() + 3
-        while one.fetch("kernel") and time.monotonic() < deadline_s:
-            time.sleep(0.05)
-        assert one.fetch("kernel") == b""
+        assert wait_for(lambda: one.fetch("kernel") == b"")
         with served(one.spec, Heard(), made.enter):
             assert one.is_served() and other.is_served()
     assert "run.servers_lost" not in heard.kinds()
@@ -403,7 +398,7 @@ def test_another_dhcp_server_is_seen_before_any_board_asks(
     made: Lab, boards: list[Board], client: DhcpClient, home: Path
 ) -> None:
     with served(boards[0].spec, Heard(), made.enter), served(boards[1].spec, heard := Heard(), made.enter):
-        assert heard.wait("dhcp.searched", 5).data["servers"] == []
+        assert heard.wait("dhcp.searched").data["servers"] == []
         assert heard.wait("link.carrier").data == {"interface": "br0", "carrier": True}
         # Our own search is no stranger's question.
         assert heard.of("dhcp.ignored") == heard.of("dhcp.rival") == []
@@ -413,15 +408,12 @@ def test_another_dhcp_server_is_seen_before_any_board_asks(
     rival = made.start([*other, "dnsmasq", *options, "--no-ping"], stderr=subprocess.DEVNULL)
     try:
         with served(boards[0].spec, heard := Heard(), made.enter):
-            assert heard.wait("dhcp.rival", 5).data["server"] == "10.55.0.2"
-            assert heard.wait("dhcp.searched", 5).data["servers"] == ["10.55.0.2"]
+            assert heard.wait("dhcp.rival").data["server"] == "10.55.0.2"
+            assert heard.wait("dhcp.searched").data["servers"] == ["10.55.0.2"]
             # What the rival offers this board is told, too, though the board took ours.
             client.ask(discover(boards[0]))
-            deadline_s = time.monotonic() + 3
             mine = boards[0].spec.segment.macs[0]
-            while mine not in [event.data["mac"] for event in heard.of("dhcp.rival")]:
-                assert time.monotonic() < deadline_s
-                time.sleep(0.05)
+            assert wait_for(lambda: mine in [event.data["mac"] for event in heard.of("dhcp.rival")])
     finally:
         rival.kill()
         rival.wait()
@@ -467,9 +459,6 @@ def test_a_link_that_goes_is_told(made: Lab, boards: list[Board], home: Path) ->
         heard.wait("link.carrier")
         subprocess.run([*made.enter, "ip", "link", "set", "br0", "down"], check=True, timeout=30)
         try:
-            deadline_s = time.monotonic() + 3
-            while [event.data["carrier"] for event in heard.of("link.carrier")][-1]:
-                assert time.monotonic() < deadline_s
-                time.sleep(0.05)
+            assert wait_for(lambda: not heard.of("link.carrier")[-1].data["carrier"])
         finally:
             subprocess.run([*made.enter, "ip", "link", "set", "br0", "up"], check=True, timeout=30)

@@ -53,7 +53,7 @@ def alive(pid: int) -> bool:
     return state != "Z"
 
 
-def wait_gone(pids: list[int], timeout_s: float = 5.0) -> bool:
+def wait_gone(pids: list[int], timeout_s: float = 60.0) -> bool:
     deadline = time.monotonic() + timeout_s
     while any(alive(pid) for pid in pids) and time.monotonic() < deadline:
         time.sleep(0.02)

@@ -124,7 +124,7 @@ class Seat:
         except LabError as error:
             self.error = error
 
-    def sees(self, text: bytes, timeout_s: float = 5.0) -> bool:
+    def sees(self, text: bytes, timeout_s: float = 60.0) -> bool:
         return wait_for(lambda: text in self.seen, timeout_s)
 
     def told(self, kind: str) -> list[Event]:

@@ -95,7 +95,7 @@ class Person:
     def type(self, keys: bytes) -> None:
         os.write(self.keyboard, keys)
 
-    def sees(self, text: bytes, timeout_s: float = 5.0) -> bool:
+    def sees(self, text: bytes, timeout_s: float = 60.0) -> bool:
         deadline = time.monotonic() + timeout_s
         while text not in self.seen and time.monotonic() < deadline:
             if select.select([self.keyboard], [], [], 0.05)[0]:
@@ -105,7 +105,7 @@ class Person:
     def is_raw(self) -> bool:
         return not termios.tcgetattr(self.terminal)[3] & (termios.ECHO | termios.ICANON | termios.ISIG)
 
-    def wait_end(self, timeout_s: float = 5.0) -> None:
+    def wait_end(self, timeout_s: float = 60.0) -> None:
         self._thread.join(timeout_s)
         assert not self._thread.is_alive()
 
@@ -120,7 +120,7 @@ class Person:
 @contextlib.contextmanager
 def person_at(board: Board, log: ConsoleFile | None = None, **options: object) -> Iterator[Person]:
     person = Person(board, Options(**options), log)
-    deadline = time.monotonic() + 5
+    deadline = time.monotonic() + 60
     while not person.is_raw() and person.error is None and time.monotonic() < deadline:
         time.sleep(0.01)
     try:
@@ -129,7 +129,7 @@ def person_at(board: Board, log: ConsoleFile | None = None, **options: object) -
         person.close()
 
 
-def until(what: object, timeout_s: float = 5.0) -> bool:
+def until(what: object, timeout_s: float = 60.0) -> bool:
     deadline = time.monotonic() + timeout_s
     while not what() and time.monotonic() < deadline:
         time.sleep(0.01)

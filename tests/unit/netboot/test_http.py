@@ -73,7 +73,7 @@ class Served:
         return [event.kind for event in list(self.events) if event.kind != "http.progress"]
 
     def wait_kind(self, kind: str) -> Event:
-        deadline = time.monotonic() + 3
+        deadline = time.monotonic() + 60
         while kind not in self.kinds():
             assert time.monotonic() < deadline, f"no {kind} in {self.kinds()}"
             time.sleep(0.01)

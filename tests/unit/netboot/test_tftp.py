@@ -61,7 +61,7 @@ class Served:
     def told(self, kind: str) -> list[Event]:
         return [event for event in list(self.events) if event.kind == kind]
 
-    def wait_told(self, kind: str, timeout_s: float = 3.0) -> Event:
+    def wait_told(self, kind: str, timeout_s: float = 60.0) -> Event:
         deadline = time.monotonic() + timeout_s
         while not (found := self.told(kind)):
             assert time.monotonic() < deadline, f"no {kind} in {[e.kind for e in self.events]}"

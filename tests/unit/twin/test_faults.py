@@ -283,7 +283,7 @@ def test_faults_of_the_network_begin_by_what_the_wire_and_the_board_tell(stage: 
 def test_seconds_count_from_power_on_and_a_fault_that_ends_ends(stage: Played) -> None:
     assert not stage.bmc.frozen
     stage.seen_by_board.log_power(on=True)
-    deadline = time.monotonic() + 10
+    deadline = time.monotonic() + 60
     was = [stage.bmc.frozen]
     while was[-1] == stage.bmc.frozen or len(was) < 3:
         assert time.monotonic() < deadline, was
@@ -298,7 +298,7 @@ def test_seconds_count_from_power_on_and_a_fault_that_ends_ends(stage: Played) -
 @played("watchdog@power,after=0")
 def test_a_watchdog_that_fires_resets_the_board_and_is_in_the_log(stage: Played) -> None:
     stage.seen_by_board.log_power(on=True)
-    deadline = time.monotonic() + 10
+    deadline = time.monotonic() + 60
     while "reset" not in stage.board.orders:
         assert time.monotonic() < deadline
         time.sleep(0.01)
