@@ -27,9 +27,13 @@ RACK = {
 """What is wrong with a board of the rack (a fault, or the size of its disk), and what its verdict says."""
 
 
-def wanting(name: str, what: str) -> tuple[str, str]:
-    """Return the words that let a shelf's board be so."""
-    return "--disk" if what.endswith("M") else "--fault", f"{name}={what}"
+def as_the_rack_is() -> list[str]:
+    """Return the words that let the boards of a shelf be so."""
+    wrong = {name: what for name, (what, *_) in RACK.items()}
+    pairs = [
+        ("--disk" if what.endswith("M") else "--fault", f"{name}={what}") for name, what in wrong.items()
+    ]
+    return [word for pair in pairs for word in pair]
 
 
 def assert_as_the_rack_says(rows: dict[str, dict[str, Any]]) -> None:
@@ -72,10 +76,24 @@ def test_boards_are_asked_and_booted_together_and_each_has_its_own_verdict(cli: 
     assert_nothing_left(cli.home)
 
 
+def test_of_two_disks_that_are_written_together_one_is_too_small(cli: Cli) -> None:
+    shelf = cli("twin", "shelf", "2", "--full", "0", "--disk", "shelf-02=64M", "--json").json
+    lab = {"BRINGUP_LAB": shelf["lab"]}
+    try:
+        written = cli("reimage", "scripted", "--yes", "--stagger", "0", "--json", timeout_s=120, **lab)
+        good, bad = sorted(written.json["boards"], key=lambda row: row["board"])
+        assert (written.code, good["exit_code"], bad["exit_code"]) == (10, 0, 10), written.out
+        assert "no disk fits" in bad["cause"] and "64 MiB" in bad["cause"]
+        again = cli("reimage", "shelf-01", "--yes", "--module-size", "2", "--json", timeout_s=120, **lab).json
+        assert (again["action"], again["slot"], again["kept"]) == ("update", "B", True)
+    finally:
+        assert cli("twin", "shelf", "--down").out.strip() == "2 boards ended"
+    assert_nothing_left(cli.home)
+
+
 @pytest.mark.long
 def test_disks_are_written_together_and_each_board_has_its_own_verdict(cli: Cli) -> None:
-    words = [word for name, (what, *_) in RACK.items() for word in wanting(name, what)]
-    shelf = cli("twin", "shelf", "8", "--full", "0", *words, "--json").json
+    shelf = cli("twin", "shelf", "8", "--full", "0", *as_the_rack_is(), "--json").json
     lab = {"BRINGUP_LAB": shelf["lab"]}
     try:
         assert "overwrite" in cli("reimage", "scripted", **lab).err
@@ -103,11 +121,7 @@ def test_disks_are_written_together_and_each_board_has_its_own_verdict(cli: Cli)
 @pytest.mark.timeout(3000)
 def test_a_rack_is_written_in_one_call(cli: Cli, capsys: pytest.CaptureFixture[str]) -> None:
     """Two full twins and many scripted boards, five of them out of order; tells seconds and memory."""
-    wrong = [
-        ("--disk" if what.endswith("M") else "--fault", f"{name}={what}") for name, (what, *_) in RACK.items()
-    ]
-    words = [word for pair in wrong for word in pair]
-    shelf = cli("twin", "shelf", str(BOARDS), "--full", "2", *words, "--json", timeout_s=200).json
+    shelf = cli("twin", "shelf", str(BOARDS), "--full", "2", *as_the_rack_is(), "--json", timeout_s=200).json
     lab = {"BRINGUP_LAB": shelf["lab"]}
     try:
         one = cli("reimage", "shelf-08*", "--yes", "--json", timeout_s=300, **lab).json

@@ -59,7 +59,6 @@ def test_rules_without_policies_leak_and_let_in(tmp_path: Path) -> None:
     assert {"ptp-ab", "ptp-ba", "split"} <= ended(body, "pass")
 
 
-@pytest.mark.long
 @pytest.mark.parametrize("plan", ["model-2"] if WHOLE else ["model-2 as read"])
 def test_model_2_holds_on_the_kernel_of_this_host(plan: str) -> None:
     read = ("version", "vmm", "msi", "wireguard", "nic", "modules")
