@@ -14,7 +14,7 @@ from bringup.base.events import Emit, Event
 from bringup.base.whole_file import whole_file
 from bringup.netboot.spec import Upload
 from bringup.probe.console_capture import CaptureReader
-from bringup.probe.ramdisk import TWIN_WORDS
+from bringup.probe.ramdisk import ramdisk_words
 
 if TYPE_CHECKING:
     from bringup.netboot.spec import Segment
@@ -47,12 +47,10 @@ def upload_to(folder: Path, url_path: str) -> Upload:
     return Upload(url_path, folder.absolute() / CAPTURE_NAME, LIMIT_BYTES)
 
 
-def ramdisk_words(segment: Segment, url_path: str, *, twin: bool) -> str:
+def probe_words(segment: Segment, url_path: str, *, twin: bool) -> str:
     """Return the words that tell the ramdisk its ports and where to send the capture."""
-    url = segment.base_url + url_path
-    settle_s = _TWIN_SETTLE_S if twin else _SETTLE_S
-    words = f"bringup.macs={','.join(segment.macs)} bringup.settle={settle_s} bringup.url={url}"
-    return f"{TWIN_WORDS} {words}" if twin else words
+    settle = f"bringup.settle={_TWIN_SETTLE_S if twin else _SETTLE_S}"
+    return ramdisk_words(segment.macs, segment.base_url + url_path, settle, twin=twin)
 
 
 class ConsoleCapture:

@@ -56,6 +56,13 @@ on QEMU's own processor it has to be told to (Documentation/admin-guide/kernel-p
 check_timer in arch/x86/kernel/apic/io_apic.c). On a real board the test stays.
 """
 
+
+def ramdisk_words(macs: Sequence[str], url: str, *more: str, twin: bool) -> str:
+    """Return the words that tell a ramdisk its ports, the `url` where the host is, and what else there is."""
+    words = (*more, f"bringup.macs={','.join(macs)}", f"bringup.url={url}")
+    return " ".join((TWIN_WORDS, *words) if twin else words)
+
+
 _FORMAT = 1
 # System V ABI, chapters 4 and 5: class and byte order, e_machine, e_phoff; then e_phentsize and e_phnum.
 _ELF64 = struct.Struct("<6s12xH12xQ")

@@ -219,7 +219,7 @@ class DeadUpload(Probe):
 
     def spec(self, prepared: Prepared, folder: Path, segment: Segment) -> ServeSpec:
         path = on_board.new_upload_path()
-        words = on_board.ramdisk_words(segment, path, twin=True)
+        words = on_board.probe_words(segment, path, twin=True)
         words = re.sub(r"http://[^/]+", r"\g<0>:9", words)
         return prepared.spec(folder, segment, words=words, upload=on_board.upload_to(folder.parent, path))
 

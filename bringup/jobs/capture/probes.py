@@ -64,7 +64,7 @@ class Probe:
             return prepared.spec(folder, segment)
         # A secret path: it is in no plan, event or image.
         path = on_board.new_upload_path()
-        words = on_board.ramdisk_words(segment, path, twin=prepared.board.twin)
+        words = on_board.probe_words(segment, path, twin=prepared.board.twin)
         return prepared.spec(folder, segment, words=words, upload=on_board.upload_to(folder.parent, path))
 
 

@@ -21,7 +21,7 @@ from bringup.netboot.spec import Segment, ServeSpec
 from bringup.power.actions import confirmed_state, cycle, ensure_off
 from bringup.power.base import PowerState
 from bringup.probe.agent import Agent
-from bringup.probe.ramdisk import TWIN_WORDS
+from bringup.probe.ramdisk import ramdisk_words
 
 if TYPE_CHECKING:
     from bringup.boot.engine import Run
@@ -73,14 +73,13 @@ class ListenForRamdisk(Step):
 def ramdisk_spec(room: Room, prepared: Prepared, folder: Path, segment: Segment) -> ServeSpec:
     """Return what is served on `segment`, with the words that tell the ramdisk where to ask."""
     agent = room.ramdisk
-    words = ramdisk_words(segment, agent.url(segment.base_url), twin=prepared.board.twin)
+    words = maintenance_words(segment, agent.url(segment.base_url), twin=prepared.board.twin)
     return prepared.spec(folder, segment, words=words, visits=agent.visits)
 
 
-def ramdisk_words(segment: Segment, url: str, *, twin: bool) -> str:
+def maintenance_words(segment: Segment, url: str, *, twin: bool) -> str:
     """Return the words that tell the ramdisk its ports and where to ask."""
-    words = f"bringup.role=maintenance bringup.macs={','.join(segment.macs)} bringup.url={url}"
-    return f"{TWIN_WORDS} {words}" if twin else words
+    return ramdisk_words(segment.macs, url, "bringup.role=maintenance", twin=twin)
 
 
 class GiveBack(Step):
