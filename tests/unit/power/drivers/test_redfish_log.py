@@ -111,6 +111,17 @@ def test_a_log_that_is_refused_is_not_known_and_no_error(log: BoardLog, fake: Fa
     assert kinds(log) == ["memory"]
 
 
+@pytest.mark.parametrize(("whole_s", "told"), [(0.0, None), (120.0, ["memory"])])
+def test_a_log_that_takes_too_long_is_not_known(
+    fake: FakeRedfish, whole_s: float, told: list[str] | None
+) -> None:
+    service = RedfishService("127.0.0.1", fake.port, USER, Secret(PASSWORD), timeout_s=60)
+    log = RedfishLog(service, ComputerSystem(service).where, whole_s=whole_s)
+    fake.logs[f"{LOGS}/Log1"] = [entry(LATER, ECC)]
+    log.mark()
+    assert kinds(log) == told
+
+
 def test_entries_that_are_not_dated_are_not_of_this_boot(log: BoardLog, fake: FakeRedfish) -> None:
     log.mark()
     fake.logs[f"{LOGS}/Log1"] = [entry(created, ECC) for created in (None, "", "long ago", BEFORE)]
