@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from math import isfinite
 from pathlib import PurePath
 from statistics import median
+from sys import float_info
 from typing import Any
 
 from bringup.boot.folders import RunFolder
@@ -89,9 +89,9 @@ def _figures(body: Mapping[str, Any]) -> dict[str, dict[str, float | None]]:
 
 def _figure(told: object) -> float | None:
     """Return a rate, None for what is none: 0 is what was written where no figure came."""
-    if isinstance(told, bool) or not isinstance(told, int | float) or not isfinite(told) or told <= 0:
+    if isinstance(told, bool) or not isinstance(told, int | float):
         return None
-    return float(told)
+    return float(told) if 0 < told <= float_info.max else None
 
 
 def image_words(body: Mapping[str, Any]) -> str:

@@ -9,7 +9,7 @@ from itertools import groupby
 
 from bringup.base.size import counted
 from bringup.jobs.history import Measured, bands
-from bringup.report.style import colourless, harmless
+from bringup.report.xml import shown
 
 _WIDTH, _LEFT, _RIGHT, _TOP = 960, 64, 20, 14
 _PANEL, _PLOT, _LINE = 142, 96, 18
@@ -158,4 +158,4 @@ def _days(history: Sequence[Measured], y: float) -> Iterator[str]:
 
 
 def _text(words: str) -> str:
-    return escape(harmless(colourless(words)))
+    return escape(shown(words))

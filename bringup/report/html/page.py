@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from bringup.report.style import colourless, harmless
+from bringup.report.xml import shown
 
 _FOLDER = Path(__file__).parent
 _MARKS = {"pass": "●", "fail": "✖", "skip": "○"}
@@ -72,5 +72,5 @@ def render(page: Page) -> str:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters["plain"] = lambda text: harmless(colourless(str(text)))
+    environment.filters["plain"] = lambda text: shown(str(text))
     return environment.get_template("page.html.j2").render(page=page)

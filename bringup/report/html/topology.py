@@ -6,6 +6,8 @@ from collections.abc import Iterator, Mapping
 from html import escape
 from typing import Any
 
+from bringup.report.xml import shown
+
 _WIDTH, _HEIGHT = 960, 212
 _BOX_W, _BOX_H = 104, 46
 # Site A from the left, site B mirrored: (node, column, row); the tunnel's ends stand below.
@@ -17,7 +19,7 @@ def topology_svg(lab: Mapping[str, Any], rates: Mapping[str, float], *, tunnel_o
     """Return the picture as SVG; `lab` is the description as data, `rates` Mbit/s by way (`a-b`)."""
     parts = [
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {_WIDTH} {_HEIGHT}" role="img">',
-        f"<title>{escape(str(lab.get('title', '')))}</title>",
+        f"<title>{_text(lab.get('title', ''))}</title>",
         *_wires(),
         *_tunnel(rates, tunnel_ok),
         *_site(lab["sites"]["a"], "a"),
@@ -71,16 +73,20 @@ def _outside(outer: Mapping[str, Any], rates: Mapping[str, float]) -> Iterator[s
     yield from _box(_WIDTH // 2, 26, "Internet", (outer["web"],))
     for line in beside:
         yield f'<text class="faint" x="{_WIDTH // 2 + _BOX_W // 2 + 8}" y="30">{line}</text>'
-    network = escape(str(outer["network"]))
+    network = _text(outer["network"])
     yield f'<text class="faint" x="{_WIDTH // 2}" y="88" text-anchor="middle">{network}</text>'
 
 
 def _box(x: int, y: int, title: str, lines: tuple[Any, ...]) -> Iterator[str]:
     left, top = x - _BOX_W // 2, y - _BOX_H // 2
     yield f'<rect class="box" x="{left}" y="{top}" width="{_BOX_W}" height="{_BOX_H}" rx="5"/>'
-    yield f'<text x="{x}" y="{top + 15}" text-anchor="middle" font-weight="600">{escape(title)}</text>'
+    yield f'<text x="{x}" y="{top + 15}" text-anchor="middle" font-weight="600">{_text(title)}</text>'
     for number, line in enumerate(lines):
         yield (
             f'<text class="faint" x="{x}" y="{top + 28 + 12 * number}" text-anchor="middle" font-size="10">'
-            f"{escape(str(line))}</text>"
+            f"{_text(line)}</text>"
         )
+
+
+def _text(told: object) -> str:
+    return escape(shown(str(told)))

@@ -48,11 +48,12 @@ def test_a_band_is_of_one_image_and_names_what_was_measured_last() -> None:
 
 def test_a_check_without_a_figure_is_a_gap_and_one_that_was_not_made_is_nothing() -> None:
     opted = run(5, checks=[{"id": "rate", "values": {"asked": False}}])
-    history = history_of([run(1, {"a-b": 7}), run(2), run(3, checks=[]), run(4, {"a-b": 0.0}), opted])
+    none = [run(6 + number, {"a-b": rate}) for number, rate in enumerate((10**400, float("nan"), "9", True))]
+    history = history_of([run(1, {"a-b": 7}), run(2), run(3, checks=[]), run(4, {"a-b": 0.0}), opted, *none])
     assert [(each.run[-1], dict(each.rates)) for each in history] == [
         ("1", {"a-b": 7.0}),
         ("2", {"a-b": None}),
-        ("4", {"a-b": None}),
+        *((number, {"a-b": None}) for number in "46789"),
     ]
 
 

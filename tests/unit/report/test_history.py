@@ -49,6 +49,12 @@ def test_names_are_shown_and_not_obeyed() -> None:
     assert "<script>alert(1)</script>" in text and "\x1b" not in text
 
 
+def test_what_no_file_can_hold_is_a_question_mark() -> None:
+    picture(measured(1, 5, "a\ufffeb\x0c"))
+    text = history_svg("vlab", (measured(1, 5, "half \ud800"),), alone=True)
+    assert b"half ?" in text.encode()
+
+
 def test_text_and_json_say_the_same_band() -> None:
     history = (measured(1, 100), measured(2, None), measured(3, 120.4))
     text = "\n".join(history_lines("vlab", history))

@@ -118,7 +118,9 @@ def test_the_setting_that_is_to_be_pasted_is_shown_whole() -> None:
 
 
 def test_what_a_console_printed_is_shown_and_not_obeyed() -> None:
-    nasty = "<script>alert(1)</script>\x1b[31m\x00\u202e&amp;"
+    nasty = "<script>alert(1)</script>\x1b[31m\x00\u202e&amp;\ud800"
+    told = verified({"status": "fail", "evidence": nasty})
+    assert verify_html({**told, "lab": {**told["lab"], "title": nasty}}).encode()
     text = read(verify_html(verified({"status": "fail", "evidence": nasty, "excerpt": [nasty]})))
     assert "<script>alert(1)</script>" in text
     assert "\x1b" not in text and "\x00" not in text and "\u202e" not in text
