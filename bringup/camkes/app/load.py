@@ -56,7 +56,7 @@ def load_application(
     shown = shown_path(root)
     content = read_file(root) if data is None else within_bounds(shown, data)
     own = Own.of(root, include, draft_of, generated=is_generated(content))
-    loader = _Loader(Preprocessor(tuple(include), tuple(define), own=own), own, allow_missing)
+    loader = _Loader(Preprocessor(own, tuple(include), tuple(define)), allow_missing)
     loader.load(root, _text(content))
     merged = merge(loader.declared, complete=not loader.missing)
     return Application(
@@ -79,7 +79,6 @@ def load_application(
 @dataclass(slots=True)
 class _Loader:
     preprocessor: Preprocessor
-    own: Own
     allow_missing: bool
     declared: list[tuple[Unit, Declaration]] = field(default_factory=list)
     # Dicts as sets that keep their order.
@@ -117,7 +116,7 @@ class _Loader:
         return None
 
     def _refuse_foreign(self, file: str) -> None:
-        if not self.own.has(file):
+        if not self.preprocessor.own.has(file):
             raise foreign(file)
 
     def _unit(self, path: Path, text: str) -> list[tuple[Unit, Path, Declaration]]:
@@ -132,7 +131,7 @@ class _Loader:
             result = self.preprocessor.run(path, text, allow_missing=self.allow_missing)
             text, macros = result.text, bool(result.missing)
             self.missing |= dict.fromkeys(result.missing)
-        origin = Origin(text, path, self.sources, self.own)
+        origin = Origin(text, path, self.sources, self.preprocessor.own)
         if tokens is None:
             included = [file for file in origin.files if not file.startswith(result.stand_ins)]
             for file in included:

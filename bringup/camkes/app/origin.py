@@ -47,7 +47,7 @@ class Sources:
 class Origin:
     """Turns offsets of a preprocessed text into places in the files it was made of."""
 
-    def __init__(self, text: str, root: Path, sources: Sources, own: Own | None = None) -> None:
+    def __init__(self, text: str, root: Path, sources: Sources, own: Own) -> None:
         """`own` are the application's files; of others an error shows nothing."""
         self._text = text
         self._own = own
@@ -74,7 +74,7 @@ class Origin:
         output_line = bisect_right(self._starts, offset)
         piece = self._pieces[bisect_right(self._first, output_line) - 1]
         place = self.place(offset)
-        if self._own is not None and not self._own.has(piece.file):
+        if not self._own.has(piece.file):
             return foreign(piece.file)
         line = self._sources.line(piece.file, place.line) or self._output(output_line)
         return UsageError(f"{place}: {message}\n    {shown_line(line, place.column)}")

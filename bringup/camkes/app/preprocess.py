@@ -43,13 +43,13 @@ _STAND_IN_DEPTH = 16
 class Preprocessor:
     """The folders of -I and the macros of -D, both in order; a run of cpp may take `timeout_s` seconds.
 
-    `own` are the application's files, where the file that cpp is given may be another.
+    `own` are the application's files: of others an error shows nothing.
     """
 
+    own: Own
     include: tuple[Path, ...] = ()
     define: tuple[str, ...] = ()
     timeout_s: float = 10.0
-    own: Own | None = None
 
     def __post_init__(self) -> None:
         """Raise UsageError for a macro that could not be one."""
@@ -95,13 +95,12 @@ class Preprocessor:
         return tuple(name for name in dict.fromkeys(named) if name != "-")
 
     def _failure(self, source: _Source, result: _Result, folder: Path) -> UsageError:
-        own = self.own or Own.of(source.path, self.include)
         # What cpp says of the application's own lines may hold words that an included file defines.
         for name in _INCLUDED.findall(result.errors):
             file = file_of(name, source.path)
-            if not (is_of_system(file) or file.startswith(f"{folder}/") or own.has(file)):
+            if not (is_of_system(file) or file.startswith(f"{folder}/") or self.own.has(file)):
                 return foreign(file)
-        return _failure(source, result, own)
+        return _failure(source, result, self.own)
 
     def _cpp(self, source: _Source, folder: Path, *more: str) -> _Result:
         command = ["cpp", "-fno-diagnostics-show-caret", "-fdiagnostics-color=never"]

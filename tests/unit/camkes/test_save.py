@@ -13,7 +13,7 @@ import pytest
 from bringup.base.errors import UsageError
 from bringup.base.whole_file import write_whole
 from bringup.camkes.app.load import load_application
-from bringup.camkes.app.preprocess import Preprocessor
+from bringup.camkes.app.preprocess import Own, Preprocessor
 from bringup.camkes.text.file import keep_backup, read_file, replace_kept
 
 HEAD = "assembly { composition { component Init0 vm0; } configuration {\n"
@@ -84,7 +84,9 @@ def test_a_header_that_only_lies_beside_the_file_is_missing_for_angles(in_folder
 def test_an_include_that_waits_for_somebody_ends(in_folder: Path) -> None:
     os.mkfifo(in_folder / "pipe")
     with pytest.raises(UsageError, match="could not be preprocessed"):
-        Preprocessor(timeout_s=0.5).run(Path("app.camkes"), '#include "pipe"\n')
+        Preprocessor(Own.of(Path("app.camkes"), ()), timeout_s=0.5).run(
+            Path("app.camkes"), '#include "pipe"\n'
+        )
 
 
 def test_a_file_is_written_whole_or_not_at_all(in_folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
