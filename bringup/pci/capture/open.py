@@ -37,8 +37,6 @@ STANDARD_INPUT = Path("-")
 READ_LIMIT = UNPACKED_LIMIT
 # How long a pipe may say nothing: lspci of a large machine needs a second or two.
 _PIPE_SECONDS = 30
-# And how long whoever writes may take to open it: the shell has done so before this command runs.
-_WRITER_SECONDS = 1
 
 _HINT = (
     f"give a capture, a folder or tar with sys/bus/pci/devices, {formats.names()}, or a folder of such files"
@@ -165,7 +163,7 @@ def _read_pipe(path: Path) -> bytes:
     if path.resolve().exists():
         raise UsageError(
             f"{path} is a named pipe (FIFO), which is not read",
-            hint=f"write the listing to a file first, or give it on standard input: --from - < {path.name}",
+            hint=f"write the listing to a file first, or give it on standard input: --from - < {path}",
         )
     silent = UsageError(f"{path} is a pipe that nobody writes to", hint="write the listing to a file first")
     data = bytearray()
@@ -174,16 +172,10 @@ def _read_pipe(path: Path) -> bytes:
     try:
         poll = select.poll()
         poll.register(handle, select.POLLIN)
-        patience_s = _WRITER_SECONDS
         while len(data) <= READ_LIMIT:
-            poll.poll(patience_s * 1000)
-            try:
-                piece = os.read(handle, 1 << 16)
-            except BlockingIOError:  # there is somebody who writes, and says nothing so far
-                if patience_s == _PIPE_SECONDS:
-                    raise silent from None
-                patience_s = _PIPE_SECONDS
-                continue
+            if not poll.poll(_PIPE_SECONDS * 1000):
+                raise silent
+            piece = os.read(handle, 1 << 16)
             if not piece:
                 break
             data += piece
