@@ -158,7 +158,7 @@ def run_many(
 
 
 def _ask(names: Sequence[str], changes: str) -> None:
-    count = f"{counted(len(names), 'board')}"
+    count = counted(len(names), "board")
     say(f"{count}: {', '.join(names)}")
     if not sys.stdin.isatty():
         raise UsageError(f"{changes} of {count} is asked for first, and nobody can answer", hint="--yes")

@@ -11,22 +11,8 @@ import click
 from bringup import UsageError
 from bringup.base.clock import WATCH_ON_MAX_S
 from bringup.base.firmware import LOADER_CHOICES
+from bringup.cli import boot_options
 from bringup.cli.batch import batch_options, chosen, heard_by, many, refuse_for_many, run_many
-from bringup.cli.boot_options import (
-    APPEND,
-    CONFIG,
-    DRY_RUN,
-    EVENTS,
-    FAIL_TEXT,
-    FIRMWARE,
-    KEEP,
-    MODULE_SIZE,
-    PIN,
-    RESTART,
-    STEAL,
-    UNTIL,
-    UNTIL_TEXT,
-)
 from bringup.cli.complete import board_and_tag_names
 from bringup.cli.lab import lab_of
 from bringup.cli.length import Length
@@ -34,7 +20,6 @@ from bringup.cli.options import (
     as_option,
     engine_option,
     fault_options,
-    how_to_boot,
     json_option,
     memory_option,
     override_option,
@@ -60,18 +45,18 @@ if TYPE_CHECKING:
     metavar="DIR",
     help="The same as IMAGE: a build's folder.",
 )
-@CONFIG
-@PIN
+@boot_options.CONFIG
+@boot_options.PIN
 @click.option(
     "--allow-drift",
     is_flag=True,
     help="Boot although the board is not the machine that the configuration was made for.",
 )
 @click.option("--ignore-needs", is_flag=True, help="Boot although the machine lacks what the image demands.")
-@FIRMWARE
-@UNTIL
-@UNTIL_TEXT
-@FAIL_TEXT
+@boot_options.FIRMWARE
+@boot_options.UNTIL
+@boot_options.UNTIL_TEXT
+@boot_options.FAIL_TEXT
 @click.option(
     "--for",
     "for_s",
@@ -87,19 +72,19 @@ if TYPE_CHECKING:
     show_default=True,
     help="auto: ipxe under BIOS, efi under UEFI, efi-tftp on a shared LAN; grub where those cannot.",
 )
-@APPEND
+@boot_options.APPEND
 @click.option("--vms", type=click.IntRange(0, 64), help="How many VMs must reach their login.")
-@MODULE_SIZE
+@boot_options.MODULE_SIZE
 @memory_option("Memory of a twin that this boot starts")
 @engine_option()
 @fault_options()
 @override_option()
-@RESTART
-@STEAL
-@KEEP
+@boot_options.RESTART
+@boot_options.STEAL
+@boot_options.KEEP
 @click.option("--detach", is_flag=True, help="Begin and return; `bringup runs follow` shows how it goes on.")
-@DRY_RUN
-@EVENTS
+@boot_options.DRY_RUN
+@boot_options.EVENTS
 @json_option()
 @as_option()
 @batch_options
@@ -138,11 +123,7 @@ def command(
         refuse_for_many(dry_run=dry_run, events=events, detach=detach)
         return _boot_many(lab, options, as_json=as_json)
     work = partial(_boot, lab, options, as_json=as_json, dry_run=dry_run, events=events, detach=detach)
-    if events:
-        from bringup.report.event_stream import ending_in_verdict
-
-        return ending_in_verdict(work)
-    return work()
+    return boot_options.carry_out(work, events=events)
 
 
 def _boot(
@@ -199,7 +180,7 @@ def _request(options: dict[str, Any]) -> BootRequest:
     from bringup.twin.engines import TwinSetup
 
     return BootRequest(
-        **how_to_boot(options),
+        **boot_options.how_to_boot(options),
         for_s=options["for_s"],
         strict=options["strict"],
         loader=options["loader"],

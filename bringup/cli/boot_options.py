@@ -1,12 +1,14 @@
-"""Options of the commands that boot a board, worded once; what takes them is `options.how_to_boot`."""
+"""Options of the commands that boot a board, worded once, and what is made of them."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import click
 
-from bringup import Firmware
+from bringup import Firmware, Stage
 from bringup.base.stage import BOOT_STAGES
 
 CONFIG = click.option(
@@ -52,3 +54,27 @@ DRY_RUN = click.option("--dry-run", is_flag=True, help="Print the plan and touch
 EVENTS = click.option(
     "--events", is_flag=True, help="Every event as a line of JSON on stdout (docs/events.md)."
 )
+
+
+def how_to_boot(options: dict[str, Any]) -> dict[str, Any]:
+    """Return what a BootRequest takes of the options that every command which boots an image has."""
+    return {
+        "firmware": Firmware(options["firmware"]) if options["firmware"] else None,
+        "until": Stage(options["until"]) if options["until"] else None,
+        "until_texts": options["until_text"],
+        "fail_texts": options["fail_text"],
+        "steal": options["steal"],
+        "keep_twin": options["keep"],
+        "ignore_needs": options["ignore_needs"],
+        "override": options["override"],
+        "restart": options["restart"],
+    }
+
+
+def carry_out(work: Callable[[], int], *, events: bool) -> int:
+    """Do `work`; with --events whatever ends it is a verdict of the stream, too."""
+    if not events:
+        return work()
+    from bringup.report.event_stream import ending_in_verdict
+
+    return ending_in_verdict(work)

@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 
 import click
 
-from bringup import Firmware, Stage, UsageError
+from bringup import UsageError
 from bringup.cli.complete import fault_names
 from bringup.lab.who import AS_VARIABLE
 
@@ -114,18 +114,3 @@ def override_option() -> Callable[[Function], Function]:
         type=click.Choice(["verified", "unverified", "none"]),
         help="Boot override: read back; set, readable or not; none (default: the profile's).",
     )
-
-
-def how_to_boot(options: dict[str, Any]) -> dict[str, Any]:
-    """Return what a BootRequest takes of the options that every command which boots an image has."""
-    return {
-        "firmware": Firmware(options["firmware"]) if options["firmware"] else None,
-        "until": Stage(options["until"]) if options["until"] else None,
-        "until_texts": options["until_text"],
-        "fail_texts": options["fail_text"],
-        "steal": options["steal"],
-        "keep_twin": options["keep"],
-        "ignore_needs": options["ignore_needs"],
-        "override": options["override"],
-        "restart": options["restart"],
-    }

@@ -9,27 +9,12 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from bringup import UsageError
+from bringup.cli import boot_options
 from bringup.cli.batch import batch_options_beside_yes, chosen, heard_by, many, refuse_for_many, run_many
-from bringup.cli.boot_options import (
-    APPEND,
-    CONFIG,
-    DRY_RUN,
-    EVENTS,
-    FAIL_TEXT,
-    FIRMWARE,
-    KEEP,
-    MODULE_SIZE,
-    PIN,
-    RESTART,
-    STEAL,
-    UNTIL,
-    UNTIL_TEXT,
-)
 from bringup.cli.complete import board_and_tag_names
 from bringup.cli.lab import lab_of
 from bringup.cli.options import (
     as_option,
-    how_to_boot,
     json_option,
     override_option,
     refuse_two_forms,
@@ -60,24 +45,24 @@ if TYPE_CHECKING:
 @click.option(
     "--relayout", is_flag=True, help="Write the whole disk anew though it has slots; not power-safe."
 )
-@CONFIG
-@PIN
+@boot_options.CONFIG
+@boot_options.PIN
 @click.option("--ignore-needs", is_flag=True, help="Write although the machine lacks what the image demands.")
 @click.option(
     "--allow-drift", is_flag=True, help="Write although the board is not the machine it was made for."
 )
-@FIRMWARE
-@UNTIL
-@UNTIL_TEXT
-@FAIL_TEXT
-@APPEND
-@MODULE_SIZE
+@boot_options.FIRMWARE
+@boot_options.UNTIL
+@boot_options.UNTIL_TEXT
+@boot_options.FAIL_TEXT
+@boot_options.APPEND
+@boot_options.MODULE_SIZE
 @override_option()
-@RESTART
-@STEAL
-@KEEP
-@DRY_RUN
-@EVENTS
+@boot_options.RESTART
+@boot_options.STEAL
+@boot_options.KEEP
+@boot_options.DRY_RUN
+@boot_options.EVENTS
 @json_option()
 @as_option()
 @batch_options_beside_yes
@@ -109,11 +94,7 @@ def command(ctx: click.Context, /, as_json: bool, dry_run: bool, events: bool, *
         refuse_for_many(dry_run=dry_run, events=events)
         return _reimage_many(lab, {**options, "as_json": as_json})
     work = partial(_reimage, lab, options, as_json=as_json, dry_run=dry_run, events=events)
-    if events:
-        from bringup.report.event_stream import ending_in_verdict
-
-        return ending_in_verdict(work)
-    return work()
+    return boot_options.carry_out(work, events=events)
 
 
 def _reimage(lab: Lab, options: dict[str, Any], *, as_json: bool, dry_run: bool, events: bool) -> int:
@@ -170,7 +151,7 @@ def _reimage_many(lab: Lab, options: dict[str, Any]) -> int:
 def _planned(lab: Lab, board: str, options: dict[str, Any]) -> PlannedReimage:
     from bringup import BootRequest, ReimageRequest, plan_reimage
 
-    boot = BootRequest(**how_to_boot(options))
+    boot = BootRequest(**boot_options.how_to_boot(options))
     request = ReimageRequest(
         options["disk"], options["yes"], options["confirm"], relayout=options["relayout"], boot=boot
     )

@@ -10,7 +10,7 @@ import click
 
 from bringup import Firmware
 from bringup.cli.batch import batch_options, chosen, heard_by, many, refuse_for_many, run_many
-from bringup.cli.boot_options import EVENTS, FIRMWARE, KEEP, RESTART, STEAL
+from bringup.cli.boot_options import EVENTS, FIRMWARE, KEEP, RESTART, STEAL, carry_out
 from bringup.cli.complete import board_and_tag_names
 from bringup.cli.lab import lab_of
 from bringup.cli.options import as_option, json_option, override_option, refuse_two_forms
@@ -71,11 +71,7 @@ def run_slots(ctx: click.Context, options: dict[str, Any], *, back: bool, as_jso
         refuse_for_many(disk=bool(options["disk"]), events=events)
         return _run_many(lab, {**options, "as_json": as_json}, back=back)
     work = partial(_run, lab, options, back=back, as_json=as_json, events=events)
-    if events:
-        from bringup.report.event_stream import ending_in_verdict
-
-        return ending_in_verdict(work)
-    return work()
+    return carry_out(work, events=events)
 
 
 def _run(lab: Lab, options: dict[str, Any], *, back: bool, as_json: bool, events: bool) -> int:
