@@ -89,6 +89,7 @@ def test_where_one_driver_is_named_no_name_is_no_driver() -> None:
         ("Class:\tBridge\n", "no PCI function"),
         (NIC + "\n" + NIC, "more than one machine"),
         (NIC + "garbage\n", "line 16"),
+        (NIC + "\n" + NIC.replace("17:00.1", "17:00.2") + "garbage\n", "line 32"),
         (NIC + "x" * 5000, "no line of lspci"),
     ],
 )
