@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from bringup.base.finding import Report
 from bringup.camkes.app.load import load_application
 from bringup.rules.check import check
 
@@ -53,15 +54,20 @@ def second(**more: int) -> str:
     return port("vm1", **{**at, **more})
 
 
-def errors(folder: Path, settings: str) -> set[str]:
-    """Return the constraints that an application with these settings breaks."""
+def judged(folder: Path, settings: str) -> Report:
+    """Return what is said of an application with these settings."""
     path = folder / "app.camkes"
     types = "".join(f"component Init{n} {{ {TYPE} }}\n" for n in (0, 1))
     inside = "component Init0 vm0; component Init1 vm1; component Serial s; component Board b;"
     path.write_text(
         f"{SERIAL}\n{types}assembly {{ composition {{ {inside} }} configuration {{\n{settings}}} }}\n"
     )
-    return {found.rule for found in check(load_application(path)).findings if found.severity == "error"}
+    return check(load_application(path))
+
+
+def errors(folder: Path, settings: str) -> set[str]:
+    """Return the constraints that an application with these settings breaks."""
+    return {found.rule for found in judged(folder, settings).findings if found.severity == "error"}
 
 
 BOTH = sized("vm0") + sized("vm1")
@@ -124,3 +130,10 @@ def test_the_smallest_application_that_is_right_is_not_refused(tmp_path: Path, n
 def test_the_smallest_application_that_is_wrong_is_not_clean(tmp_path: Path, name: str) -> None:
     settings, rule = WRONG[name]
     assert errors(tmp_path, settings) == {rule}
+
+
+def test_the_ram_of_a_vm_is_asked_for_where_the_vm_is_declared(tmp_path: Path) -> None:
+    """Of one that nobody declares C42 tells."""
+    report = judged(tmp_path, BOTH.replace("vm1.guest_ram_mb = 128;", "") + "vm7.iospace_domain = 9;")
+    assert [gap.what for gap in report.gaps if gap.rule == "C25"] == ["vm1 has no guest_ram_mb"]
+    assert [found.vm for found in report.findings if found.rule == "C42"] == ["vm7"]

@@ -32,6 +32,11 @@ def test_what_it_cannot_be_is_said(typed: str, said: str) -> None:
         Length(0, 86400).convert(typed, None, None)
 
 
+def test_what_to_do_about_a_length_out_of_bounds_is_said_where_there_is_something() -> None:
+    with pytest.raises(click.BadParameter, match=r"it is from 1 s to 7 d; take it anew"):
+        Length(1, 7 * 86400, beyond="take it anew").convert("8d", None, None)
+
+
 @given(st.text(max_size=12))
 def test_any_text_is_a_length_within_bounds_or_refused(text: str) -> None:
     try:

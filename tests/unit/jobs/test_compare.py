@@ -97,3 +97,9 @@ def test_runs_without_records_have_nothing_to_compare(tmp_path: Path) -> None:
 @given(st.text(max_size=300))
 def test_any_line_is_normalised_for_good(line: str) -> None:
     assert normalised(normalised(line)) == normalised(line)
+
+
+def test_a_run_whose_verdict_is_damaged_is_not_told_as_killed(tmp_path: Path) -> None:
+    one, other = (run(tmp_path, "a\n", times={}) for _ in range(2))
+    (other.path / "verdict.json").write_text("{")
+    assert ("verdict", "ok: reached", "verdict.json is damaged") in compare_runs(one, other).what

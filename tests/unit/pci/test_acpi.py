@@ -121,6 +121,11 @@ def test_of_several_tables_of_one_signature_the_first_counts() -> None:
     assert f"{FOLDER}/MCFG" not in {gap.what for gap in missing}
 
 
+def test_a_damaged_table_is_named_by_its_file() -> None:
+    _, missing = read_acpi(MemoryFiles({f"{FOLDER}/MCFG1": MCFG[:-1] + b"\x01"}))
+    assert Missing(f"{FOLDER}/MCFG1", "checksum is wrong") in missing
+
+
 def test_a_captured_folder_says_what_it_has_not() -> None:
     files = MemoryFiles(
         {f"{FOLDER}/APIC": MADT, f"{FOLDER}/MCFG": MCFG[:-1] + b"\x01"},
