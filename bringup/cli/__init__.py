@@ -86,11 +86,14 @@ def main() -> None:
         code = error.exit_code
     except (KeyboardInterrupt, click.Abort):
         code = _tell_interrupt()
-    except PermissionError as error:
-        code = _tell_interrupt() if signals.heard else _tell_closed(error)
     except Exception as error:  # noqa: BLE001  # a person gets a sentence; the rest goes to a file
         # What was being imported may have made something else of an interrupt.
-        code = _tell_interrupt() if signals.heard else _tell_bug(error)
+        if signals.heard:
+            code = _tell_interrupt()
+        elif isinstance(error, PermissionError) and error.filename is not None:
+            code = _tell_closed(error)
+        else:
+            code = _tell_bug(error)
     sys.exit(code)
 
 
@@ -115,8 +118,10 @@ def _tell_mistake(mistake: click.ClickException) -> int:
 
 def _tell_closed(error: PermissionError) -> int:
     """Tell of a file that this user may not reach, wherever that was found out."""
+    from bringup.base.errors import reason_of
+
     told = UsageError(
-        f"{error.filename or 'a file'} may not be reached: permission denied",
+        f"{error.filename} may not be reached: {reason_of(error)}",
         hint="`namei -l` of it shows whose the folders on the way are",
     )
     _tell(told)
