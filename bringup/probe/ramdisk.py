@@ -138,10 +138,7 @@ def ramdisk(kernel: ProbeKernel, busybox: Path = BUSYBOX, recipe: Recipe = PROBE
 
     Raises MissingProgramError naming the package of what is not installed, LabError when it cannot be made.
     """
-    if not is_static_program(busybox):
-        raise MissingProgramError(
-            f"the ramdisk needs a static {busybox}, and there is none", hint="apt install busybox-static"
-        )
+    require_static(busybox, "the ramdisk needs")
     modules = wanted_modules(kernel, recipe.drivers)
     programs = _programs(recipe, busybox)
     folder = cache_dir() / "probe"
@@ -150,6 +147,14 @@ def ramdisk(kernel: ProbeKernel, busybox: Path = BUSYBOX, recipe: Recipe = PROBE
     if not target.is_file():
         _make(kernel, modules, programs, target)
     return target
+
+
+def require_static(busybox: Path, needs: str) -> None:
+    """Raise MissingProgramError, beginning with `needs` ("guests need"), where this is no static program."""
+    if not is_static_program(busybox):
+        raise MissingProgramError(
+            f"{needs} a static {busybox}, and there is none", hint="apt install busybox-static"
+        )
 
 
 def is_static_program(path: Path) -> bool:

@@ -20,7 +20,7 @@ from bringup.base.paths import cache_dir
 from bringup.base.program import run_program
 from bringup.base.whole_file import make_folder, write_whole
 from bringup.image.archive import make_cpio
-from bringup.probe.ramdisk import BUSYBOX, ProbeKernel, find_kernel, is_static_program
+from bringup.probe.ramdisk import BUSYBOX, ProbeKernel, find_kernel, require_static
 from bringup.verify.guests.ramdisk import libraries, modules_with_needs
 from bringup.vlab import agent
 from bringup.vlab.guests import AGENT_PORT, GuestImage
@@ -87,10 +87,7 @@ def lab_guests() -> GuestImage:
 
 def lab_rootfs(kernel: ProbeKernel) -> bytes:
     """Return the archive for a kernel of this host; raises MissingProgramError, LabError, ImageError."""
-    if not is_static_program(BUSYBOX):
-        raise MissingProgramError(
-            f"guests need a static {BUSYBOX}, and there is none", hint="apt install busybox-static"
-        )
+    require_static(BUSYBOX, "guests need")
     modules = dict(modules_with_needs(kernel, _MODULES))
     python = guest_python()
     # Not busybox' shell for scripts: that one takes its own `ip` before any other.

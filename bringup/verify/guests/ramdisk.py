@@ -9,7 +9,7 @@ from pathlib import Path
 from bringup.base.errors import MissingProgramError
 from bringup.base.program import run_program
 from bringup.image.archive import make_cpio
-from bringup.probe.ramdisk import BUSYBOX, ProbeKernel, is_static_program, parse_modules_dep, unpacked_module
+from bringup.probe.ramdisk import BUSYBOX, ProbeKernel, parse_modules_dep, require_static, unpacked_module
 
 _MODULES = ("virtio_pci", "virtio_net", "wireguard", "igb", "i40e", "e1000e", "e1000")
 _LIBRARY = re.compile(r"(/\S+)")
@@ -36,10 +36,7 @@ _FILES = {
 
 def guest_rootfs(kernel: ProbeKernel) -> bytes:
     """Return the archive for a kernel of this host; raises MissingProgramError, LabError, ImageError."""
-    if not is_static_program(BUSYBOX):
-        raise MissingProgramError(
-            f"guests need a static {BUSYBOX}, and there is none", hint="apt install busybox-static"
-        )
+    require_static(BUSYBOX, "guests need")
     modules = dict(modules_with_needs(kernel, _MODULES))
     files = {**_FILES, "bin/busybox": BUSYBOX.read_bytes(), **modules, **dict(_wg())}
     files["modules"] = "\n".join(f"/{name}" for name in modules).encode() + b"\n"
