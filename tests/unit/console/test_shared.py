@@ -188,6 +188,7 @@ def test_what_happens_to_the_console_is_told_to_all(board: Board, sit: Sit) -> N
 
 
 def test_a_listener_hands_the_console_to_a_boot_and_goes_on_listening(board: Board, sit: Sit) -> None:
+    began_s = time.monotonic()
     listener = sit(Role.LISTEN, "bob")
     board.say(b"before\r\n")
     assert listener.sees(b"before")
@@ -200,6 +201,8 @@ def test_a_listener_hands_the_console_to_a_boot_and_goes_on_listening(board: Boa
     assert wait_for(lambda: board.holder is not None)  # it has the console itself again
     board.say(b"at last\r\n")
     assert listener.sees(b"at last")
+    gaps_s = [event.data["seconds"] for event in listener.told("console.gap")]
+    assert sum(gaps_s) <= 0.1 * len(gaps_s) + time.monotonic() - began_s
 
 
 def test_one_may_type_beside_a_boot_and_is_named(board: Board, sit: Sit) -> None:
