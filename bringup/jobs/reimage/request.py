@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Literal, get_args
+from typing import TYPE_CHECKING, Literal
 
 from bringup.boot.request import BootRequest
 from bringup.disk.layout import MIB, SLOT_BYTES
@@ -12,7 +12,6 @@ if TYPE_CHECKING:
     from bringup.profile.model import Storage
 
 Confirm = Literal["auto", "ask", "never"]
-CONFIRMS: tuple[Confirm, ...] = get_args(Confirm)
 
 
 @dataclass(frozen=True, slots=True)
