@@ -69,7 +69,7 @@ def test_fuzzing_the_parsers(tmp_path: Path) -> None:
     (corpus / "options").write_bytes(b"\2port=0x2f8 fire=17:00.0,b5:00.0 after=off wait=3")
     (corpus / "request").write_bytes(b"\2resend 12,15-18 *a1b2")
     run = subprocess.run(
-        [program, "-max_total_time=6", "-timeout=60", "-rss_limit_mb=1024", "-max_len=5000", corpus],
+        [program, "-max_total_time=15", "-timeout=60", "-rss_limit_mb=1024", "-max_len=5000", corpus],
         capture_output=True, text=True, timeout=120, check=False, cwd=tmp_path,
     )  # fmt: skip
     assert run.returncode == 0, run.stderr[-4000:]
