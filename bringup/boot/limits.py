@@ -14,6 +14,8 @@ from bringup.boot.facts import HTTP_ARCHITECTURES
 
 UNENDING_S = 60.0
 """How long an image without a known end is watched that never falls silent."""
+HELD_ASKED_EVERY_S = 15.0
+"""How often a console that somebody else has is asked for."""
 
 _PRINTING_MAX = 20
 _SERVED_GRACE_S = 1.0
@@ -23,8 +25,8 @@ _GAP_GRACE_S = 8.0
 _BMC_TOLD_S = 11.0
 # A board that is of the other firmware repeats its request within seconds, and has nothing else to ask.
 _ASKS_OTHERWISE_S = 15.0
-# Within this a console that somebody else has is asked for once more (steps.following).
-_HELD_S = 16.0
+# A console that somebody else has is asked for once more, and the answer is waited for.
+_HELD_S = HELD_ASKED_EVERY_S + 1.0
 _TRANSFER_STAGES = (Stage.LOADER, Stage.KERNEL_IMAGE, Stage.MODULES)
 
 

@@ -65,7 +65,7 @@ class Entry:
         """Yield each file's path on the medium and where it comes from."""
         sources = (self.image.kernel, *self.image.modules)
         for name, file in zip(stored_names(len(sources) - 1), sources, strict=True):
-            yield f"{self.folder}/{name}", FileSpan(file.path, file.size, changed_ns=file.changed_ns)
+            yield f"{self.folder}/{name}", FileSpan.all_of(file)
 
     def lines(self) -> list[str]:
         """Return the entry as GRUB reads it; raises ImageError and UsageError as `load_lines` does."""

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import hashlib
-import os
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from bringup.base.errors import ImageError, reason_of
+from bringup.base.hashed_file import HashedFile
+from bringup.image.model import BootFile
 
 _READ_BYTES = 1 << 20
 
@@ -17,13 +18,18 @@ _READ_BYTES = 1 << 20
 class FileSpan:
     """`size` bytes of a file from `start` on, which are read each time that they are needed.
 
-    `changed_ns` is its st_ctime_ns when it was hashed, None where nobody did: another one is another content.
+    `hashed` is the whole file as it was when it was chosen, None where nobody looked.
     """
 
     path: Path
     size: int
     start: int = 0
-    changed_ns: int | None = None
+    hashed: HashedFile | None = field(default=None, compare=False)
+
+    @classmethod
+    def all_of(cls, file: BootFile) -> FileSpan:
+        """Return a file of an image from its first byte to its last."""
+        return cls(file.path, file.size, hashed=HashedFile(file.sha256, file.changed_ns))
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,7 +115,7 @@ def _file_blocks(span: FileSpan, offset: int, length: int) -> Iterator[bytes]:
                 block = file.read(min(length, _READ_BYTES))
                 if not block:
                     raise ImageError(f"{path.name} became shorter while it was read", hint="start again")
-                if span.changed_ns not in (None, os.fstat(file.fileno()).st_ctime_ns):
+                if span.hashed is not None and not span.hashed.is_same(file.fileno()):
                     raise ImageError(f"{path.name} changed while it was in use", hint="start again")
                 yield block
                 length -= len(block)

@@ -43,9 +43,7 @@ def make_slot_image(image: Image, manifest: Manifest, slot_bytes: int, sector_by
     Raises ImageError when it is too large or GRUB cannot start it, UsageError for kernel words that GRUB
     would change.
     """
-    sources = [
-        FileSpan(file.path, file.size, changed_ns=file.changed_ns) for file in (image.kernel, *image.modules)
-    ]
+    sources = [FileSpan.all_of(file) for file in (image.kernel, *image.modules)]
     small = [
         (LINES, slot_lines(image, manifest).encode("ascii")),
         (MANIFEST, manifest.to_json()),

@@ -16,6 +16,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from bringup.base.errors import InterruptedRunError, LabError, UsageError, reason_of
+from bringup.base.hashed_file import HashedFile
 from bringup.base.size import mib_text
 from bringup.disk.commit import Write
 from bringup.disk.layout import MIB
@@ -85,7 +86,7 @@ def plan_media(
     if not is_image:
         raise UsageError(f"{image} is no image of a stick or disc", hint="bringup media build makes one")
     chosen = device_to_write(device, listing(), found.st_size)
-    whole = FileSpan(image, found.st_size, changed_ns=found.st_ctime_ns)
+    whole = FileSpan(image, found.st_size, hashed=HashedFile(None, found.st_ctime_ns))
     return PlannedMedia(image, chosen, tuple(_writes(whole, head, chosen.size_bytes)))
 
 

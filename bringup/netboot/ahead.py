@@ -21,7 +21,7 @@ TITLE = "the process that serves the network boot"
 READY_TIMEOUT_S = 20.0
 _MODULE = "bringup.netboot.serve"
 
-
+# Of the whole process: the boots of a batch are threads that share nothing else.
 _starters: dict[Rendezvous, threading.Lock] = {}
 
 

@@ -7,7 +7,6 @@ opens no path, needs no right to read anything, and goes on with the very file t
 from __future__ import annotations
 
 import errno
-import hashlib
 import io
 import os
 import stat
@@ -15,6 +14,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import BinaryIO
 
+from bringup.base.hashed_file import HashedFile
 from bringup.netboot.spec import ServedFile
 
 _PROGRESS_EVERY_S = 0.2
@@ -36,26 +36,23 @@ _FILE_GONE = (errno.ENOENT, errno.ENOTDIR, errno.ELOOP, errno.EACCES, errno.EPER
 
 
 class Descriptor:
-    """An open file; closed when the last who reads it has let go, so that its number is nobody else's.
-
-    `sound_ns` is the st_ctime_ns at which its bytes were last found to be those that were announced.
-    """
+    """An open file; closed when the last who reads it has let go, so that its number is nobody else's."""
 
     def __init__(self, number: int) -> None:
         self.number = number
-        self.sound_ns: int | None = None
 
     def __del__(self) -> None:
         os.close(self.number)
 
 
-@dataclass(frozen=True, slots=True)
 class Held:
-    """A file of a boot that is held open, or why it could not be opened."""
+    """A file of a boot that is held open, or why it could not be opened (`problem`)."""
 
-    file: ServedFile
-    descriptor: Descriptor | None
-    problem: str = ""
+    def __init__(self, file: ServedFile, descriptor: Descriptor | None, problem: str = "") -> None:
+        self.file = file
+        self.descriptor = descriptor
+        self.problem = problem
+        self.announced = HashedFile(file.sha256, file.changed_ns)
 
 
 def hold(file: ServedFile) -> Held:
@@ -97,19 +94,11 @@ def open_served(held: Held) -> BinaryIO:
     now = os.fstat(descriptor.number)
     if not stat.S_ISREG(now.st_mode) or now.st_size != file.size:
         raise ChangedFileError(f"changed since the boot was prepared: {now.st_size} bytes, not {file.size}")
-    if file.changed_ns is not None and now.st_ctime_ns not in (file.changed_ns, descriptor.sound_ns):
-        # A link, a mode or a name that was taken away changes st_ctime, too, and no byte of it.
-        if file.sha256 is None or _sha256(descriptor) != file.sha256:
-            raise ChangedFileError(
-                "changed since the boot was prepared: these are not the bytes that were hashed"
-            )
-        descriptor.sound_ns = now.st_ctime_ns
+    if not held.announced.is_same(descriptor.number):
+        raise ChangedFileError(
+            "changed since the boot was prepared: these are not the bytes that were hashed"
+        )
     return io.BufferedReader(_Reader(descriptor))
-
-
-def _sha256(descriptor: Descriptor) -> str:
-    with io.BufferedReader(_Reader(descriptor)) as content:
-        return hashlib.file_digest(content, "sha256").hexdigest()
 
 
 class _Reader(io.RawIOBase):

@@ -46,9 +46,7 @@ class OneFile:
         self._client = client
         self._told = told
         self._secret = secrets.token_urlsafe(12)
-        self._thread = threading.Thread(
-            target=lambda: asyncio.run(self._serve()), name="one-file", daemon=True
-        )
+        self._thread = threading.Thread(target=self._run, name="one-file", daemon=True)
         self._started = threading.Event()
         self._error: OSError | None = None
         self._address = ""

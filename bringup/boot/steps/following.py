@@ -16,6 +16,7 @@ from bringup.base.errors import (
     ConsoleTakenError,
     LabError,
 )
+from bringup.boot.limits import HELD_ASKED_EVERY_S
 from bringup.console.base import Console
 from bringup.console.log import CONSOLE, PORT_LOGS, ConsoleLog
 from bringup.transcript.clean import plain_text
@@ -29,7 +30,6 @@ _ACTIVITY_EVERY_S = 1.0
 _STOP_S = 3.0
 _ANSWER_S = 3.0
 _ANSWER_MAX = 200
-_ASK_AGAIN_S = 15.0
 _ATTACH_S = 10.0
 _LOGS: dict[str | None, str] = {None: CONSOLE, **{port: name for name, port in PORT_LOGS.items()}}
 
@@ -107,7 +107,7 @@ class Following:
         text = f"{held.message}; the boot goes on without it"
         self._run.emit("console", "console.held", text, hint=held.hint, reason=held.message)
         while not self._stop.is_set():
-            clock.wait(self._stop.wait, _ASK_AGAIN_S)
+            clock.wait(self._stop.wait, HELD_ASKED_EVERY_S)
             with suppress(BmcBusyError, BmcTimeoutError):
                 self._console.open(_ATTACH_S)
                 break
@@ -135,9 +135,7 @@ class Following:
         if self._booting and not began:
             self._stages.start_anew(now_s)
         sightings = self._stages.feed(data, now_s)
-        if (
-            self._booting
-        ):  # before, the console shows the system that was found, whose failures are none of ours
+        if self._booting:  # before, the console shows the system that was found: its failures are not ours
             for sighting in sightings:
                 run.take(as_event(sighting, port=self._port))
             for reader in self._readers:
