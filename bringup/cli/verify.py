@@ -19,9 +19,9 @@ from bringup.cli.vlab import guests_of, lab_options
 from bringup.report.output import answer, emit_json
 
 if TYPE_CHECKING:
-    from bringup.jobs.first_contact import FirstContact
-    from bringup.jobs.verify import Verified
-    from bringup.jobs.verify_vms import VerifyVms
+    from bringup.jobs.verify.first_contact import FirstContact
+    from bringup.jobs.verify.record import Verified
+    from bringup.jobs.verify.vms import VerifyVms
     from bringup.verify.plan import VerifyPlan
     from bringup.vlab.scripts import Backend
 
@@ -126,7 +126,8 @@ def command(
     console. A number that does not come whole is asked for again, and never guessed.
 
     That something did not happen is believed only beside a positive control in the same capture. What cannot
-    be tested here is skipped, with the reason. Exit code 0: nothing failed; 12: a check did; 10: the lab.
+    be tested here is skipped, with the reason. Exit code 0: what was checked holds; 12: a check failed;
+    10: the lab did not work; 3: nothing was checked.
 
     \b
     Example:
@@ -141,7 +142,7 @@ def command(
     """
     from bringup import RunFolder, runs_folder
     from bringup.base.whole_file import make_folder
-    from bringup.jobs.verify import VerifyRun
+    from bringup.jobs.verify.virtual_lab import VerifyLab
     from bringup.report.verify import show_progress
     from bringup.verify.guests.scene import GuestFiles
     from bringup.verify.hardware.measure import PROBES as FACT_PROBES
@@ -177,7 +178,7 @@ def command(
     folder = RunFolder.create(runs_folder(lab_of(ctx)))
     guests = GuestFiles(kernel, rootfs)
     listeners = [] if as_json else [show_progress]
-    run = VerifyRun(plan, request, folder, guests=guests, only=only, listeners=listeners)
+    run = VerifyLab(plan, request, folder, guests=guests, only=only, listeners=listeners)
     verified = run.execute()
     return _told(verified, report, as_json=as_json)
 
@@ -247,7 +248,7 @@ def _first_contact(
     ctx: click.Context, target: str, plan: VerifyPlan, words: FirstWords, *, as_json: bool
 ) -> Verified:
     from bringup import CaptureRequest
-    from bringup.jobs.first_contact import FirstContact, FirstContactRequest
+    from bringup.jobs.verify.first_contact import FirstContact, FirstContactRequest
     from bringup.report.verify import show_progress
     from bringup.twin.engines import TwinSetup
 
@@ -272,7 +273,7 @@ class VmWords(NamedTuple):
 
 def _ask_vms(ctx: click.Context, target: str, plan: VerifyPlan, words: VmWords, *, as_json: bool) -> Verified:
     from bringup import BootRequest
-    from bringup.jobs.verify_vms import VerifyVms, VmsRequest
+    from bringup.jobs.verify.vms import VerifyVms, VmsRequest
     from bringup.report.verify import show_progress
     from bringup.twin.engines import TwinSetup
 

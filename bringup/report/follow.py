@@ -12,13 +12,15 @@ from bringup.report.boot_view import BootView
 from bringup.report.event_stream import EventStream, ending_in_verdict
 from bringup.report.output import answer, emit_json
 from bringup.report.run import verdict_lines
+from bringup.report.verify import answer_lines
 
 
 def show_run(run: RunFolder) -> int:
     """Show a run as a boot shows itself and return its exit code; raises InterruptedRunError if killed."""
     with BootView(run.read_json("image.json"), usual_s=None) as view:
         verdict = _followed(run, view)
-    answer(*verdict_lines(verdict))
+    checks = run.read_json("verify.json")
+    answer(*(verdict_lines(verdict) if checks is None else answer_lines(checks)))
     return int(verdict["exit_code"])
 
 

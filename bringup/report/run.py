@@ -157,7 +157,9 @@ def _run_report(run: RunFolder) -> str:
     plan = run.read_json("plan.json") or {}
     verdict = run.read_json("verdict.json")
     lines = [f"run       {run.run_id}     {run.path}"]
-    if plan:
+    if plan.get("kind") == "verify":
+        lines.append(f"plan      {plan['aim']} on {plan['board']}")
+    elif plan:
         firmware = str(plan["firmware"]).upper()
         how = f"{firmware}, loader {plan['loader']}, until {_aim(plan)}"
         lines.append(f"board     {plan['board']} ({plan['profile']}), {how}")

@@ -32,15 +32,22 @@ def check_line(check: Mapping[str, Any]) -> str:
     return f"{seconds}  {glyph(_MARKS[check['status']])} {check['id']:<{_WIDTH}}{text}"
 
 
+def holds(body: Mapping[str, Any]) -> bool:
+    """Return whether the plan holds: nothing failed, and not because nothing was checked."""
+    return bool(body["pass"]) and not body["fail"] and not body.get("broke_off")
+
+
 def headline(body: Mapping[str, Any]) -> str:
-    """Return whether the plan holds, in one sentence; one of which nothing was checked does not."""
+    """Return whether the plan holds, in one sentence."""
     counts = f"{body['pass']} passed, {body['fail']} failed, {body['skip']} not made"
     told = f"{counts} in {body['seconds']:.1f} s"
     if body["fail"]:
         return f"{body['plan']} does not hold: {told}"
-    return (
-        f"{body['plan']} holds: {told}" if body["pass"] else f"nothing of {body['plan']} was checked: {told}"
-    )
+    if body.get("broke_off"):
+        return f"{body['plan']} was not finished: {told}"
+    if holds(body):
+        return f"{body['plan']} holds: {told}"
+    return f"nothing of {body['plan']} was checked: {told}"
 
 
 def answer_lines(body: Mapping[str, Any]) -> Iterator[str]:
@@ -51,8 +58,10 @@ def answer_lines(body: Mapping[str, Any]) -> Iterator[str]:
             if check["status"] == "fail":
                 yield from _failed(check)
     else:
-        mark = f"{paint('ok', 'good')}  " if body["pass"] else ""
+        mark = f"{paint('ok', 'good')}  " if holds(body) else ""
         yield f"{mark}{headline(body)}"
+    if body.get("broke_off"):
+        yield f"broke off {body['broke_off']}"
     for check in body["checks"]:
         if check["status"] == "skip" and not body["fail"]:
             yield f"skipped   {check['id']}: {check['evidence']}"

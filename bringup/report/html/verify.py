@@ -14,7 +14,7 @@ from bringup.jobs.history import rate_history
 from bringup.report.html.history import history_svg
 from bringup.report.html.page import Excerpt, Page, Row, render
 from bringup.report.html.topology import topology_svg
-from bringup.report.verify import headline
+from bringup.report.verify import headline, holds
 
 _LINES = 40
 _END_BYTES = 64 << 10
@@ -25,7 +25,7 @@ def verify_html(body: Mapping[str, Any]) -> str:
     failed = [check for check in body["checks"] if check["status"] == "fail"]
     page = Page(
         title=str(body["title"]),
-        ok=not failed,
+        ok=holds(body),
         answer=headline(body),
         subtitle=f"run {body['run']} on {body['target']}, {body['started']}",
         facts=_facts(body),

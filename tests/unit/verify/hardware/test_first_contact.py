@@ -9,7 +9,8 @@ from typing import Any
 
 import pytest
 
-from bringup.jobs.first_contact import compared_profile, judged
+from bringup.jobs.verify.believed import compared_profile
+from bringup.jobs.verify.first_contact import judging
 from bringup.lab.inventory import Lab, twin_board
 from bringup.pci.capture.open import open_capture
 from bringup.pci.model import Bar, Machine
@@ -20,7 +21,7 @@ from bringup.verify.hardware.measure import PROBES
 from bringup.verify.hardware.seen import BmcSeen, BootSeen, Seen
 from bringup.verify.hardware.unit import another_board, unit_file, upstream_page
 from bringup.verify.plan import VerifyPlan, load_plan
-from bringup.verify.runner import Checked
+from bringup.verify.runner import Checked, run_checks
 from tests.machines import catalogue
 
 NAME = "supermicro-e300-9d"
@@ -48,7 +49,7 @@ def asked() -> tuple[VerifyPlan, dict[str, Asked]]:
 
 def checked(seen: Seen) -> list[Checked]:
     plan, facts = asked()
-    return judged(plan.check, facts, seen)
+    return list(run_checks(plan.check, judging(facts, seen)))
 
 
 def of(found: list[Checked], status: str) -> set[str]:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from bringup.camkes.app.load import load_application
 from bringup.camkes.assign.in_use import vms_of
-from bringup.jobs.verify_vms import believed_pins
+from bringup.jobs.verify.believed import believed_pins
 from bringup.profile.load import load_profile
 from bringup.verify.plan import load_plan
 from bringup.verify.probes import PROBES

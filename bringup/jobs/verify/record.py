@@ -5,9 +5,10 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
+from pathlib import Path
 from typing import Any
 
-from bringup.base.errors import LabError, ProfileError
+from bringup.base.errors import EXIT_CODES, LabError, ProfileError
 from bringup.base.version import __version__
 from bringup.boot.folders import RunFolder
 from bringup.boot.plan import PlannedStep
@@ -15,6 +16,15 @@ from bringup.verify.plan import Check, VerifyPlan
 from bringup.verify.runner import Checked
 
 STATES = {"pass": "done", "fail": "failed", "skip": "skipped"}
+
+
+@dataclass(frozen=True, slots=True)
+class Verified:
+    """How a run of verify ended; `body` is the content of `verify.json`."""
+
+    folder: Path
+    body: dict[str, Any]
+    exit_code: int
 
 
 @dataclass(frozen=True)
@@ -60,7 +70,7 @@ class Record:
         }
 
     def body_json(self, folder: RunFolder, ended: Sequence[Checked], **facts: Any) -> dict[str, Any]:
-        """Return the content of `verify.json`; `facts` are of this kind of target."""
+        """Return the content of `verify.json`; `facts` are of this run and this kind of target."""
         counts = {status: sum(each.result.status == status for each in ended) for status in STATES}
         return {
             "run": folder.run_id,
@@ -98,10 +108,12 @@ def check_json(ended: Checked) -> dict[str, Any]:
 
 
 def verdict_of(ended: Sequence[Checked]) -> tuple[str, int, str | None]:
-    """Return the verdict's kind, the exit code and the cause."""
+    """Return the verdict's kind, the exit code and the cause; undecided where nothing was checked."""
     failed = [each for each in ended if each.result.status == "fail"]
     if not failed:
-        return "ok", 0, None
+        if any(each.result.ok for each in ended):
+            return "ok", EXIT_CODES["ok"], None
+        return "undecided", EXIT_CODES["undecided"], "nothing was checked: no check could be made here"
     fault = LabError if all(each.result.trouble for each in failed) else ProfileError
     names = ", ".join(each.check.id for each in failed)
     return fault.fault, fault.exit_code, f"{len(failed)} of {len(ended)} checks failed: {names}"

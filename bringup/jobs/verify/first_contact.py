@@ -3,30 +3,29 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import closing
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from bringup.base.errors import BringupError, InterruptedRunError, LabError
-from bringup.base.events import Emit, Event
+from bringup.base.errors import LabError
+from bringup.base.events import Emit
 from bringup.base.version import __version__
 from bringup.base.whole_file import write_whole
-from bringup.boot.folders import EventLog, RunFolder
+from bringup.boot.folders import RunFolder
 from bringup.boot.plan import PlannedStep
 from bringup.boot.session import Session
 from bringup.jobs.boot import Display, run_job
 from bringup.jobs.capture.job import CaptureRequest, plan_capture
 from bringup.jobs.doctor.bmc import Bmc
 from bringup.jobs.doctor.job import bmc_of
-from bringup.jobs.verify import Verified
-from bringup.jobs.verify_record import STATES, Record, verdict_of
+from bringup.jobs.verify.believed import compared_profile
+from bringup.jobs.verify.record import Record, Verified
+from bringup.jobs.verify.recorder import Recorder
 from bringup.lab.inventory import Board, Lab
 from bringup.power.base import Person
-from bringup.profile.files import find_profile, merged, read_chain
-from bringup.profile.load import load_profile
 from bringup.profile.unit import unit_toml
 from bringup.verify.hardware.bmc import ask_bmc
 from bringup.verify.hardware.facts import Asked, expanded, judge
@@ -35,11 +34,10 @@ from bringup.verify.hardware.seen import BmcSeen, BootSeen, Seen
 from bringup.verify.hardware.unit import another_board, unit_file, upstream_page
 from bringup.verify.plan import Check, VerifyPlan, chosen
 from bringup.verify.result import Result
-from bringup.verify.runner import Checked, run_checks
+from bringup.verify.runner import Checked
 
 if TYPE_CHECKING:
     from bringup.boot.job import Finished
-    from bringup.profile.model import Profile
 
 UNIT_FILE = "unit.toml"
 PAGE = "first-contact.md"
@@ -72,8 +70,8 @@ class FirstContact:
         self.plan, self.facts = expanded(plan, self.profile)
         self.checks = chosen(self.plan, request.only)
         self.capture = plan_capture(lab, board_name, request.capture)
-        self._listeners = list(listeners)
-        self.record = Record(board_name, self.plan, self.checks)
+        self._listeners = listeners
+        self._record = Record(board_name, self.plan, self.checks)
 
     @property
     def compares_own(self) -> bool:
@@ -82,51 +80,36 @@ class FirstContact:
 
     def execute(self, display: Display | None = None, person: Person | None = None) -> Verified:
         """Boot the probes, ask the BMC, judge every fact, and keep what was measured."""
-        twin = self.capture.request.twin
-        keep = self.request.capture.keep_twin
+        twin, keep = self.capture.request.twin, self.request.capture.keep_twin
         with Session(self.board, "verify", keep_twin=keep, twin=twin, person=person) as session:
             folder = session.run_folder(self.lab)
-            folder.write_json("plan.json", self.record.plan_json(self._steps()))
-            log = EventLog(folder, self.record.origin_s)
-            self._listeners.insert(0, log)
-            try:
-                self._tell("run.begin", f"{folder.run_id} on {self.board.name}", run=folder.run_id)
-                seen = self._look(session, display)
-                return self._judged(seen, folder)
-            except KeyboardInterrupt:
-                error = InterruptedRunError("interrupted; the board is left as the last probe's run says")
-                self._told(folder, *_ended(error), {})
-                raise error from None
-            except BringupError as error:
-                self._told(folder, *_ended(error), {})
-                raise
-            finally:
-                log.close()
+            recorder = Recorder(
+                self._record,
+                folder,
+                self._listeners,
+                engine="twin" if self.board.twin else "board",
+                profile=self.profile.name,
+            )
+            left = "interrupted; the board is left as the last probe's run says"
+            with recorder.running(self._steps(), left):
+                seen = self._look(session, recorder, display)
+                recorder.check_all(judging(self.facts, seen), self.request.only)
+                recorder.facts.update(self._keep(recorder.ended, folder))
+                return recorder.end()
 
-    def _look(self, session: Session, display: Display | None) -> Seen:
-        self._tell("run.step", "boot both probes", step="probes", state="begin")
-        ends = self.capture.boot_all(partial(run_job, self.lab, session, display=display))
-        kept = self.capture.keep(ends)
-        self._tell("run.step", "boot both probes", step="probes", state="done", capture=str(kept.path))
-        session.reach(self._emit)  # a twin went with its last boot, and its BMC with it
+    def _look(self, session: Session, recorder: Recorder, display: Display | None) -> Seen:
+        with recorder.step("probes", "boot both probes") as found:
+            ends = self.capture.boot_all(partial(run_job, self.lab, session, display=display))
+            kept = self.capture.keep(ends)
+            found["capture"] = str(kept.path)
+        session.reach(recorder.emit)  # a twin went with its last boot, and its BMC with it
         bmc, why = ask_board(self.board)
         boots = tuple(_boot_seen(end) for end in ends.values())
         return Seen(kept.machine(), bmc, boots, self.board.twin, {} if bmc else {"bmc": why})
 
-    def _judged(self, seen: Seen, folder: RunFolder) -> Verified:
-        checked = []
-        for each in judged(self.checks, self.facts, seen, self.request.only):
-            checked.append(each)
-            data = {"step": each.check.id, "state": STATES[each.result.status], **asdict(each.result)}
-            self._tell("run.step", each.check.purpose, **data, seconds=round(each.seconds, 3))
-        kept = self._keep(checked, folder)
-        code, body = verdict_of(checked), self._body(checked, folder, kept)
-        self._told(folder, *code, body)
-        return Verified(folder.path, body, code[1])
-
     def _keep(self, checked: Sequence[Checked], folder: RunFolder) -> dict[str, str]:
         """Write the page and the unit's facts; beside the lab file only what is of this board's own model."""
-        day = time.strftime("%Y-%m-%d", time.gmtime(self.record.started_s))
+        day = time.strftime("%Y-%m-%d", time.gmtime(self._record.started_s))
         text = unit_toml(unit_file(self.board.name, self.profile.name, checked, day)).encode()
         page = upstream_page(self.profile.title, self.profile.name, checked, day, __version__)
         write_whole(folder.path / UNIT_FILE, text)
@@ -148,43 +131,9 @@ class FirstContact:
             kept["unit_file"] = str(target)
         return kept
 
-    def _tell(self, event_kind: str, event_text: str, **data: Any) -> None:
-        self._emit(Event("run", event_kind, event_text, data))
-
-    def _emit(self, event: Event) -> None:
-        for listener in self._listeners:
-            listener(event)
-
     def _steps(self) -> list[PlannedStep]:
         probes = PlannedStep("probes", "boot both probes", _EXPECTED_S, _LONGEST_S)
         return [probes, *(PlannedStep(check.id, check.purpose, 0.1, 10.0) for check in self.checks)]
-
-    def _told(
-        self, folder: RunFolder, kind: str, code: int, cause: str | None, body: Mapping[str, Any]
-    ) -> None:
-        told = self.record.verdict_json(folder, kind, code, cause)
-        self._tell("run.verdict", cause or "ok", **told)
-        if body:
-            folder.write_json("verify.json", body)
-        folder.write_json("verdict.json", told)
-
-    def _body(self, ended: Sequence[Checked], folder: RunFolder, kept: Mapping[str, str]) -> dict[str, Any]:
-        engine = "twin" if self.board.twin else "board"
-        return self.record.body_json(folder, ended, engine=engine, profile=self.profile.name, **kept)
-
-
-def compared_profile(lab: Lab, board: Board, name: str | None) -> Profile:
-    """Return the profile to compare a board with, without what was measured on the unit before.
-
-    A twin is compared with the board that it stands for: the first real one that its profile extends.
-    """
-    named = name or board.profile_name
-    if name is None and board.twin:
-        chain = read_chain(find_profile(named, lab.profile_folders), lab.profile_folders)
-        real = (each for at, each in enumerate(chain) if not merged(chain[at:]).get("virtual"))
-        stands_for = next(real, None)
-        named = named if stands_for is None else str(stands_for.path)
-    return load_profile(named, lab.profile_folders)
 
 
 def ask_board(board: Board) -> tuple[BmcSeen | None, str]:
@@ -199,16 +148,14 @@ def ask_board(board: Board) -> tuple[BmcSeen | None, str]:
             return None, error.message
 
 
-def judged(
-    checks: Sequence[Check], facts: Mapping[str, Asked], seen: Seen, named: Sequence[str] = ()
-) -> list[Checked]:
-    """Return how each check of facts ends by what was seen."""
+def judging(facts: Mapping[str, Asked], seen: Seen) -> Callable[[Check], Result]:
+    """Return what says of each check of facts how it ends by what was seen."""
 
     def make(check: Check) -> Result:
         asked = facts[check.id]
         return judge(asked, measure(check.probe, asked, seen))
 
-    return list(run_checks(checks, make, named=named))
+    return make
 
 
 def _boot_seen(end: Finished) -> BootSeen:
@@ -226,7 +173,3 @@ def _make_folder(folder: Path) -> None:
         raise LabError(
             f"cannot make {folder}: {error.strerror}", hint="the facts are in the run's folder"
         ) from None
-
-
-def _ended(error: BringupError) -> tuple[str, int, str]:
-    return error.fault, error.exit_code, error.message

@@ -2,32 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Sequence
 from contextlib import closing
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from bringup.base.errors import BringupError, InterruptedRunError, UsageError
-from bringup.base.events import Emit, Event
+from bringup.base.errors import InterruptedRunError, UsageError
+from bringup.base.events import Emit
 from bringup.base.near import nearest
 from bringup.base.stage import Stage
-from bringup.boot.folders import EventLog, RunFolder
 from bringup.boot.plan import PlannedStep
 from bringup.boot.request import BootRequest
 from bringup.boot.session import Session
 from bringup.image.folder import folders_of
 from bringup.jobs.boot import Display, PlannedBoot, build_of, plan_boot, run_job
 from bringup.jobs.console import at_console
-from bringup.jobs.first_contact import compared_profile
-from bringup.jobs.verify import Verified
-from bringup.jobs.verify_record import STATES, Record, verdict_of
+from bringup.jobs.verify.believed import believed_pins, compared_profile
+from bringup.jobs.verify.record import Record, Verified
+from bringup.jobs.verify.recorder import Recorder
 from bringup.power.base import Person
 from bringup.twin.engines import BOCHS, SCRIPTED
-from bringup.verify.plan import Check, VerifyPlan, chosen
+from bringup.verify.plan import VerifyPlan, chosen
 from bringup.verify.probes import probe
-from bringup.verify.result import Result, skipped
-from bringup.verify.runner import Checked, run_checks
+from bringup.verify.result import skipped
 from bringup.verify.vms.expected import Candidate, ExpectedVm, of_configuration
 from bringup.verify.vms.scene import Booted, VmScene
 from bringup.verify.vms.talk import Vms
@@ -36,8 +34,6 @@ from bringup.verify.vms.wire import ConsoleWire
 if TYPE_CHECKING:
     from bringup.boot.job import Finished
     from bringup.lab.inventory import Lab
-    from bringup.pci.model import Bdf, Machine
-    from bringup.profile.model import Profile
 
 PLAY = "play=vms"
 CONSOLE = "console-vms.log"
@@ -47,7 +43,6 @@ _NO_VMS = (
 )
 _BOOT_S, _CHECK_S, _LONGEST_S = 120.0, 5.0, 1800.0
 _STARTED = frozenset(map(str, (Stage.USER_SPACE, Stage.VMM, Stage.GUEST, Stage.LOGIN)))
-_INTX = "ABCD"
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,8 +76,7 @@ class VerifyVms:
         self.board = self.boot.board
         self.engine = self.boot.request.twin.engine if self.board.twin else "board"
         self.expected = _expected(plan, request.config)
-        self._listeners = list(listeners)
-        self.record = Record(self.board.name, plan, self.checks)
+        self._listeners = listeners
 
     def _planned(self, board_name: str) -> PlannedBoot:
         request = self.request
@@ -110,96 +104,51 @@ class VerifyVms:
     def execute(self, display: Display | None = None, person: Person | None = None) -> Verified:
         """Boot, log in, make the checks; raises BringupError where the board could not be worked on."""
         twin = self.boot.request.twin
+        record = Record(self.board.name, self.plan, self.checks)
         with Session(self.board, "verify", twin=twin, person=person) as session:
             folder = session.run_folder(self.lab)
-            folder.write_json("plan.json", self.record.plan_json(self._steps()))
-            log = EventLog(folder, self.record.origin_s)
-            self._listeners.insert(0, log)
-            ended: list[Checked] = []
-            try:
-                self._tell("run.begin", f"{folder.run_id} on {self.board.name}", run=folder.run_id)
-                self._perform(session, folder, ended, display)
-                return self._judged(folder, ended)
-            except KeyboardInterrupt:
-                error = InterruptedRunError("interrupted; the board is left as it runs")
-                self._told(folder, error.fault, error.exit_code, error.message)
-                raise error from None
-            except BringupError as error:
-                self._told(folder, error.fault, error.exit_code, error.message)
-                raise
-            finally:
-                log.close()
+            recorder = Recorder(record, folder, self._listeners, engine=self.engine, **self._facts())
+            with recorder.running(self._steps(), "interrupted; the board is left as it runs"):
+                self._perform(session, recorder, display)
+                return recorder.end()
 
-    def _perform(
-        self, session: Session, folder: RunFolder, ended: list[Checked], display: Display | None
-    ) -> None:
+    def _perform(self, session: Session, recorder: Recorder, display: Display | None) -> None:
         if self.why_nothing:
             reason = skipped(f"not testable here: {self.why_nothing}")
-            self._check_all(lambda _check: reason, ended)
+            recorder.check_all(lambda _check: reason, self.request.only)
             return
-        self._tell("run.step", "boot the image", step="boot", state="begin")
-        finished = run_job(self.lab, session, self.boot.job, display)
-        state = "done" if finished.ok else "failed"
-        self._tell("run.step", "boot the image", step="boot", state=state, run=finished.folder.name)
+        with recorder.step("boot", "boot the image") as found:
+            finished = run_job(self.lab, session, self.boot.job, display)
+            found.update(run=finished.folder.name, state="done" if finished.ok else "failed")
         if finished.verdict["verdict"] == InterruptedRunError.fault:
             raise InterruptedRunError(str(finished.verdict["cause"]))
         session.signals.heed()  # a boot that has ended leaves them unheard
         try:
-            self._ask(session, folder, ended, finished)
+            self._ask(session, recorder, finished)
         finally:
             session.signals.ignore()
 
-    def _ask(self, session: Session, folder: RunFolder, ended: list[Checked], finished: Finished) -> None:
+    def _ask(self, session: Session, recorder: Recorder, finished: Finished) -> None:
         build, _ = build_of(folders_of(self.request.images))
         with (
-            at_console(self.board, self._emit) as console,
-            closing(ConsoleWire(console, session.clock, folder.path / CONSOLE)) as wire,
+            at_console(self.board, recorder.emit) as console,
+            closing(ConsoleWire(console, session.clock, recorder.folder.path / CONSOLE)) as wire,
         ):
             scene = VmScene(Vms(wire), self.expected, booted(finished, self.engine), self._believed(), build)
-            self._check_all(lambda check: probe(check.probe)(scene, check), ended)
-
-    def _check_all(self, make: Callable[[Check], Result], ended: list[Checked]) -> None:
-        for each in run_checks(self.checks, make, named=self.request.only, begun=self._begun):
-            ended.append(each)
-            data = {"step": each.check.id, "state": STATES[each.result.status], **asdict(each.result)}
-            self._tell("run.step", each.check.purpose, **data, seconds=round(each.seconds, 3))
-
-    def _begun(self, check: Check) -> None:
-        self._tell("run.step", check.purpose, step=check.id, state="begin")
+            recorder.check_all(lambda check: probe(check.probe)(scene, check), self.request.only)
 
     def _believed(self) -> dict[str, tuple[Candidate, ...]]:
         cards = [card.bdf for vm in self.expected for card in vm.cards]
         # A twin's own pins are QEMU's: what counts are those of the board that it stands for.
         return believed_pins(self.board.name, compared_profile(self.lab, self.board, None), cards)
 
-    def _tell(self, event_kind: str, event_text: str, **data: Any) -> None:
-        self._emit(Event("run", event_kind, event_text, data))
-
-    def _emit(self, event: Event) -> None:
-        for listener in self._listeners:
-            listener(event)
-
     def _steps(self) -> list[PlannedStep]:
         boot = PlannedStep("boot", "boot the image", _BOOT_S, _LONGEST_S)
         return [boot, *(PlannedStep(c.id, c.purpose, _CHECK_S, _LONGEST_S) for c in self.checks)]
 
-    def _judged(self, folder: RunFolder, ended: Sequence[Checked]) -> Verified:
-        kind, code, cause = verdict_of(ended)
-        body = self._body(folder, ended)
-        folder.write_json("verify.json", body)
-        self._told(folder, kind, code, cause)
-        return Verified(folder.path, body, code)
-
-    def _told(self, folder: RunFolder, kind: str, code: int, cause: str | None) -> None:
-        told = self.record.verdict_json(folder, kind, code, cause)
-        self._tell("run.verdict", cause or "ok", **told)
-        folder.write_json("verdict.json", told)
-
-    def _body(self, folder: RunFolder, ended: Sequence[Checked]) -> dict[str, Any]:
+    def _facts(self) -> dict[str, Any]:
         limits = self.boot.request.twin.chosen.engine.limits if self.board.twin else ""
-        facts = {"unproven": limits} if limits else {}
-        image = dict(self.boot.plan.image)
-        return self.record.body_json(folder, ended, engine=self.engine, image=image, **facts)
+        return {"image": dict(self.boot.plan.image), **({"unproven": limits} if limits else {})}
 
 
 def with_play(append: str) -> str:
@@ -242,50 +191,3 @@ def _expected(plan: VerifyPlan, config: Path | None) -> tuple[ExpectedVm, ...]:
     from bringup.camkes.assign.in_use import vms_of
 
     return of_configuration(plan.vm, vms_of(load_application(config, allow_missing=True)))
-
-
-def believed_pins(board: str, profile: Profile, functions: Sequence[str]) -> dict[str, tuple[Candidate, ...]]:
-    """Return where each function's interrupt may arrive, best first.
-
-    By the latest capture of `board`; without one by its profile: that port's pins, then the four lines that
-    the board's rule names.
-    """
-    from bringup.lab.captures import latest_capture
-    from bringup.pci.capture.open import open_capture
-
-    capture = latest_capture(board)
-    if capture is None:
-        return {bdf: tuple(_by_profile(profile, bdf)) for bdf in functions}
-    return _by_capture(profile, open_capture([capture]), functions)
-
-
-def _by_capture(
-    profile: Profile, machine: Machine, functions: Sequence[str]
-) -> dict[str, tuple[Candidate, ...]]:
-    from bringup.pci.pins.beliefs import pin_candidates
-
-    beliefs = pin_candidates(machine, profile)
-    by_name: Mapping[str, Bdf] = {bdf.short: bdf for bdf in beliefs}
-    found = {}
-    for name in functions:
-        pins = beliefs[by_name[name]] if name in by_name else ()
-        told = [Candidate(f"{pin.ioapic}/{pin.pin}", f"{pin.grade}, {pin.source}") for pin in pins]
-        found[name] = (*told, *_by_profile(profile, name))
-    return found
-
-
-def _by_profile(profile: Profile, function: str) -> list[Candidate]:
-    from bringup.pci.match.ports import seen_at
-
-    ioapic = profile.interrupts.ioapic.value
-    found = []
-    for nic in profile.nics:
-        here = any(bdf.short == function for bdf in seen_at(nic))
-        for fact in (nic.ioapic_pin, nic.ioapic_pin_else) if here else ():
-            if fact is not None:
-                found.append(Candidate(f"{ioapic}/{fact.value}", f"the profile, {fact.grade}"))
-    rule = profile.interrupts.root_port_rule
-    if rule is not None:
-        lines = range(rule.value, rule.value + len(_INTX))
-        found += [Candidate(f"{ioapic}/{pin}", "the board's rule, untested") for pin in lines]
-    return found
