@@ -25,13 +25,16 @@ def find_program(program: str) -> str | None:
     return shutil.which(program, path=search_path())
 
 
-def run_program(command: Sequence[str], package: str, *, timeout_s: float, data: bytes = b"") -> bytes:
+def run_program(
+    command: Sequence[str], package: str, *, timeout_s: float, data: bytes = b"", scratch: str | None = None
+) -> bytes:
     """Run a program with `data` on its stdin and return its stdout.
 
+    `scratch` is a folder for its temporary files, which a program that is killed leaves behind.
     Raises MissingProgramError, which names the package, and LabError with its last words when it fails or
     takes longer than `timeout_s`.
     """
-    environment = {**os.environ, "LC_ALL": "C"}
+    environment = {**os.environ, "LC_ALL": "C", **({} if scratch is None else {"TMPDIR": scratch})}
     try:
         done = subprocess.run(
             command, input=data, capture_output=True, timeout=timeout_s, env=environment, check=False

@@ -61,12 +61,16 @@ class Console:
     baud: int = 115200
 
     def lines(self) -> list[str]:
-        """Return the first lines of GRUB's script: what it says and hears is on this UART alone."""
+        """Return the first lines of GRUB's script: it talks on this UART alone and hears the firmware's keys.
+
+        Firmware that redirects its console reads the same UART behind GRUB's back (EDK2's TerminalDxe, 50
+        times a second), and what it took is heard only as a key of its own.
+        """
         unit = f"--unit={_PC_PORTS.index(self.port)}" if self.port in _PC_PORTS else f"--port={self.port:#x}"
         return [
             f"serial {unit} --speed={self.baud}",
             "terminal_output serial",
-            "terminal_input serial",
+            "terminal_input serial console",
         ]
 
 

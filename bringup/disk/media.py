@@ -44,6 +44,11 @@ _FAT32_CLUSTERS = 66_000
 _CLUSTER_MAX = 32 << 10
 _FILE_MAX = (1 << 32) - 1
 _ISO_TIMEOUT_S = 600.0
+_VOLUME = "BRINGUP"
+MADE_HEAD_BYTES = 64 << 10
+"""How many of a file's first bytes `is_made` looks at."""
+# Where a disc's first descriptor begins, with what, and where it names the volume (ECMA-119, 8.4).
+_DESCRIPTOR_AT, _DESCRIPTOR, _NAME_AT = 0x8000, b"\x01CD001", 0x8028
 _ISO_MODULES = (
     *("normal", "configfile", "part_gpt", "part_msdos", "part_apple", "fat", "iso9660", "search", "test"),
     *("true", "echo", "sleep", "boot", "reboot", "serial", "terminal", "all_video"),
@@ -67,20 +72,24 @@ class Entry:
         for name, file in zip(stored_names(len(sources) - 1), sources, strict=True):
             yield f"{self.folder}/{name}", FileSpan.all_of(file)
 
-    def lines(self) -> list[str]:
-        """Return the entry as GRUB reads it; raises ImageError and UsageError as `load_lines` does."""
+    def lines(self, number: int) -> list[str]:
+        """Return the entry as GRUB reads it; raises ImageError and UsageError as `load_lines` does.
+
+        Its number is its key: one byte, which no console cuts in two as it does the cursor keys' three.
+        """
         loads = load_lines(self.image, [f"/{path}" for path, _ in self.files()])
         start = [HAND_OVER, "boot", 'echo "bringup: starting kernel failed"']
         inside = ["set loaded=", *loads, 'if [ "$loaded" = yes ]; then', *start, "fi", "sleep 10"]
-        return [f'menuentry "{_PLAIN.sub("-", self.title)}" {{', *inside, "}"]
+        title = f"{number}. {_PLAIN.sub('-', self.title)}"
+        return [f'menuentry "{title}" --hotkey={number} {{', *inside, "}"]
 
 
 def menu_script(entries: Sequence[Entry], console: Console, opening: Sequence[str] = ()) -> str:
     """Return what GRUB runs: `opening` after the console was set up, then the menu."""
     lines = [*console.lines(), *opening, 'echo "bringup: GRUB started from medium"']
     lines += ["set default=0", f"set timeout={MENU_S}"]
-    for entry in entries:
-        lines += entry.lines()
+    for number, entry in enumerate(entries, 1):
+        lines += entry.lines(number)
     return "\n".join(lines) + "\n"
 
 
@@ -145,6 +154,14 @@ def _shape(content_bytes: int) -> FatShape:
     return FatShape(size, 512, cluster, hidden_sectors=2 * MIB // 512)
 
 
+def is_made(head: bytes, size: int) -> bool:
+    """Return whether a file of `size` bytes with these first bytes is a stick or disc as it is made here."""
+    layout = read_layout(head, size, 512)
+    name = head[_NAME_AT : _NAME_AT + 32].decode("ascii", "replace").rstrip()
+    is_disc = head[_DESCRIPTOR_AT:].startswith(_DESCRIPTOR) and name == _VOLUME
+    return is_disc or (layout is not None and layout.is_media)
+
+
 def table_for(head: bytes, image_bytes: int, disk_bytes: int) -> tuple[Write, ...] | None:
     """Return the tables that a stick image needs on a disk of another size, with GUIDs of its own.
 
@@ -166,18 +183,23 @@ def make_disc(entries: Sequence[Entry], console: Console, target: Path, *, grub_
     for firmware in Firmware:
         GrubModules.of(firmware, grub_dir)
     with tempfile.TemporaryDirectory(prefix="bringup-disc-") as name:
-        folder = Path(name)
+        folder, scratch = Path(name, "tree"), Path(name, "scratch")
+        scratch.mkdir()
         script = folder / "boot/grub/grub.cfg"
         script.parent.mkdir(parents=True)
         script.write_text(menu_script(entries, console), encoding="ascii")
-        grafts = [f"{path}={_escaped(span.path)}" for entry in entries for path, span in entry.files()]
+        files = [file for entry in entries for file in entry.files()]
+        grafts = [f"{path}={_escaped(span.path)}" for path, span in files]
         command = [
             *("grub-mkrescue", "--output", str(target), str(folder), *grafts),
             *("--compress=no", "--fonts=", "--locales=", "--themes="),
             f"--install-modules={' '.join(_ISO_MODULES)}",
-            *("--", "-volid", "BRINGUP"),
+            *("--", "-volid", _VOLUME),
         ]
-        run_program(command, "xorriso mtools grub-pc-bin grub-efi-amd64-bin", timeout_s=_ISO_TIMEOUT_S)
+        packages = "xorriso mtools grub-pc-bin grub-efi-amd64-bin"
+        run_program(command, packages, timeout_s=_ISO_TIMEOUT_S, scratch=str(scratch))
+        for _, span in files:
+            Pieces.of(span).read(0, 1)  # raises when it is not what was hashed any more
 
 
 def _escaped(path: Path) -> str:

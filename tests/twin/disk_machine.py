@@ -41,8 +41,10 @@ class DiskMachine:
     firmware: Firmware = Firmware.BIOS
     faults: Path | None = None
 
-    def start(self, *, key: bytes = b"", until: bytes = USER_SPACE) -> bytes:
-        """Start it and return what came until `until`; `key` is typed when GRUB's script has begun."""
+    def start(
+        self, *, key: bytes = b"", key_at: bytes = b"bringup: GRUB started", until: bytes = USER_SPACE
+    ) -> bytes:
+        """Start it and return what came until `until`; `key` is typed once `key_at` came."""
         process = subprocess.Popen(
             self._command(),
             stdin=subprocess.PIPE,
@@ -50,7 +52,7 @@ class DiskMachine:
             stderr=subprocess.STDOUT,
         )
         try:
-            return _watched(process, key, until)
+            return _watched(process, key, key_at, until)
         finally:
             process.kill()
             process.wait()
@@ -84,7 +86,7 @@ class DiskMachine:
         ]
 
 
-def _watched(process: subprocess.Popen[bytes], key: bytes, until: bytes) -> bytes:
+def _watched(process: subprocess.Popen[bytes], key: bytes, key_at: bytes, until: bytes) -> bytes:
     assert process.stdout is not None
     assert process.stdin is not None
     text, deadline_s = b"", time.monotonic() + DEADLINE_S
@@ -95,7 +97,7 @@ def _watched(process: subprocess.Popen[bytes], key: bytes, until: bytes) -> byte
         data = os.read(process.stdout.fileno(), 65536)
         assert data, text
         text += data
-        if key and b"bringup: GRUB started" in text:
+        if key and key_at in text:
             process.stdin.write(key)
             process.stdin.flush()
             key = b""

@@ -26,12 +26,13 @@ from bringup.disk.media import Entry, make_disc, make_stick
 from bringup.disk.slot_image import SlotImage, make_slot_image
 from bringup.disk.slots import DiskSlots, read_slots
 from bringup.disk.state import State
+from bringup.image.firmware_probe import firmware_probe
 from bringup.image.folder import find_image
 from bringup.image.model import Image
 from bringup.image.standin import standin_kernel, standin_module
 from bringup.jobs.media_build import build_media
 from bringup.lab.inventory import load_lab
-from tests.twin.disk_machine import DiskMachine, perform, reader
+from tests.twin.disk_machine import USER_SPACE, DiskMachine, perform, reader
 from tests.unit.disk.disks import write_log
 
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("home")]
@@ -235,27 +236,47 @@ MEDIA = [
 ]
 
 
-@pytest.mark.parametrize(("kind", "device", "firmware"), MEDIA if MANY in os.environ else MEDIA[:2])
-def test_a_stick_or_disc_starts_its_first_entry(
-    tmp_path: Path, kind: str, device: str, firmware: Firmware
-) -> None:
-    entries = [Entry("the image", "image", image("first")), Entry("another", "probe", image("second"))]
-    path = tmp_path / f"medium.{kind}"
-    if kind == "iso":
+def medium(path: Path, entries: list[Entry]) -> Path:
+    if path.suffix == ".iso":
         make_disc(entries, CONSOLE, path)
     else:
         made = make_stick(entries, CONSOLE)
         with path.open("wb") as file:
             file.truncate(made.layout.disk_bytes)
         perform(path, made.writes())
+    return path
+
+
+@pytest.mark.parametrize(("kind", "device", "firmware"), MEDIA if MANY in os.environ else MEDIA[:2])
+def test_a_stick_or_disc_starts_its_first_entry(
+    tmp_path: Path, kind: str, device: str, firmware: Firmware
+) -> None:
+    entries = [Entry("the image", "image", image("first")), Entry("another", "probe", image("second"))]
+    path = medium(tmp_path / f"medium.{kind}", entries)
     assert running(DiskMachine(path, device, firmware).start()) == "first"
 
 
-@pytest.mark.long
-def test_a_disc_starts_the_probe_that_is_chosen_in_its_menu(tmp_path: Path) -> None:
-    """As `media build` makes it, under BIOS; cursor down and Enter on the console."""
-    path = tmp_path / "medium.iso"
-    built = build_media(load_lab(tmp_path).board("e300"), [standin_kernel(), standin_module(MIB)], path)
-    assert built.titles[1] == "firmware probe"
-    text = DiskMachine(path, "usb-cd", Firmware.BIOS).start(key=b"\x1b[B\r", until=PROBE_BANNER)
+def test_a_key_that_the_firmware_reads_before_the_menu_is_there_chooses_all_the_same(tmp_path: Path) -> None:
+    """UEFI reads the console's port, too, and here it is the only one who does: GRUB has not begun."""
+    probe = find_image([firmware_probe()]).with_serial(CONSOLE.port)
+    entries = [Entry("the image", "image", image("first")), Entry("firmware probe", "probe", probe)]
+    machine = DiskMachine(medium(tmp_path / "medium.img", entries), "usb", Firmware.UEFI)
+    text = machine.start(key=b"2", key_at=b"BdsDxe: starting", until=PROBE_BANNER)
     assert running(text) is None
+
+
+CHOICES = [(b"", USER_SPACE), (b"2", PROBE_BANNER), (b"\x1b[B\r", PROBE_BANNER), (b"3", b"BusyBox v")]
+
+
+@pytest.mark.long
+@pytest.mark.parametrize(("kind", "device", "firmware"), MEDIA)
+def test_all_that_is_in_the_menu_starts_on_every_device_and_firmware(
+    tmp_path: Path, kind: str, device: str, firmware: Firmware
+) -> None:
+    """As `media build` makes it: the first by itself, the others by number, or cursor down and Enter."""
+    path = tmp_path / f"medium.{kind}"
+    built = build_media(load_lab(tmp_path).board("e300"), [standin_kernel(), standin_module(MIB)], path)
+    assert built.titles[:2] == ("stand-in (not seL4)", "firmware probe")
+    for key, until in CHOICES:
+        text = DiskMachine(path, device, firmware).start(key=key, until=until)
+        assert (USER_SPACE in text) == (until == USER_SPACE)

@@ -52,8 +52,9 @@ def command(
     """Make a stick or disc that boots by BIOS and UEFI and starts IMAGE.
 
     Its menu, on the board's console, offers IMAGE (which starts by itself after 5 s), the firmware probe and
-    a bare Linux with a shell. IMAGE is a build's folder, KERNEL MODULE..., or a Linux and its initrd. It is
-    not signed: Secure Boot must be off.
+    a bare Linux with a shell: the number before each starts it. IMAGE is a build's folder, KERNEL MODULE...,
+    or a Linux and its initrd. It is not signed: Secure Boot must be off. A FILE that was made so before is
+    replaced, no other.
 
     \b
     Example:
@@ -79,5 +80,7 @@ def command(
     answer(f"wrote {built.path}  {rough_size(built.size)}, BIOS and UEFI")
     answer(*(f"  {number}. {title}" for number, title in enumerate(built.titles, 1)))
     say(f"console   {unit.kernel_port:#x}, {unit.line_rate} baud; the first starts by itself after 5 s")
+    for sentence in built.careful:
+        say(f"careful   {sentence}")
     if output.suffix == ".img":
         say(f"next      bringup media write {output} DEVICE")

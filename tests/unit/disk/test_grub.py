@@ -50,8 +50,11 @@ def test_grub_understands_the_script_of_a_disk_and_of_a_slot(tmp_path: Path) -> 
         (Console(0x6000), "serial --port=0x6000 --speed=115200"),
     ],
 )
-def test_grub_speaks_and_listens_on_the_console_alone(console: Console, line: str) -> None:
-    assert disk_script(console).splitlines()[:3] == [line, "terminal_output serial", "terminal_input serial"]
+def test_grub_speaks_on_the_console_alone_and_hears_what_the_firmware_took_from_it(
+    console: Console, line: str
+) -> None:
+    opening = [line, "terminal_output serial", "terminal_input serial console"]
+    assert disk_script(console).splitlines()[:3] == opening
 
 
 def test_a_loader_knows_where_it_lies() -> None:

@@ -52,7 +52,7 @@ def output(*words: str | Path) -> str:
 def test_grub_understands_the_menu_whatever_an_image_is_called(entries: list[Entry]) -> None:
     script = menu_script(entries, Console())
     check(script)
-    assert 'menuentry "x-- reboot- --(a)- -" {' in script.splitlines()
+    assert 'menuentry "1. x-- reboot- --(a)- -" --hotkey=1 {' in script.splitlines()
 
 
 def test_checkers_find_nothing_wrong_with_a_stick(tmp_path: Path, stick: Path) -> None:
