@@ -29,6 +29,8 @@ from bringup.power.base import Drivers
 _LONGEST_WAIT_S = 0.5
 # Who looks so much later than something was due was held up, and so were those who hear the board.
 _LATE_S, _CATCH_UP_MAX_S = 2.0, 5.0
+# Every machine waits a little, which limits have room for.
+_HELD_UP_MIN_S = 0.1
 
 
 class Run:
@@ -171,6 +173,7 @@ class Run:
         """Wait until the evidence is enough for a verdict; raises what `abort` was called with."""
         while True:
             self._tell_notices()
+            self._tell_held_up()
             with self._lock:
                 if self._error is not None:
                     raise self._error
@@ -229,6 +232,12 @@ class Run:
                 f"ask {other.who}: {other.purpose} (process {other.pid}) was done while this boot ran"
             )
             self.emit("run", "run.passed_over", text, who=other.who, pid=other.pid, purpose=other.purpose)
+
+    def _tell_held_up(self) -> None:
+        seconds = self.place.held_up_s()
+        if seconds >= _HELD_UP_MIN_S:
+            text = f"this host is busy: the emulated machine waited {seconds:.1f} s for a processor"
+            self.emit("twin", "twin.held_up", text, seconds=round(seconds, 2))
 
     # Events.
 

@@ -94,7 +94,8 @@ class BootEvidence:
 
     `tail` is the last line on the console, known or not, `last_line` the last known one. `asked` are files
     that the board asked for and that this host has, `foreign_names` those that nobody here told it of.
-    `not_served` is the line of a loader that came from elsewhere: the board's disk.
+    `not_served` is the line of a loader that came from elsewhere: the board's disk. `held_up` are times, and
+    how many seconds before each this host had no processor for the machine that it emulates.
     """
 
     reached: dict[Stage, StageReached] = field(default_factory=dict)
@@ -134,6 +135,7 @@ class BootEvidence:
     not_served_s: float | None = None
     restarted: tuple[float, str] | None = None
     gaps: list[Gap] = field(default_factory=list)
+    held_up: list[tuple[float, float]] = field(default_factory=list)
 
     @property
     def logins(self) -> list[str]:

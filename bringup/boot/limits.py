@@ -18,6 +18,8 @@ HELD_ASKED_EVERY_S = 15.0
 """How often a console that somebody else has is asked for."""
 
 _PRINTING_MAX = 20
+_HELD_UP_MAX = 4
+"""A machine that this host emulates gets at most so many times its limit more."""
 _SERVED_GRACE_S = 1.0
 # A BMC hands over what it kept when its console is back, and what is typed then may be answered.
 _GAP_GRACE_S = 8.0
@@ -69,11 +71,11 @@ class Limits:
         if missing is None:
             if self._course.done_s() is not None:
                 return None
-            return self._silent_since_s() + self._course.request.texts_s
+            return self._lasting(self._silent_since_s(), self._course.request.texts_s)
         allowed_s = self._allowed_s(missing)
         if allowed_s is None:
             return None
-        due_s = self.waiting_since_s() + allowed_s
+        due_s = self._lasting(self.waiting_since_s(), allowed_s)
         if missing >= Stage.KERNEL and self._boot.gaps:
             due_s = max(due_s, self._boot.gaps[-1].until_s + _GAP_GRACE_S)
         witness = self._course.witness
@@ -83,6 +85,11 @@ class Limits:
         # While it prints, it may get further; but what prints for ever must not be watched for ever.
         due_s = min(due_s, self._advanced_s() + allowed_s * _PRINTING_MAX)
         return min([due_s, *self._evident_s(missing)])
+
+    def _lasting(self, since_s: float, allowed_s: float) -> float:
+        """Return when the board has had so much time: what a machine waited for a processor is none."""
+        waited_s = sum(seconds for at_s, seconds in self._boot.held_up if at_s > since_s)
+        return since_s + allowed_s + min(waited_s, allowed_s * _HELD_UP_MAX)
 
     def _evident_s(self, missing: Stage) -> Iterator[float]:
         """Yield when what keeps the boot from going on is plain before its limit has passed."""

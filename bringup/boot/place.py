@@ -13,7 +13,7 @@ from bringup.console.base import Console
 from bringup.lab.inventory import Board
 from bringup.netboot.spec import MakeSpec, Segment
 from bringup.power.base import Drivers, Person
-from bringup.twin.engines import USUAL, TwinSetup
+from bringup.twin.engines import SCRIPTED, USUAL, TwinSetup
 from bringup.twin.info import TwinInfo, twin_folder
 from bringup.twin.machine import BOOT_MAC
 from bringup.twin.network import NETWORK
@@ -24,6 +24,10 @@ class ReachedBoard(Protocol):
 
     def exists(self) -> bool:
         """Return whether there is still a board: a twin can be ended, a real one cannot."""
+        ...
+
+    def held_up_s(self) -> float:
+        """Return how many seconds since the last call this host had no processor for the board."""
         ...
 
     def drivers(self, emit: Emit) -> Drivers:
@@ -80,7 +84,8 @@ class _KeptDrivers:
 class BoardPlace:
     """The place of a board of the lab; `enter` is the command prefix that runs a program in its network.
 
-    `person` is whom a power driver may ask to lend a hand; `tied`: a twin that ends with whoever reached it.
+    `person` is whom a power driver may ask to lend a hand; `tied`: a twin that ends with whoever reached it;
+    `waited`: what tells how long a machine waited that this host emulates.
     """
 
     board: Board
@@ -88,11 +93,16 @@ class BoardPlace:
     alive: Callable[[], bool] = lambda: True
     person: Person | None = None
     tied: bool = False
+    waited: Callable[[], float] = lambda: 0.0
     _kept: _KeptDrivers = field(default_factory=_KeptDrivers, compare=False, repr=False)
 
     def exists(self) -> bool:
         """Return whether the twin's process lives; a real board always does."""
         return self.alive()
+
+    def held_up_s(self) -> float:
+        """Return how long a twin's machine had no processor; a real board has its own."""
+        return self.waited()
 
     def drivers(self, emit: Emit) -> Drivers:
         """Return the drivers that the lab file names, the same ones when asked again."""
@@ -172,7 +182,7 @@ def reach(
         where = f"BMC at {info.bmc_address} port {info.bmc_port}{_plays(info)}"
         emit(Event("twin", "twin.up", f"already up, {info.memory_mib} MiB, {where}"))
         try:
-            yield BoardPlace(board, info.namespace.enter, info.alive, person)
+            yield BoardPlace(board, info.namespace.enter, info.alive, person, waited=_waited(info))
         finally:
             running(board.name)  # clears away what is left of a twin that was killed meanwhile
         return
@@ -182,7 +192,18 @@ def reach(
         emit(
             Event("twin", "twin.up", f"started, {twin.info.memory_mib} MiB, {where}", {"tied": not keep_twin})
         )
-        yield BoardPlace(board, twin.info.namespace.enter, twin.info.alive, person, tied=not keep_twin)
+        info = twin.info
+        enter, tied = info.namespace.enter, not keep_twin
+        yield BoardPlace(board, enter, info.alive, person, tied=tied, waited=_waited(info))
+
+
+def _waited(info: TwinInfo) -> Callable[[], float]:
+    """Return what tells how long a twin's machine waited; a scripted board computes next to nothing."""
+    if info.engine == SCRIPTED.name:
+        return lambda: 0.0
+    from bringup.twin.held_up import HeldUp
+
+    return HeldUp(info.pid).seconds
 
 
 def _plays(info: TwinInfo) -> str:

@@ -405,6 +405,9 @@ class Witness:
         for entry in event.data.get("entries", ()):
             self.logged.setdefault(str(entry["kind"]), str(entry["text"]))
 
+    def _held_up(self, event: Event) -> None:
+        self.boot.held_up.append((event.at_s, float(event.data.get("seconds", 0.0))))
+
     def _servers_lost(self, event: Event) -> None:
         self.servers_lost_s = event.at_s
 
@@ -466,6 +469,7 @@ _HANDLERS: dict[str, Callable[[Witness, Event], None]] = {
     "tftp.progress": Witness._serving,
     "http.progress": Witness._serving,
     "run.servers_lost": Witness._servers_lost,
+    "twin.held_up": Witness._held_up,
 }
 
 _OF_THE_BOARD = frozenset(

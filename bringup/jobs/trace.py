@@ -18,7 +18,10 @@ from bringup.transcript.told import as_event
 
 _TRACKS = {"power": "BMC", "dhcp": "DHCP", "tftp": "TFTP", "http": "HTTP", "console": "console"}
 # What is told every so often, or says of the run what others say of the board.
-_UNTOLD = ("run.waiting", "run.step", "console.activity", "console.test", "console.nic", "dhcp.searched")
+_UNTOLD = (
+    *("run.waiting", "run.step", "twin.held_up"),
+    *("console.activity", "console.test", "console.nic", "dhcp.searched"),
+)
 _ONCE = ("dhcp.ignored", "dhcp.rival", "tftp.error", "http.error")
 _MOMENTS_MAX = 2000
 _CUT_SHORT = "its process was killed before that was decided"

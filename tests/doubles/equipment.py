@@ -118,6 +118,7 @@ class Bench:
         self.place = FakePlace(self, has_override=has_override)
         self.fails = dict(fails or {})
         self.fails_once = fails_once
+        self.held_up_s: Callable[[], float] = lambda: 0.0
         self.on_serve: Callable[[ServeSpec], None] = lambda _spec: None
         self._tied = tied
 
@@ -160,6 +161,9 @@ class FakePlace:
 
     def exists(self) -> bool:
         return True
+
+    def held_up_s(self) -> float:
+        return self._bench.held_up_s()
 
     def drivers(self, emit: Emit) -> Drivers:
         override = FakeOverride(self._bench, emit) if self._has_override else None
