@@ -116,22 +116,22 @@ def run_many(
     work: BoardWork,
     options: dict[str, Any],
     *,
-    changes: str,
+    question: str,
     asks_above: int | None = None,
 ) -> int:
     """Do `work` with the boards, show it, print the summary, and return the exit code of the worst.
 
-    `changes` says in a few words what happens to each board, for the question that is asked above that many;
-    None means five.
+    `question` is what is asked above so many boards, with `{boards}` for "these 8 boards"; None means five.
     """
     from bringup.jobs.batch import ASKS_ABOVE, run_batch
     from bringup.jobs.batch_machines import emulated, processors
-    from bringup.report.batch import BatchView, batch_lines
+    from bringup.report.batch import batch_lines
+    from bringup.report.batch_view import BatchView
     from bringup.report.screen import fold_width
 
     names = [board.name for board in boards]
     if len(boards) > (ASKS_ABOVE if asks_above is None else asks_above) and not options["yes"]:
-        _ask(names, changes)
+        _ask(names, question)
     as_json = bool(options.get("as_json"))
     machines = emulated(boards)
     if len(machines) > processors():
@@ -157,10 +157,15 @@ def run_many(
     return batch.exit_code
 
 
-def _ask(names: Sequence[str], changes: str) -> None:
+def _ask(names: Sequence[str], question: str) -> None:
+    from bringup.report.screen import fold_width, folded
+
     count = counted(len(names), "board")
-    say(f"{count}: {', '.join(names)}")
-    if not sys.stdin.isatty():
-        raise UsageError(f"{changes} of {count} is asked for first, and nobody can answer", hint="--yes")
-    if not click.confirm(f"{changes} of {'these ' if len(names) > 1 else ''}{count}?", err=True):
+    say(*folded([f"{count}: {', '.join(names)}"], fold_width()))
+    asked = question.format(boards=f"these {count}" if len(names) > 1 else "this board")
+    # Python has no stream for a descriptor that was closed before it started (`<&-`).
+    if sys.stdin is None or not sys.stdin.isatty():
+        unasked = asked[0].lower() + asked[1:]
+        raise UsageError(f"nobody can answer, because standard input is no terminal: {unasked}", hint="--yes")
+    if not click.confirm(asked, err=True):
         raise click.Abort

@@ -172,7 +172,7 @@ def _boot_many(lab: Lab, options: dict[str, Any], *, as_json: bool) -> int:
         return of_verdict(boot.run(heard_by(hear), None, stop).verdict)
 
     boards = chosen(lab, options["board"], "boot", only_failed=options["only_failed"])
-    return run_many(lab, "boot", boards, work, {**options, "as_json": as_json}, changes="a restart")
+    return run_many(lab, "boot", boards, work, {**options, "as_json": as_json}, question="Restart {boards}?")
 
 
 def _request(options: dict[str, Any]) -> BootRequest:

@@ -113,7 +113,7 @@ def _switch_many(lab: Lab, boards: Sequence[Board], action: str, options: dict[s
         )
         return Outcome(board.name, "ok", 0, reached=str(switched.result))
 
-    return run_many(lab, f"power {action}", boards, work, options, changes=f"power {action}")
+    return run_many(lab, f"power {action}", boards, work, options, question=f"Power {action} {{boards}}?")
 
 
 def _one(unit: Board, action: str, *, force: bool, as_json: bool) -> None:

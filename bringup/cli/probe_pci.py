@@ -147,7 +147,7 @@ def _probe_many(lab: Lab, options: dict[str, Any]) -> int:
         return Outcome(board.name, "ok", 0, str(probed.path)) if error is None else failed(board.name, error)
 
     boards = chosen(lab, options["board"], "probe-pci", only_failed=options["only_failed"])
-    return run_many(lab, "probe-pci", boards, work, options, changes="a restart")
+    return run_many(lab, "probe-pci", boards, work, options, question="Restart {boards}?")
 
 
 def _read(options: dict[str, Any]) -> Machine:

@@ -144,8 +144,8 @@ def _reimage_many(lab: Lab, options: dict[str, Any]) -> int:
         return of_verdict(planned.run(heard_by(hear), None, stop).last.verdict)
 
     boards = chosen(lab, options["board"], "reimage", only_failed=options["only_failed"])
-    changes = "to overwrite a disk (it is overwritten, not erased)"
-    return run_many(lab, "reimage", boards, work, options, changes=changes, asks_above=0)
+    question = "Overwrite a disk of {boards} (overwritten, not erased)?"
+    return run_many(lab, "reimage", boards, work, options, question=question, asks_above=0)
 
 
 def _planned(lab: Lab, board: str, options: dict[str, Any]) -> PlannedReimage:

@@ -130,5 +130,5 @@ def _run_many(lab: Lab, options: dict[str, Any], *, back: bool) -> int:
 
     command = "rollback" if back else "slots"
     boards = chosen(lab, options["board"], command, only_failed=options["only_failed"])
-    changes = "a rollback" if back else "a restart"
-    return run_many(lab, command, boards, work, options, changes=changes)
+    question = "Roll back {boards}, which restarts them?" if back else "Restart {boards}?"
+    return run_many(lab, command, boards, work, options, question=question)

@@ -35,6 +35,8 @@ def select_boards(lab: Lab, words: Iterable[str]) -> tuple[Board, ...]:
 
 
 def _named(lab: Lab, word: str) -> list[str]:
+    if not word:
+        raise UsageError("a name is missing in the list of boards", hint="such as e300-1,e300-2")
     if _PATTERN.search(word):
         found = fnmatch.filter(lab.boards, word)
         if not found:

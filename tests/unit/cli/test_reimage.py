@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -35,6 +37,17 @@ def test_disks_are_overwritten_only_after_a_yes_to_the_list(boards: str) -> None
     assert error.hint == "--yes"
     names = "b1" if boards == "b1*" else "b1, b2"
     assert f": {names}\n" in said
+
+
+@pytest.mark.parametrize("command", ["boot", "reimage", "slots", "rollback"])
+def test_nobody_is_asked_where_standard_input_is_closed(command: str) -> None:
+    words = [sys.executable, "-m", "bringup", command, "shelf"]
+    asked = subprocess.run(
+        ["sh", "-c", 'exec "$@" <&-', "sh", *words], capture_output=True, text=True, check=False
+    )
+    assert (asked.returncode, asked.stdout) == (2, "")
+    assert "nobody can answer" in asked.stderr
+    assert "--yes" in asked.stderr
 
 
 @pytest.mark.parametrize("command", ["slots", "rollback"])

@@ -45,7 +45,11 @@ def test_names_patterns_and_tags_each_board_once(lab: Lab, words: list[str], nam
 
 @pytest.mark.parametrize(
     ("word", "says"),
-    [("sehlf", "no board sehlf"), ("rack-*", "no board of this lab fits rack-*"), ("desk,", "no board")],
+    [
+        ("sehlf", "no board sehlf"),
+        ("rack-*", "no board of this lab fits rack-*"),
+        ("desk,", "a name is missing"),
+    ],
 )
 def test_a_word_that_names_nothing_is_refused(lab: Lab, word: str, says: str) -> None:
     with pytest.raises(UsageError, match=says.replace("*", r"\*")):
