@@ -47,7 +47,8 @@ class Telling:
         buts, causes = self._buts()
         if buts and self._course.request.strict:
             cause = f"booted, but {buts[0]}"
-            return self._verdict("image", "nic-dead", cause, at_s, causes, seen=self._boot.last_line)
+            code = "nic-dead" if self._boot.nics.dead else "iommu-fault"
+            return self._verdict("image", code, cause, at_s, causes, seen=self._boot.last_line)
         return self._verdict("ok", "ok", self._what_came(), at_s, causes, buts=buts)
 
     def _what_came(self) -> str:
@@ -78,9 +79,10 @@ class Telling:
     def _buts(self) -> tuple[tuple[str, ...], Causes]:
         """Return what is not well in VMs that came up, and what to do about it."""
         dead = self._boot.nics.dead if self._course.until >= Stage.GUEST or self._boot.logins else []
-        faults = [f for f in self._boot.failures if f.failure.code == "iommu-fault"][:1] if dead else []
-        buts = [f"{nic.label}: {nic.words()}" for nic in dead] + [f.failure.cause for f in faults]
-        advice = [nic.advice() for nic in dead]
+        faults = [f.failure for f in self._boot.failures if f.failure.code == "iommu-fault"][:1]
+        buts = [f"{nic.label}: {nic.words()}" for nic in dead] + [fault.cause for fault in faults]
+        # The device that was refused memory is often the dead controller, whose advice says more.
+        advice = [nic.advice() for nic in dead] or [(fault.why, fault.fix) for fault in faults]
         causes = dict.fromkeys(self._filled(*told) for told in advice if told is not None)
         return tuple(buts), tuple(causes)
 

@@ -11,10 +11,17 @@ from dataclasses import dataclass, replace
 
 from bringup.transcript.clean import plain_text
 from bringup.transcript.markers import Failure, Marker
-from bringup.transcript.reasons import panic_advice, reason_lines, what_crashed
+from bringup.transcript.reasons import of_crash, panic_advice, reason_lines, what_crashed
 
 _SPACE = bytes(range(0x21)) + b"\x7f"
 _LINE_MAX = 200
+_NEAR = 640
+# From the kernel's ACPI and memory lines to its refusal; a board of many CPUs has a line for each.
+_START = 4096
+# An oops of a 64-bit kernel, registers and call trace, is 4 to 6 KiB, and the panic comes after it.
+_OOPS = 8192
+LOOK_BACK_MAX = _OOPS
+"""Bytes of lines before a report that any block asks for."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,10 +58,10 @@ Read = Callable[[FaultReport], Detail | None]
 
 @dataclass(frozen=True, slots=True)
 class FaultBlock:
-    """How a report is taken: are lines before part of it, how many bytes may follow, where does it end."""
+    """How a report is taken: how many bytes of lines before it, how many may follow, where it ends."""
 
     read: Read
-    before: bool = False
+    before: int = 0
     after: int = 0
     ends: Callable[[bytes], bool] | None = None
 
@@ -89,19 +96,27 @@ def lines_of(text: bytes) -> tuple[str, ...]:
 
 # Faults of threads, as the kernel prints them (seL4 src/api/faults.c, src/kernel/faulthandler.c).
 
+_PLACE = r"(?:0x[0-9a-f]+|[0-9]+)"
+# Kernels that are no debug builds do not know the thread's name.
+_THREAD = r'(?:inthread\w+?"(?P<thread>[^"]{0,64})")?'
 _FAULT = re.compile(
-    r"(?:vmfaulton(?P<what>data|code)ataddress(?P<where>\w+)withstatus(?P<status>0x[0-9a-f]+|0)"
+    rf"(?:vmfaulton(?P<what>data|code)ataddress(?P<where>{_PLACE})withstatus(?P<status>0x[0-9a-f]+|0)"
     r"|userexception(?P<exception>\w+?)code(?P<code>0x[0-9a-f]+|[0-9]+)"
     r"|unknownsyscall(?P<syscall>0x[0-9a-f]+|[0-9]+)"
-    r"|capfaultin(?P<phase>send|receive)phaseataddress(?P<cap>0x[0-9a-f]+|[0-9]+)"
-    r"|(?P<null>nullfault)|(?P<timeout>[Tt]imeoutfault\w{0,24}))"
-    r'inthread\w+?"(?P<thread>[^"]{0,64})"ataddress(?P<at>0x[0-9a-f]+|[0-9]+)'
+    rf"|capfaultin(?P<phase>send|receive)phaseataddress(?P<cap>{_PLACE})"
+    r"|(?P<null>nullfault)|(?P<timeout>[Tt]imeoutfault\w{0,24}?))"
+    rf"{_THREAD}ataddress(?P<at>{_PLACE})"
 )
-_FAULT_ENDS = re.compile(r'inthread\w+?"[^"]{0,64}"ataddress(?:0x)?[0-9a-f]+')
+_FAULT_ENDS = re.compile(rf'inthread\w+?"[^"]{{0,64}}"ataddress{_PLACE}')
+
+
+def _fault_text(text: bytes) -> str:
+    """Return a report without white space; some kernels print a null pointer in words."""
+    return _squeeze(text).replace("(nil)", "0")
 
 
 def _has_thread(after: bytes) -> bool:
-    return _FAULT_ENDS.search(_squeeze(after)) is not None
+    return _FAULT_ENDS.search(_fault_text(after)) is not None
 
 
 _NAMED = re.compile(r'in thread \S+ "([^"]{0,64})"')
@@ -124,11 +139,12 @@ def _hex(text: str) -> str:
 
 
 def _thread_fault(report: FaultReport) -> Detail | None:
-    fault = _FAULT.search(report.squeezed)
+    fault = _FAULT.search(_fault_text(report.line.encode() + report.after))
     if fault is None:
         return None
     lines = (report.line, *report.following[:3])
     name = next((n.group(1) for n in map(_NAMED.search, lines) if n), fault["thread"])
+    who = "a thread" if name is None else f'thread "{name}"'
     at = f"instruction at {_hex(fault['at'])}"
     if fault["what"] == "data":
         what = f"touched unmapped memory: data at {_hex(fault['where'])} (status {fault['status']}), {at}"
@@ -158,7 +174,7 @@ def _thread_fault(report: FaultReport) -> Detail | None:
         why, fix = "a component was built for another layout", "build all of the image anew"
     else:
         what, why, fix = f"failed, {at}", "see the lines", "look at the lines after this one"
-    return Detail(f'thread "{name}" {what}', why, fix, lines)
+    return Detail(f"{who} {what}", why, fix, lines)
 
 
 def _number(text: str) -> str:
@@ -241,12 +257,13 @@ def _panic(report: FaultReport, who: str) -> Detail | None:
     panic = _PANIC.search(report.line)
     if panic is None:
         return None
-    crash = what_crashed(report.before)
-    reason = crash or panic.group(1).strip()
-    if not reason:
+    said = panic.group(1).strip()
+    crash = what_crashed(report.before) if of_crash(said) else None
+    if not (crash or said):
         return None
-    why, fix = panic_advice(f"{reason} {panic.group(1)}")
-    lines = (*(line for line in report.before if "BUG:" in line or "IP:" in line), report.line)
+    reason = said if crash is None else crash.what
+    why, fix = panic_advice(reason if crash else said)
+    lines = (*(() if crash is None else crash.lines), report.line)
     return Detail(f"{who} panicked: {reason}", why, fix, lines)
 
 
@@ -282,7 +299,7 @@ def _check(report: FaultReport) -> Detail | None:
 def _no_memory(report: FaultReport) -> Detail | None:
     """seL4#1726: with VT-d on, the kernel sets aside far more for RMRRs than it needs."""
     iommus = re.search(r"ACPI: (\d+) IOMMUs detected", "\n".join(report.before))
-    need = re.search(r"need size/alignment of (\S+)", report.line)
+    need = re.search(r"needsize/alignmentof(2\^\d{1,2})", report.squeezed)
     cause = "no memory region holds the root task's objects" + (f" ({need.group(1)} bytes)" if need else "")
     if iommus is None or iommus.group(1) == "0":
         return Detail(cause)
@@ -343,7 +360,7 @@ def _lines_before(report: FaultReport) -> Detail | None:
     return Detail(lines=(*report.before[-_QUOTED:], report.line)) if report.before else None
 
 
-_LOOK_BEFORE = FaultBlock(_lines_before, before=True)
+_LOOK_BEFORE = FaultBlock(_lines_before, before=_NEAR)
 _BLOCKS: Mapping[str, FaultBlock] = {
     **dict.fromkeys(
         (
@@ -361,16 +378,16 @@ _BLOCKS: Mapping[str, FaultBlock] = {
     ),
     "thread-fault": FaultBlock(_thread_fault, after=480, ends=_has_thread),
     "component-fault": FaultBlock(_component_fault),
-    "kernel-stopped": FaultBlock(_reason_before, before=True),
-    "halted": FaultBlock(_halt_reason, before=True),
-    "root-abort": FaultBlock(_halt_reason, before=True),
-    "guest-exit": FaultBlock(_vm_exit, before=True),
-    "guest-panic": FaultBlock(lambda report: _panic(report, "the guest's Linux kernel"), before=True),
-    "kernel-panic": FaultBlock(lambda report: _panic(report, "the Linux kernel"), before=True),
+    **dict.fromkeys(("kernel-stopped", "memory-setup"), FaultBlock(_reason_before, before=_NEAR)),
+    "halted": FaultBlock(_halt_reason, before=_NEAR),
+    "root-abort": FaultBlock(_halt_reason, before=_NEAR),
+    "guest-exit": FaultBlock(_vm_exit, before=_NEAR),
+    "guest-panic": FaultBlock(lambda report: _panic(report, "the guest's Linux kernel"), before=_OOPS),
+    "kernel-panic": FaultBlock(lambda report: _panic(report, "the Linux kernel"), before=_OOPS),
     "kernel-assertion": FaultBlock(_assertion),
-    "check-failed": FaultBlock(_check, before=True, after=240, ends=_has_message),
-    "no-memory": FaultBlock(_no_memory, before=True),
-    "memory-order": FaultBlock(_wrong_order, before=True),
+    "check-failed": FaultBlock(_check, before=_NEAR, after=240, ends=_has_message),
+    "no-memory": FaultBlock(_no_memory, before=_START, after=48),
+    "memory-order": FaultBlock(_wrong_order, before=_START),
     "cpu-feature": FaultBlock(_cpu_feature),
     "cpu-xsave-mask": FaultBlock(_feature_mask),
     "untyped-caps": FaultBlock(_untypeds),

@@ -16,7 +16,7 @@ from itertools import accumulate
 from typing import NamedTuple
 
 from bringup.transcript import redrawn
-from bringup.transcript.blocks import FaultBlock, block_of
+from bringup.transcript.blocks import LOOK_BACK_MAX, FaultBlock, block_of
 from bringup.transcript.failures.table import FAILURES
 from bringup.transcript.markers import KERNEL_USER_ERROR, KNOWN_PROMPTS, LOGIN_WORD, MARKERS, Failure, Marker
 
@@ -24,7 +24,6 @@ SPACE = bytes(range(0x21)) + b"\x7f"
 _TAIL = 2048
 _SPAN_MAX = 512
 _BEFORE, _AFTER = 240, 160
-_LINES_BEFORE = 640
 _DIGITS = {"%d": "[0-9]{1,10}", "%x": "[0-9a-fA-F]{1,16}"}
 _LONGEST_NUMBER = 16
 _ANCHOR = 6
@@ -246,6 +245,7 @@ class Matcher:
 
     def __init__(self) -> None:
         self._tail = b""
+        self._history = b""  # what came before the tail: only reports look so far back
         self._from_start = True
         self._open: list[Found] = []
         self._muted: set[Pattern] = set()
@@ -274,7 +274,7 @@ class Matcher:
         screen drawn anew, with characters that come twice.
         """
         done = self._continue(block)
-        text = _Window(self._tail, block, self._from_start, pieces)
+        text = _Window(self._history, self._tail, block, self._from_start, pieces)
         hits = find_new(text.squeezed, text.old)
         twice = _find_redrawn(text.squeezed, text.old, hits) if drawn else []
         hits += [(pattern, -1, text.old + count) for pattern, count in seams]
@@ -287,6 +287,7 @@ class Matcher:
         for item in found:
             (self._open if item.is_open else done).append(item)
         self._from_start = self._from_start and len(text.raw) <= _TAIL
+        self._history = (self._history + text.raw[:-_TAIL])[-LOOK_BACK_MAX:]
         self._tail = text.raw[-_TAIL:]
         return found, done
 
@@ -314,7 +315,10 @@ class Matcher:
 class _Window:
     """What is kept of a stream and a new block of it, raw and without white space."""
 
-    def __init__(self, tail: bytes, block: bytes, from_start: bool, pieces: Sequence[Piece]) -> None:
+    def __init__(
+        self, history: bytes, tail: bytes, block: bytes, from_start: bool, pieces: Sequence[Piece]
+    ) -> None:
+        self._history = history
         self.raw = tail + block
         self.squeezed = self.raw.translate(None, SPACE)
         self.old = len(tail.translate(None, SPACE))
@@ -385,10 +389,18 @@ class _Window:
             return item
         if pattern.block is not None:
             item.wants = pattern.block.after
-            if pattern.block.before:
-                item.before = self.raw[max(0, begin - _LINES_BEFORE) : begin]
+            item.before = self._before(begin, pattern.block.before)
         item.extend(self.raw[last + 1 :])
         return item
+
+    def _before(self, begin: int, size: int) -> bytes:
+        """Return `size` bytes of what came before raw `begin`, fewer at the stream's beginning."""
+        older = size - begin
+        return (
+            self.raw[max(0, begin - size) : begin]
+            if older <= 0
+            else self._history[-older:] + self.raw[:begin]
+        )
 
     def _joined(self, pattern: Pattern, first: int, last: int) -> bytes:
         """Return the line up to `last` of a text that begins on an earlier one, as terminals wrap it.

@@ -24,10 +24,17 @@ _NAME = r"(?P<name>(?:eth\d+|en[opsx]\w{1,12}))"
 _OF = rf"(?P<driver>{_DRIVERS}) {_BDF}(?: {_NAME})?"
 _RULES = (
     ("no-driver", rf"(?P<driver>{_DRIVERS}): probe of {_BDF} failed"),
-    ("bar-conflict", rf"pci {_BDF}: .*can't claim (?:BAR|.*window).*"),
+    ("no-driver", rf"(?P<driver>{_DRIVERS}) {_BDF}: probe with driver \S+ failed"),
+    ("bar-conflict", rf"pci {_BDF}: .*can't claim.*address conflict with (?!PCI Bus)"),
     ("bar-unmapped", rf"(?P<driver>{_DRIVERS}) {_BDF}.*?: .*(?:can't ioremap|cannot map|ioremap failed)"),
-    ("no-interrupts", rf"{_OF}.*: .*(?:Hung TX queue|Tx Unit Hang|Interrupt Reg: 0x0\b)"),
-    ("no-interrupts", rf"{_OF}.*: .*(?:[Uu]nable to allocate interrupt|request_irq)"),
+    ("gone", rf"{_OF}.*: .*(?:PCIe link lost|device now detached|[Aa]dapter removed)"),
+    ("no-interrupts", rf"{_OF}.*: .*(?:Hung TX queue|(?:Tx|Hardware) Unit Hang|Interrupt Reg: 0x0\b)"),
+    (
+        "no-interrupts",
+        rf"{_OF}.*: .*(?:[Uu]nable to allocate interrupt|request_irq|Error \S+ getting interrupt)",
+    ),
+    ("no-interrupts", rf"{_OF}.*: .*(?:derive routing for PCI INT|PCI INT [A-D]: (?:no GSI|not connected))"),
+    ("no-interrupts", rf"{_OF}: NETDEV WATCHDOG: .*timed out"),
     ("no-interrupts", rf"NETDEV WATCHDOG: {_NAME} \((?P<driver>[\w-]+)\)"),
     ("irq-dead", r"irq (?P<irq>\d{1,3}): nobody cared"),
     ("link-up", rf"{_OF}: .*Link is [Uu]p,? ?(?P<more>.*)"),
@@ -123,11 +130,12 @@ _DEAD = {
     "no-driver": "its driver gave up",
     "bar-conflict": "its memory lies where the guest has RAM",
     "bar-unmapped": "its memory could not be mapped",
+    "gone": "it no longer answers",
     "no-interrupts": "it gets no interrupts",
     "irq-dead": "its interrupt came without an owner and is off",
 }
 # What is at the bottom of it comes first: without its memory a driver gives up.
-_BOTTOM = ("bar-conflict", "bar-unmapped", "irq-dead", "no-interrupts", "no-driver")
+_BOTTOM = ("bar-conflict", "bar-unmapped", "gone", "irq-dead", "no-interrupts", "no-driver")
 _ADVICE = {
     "bar-conflict": (
         "guest memory and BARs share one window",
@@ -136,6 +144,10 @@ _ADVICE = {
     "bar-unmapped": (
         "the VMM gave the guest no address for this BAR",
         "list every 4 KiB page of it in pci_devices, and every I/O BAR in vm_ioports (end is exclusive)",
+    ),
+    "gone": (
+        "its registers read as all ones: another address is mapped, or the device sleeps",
+        "compare its BARs in the image with a capture of this unit, and cycle the power",
     ),
     "irq-dead": (
         "level_trig = 1 with an emulated 8259 (camkes-vm#116), or two devices on one pin",

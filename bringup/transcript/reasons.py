@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 _REASONS_MAX = 4
 
@@ -38,18 +39,51 @@ def reason_lines(before: Sequence[str]) -> tuple[str, ...]:
     return tuple(reversed(told[:_REASONS_MAX]))
 
 
-_BUG = re.compile(r"BUG: (.*)|(general protection fault|divide error|invalid opcode|kernel BUG at \S+).*")
-_IP = re.compile(r"\bR?IP:? ?(?:\[<[0-9a-f]+>\]|[0-9a-f]{4}:)\s*(?:\[<[0-9a-f]+>\]\s*)?([A-Za-z_][\w.]*)\+0x")
+_BANNER = re.compile(r"Linux version \d")
+# Every crash report counts itself, "Oops: 0002 [#1] SMP" (arch/x86/kernel/dumpstack.c).
+_DIES = re.compile(r"^\s*(?:\[[^\]]*\]\s*){0,2}(\S.*?):? ?(?:[0-9a-f]{4} )?\[#\d{1,3}\]")
+_BUG = re.compile(r"BUG: (.*)|(kernel BUG at [^\s!]+)")
+_IP = re.compile(
+    r"\b(?:[RE]?IP(?: is at|:)?|pc :) ?(?:[0-9a-f]{4}: ?)?(?:\[<[0-9a-f]+>\] ?){0,2}([A-Za-z_][\w.]*)\+0x"
+)
+_HEAD_LINES = 8
 
 
-def what_crashed(before: Sequence[str]) -> str | None:
-    """Return what Linux reported before it panicked, and in which function; None for nothing."""
-    told = next((bug for bug in map(_BUG.search, before) if bug), None)
-    if told is None:
+@dataclass(frozen=True, slots=True)
+class Crash:
+    """What Linux reported before it panicked, with the function, and the lines that say it."""
+
+    what: str
+    lines: tuple[str, ...]
+
+
+def what_crashed(before: Sequence[str]) -> Crash | None:
+    """Return the first crash that Linux reported since it started, None for none.
+
+    What comes after the first report, of a program that is killed or of the panic itself, follows from it.
+    """
+    banners = [number for number, line in enumerate(before) if _BANNER.search(line)]
+    lines = before[banners[-1] :] if banners else before
+    dies = next(((number, found) for number, found in enumerate(map(_DIES.search, lines)) if found), None)
+    if dies is None:
         return None
-    place = next((ip.group(1) for ip in map(_IP.search, before) if ip), None)
-    what = (told.group(1) or told.group(2)).strip()
-    return f"{what} in {place}" if place else what
+    number, header = dies
+    told = lines[max(0, number - _HEAD_LINES) : number]
+    bug = next((found for found in map(_BUG.search, reversed(told)) if found), None)
+    first = number if bug is None else lines.index(bug.string)
+    place = next((found for found in map(_IP.search, lines[first:]) if found), None)
+    what = (header.group(1) if bug is None else bug.group(1) or bug.group(2)).strip()
+    what = what.removeprefix("Oops: ")
+    shown = (lines[first], *(() if place is None else (place.string,)))
+    return Crash(what if place is None else f"{what} in {place.group(1)}", tuple(dict.fromkeys(shown)))
+
+
+_OF_CRASH = re.compile(r"fatal exception|attempted to kill|panic_on_oops|stack", re.IGNORECASE)
+
+
+def of_crash(reason: str) -> bool:
+    """Return whether a panic for this reason follows from a crash: others say themselves what is wrong."""
+    return _OF_CRASH.search(reason) is not None
 
 
 # Reasons of Linux panics, the usual cause and what to do (panic() in init/do_mounts.c, init/main.c,
@@ -63,7 +97,8 @@ _PANICS: tuple[tuple[str, str, str], ...] = (
      "put an /init into the root file system, or name it with init= (rdinit= for a ramdisk)"),
     ("attempted to kill init", "the guest's first program ended",
      "look at its last lines; run it by hand with init=/bin/sh"),
-    ("out of memory|compulsory panic_on_oom", "the guest has too little memory", "raise vmN.guest_ram_mb"),
+    ("out of memory|compulsory panic_on_oom|deadlocked on memory", "the guest has too little memory",
+     "raise vmN.guest_ram_mb"),
     ("io-apic|timer doesn't work", "the guest looks for an IOAPIC that the VMM does not have",
      "add noapic and nolapic to the guest's kernel_cmdline"),
 )  # fmt: skip

@@ -20,7 +20,7 @@ from bringup.boot.recorded import Recording, judge_recording
 from bringup.boot.watch_request import WatchRequest
 from bringup.cli import root
 from tests.places import SHARED
-from tests.transcripts.logs import LOGIN, LOGS, SUITE, UNKNOWN, VMM_TEXT
+from tests.transcripts.logs import LINUX, LOGIN, LOGS, SUITE, UNKNOWN, VMM_TEXT
 
 REQUEST = WatchRequest(Firmware.BIOS, by_itself=True)
 
@@ -97,6 +97,15 @@ def test_login_with_a_dead_controller_is_ok_but(name: str) -> None:
     assert verdict.causes
     strict = judged(data, strict=True).verdict
     assert (strict.kind, strict.code, strict.exit_code) == ("image", "nic-dead", 11)
+
+
+def test_a_login_beside_a_device_that_was_refused_memory_is_ok_but() -> None:
+    fault = "IOMMU: DMA read page fault from 0x1701 (bus: 0x17/dev: 0x0/fun: 0x1) on address 0x0:1f3c000\n"
+    data = (UNKNOWN + VMM_TEXT + LINUX + LOGIN + "\n" + fault).encode()
+    verdict = judged(data).verdict
+    assert (verdict.kind, verdict.buts) == ("ok", ("17:00.1 read memory that it was not given at 1f3c000",))
+    assert "exclude_paddr" in verdict.causes[0][1]
+    assert judged(data, strict=True).verdict.code == "iommu-fault"
 
 
 def test_advice_fits_the_kind_of_case() -> None:

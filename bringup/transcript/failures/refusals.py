@@ -147,6 +147,13 @@ REFUSALS = (
             "the loader gave it unsorted, or with regions that overlap",
             "use the other loader (--loader grub or --loader ipxe)",
             f"{_INIT}, seL4#1530"),
+    *(Failure("memory-order", "lab", f"ERROR: {which}",
+              "the kernel was given a memory map that it cannot use",
+              "the loader's memory map is damaged, or the firmware's",
+              "use the other loader (--loader grub or --loader ipxe), or the other --firmware",
+              _INIT)
+      for which in ("memory region %d empty", "memory region %d has start > end",
+                    "no memory regions available")),
     Failure("memory-regions", "image", "ERROR: insufficient MAX_NUM_FREEMEM_REG",
             "the board has more memory regions than the kernel's table",
             "firmware that cuts memory into many pieces, as UEFI does",

@@ -27,6 +27,15 @@ CONFLICT = (
         (CONFLICT, "bar-conflict"),
         ("[ 48.0] igb 0000:00:02.0 eth1: Hung TX queue", "no-interrupts"),
         ("[ 48.0] e1000e 0000:00:02.0 eth1: Detected Hardware Unit Hang: Tx Unit Hang", "no-interrupts"),
+        ("[ 48.0] e1000e 0000:00:02.0 eth1: Detected Hardware Unit Hang:", "no-interrupts"),
+        ("[ 5.1] igb 0000:00:01.0: Error -22 getting interrupt", "no-interrupts"),
+        ("[ 5.0] igb 0000:00:01.0: can't derive routing for PCI INT A", "no-interrupts"),
+        ("[ 48.0] igb 0000:00:02.0 eth1: NETDEV WATCHDOG: CPU: 0: transmit queue 0 timed out 5376 ms",
+         "no-interrupts"),
+        ("[ 5.2] igb 0000:00:01.0: probe with driver igb failed with error -5", "no-driver"),
+        ("[ 0.6] pci 0000:00:01.0: BAR 0 [mem 0xb2100000-0xb21fffff]: can't claim; address conflict with "
+         "System RAM [mem 0x00100000-0xf9ffffff]", "bar-conflict"),
+        ("[ 5.1] igb 0000:00:01.0: PCIe link lost, device now detached", "gone"),
         ("[ 99.0] NETDEV WATCHDOG: eth1 (igb): transmit queue 0 timed out", "no-interrupts"),
         ("[ 30.5] irq 10: nobody cared (try booting with the \"irqpoll\" option)", "irq-dead"),
         (" 10:      1234    XT-PIC      eth1", "counting"),
@@ -47,6 +56,7 @@ def test_a_line_is_understood(line: str, what: str) -> None:
         "[ 1.5] virtio_net virtio0 eth0: registered",
         "[ 0.0] BIOS-e820: [mem 0x0000000000000500-0x000000000009fbff] usable",
         " 4:  77  XT-PIC  serial",
+        "[ 0.6] pci 0000:00:01.0: can't claim BAR 0 [mem 0xf0000000-0xf00fffff]: no compatible bridge window",
     ],
 )
 def test_other_lines_say_nothing(line: str) -> None:
