@@ -28,9 +28,10 @@ _KERNEL_NAME = re.compile(r"(/dev/)?(sd[a-z]+|nvme\d+n\d+|vd[a-z]+|mmcblk\d+)")
 class Disk:
     """One disk as the running system tells it; `size_bytes` and `sector_bytes` in bytes.
 
-    `name` is the kernel's and holds until the next start only. `path` is where it is plugged in, such as
-    `pci-0000:00:1f.2-ata-1` or the folder in /sys. `wwn` as `naa.…`, `eui.…` or `0x…`. `uses` are sentences
-    on who uses it now: mounts, swap, holders. What was not told is empty.
+    `name` is the kernel's and holds until the disk is pulled or the board restarted; `sequence` is the number
+    that its kernel gives no other disk (diskseq, since Linux 5.15). `path` is where it is plugged in, such
+    as `pci-0000:00:1f.2-ata-1` or the folder in /sys. `wwn` as `naa.…`, `eui.…` or `0x…`. `uses` are
+    sentences on who uses it now: mounts, swap, holders. What was not told is empty.
     """
 
     name: str
@@ -44,6 +45,12 @@ class Disk:
     read_only: bool = False
     uses: tuple[str, ...] = ()
     contents: Contents = EMPTY
+    sequence: str = ""
+
+    @property
+    def handle(self) -> str:
+        """What it is called to the system that told of it: with its sequence no later disk answers to it."""
+        return f"{self.name}@{self.sequence}" if self.sequence else self.name
 
     @property
     def identity(self) -> tuple[str, str, int, str]:

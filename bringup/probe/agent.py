@@ -33,7 +33,8 @@ _HTTP_TIMEOUT_S = 60.0
 # What is done on the board before it asks again: fetching, writing and reading back one chunk on a bad day.
 ORDER_S = 300.0
 _TRIES = 3
-_DISK_NAME = re.compile(r"[a-z0-9]{2,20}", re.ASCII)
+_HANDLE = re.compile(r"([a-z0-9]{2,20})(@[0-9]{1,19})?", re.ASCII)
+_DIGESTS = re.compile(r"[0-9a-f]{64}(,[0-9a-f]{64})*", re.ASCII)
 
 WHY: Mapping[str, str] = {
     "fetch": "the board could not fetch it",
@@ -106,7 +107,8 @@ class Agent:
         self._server.shutdown()
         self._visitors.close()
 
-    # What it can be told. Every method raises DiskError, or what `check` raises.
+    # What it can be told, of a disk by its `Disk.handle`. Every method raises DiskError, or what `check`
+    # raises.
 
     def disks(self) -> str:
         """Return what /sys has of every disk, as `probe.disk_text` reads it."""
@@ -114,30 +116,36 @@ class Agent:
 
     def read(self, disk: str, offset: int, length: int) -> bytes:
         """Return bytes of a disk; whole sectors."""
-        data = self._bytes(f"read {_name(disk)} {offset} {length}", f"{length} bytes of {disk} at {offset}")
+        name = _name(disk)
+        data = self._bytes(f"read {disk} {offset} {length}", f"{length} bytes of {name} at {offset}")
         if len(data) != length:
-            raise DiskError(f"{disk} gave {len(data)} of {length} bytes at {offset}", "read")
+            raise DiskError(f"{name} gave {len(data)} of {length} bytes at {offset}", "read")
         return data
 
     def write(self, disk: str, offset: int, length: int, content: Content) -> None:
         """Write what `content` returns, `length` bytes, past the page cache; whole sectors."""
-        path = f"chunk/{secrets.token_hex(8)}"
+        path, name = f"chunk/{secrets.token_hex(8)}", _name(disk)
         with self._changed:
             self._contents[path] = content
         try:
-            self._ask(f"write {_name(disk)} {offset} {length} {path}", f"{disk} at {offset}")
+            self._ask(f"write {disk} {offset} {length} {path}", f"{name} at {offset}")
         finally:
             with self._changed:
                 self._contents.pop(path, None)
 
     def hashes(self, disk: str, ranges: Sequence[tuple[int, int]]) -> tuple[str, ...]:
         """Return the SHA-256 of each (offset, length) as read from the disk."""
+        name = _name(disk)
         words = " ".join(f"{offset} {length}" for offset, length in ranges)
-        return tuple(self._ask(f"hash {_name(disk)} {words}", f"{disk}").split(","))
+        answer = self._ask(f"hash {disk} {words}", name)
+        digests = answer.split(",")
+        if len(digests) != len(ranges) or not _DIGESTS.fullmatch(answer):
+            raise DiskError(f"{name}: {len(ranges)} hashes were asked for, and other words came", "order")
+        return tuple(digests)
 
     def flush(self, disk: str) -> None:
         """Return when the disk says that it has kept what was written."""
-        self._ask(f"flush {_name(disk)}", disk)
+        self._ask(f"flush {disk}", _name(disk))
 
     # Orders.
 
@@ -222,10 +230,12 @@ class Agent:
 _ANSWER_MAX = 8192
 
 
-def _name(disk: str) -> str:
-    if not _DISK_NAME.fullmatch(disk):
-        raise BringupError(f"not the name of a disk: {disk!r}")
-    return disk
+def _name(handle: str) -> str:
+    """Return the kernel's name of a disk; raises BringupError for what would be another order."""
+    match = _HANDLE.fullmatch(handle)
+    if match is None:
+        raise BringupError(f"not the name of a disk: {handle!r}")
+    return match[1]
 
 
 class _Server(ThreadingHTTPServer):

@@ -54,6 +54,7 @@ def _disk(name: str, facts: Mapping[str, str]) -> Disk:
         removable=_number(facts, "removable") == 1,
         read_only=_number(facts, "ro") == 1,
         uses=tuple(f"{holder} holds it" for holder in holders),
+        sequence=str(_number(facts, "diskseq") or ""),
     )
 
 

@@ -60,6 +60,9 @@ class FakeRamdisk:
         failed = self._fail(words)
         if failed is not None:
             return f"failed:{failed}"
+        if len(words) > 1 and not self._is_there(*words[1].split("@")):
+            return "failed:gone"
+        words[1:2] = [each.partition("@")[0] for each in words[1:2]]
         match words:
             case ["disks"]:
                 return self._send(number, self.listing.encode())
@@ -80,6 +83,11 @@ class FakeRamdisk:
             case ["flush", _]:
                 return "ok"
         return "failed:order"
+
+    def _is_there(self, name: str, sequence: str = "") -> bool:
+        """Return whether a disk is the one that was told of, as far as its sequence was told."""
+        told = f"{name} diskseq {sequence.encode().hex()}"
+        return not sequence or told in self.listing.splitlines()
 
     def _bytes(self, disk: str, offset: int, length: int) -> bytes:
         with self._disks[disk].open("rb") as file:

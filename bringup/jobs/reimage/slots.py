@@ -119,7 +119,7 @@ class PlannedSlots:
         assert seen.disk is not None and seen.slots is not None  # noqa: S101
         letter, actions = rollback(seen.slots)
         ensure_same(room.ramdisk, seen.disk)
-        CarryOut(room.ramdisk, seen.disk.name, seen.disk.sector_bytes, progress_teller(run)).all(actions)
+        CarryOut(room.ramdisk, seen.disk.handle, seen.disk.sector_bytes, progress_teller(run)).all(actions)
         seen.chosen = letter
         seen.slots = slots_of(room.ramdisk, seen.disk)
         manifest = seen.slots.slot(letter).manifest

@@ -55,16 +55,17 @@ def _ends(agent: Reading, disk: Disk, start: int, size: int) -> tuple[bytes, byt
     sector = disk.sector_bytes
     length = min(LOOK_BYTES, size // sector * sector)
     last = start + size // sector * sector - length
-    return agent.read(disk.name, start, length), agent.read(disk.name, last, length)
+    return agent.read(disk.handle, start, length), agent.read(disk.handle, last, length)
 
 
 def ensure_same(agent: Reading, disk: Disk) -> None:
     """Return when the kernel's name of a disk that was looked at before still means that disk.
 
-    Raises LabError otherwise: a disk that is pulled gives its name to the next one that is plugged in.
+    Raises LabError otherwise: a disk that is pulled gives its name to the next one that is plugged in, and
+    one that was pulled and plugged in again may have been written elsewhere.
     """
     now = next((each for each in read_disks(agent.disks()) if each.name == disk.name), None)
-    if now is None or now.identity != disk.identity:
+    if now is None or (now.handle, now.identity) != (disk.handle, disk.identity):
         there = f"; in its place is {now}" if now else ""
         raise LabError(
             f"{disk} is not there any more{there}", hint="nothing was written: look again, and start again"
@@ -109,7 +110,7 @@ class _Blocks:
             if len(self._known) >= _BLOCKS_KEPT:
                 self._known.clear()
             try:
-                self._known[number] = self._agent.read(self._disk.name, at, length) if length > 0 else b""
+                self._known[number] = self._agent.read(self._disk.handle, at, length) if length > 0 else b""
             except DiskError as error:
                 if error.why != "read":
                     raise

@@ -182,7 +182,7 @@ class WriteImage:
         ensure_same(self._room.ramdisk, disk)
         run.standing.disk = self._while_writing()
         began_s = time.monotonic()
-        work = CarryOut(self._room.ramdisk, disk.name, disk.sector_bytes, progress_teller(run))
+        work = CarryOut(self._room.ramdisk, disk.handle, disk.sector_bytes, progress_teller(run))
         try:
             work.all(self._actions)
         finally:

@@ -131,8 +131,34 @@ def test_what_ends_the_job_ends_the_wait() -> None:
     made.close()
 
 
+def test_a_disk_that_gave_its_name_to_another_is_gone(agent: Agent, start: Start, disk: Path) -> None:
+    ramdisk = start(f"sda diskseq {b'7'.hex()}\n")
+    agent.write("sda@7", 0, 512, lambda: bytes(512))
+    ramdisk.listing = f"sda diskseq {b'8'.hex()}\n"
+    for act in (
+        lambda: agent.write("sda@7", 0, 512, lambda: b"x" * 512),
+        lambda: agent.read("sda@7", 0, 512),
+        lambda: agent.hashes("sda@7", [(0, 512)]),
+        lambda: agent.flush("sda@7"),
+    ):
+        with pytest.raises(DiskError, match="the disk is not there any more") as failure:
+            act()
+        assert failure.value.why == "gone"
+    assert disk.read_bytes() == bytes(512) + DATA[512:]
+
+
+@pytest.mark.parametrize("answer", ["", "ab", "0" * 64, ",".join(["0" * 64] * 3), "x" * 64 + "," + "0" * 64])
+def test_other_words_than_the_hashes_that_were_asked_for_are_refused(answer: str) -> None:
+    made = Agent(order_s=20.0)
+    threading.Thread(target=lambda: [made.order_for(1, "ready"), made.order_for(2, f"ok:{answer}")]).start()
+    with pytest.raises(DiskError, match="2 hashes were asked for") as failure:
+        made.hashes("sda", [(0, 512), (512, 512)])
+    assert failure.value.why == "order"
+    made.close()
+
+
 def test_a_disk_name_is_only_a_name(agent: Agent) -> None:
-    for name in ("../mem", "sda 0 512", "", "SDA"):
+    for name in ("../mem", "sda 0 512", "", "SDA", "sda@", "sda@x", "sda@1 0"):
         with pytest.raises(BringupError, match="not the name"):
             agent.flush(name)
 

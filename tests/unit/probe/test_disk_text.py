@@ -87,6 +87,12 @@ def test_who_holds_a_disk_is_told() -> None:
     assert disk.read_only
 
 
+def test_the_number_that_no_later_disk_has_is_part_of_what_a_disk_is_called() -> None:
+    size = line("sda", "size", "8\n")
+    assert read_disks(size + line("sda", "diskseq", "12\n"))[0].handle == "sda@12"
+    assert read_disks(size)[0].handle == "sda", "a kernel before 5.15"
+
+
 def test_a_drive_without_a_medium_is_no_disk() -> None:
     assert read_disks(line("sdc", "size", "0\n")) == ()
 

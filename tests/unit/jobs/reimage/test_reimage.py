@@ -366,6 +366,27 @@ def test_a_disk_that_was_changed_while_a_person_was_asked_is_not_written(
     assert "write" not in board.obeyed
 
 
+def test_a_disk_that_is_pulled_while_it_is_written_leaves_nothing_for_the_next_of_its_name(
+    in_folder: Path, board: Board
+) -> None:
+    def sequenced(serial: str, number: str) -> str:
+        return listing("sda", serial, more=f"sda diskseq {number.encode().hex()}\n")
+
+    board.listing = sequenced("S1", "7")
+    others = b"the disk of somebody else" * 1000
+
+    def pull(words: list[str]) -> None:
+        if words[0] == "flush":
+            board.ramdisks[-1].listing = sequenced("S2", "8")
+            board.disk.write_bytes(others)
+
+    board.fail = pull
+    done = reimage(board, in_folder)
+    assert "not there any more" in done.last.verdict["cause"]
+    assert done.exit_code == 10
+    assert board.disk.read_bytes() == others
+
+
 def test_a_disk_of_others_is_taken_only_by_name(in_folder: Path, board: Board) -> None:
     with board.disk.open("r+b") as file:
         file.write(b"XFSB")
