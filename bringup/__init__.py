@@ -51,8 +51,8 @@ if TYPE_CHECKING:
     from bringup.jobs.configure.update import plan_update as plan_update
     from bringup.jobs.console import attached_console as attached_console
     from bringup.jobs.power import Switched as Switched
-    from bringup.jobs.power import power_state as power_state
     from bringup.jobs.power import switch_power as switch_power
+    from bringup.jobs.power_status import power_state as power_state
     from bringup.jobs.reimage.job import PlannedReimage as PlannedReimage
     from bringup.jobs.reimage.job import Reimaged as Reimaged
     from bringup.jobs.reimage.job import plan_reimage as plan_reimage
@@ -128,7 +128,7 @@ _PLACES: dict[str, str] = {
     "plan_reimage": "jobs.reimage.job",
     "plan_slots": "jobs.reimage.slots",
     "plan_update": "jobs.configure.update",
-    "power_state": "jobs.power",
+    "power_state": "jobs.power_status",
     "read_build": "camkes.app.build",
     "read_facts": "jobs.configure.facts",
     "runs_folder": "boot.folders",

@@ -14,7 +14,7 @@ from bringup.lab.inventory import Board
 from bringup.netboot.spec import MakeSpec, Segment
 from bringup.power.base import Drivers, Person
 from bringup.twin.engines import SCRIPTED, USUAL, TwinSetup
-from bringup.twin.info import TwinInfo, twin_folder
+from bringup.twin.info import TwinInfo, running, twin_folder
 from bringup.twin.machine import BOOT_MAC
 from bringup.twin.network import NETWORK
 
@@ -141,8 +141,6 @@ class BoardPlace:
 def segment_of(board: Board) -> Segment:
     """Return the network a board boots from; raises ProfileError when the lab file does not say."""
     if board.twin:
-        from bringup.twin.client import running
-
         # One of a shelf has its own port on a bridge that it shares.
         info = running(board.name)
         if info is None:
@@ -173,7 +171,7 @@ def reach(
     if not board.twin:
         yield BoardPlace(board, person=person)
         return
-    from bringup.twin.client import StartedTwin, request_of, running
+    from bringup.twin.client import StartedTwin, request_of
     from bringup.twin.disks import first_disks
 
     info = running(board.name)

@@ -6,8 +6,9 @@ from dataclasses import replace
 
 from bringup.base.errors import UsageError
 from bringup.lab.inventory import Board
-from bringup.twin.client import request_of, running
+from bringup.twin.client import request_of
 from bringup.twin.engines import QEMU, SCRIPTED, TwinSetup, choose_engine
+from bringup.twin.info import running
 
 
 def settle_twin(

@@ -71,6 +71,8 @@ def main() -> None:
         from bringup.base.privilege import become_person
 
         become_person()
+    # No plugin of it is meant for this, and to look for one is to read about every package that is installed.
+    os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")
     os.umask(0o077)  # runs hold what a board printed, and twins a password: nobody else's business
     if "_BRINGUP_COMPLETE" in os.environ:
         from bringup.cli.complete import complete_for_bash

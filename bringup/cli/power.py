@@ -77,7 +77,7 @@ def command(
 
 def _states(boards: Sequence[Board], at_once: int, *, as_json: bool) -> int:
     from bringup.jobs.batch import worst
-    from bringup.jobs.power import power_states
+    from bringup.jobs.power_status import power_states
 
     found = power_states(boards, at_once=max(at_once, 64))
     codes = [said.exit_code if isinstance(said, BringupError) else 0 for _, _, said in found]
@@ -117,17 +117,20 @@ def _switch_many(lab: Lab, boards: Sequence[Board], action: str, options: dict[s
 
 
 def _one(unit: Board, action: str, *, force: bool, as_json: bool) -> None:
-    from bringup import power_state, switch_power
     from bringup.report.person import TerminalPerson
 
     board = unit.name
     if action == "status":
+        from bringup import power_state
+
         state, who = power_state(unit, TerminalPerson())
         if as_json:
             emit_json({"board": board, "state": str(state)})
         else:
             answer(f"{glyph('ok' if str(state) == 'on' else 'idle')} {board} is {state}  ({who})")
         return
+    from bringup import switch_power
+
     switched = switch_power(
         unit,
         cast("PowerAction", action),

@@ -17,7 +17,7 @@ from bringup.report.twin import ended_line, started_lines, status_lines, twin_co
 from bringup.twin import client
 from bringup.twin.disks import NO_DISK, TwinDisk, parse_disk, parse_size_mib
 from bringup.twin.engines import TwinSetup
-from bringup.twin.info import TwinInfo, twin_folder
+from bringup.twin.info import TwinInfo, running, twin_folder
 from bringup.twin.machine import VARIANTS, Variant
 from bringup.twin.monitor import ask_monitor
 
@@ -212,7 +212,7 @@ def down(name: str, force: bool, as_json: bool) -> None:
     from bringup import Session
     from bringup.lab.inventory import twin_board
 
-    found = client.running(name)
+    found = running(name)
     if found is not None and found.shelf:
         raise UsageError(f"{name} is one of a shelf, which ends as a whole", hint="bringup twin shelf --down")
     with Session(twin_board(name), "twin down", force=force):
@@ -233,7 +233,7 @@ def status(name: str, as_json: bool) -> None:
     Example:
       bringup twin status --json
     """
-    info = client.running(name)
+    info = running(name)
     if as_json:
         emit_json(twin_json(name, info))
     else:
@@ -303,7 +303,7 @@ def faults(as_json: bool) -> None:
 
 
 def _running(name: str) -> TwinInfo:
-    info = client.running(name)
+    info = running(name)
     if info is None:
         raise LabError(f"the twin {name} is not up", hint=twin_command("up", name))
     return info

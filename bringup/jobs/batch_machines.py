@@ -19,8 +19,8 @@ _LOOK_EVERY_S = 0.2
 
 def emulated(boards: Iterable[Board]) -> frozenset[str]:
     """Return the names of the twins that are whole machines: all but the scripted ones."""
-    from bringup.twin.client import running
     from bringup.twin.engines import SCRIPTED
+    from bringup.twin.info import running
 
     found = {board.name: running(board.name) for board in boards if board.twin}
     return frozenset(name for name, twin in found.items() if twin is None or twin.engine != SCRIPTED.name)

@@ -1,14 +1,13 @@
-"""Power: asked for by anybody, changed by whoever holds the board."""
+"""Power, changed by whoever holds the board."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable
 from contextlib import closing
 from dataclasses import dataclass
 from typing import Literal
 
-from bringup.base.errors import BringupError, InterruptedRunError
+from bringup.base.errors import InterruptedRunError
 from bringup.base.events import Emit, Event
 from bringup.boot.place import BoardPlace
 from bringup.boot.session import Session
@@ -18,7 +17,7 @@ from bringup.lab.holder import Holder
 from bringup.lab.inventory import Board
 from bringup.power import actions
 from bringup.power.actions import Pace, PowerResult
-from bringup.power.base import Person, Power, PowerState
+from bringup.power.base import Person, Power
 from bringup.power.identity import check_board
 
 PowerAction = Literal["on", "off", "soft", "cycle", "reset"]
@@ -38,12 +37,6 @@ class Switched:
 
     result: PowerResult
     passed_over: Holder | None
-
-
-def power_state(board: Board, person: Person | None = None) -> tuple[PowerState, str]:
-    """Return whether a board is on, as two reads in succession agree, and who says so; raises LabError."""
-    with closing(BoardPlace(board, person=person).drivers(_ignore)) as drivers:
-        return actions.confirmed_state(drivers.power), drivers.power.describe()
 
 
 def switch_power(
@@ -91,21 +84,6 @@ def switch_within(session: Session, action: PowerAction) -> PowerResult:
     with closing(session.reach(_ignore).drivers(_ignore)) as drivers:
         check_board(session.board, drivers, _ignore)
         return _ACTS[action](drivers.power, _ignore, session.pace)
-
-
-def power_states(
-    boards: Sequence[Board], *, at_once: int = 64
-) -> list[tuple[Board, PowerState | None, str | BringupError]]:
-    """Return whether each board is on and who says so; None and the error where that could not be learnt."""
-
-    def ask(board: Board) -> tuple[Board, PowerState | None, str | BringupError]:
-        try:
-            return (board, *power_state(board))
-        except BringupError as error:
-            return board, None, error
-
-    with ThreadPoolExecutor(max_workers=max(1, min(at_once, len(boards)))) as pool:
-        return list(pool.map(ask, boards))
 
 
 def _ignore(_event: Event) -> None:

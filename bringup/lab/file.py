@@ -76,7 +76,11 @@ Mac = Annotated[str, AfterValidator(mac_address)]
 
 class _Model(BaseModel):
     # The input of a failed check may be a password; it stays out of pydantic's own messages, too.
-    model_config = ConfigDict(strict=True, extra="forbid", frozen=True, hide_input_in_errors=True)
+    # Only the whole file is ever checked: the parts' own validators would be built for nothing, also by the
+    # making of a default that is checked.
+    model_config = ConfigDict(
+        strict=True, extra="forbid", frozen=True, hide_input_in_errors=True, defer_build=True
+    )
 
 
 class PasswordReference(_Model):
@@ -142,7 +146,7 @@ class BoardTable(_Model):
     disk: Text | None = None
     tags: Many[Annotated[str, AfterValidator(_tag)]] = ()
     network: NetworkTable | None = None
-    power: Annotated[PowerTable, BeforeValidator(_power)] = PowerTable(driver="ipmi")
+    power: Annotated[PowerTable, BeforeValidator(_power)] = PowerTable.model_construct(driver="ipmi")
 
     @model_validator(mode="after")
     def _is_complete(self) -> BoardTable:
@@ -190,5 +194,5 @@ class LabTable(_Model):
 class LabFile(_Model):
     """A whole lab.toml."""
 
-    lab: LabTable = LabTable()
+    lab: LabTable = LabTable.model_construct()
     boards: Annotated[dict[Annotated[str, AfterValidator(_board_name)], BoardTable], Field(min_length=1)]

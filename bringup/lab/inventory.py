@@ -32,7 +32,7 @@ from bringup.base.paths import at_home
 from bringup.base.regular_file import is_folder
 from bringup.lab.names import BUILTIN_BOARD, BUILTIN_PROFILE
 from bringup.lab.secret import Secret, from_command, from_environment, from_file, from_keyring
-from bringup.profile.files import find_profile, merged, read_chain
+from bringup.profile.files import find_profile, merged
 from bringup.profile.load import SharedProfiles
 from bringup.profile.toml_lines import KeyPath, TomlDocument, read_toml, shown_path
 
@@ -303,11 +303,13 @@ def _read_lab(path: Path) -> Lab:
     neighbours = {mac: name for name, table in content.boards.items() for mac in table.macs}
     disks = {table.disk: name for name, table in content.boards.items() if table.disk is not None}
     boards = {}
-    read: dict[Path, TomlDocument] = {}  # boards of one kind share a profile
+    references: dict[tuple[str, bool], str] = {}  # boards of one kind share a profile
     profiles = SharedProfiles()
     for name, table in content.boards.items():
-        profile = _profile_reference(table, profile_folders, document, ("boards", name, "profile"), read)
-        board = _board(name, table, profile, document, profile_folders)
+        kind = (table.profile_name, table.twin)
+        if kind not in references:
+            references[kind] = _profile_reference(table, profile_folders, document, name, profiles)
+        board = _board(name, table, references[kind], document, profile_folders)
         others = {mac: other for mac, other in neighbours.items() if other != name}
         other_disks = {disk: other for disk, other in disks.items() if other != name}
         boards[name] = replace(board, neighbours=others, neighbour_disks=other_disks, profiles=profiles)
@@ -355,9 +357,11 @@ def _profile_reference(
     table: BoardTable,
     folders: tuple[Path, ...],
     document: TomlDocument,
-    where: KeyPath,
-    read: dict[Path, TomlDocument],
+    board: str,
+    profiles: SharedProfiles,
 ) -> str:
+    """Return the profile that a board is said to have; raises ProfileError where it cannot be its."""
+    where = ("boards", board, "profile")
     name = table.profile_name
     if "/" in name or name.endswith(".toml"):
         name = str(document.path.absolute().parent / at_home(name))
@@ -365,7 +369,7 @@ def _profile_reference(
         path = find_profile(name, folders)
     except ProfileError as error:
         raise ProfileError(f"{document.place(where)}: {error.message}", hint=error.hint) from None
-    if table.twin and merged(read_chain(path, folders, read)).get("virtual") is not True:
+    if table.twin and merged(profiles.chain(path, folders)).get("virtual") is not True:
         raise ProfileError(
             f"{document.place(where)}: this board is a twin, and profile {path.stem} is that of a real board",
             hint=f'leave `profile` out, or take one with `virtual = true`, such as "{BUILTIN_PROFILE}"',

@@ -16,7 +16,7 @@ def bmc_address(board: Board) -> BmcAddress:
     order = board.profile.bmc.cipher_order
     suites = SAFE_SUITES if order is None else order.value
     if board.twin:
-        from bringup.twin.client import running
+        from bringup.twin.info import running
 
         twin = running(board.name)
         if twin is None:

@@ -43,6 +43,7 @@ class SharedProfiles:
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._read: dict[tuple[str, tuple[Path, ...]], _Read] = {}
+        self._documents: dict[Path, TomlDocument] = {}
 
     def load(
         self, name_or_path: str | Path, folders: Sequence[Path] = (), unit: Path | None = None
@@ -51,8 +52,13 @@ class SharedProfiles:
         key = str(name_or_path), tuple(folders)
         with self._lock:
             if key not in self._read:
-                self._read[key] = _read(name_or_path, folders)
+                self._read[key] = _read(name_or_path, folders, self._documents)
             return _with_unit(self._read[key], unit)
+
+    def chain(self, path: Path, folders: Sequence[Path] = ()) -> list[TomlDocument]:
+        """Return the files of a profile as `read_chain` does."""
+        with self._lock:
+            return read_chain(path, folders, self._documents)
 
 
 class _Read(NamedTuple):
@@ -62,12 +68,14 @@ class _Read(NamedTuple):
     data: Mapping[str, Any]
 
 
-def _read(name_or_path: str | Path, folders: Sequence[Path]) -> _Read:
+def _read(
+    name_or_path: str | Path, folders: Sequence[Path], documents: dict[Path, TomlDocument] | None = None
+) -> _Read:
     from bringup.profile.check import validate
     from bringup.profile.model import Profile
 
     path = find_profile(name_or_path, folders)
-    chain = read_chain(path, folders)
+    chain = read_chain(path, folders, documents)
     for document in chain:
         if "name" in document.data:
             raise ProfileError(

@@ -34,7 +34,8 @@ T = TypeVar("T")
 
 
 class _Model(BaseModel):
-    # Built once, with the whole profile: the parts are never read alone.
+    # Built once, with the whole profile: the parts are never read alone. What is absent is made unchecked,
+    # as a check would build them.
     model_config = ConfigDict(strict=True, extra="forbid", frozen=True, allow_inf_nan=False, defer_build=True)
 
 
@@ -116,7 +117,7 @@ class BmcFacts(_Model):
     uefi_disk_selector: Fact[Byte] | None = None
     boot_override: Fact[Literal["verified", "unverified", "none"]] | None = None
     media_boot_target: Fact[Literal["Cd", "UsbCd"]] | None = None
-    boot_flags: BootFlagBytes = BootFlagBytes()
+    boot_flags: BootFlagBytes = BootFlagBytes.model_construct()
 
     @property
     def spacing_s(self) -> float:
@@ -338,19 +339,19 @@ class Profile(_Model):
     virtual: bool = False
     notes: Many[Text] = ()
     sources: dict[str, Text]
-    identity: BoardIdentity = BoardIdentity()
-    processor: Processor = Processor()
-    serial: Serial = Serial()
-    bmc: BmcFacts = BmcFacts()
+    identity: BoardIdentity = BoardIdentity.model_construct()
+    processor: Processor = Processor.model_construct()
+    serial: Serial = Serial.model_construct()
+    bmc: BmcFacts = BmcFacts.model_construct()
     firmware: FirmwareRoutes
-    netboot: Netboot = Netboot()
-    disk: Storage = Storage()
+    netboot: Netboot = Netboot.model_construct()
+    disk: Storage = Storage.model_construct()
     nics: Many[ExpectedNic] = ()
     interrupts: Interrupts
-    pci: Pci = Pci()
+    pci: Pci = Pci.model_construct()
     hypervisor: Hypervisor
     stages: StageTimes
-    bios: Bios = Bios()
+    bios: Bios = Bios.model_construct()
 
     @model_validator(mode="after")
     def _nic_names_differ(self) -> Profile:

@@ -12,7 +12,8 @@ from bringup.base.events import Event
 from bringup.boot.session import Session
 from bringup.console.base import Console, ConsoleGapError
 from bringup.jobs.console import at_console
-from bringup.jobs.power import PowerAction, power_state, switch_within
+from bringup.jobs.power import PowerAction, switch_within
+from bringup.jobs.power_status import power_state
 from bringup.verify.vms.talk import Vms
 from bringup.verify.vms.wire import ConsoleWire
 

@@ -20,7 +20,7 @@ from bringup.twin.chassis import require_programs
 from bringup.twin.devices import require_device
 from bringup.twin.disks import TwinDisk
 from bringup.twin.engines import BOCHS, DEFAULT_MEMORY_MIB, ENGINES, QEMU, TwinSetup
-from bringup.twin.info import TwinInfo
+from bringup.twin.info import TwinInfo, running
 from bringup.twin.machine import IGB, Variant
 
 START_TIMEOUT_S = 20.0
@@ -89,15 +89,6 @@ def request_of(
         setup.faults,
         setup.seed,
     )
-
-
-def running(name: str) -> TwinInfo | None:
-    """Return the running twin called `name`, None if it is not up; clears away what a crash left."""
-    found = info.load(name)
-    if found is None or found.alive():
-        return found
-    shutil.rmtree(info.twin_folder(name), ignore_errors=True)
-    return None
 
 
 class StartedTwin:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import secrets
+import shutil
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -86,6 +87,15 @@ def load(name: str) -> TwinInfo | None:
         return TwinInfo(**body, disks=disks, faults=faults)
     except (OSError, ValueError, TypeError, KeyError, RecursionError):
         return None
+
+
+def running(name: str) -> TwinInfo | None:
+    """Return the running twin called `name`, None if it is not up; clears away what a crash left."""
+    found = load(name)
+    if found is None or found.alive():
+        return found
+    shutil.rmtree(twin_folder(name), ignore_errors=True)
+    return None
 
 
 def make_password() -> str:

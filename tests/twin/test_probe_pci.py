@@ -31,7 +31,7 @@ from bringup.pci.tree.bundle import read_archive
 from bringup.power.open import open_drivers
 from bringup.probe import on_board
 from bringup.probe.ramdisk import BUSYBOX, find_kernel, is_static_program
-from bringup.twin.client import running
+from bringup.twin.info import running
 from bringup.twin.monitor import ask_monitor
 from tests.doubles.pci_compare import differences
 from tests.twin.helpers import Cli, assert_nothing_left, processes_of

@@ -84,7 +84,7 @@ def _opens(address: BmcAddress) -> bool:
 
 
 def _is_up(board: Board) -> bool:
-    from bringup.twin.client import running
+    from bringup.twin.info import running
 
     return running(board.name) is not None
 
@@ -92,7 +92,7 @@ def _is_up(board: Board) -> bool:
 def _password_file(board: Board) -> Path | None:
     if board.bmc is not None:
         return board.bmc.password_file
-    from bringup.twin.client import running
+    from bringup.twin.info import running
 
     twin = running(board.name)
     return None if twin is None else twin.password_file

@@ -11,11 +11,11 @@ from bringup.base.child import Child
 from bringup.base.errors import LabError, UsageError
 from bringup.base.paths import home_runtime_dir
 from bringup.base.whole_file import whole_file
-from bringup.twin.client import StartedTwin, down, request_of, running
+from bringup.twin.client import StartedTwin, down, request_of
 from bringup.twin.disks import DEFAULT_MIB, TwinDisk, first_disks
 from bringup.twin.engines import TwinSetup
 from bringup.twin.faults.choice import choose_all
-from bringup.twin.info import TwinInfo
+from bringup.twin.info import TwinInfo, running
 
 MOST = 128
 TAG = "shelf"
