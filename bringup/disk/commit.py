@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from bringup.base.errors import LabError
-from bringup.disk.fat import FatFile, FatImage, FatShape, make_fat
+from bringup.disk.fat.make import FatFile, FatImage, FatShape, make_fat
 from bringup.disk.layout import (
     BIOS,
     ESP,

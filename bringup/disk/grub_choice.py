@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from bringup.base.errors import LabError
 from bringup.base.firmware import Firmware
 from bringup.disk.commit import Loader
-from bringup.disk.fat import FatError, FatVolume, Reader
+from bringup.disk.fat.volume import FatError, FatVolume, Reader
 from bringup.disk.layout import BIOS, ESP, LETTERS, Layout, Letter, read_layout
 from bringup.disk.slots import damage, state_places
 from bringup.disk.state import BLOCK_BYTES, State, other, parse_state

@@ -7,11 +7,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from bringup.base.errors import ImageError
 from bringup.image.model import Image
 
 _TEXT_MAX = 4096
 _TEXTS = ("image_id", "title", "kind", "kernel_args", "written_at", "written_by")
 _FILES_MAX = 256
+# Of names that FAT takes: module99.img is the last.
+_MODULES_MAX = 99
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +47,7 @@ class Manifest:
 
     @classmethod
     def of(cls, image: Image, *, written_at: str, written_by: str, capture: str | None = None) -> Manifest:
-        """Return the manifest of an image whose kernel has all its words already."""
+        """Return the manifest of an image whose kernel has all its words already; raises ImageError."""
         names = stored_names(len(image.modules))
         files = tuple(
             SlotFile(file.name, stored, file.size, file.sha256)
@@ -75,7 +78,12 @@ def image_id(image: Image) -> str:
 
 
 def stored_names(modules: int) -> tuple[str, ...]:
-    """Return the names in the slot of a kernel and its modules, in their order."""
+    """Return the names on the disk of a kernel and its modules, in their order; raises ImageError."""
+    if modules > _MODULES_MAX:
+        raise ImageError(
+            f"the image has {modules} modules, and a disk takes at most {_MODULES_MAX}",
+            hint="boot it by network: bringup boot",
+        )
     return ("kernel.elf", *(f"module{number}.img" for number in range(1, modules + 1)))
 
 

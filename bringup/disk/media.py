@@ -19,7 +19,7 @@ from bringup.base.grub import GRUB_DIR, GrubModules
 from bringup.base.program import run_program
 from bringup.base.size import mib_text
 from bringup.disk.commit import Write
-from bringup.disk.fat import FatFile, FatShape, make_fat
+from bringup.disk.fat.make import FatFile, FatShape, make_fat
 from bringup.disk.grub import Console, boot_code, loader_image, placed_core
 from bringup.disk.layout import (
     BIOS,

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from bringup.base.errors import ImageError
 from bringup.base.size import mib_text
-from bringup.disk.fat import FatFile, FatImage, FatShape, make_fat
+from bringup.disk.fat.make import FatFile, FatImage, FatShape, make_fat
 from bringup.disk.loading import load_lines
 from bringup.disk.manifest import Manifest
 from bringup.disk.pieces import FileSpan, Pieces

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from bringup.base.errors import LabError
-from bringup.disk.fat import FatError, FatVolume, Reader
+from bringup.disk.fat.volume import FatError, FatVolume, Reader
 from bringup.disk.layout import LETTERS, STATE, Layout, Letter
 from bringup.disk.manifest import Manifest, parse_manifest
 from bringup.disk.slot_image import HASHES, HEAD_BYTES, MANIFEST

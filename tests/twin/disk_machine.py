@@ -13,7 +13,7 @@ from pathlib import Path
 
 from bringup.base.firmware import Firmware
 from bringup.disk.commit import Action, Write
-from bringup.disk.fat import Reader
+from bringup.disk.fat.volume import Reader
 from bringup.twin.machine import ovmf_files
 
 USER_SPACE = b"Booting all finished, dropped to user space"

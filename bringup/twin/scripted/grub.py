@@ -29,7 +29,7 @@ class Started:
 async def start_disk(disk: BoardDisk, *, uefi: bool, say: Say, key_within: KeyWithin) -> Started:
     """Be firmware and GRUB until the kernel would start."""
     # Only a board that boots its disk needs to know of slots.
-    from bringup.disk.fat import FatVolume
+    from bringup.disk.fat.volume import FatVolume
     from bringup.disk.grub_choice import Machine, grub_begins, grub_choice
     from bringup.disk.grub_words import KEYS, key_s, menu_lines, read_slot_lines, start_lines
     from bringup.disk.slot_image import LINES

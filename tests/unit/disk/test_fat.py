@@ -9,7 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bringup.disk.fat import FatError, FatFile, FatImage, FatShape, FatVolume, make_fat
+from bringup.disk.fat.make import FatFile, FatImage, FatShape, make_fat
+from bringup.disk.fat.volume import FatError, FatVolume
 from bringup.disk.pieces import FileSpan, Pieces
 from tests.unit.disk.disks import MemoryDisk, tool
 

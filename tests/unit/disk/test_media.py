@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from bringup.base.errors import LabError
-from bringup.disk.fat import FatVolume
+from bringup.disk.fat.volume import FatVolume
 from bringup.disk.grub import Console
 from bringup.disk.layout import MEDIA, MIB, read_layout
 from bringup.disk.media import Entry, make_disc, make_stick, menu_script, table_for

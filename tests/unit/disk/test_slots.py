@@ -79,6 +79,17 @@ def test_an_image_larger_than_its_slot_is_refused(tmp_path: Path) -> None:
         make_slot_image(image, Manifest.of(image, written_at="", written_by=""), MIB)
 
 
+def test_an_image_of_more_modules_than_a_disk_can_name_is_told_as_that(tmp_path: Path) -> None:
+    kernel, module = tmp_path / "kernel", tmp_path / "module"
+    kernel.write_bytes(multiboot_kernel())
+    module.write_bytes(b"module")
+    most = find_image([kernel, *[module] * 99])
+    made = make_slot_image(most, Manifest.of(most, written_at="", written_by=""), 64 * MIB)
+    assert "module99.img" in made.places
+    with pytest.raises(ImageError, match="the image has 100 modules, and a disk takes at most 99"):
+        Manifest.of(find_image([kernel, *[module] * 100]), written_at="", written_by="")
+
+
 def test_an_image_that_grub_cannot_start_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "kernel"
     path.write_bytes(b"no kernel")

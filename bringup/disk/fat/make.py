@@ -1,40 +1,38 @@
-"""FAT file systems: made whole, never changed in place, and read back from any bytes.
+"""A file system made of files: each in one run of clusters, so that its place on the disk is known.
 
-Every file lies in one run of clusters, so its place on the disk is known, and only what is used has to be
-written. Names are 8.3. The format: Microsoft's FAT specification 1.03 (2000), which also says that the number
-of clusters alone decides between FAT12, FAT16 and FAT32.
+Only what is used has to be written.
 """
 
 from __future__ import annotations
 
-import re
 import struct
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
+from bringup.disk.fat.entries import (
+    ARCHIVE,
+    DIRECTORY,
+    ENTRY_BYTES,
+    FAT12_CLUSTERS,
+    FAT16_CLUSTERS,
+    LABEL,
+    NAME,
+    short_name,
+)
 from bringup.disk.pieces import Piece, Pieces, Zeros
-
-Reader = Callable[[int, int], bytes]
-"""Reads (offset, length) in bytes; raises OSError where the disk does, and returns less at its end."""
 
 # Fewest and most clusters of each kind. Drivers differ by a few near the borders; the specification advises
 # to keep 16 away.
-_KINDS = ((12, 1, 4085 - 16), (16, 4085 + 16, 65525 - 16), (32, 65525 + 16, (1 << 28) - 16))
-_FAT12_CLUSTERS, _FAT16_CLUSTERS = 4085, 65525
-_ENTRY_BYTES = 32
-_DIRECTORY, _LABEL, _ARCHIVE = 0x10, 0x08, 0x20
+_KINDS = (
+    (12, 1, FAT12_CLUSTERS - 16),
+    (16, FAT12_CLUSTERS + 16, FAT16_CLUSTERS - 16),
+    (32, FAT16_CLUSTERS + 16, (1 << 28) - 16),
+)
 _LOWER_CASE = 0x18
-_FREE = 0xE5
 _DATE_1980 = 0x21
 _MEDIA = 0xF8
-_NAME = re.compile(r"[A-Za-z0-9_-]{1,8}(\.[A-Za-z0-9_-]{1,3})?", re.ASCII)
 _COPIES = 2
 _FAT32_RESERVED = 32
-_DIRECTORY_MAX = 1 << 20
-
-
-class FatError(ValueError):
-    """The bytes are no FAT file system, or not one that has what was asked for."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,7 +127,7 @@ def _geometry(shape: FatShape) -> _Geometry:
     for lost in range(16):
         sectors = shape.size // sector - lost * 4 * per_cluster
         for bits, least, most in _KINDS:
-            root = 0 if bits == 32 else -(-shape.root_entries * _ENTRY_BYTES // sector)
+            root = 0 if bits == 32 else -(-shape.root_entries * ENTRY_BYTES // sector)
             reserved = _FAT32_RESERVED if bits == 32 else 1
             fat = -(-(sectors // per_cluster + 2) * bits // (8 * sector))
             # A cluster begins at a multiple of its size, so that a page of the disk belongs to one file.
@@ -154,7 +152,7 @@ def _tree(files: Sequence[FatFile]) -> _Node:
 
 
 def _checked(name: str) -> str:
-    if not _NAME.fullmatch(name):
+    if not NAME.fullmatch(name):
         raise ValueError(f"{name!r} is not a name of at most 8 and 3 characters")
     return name
 
@@ -180,7 +178,7 @@ def _placed(root: _Node, geometry: _Geometry) -> Iterator[tuple[int, int]]:
     """Give everything its first cluster; yield (first, count) of each."""
     cluster_bytes, following = geometry.shape.cluster_bytes, 2
     for node in _in_order(root, geometry.bits):
-        size = (len(node.children) + 2) * _ENTRY_BYTES if node.content is None else node.content.size
+        size = (len(node.children) + 2) * ENTRY_BYTES if node.content is None else node.content.size
         count = -(-size // cluster_bytes)
         node.cluster = following
         yield following, count
@@ -245,7 +243,7 @@ def _data(root: _Node, geometry: _Geometry) -> Iterator[Piece]:
     """Yield the root folder of FAT12 and FAT16, then all clusters that are used."""
     shape = geometry.shape
     label = shape.label.upper().ljust(11)[:11].encode("ascii")
-    own = [_entry(label, _LABEL, 0, 0)]
+    own = [_entry(label, LABEL, 0, 0)]
     if geometry.bits != 32:
         yield _folder(root, own, geometry.root_sectors * shape.sector_bytes)
     parents = {id(child): node for node in _folders(root) for child in node.children.values()}
@@ -255,10 +253,10 @@ def _data(root: _Node, geometry: _Geometry) -> Iterator[Piece]:
             # `..` of a folder in the root is 0, also where the root has a cluster.
             above = 0 if parent is None or parent is root else parent.cluster
             dots = [
-                _entry(b".".ljust(11), _DIRECTORY, node.cluster, 0),
-                _entry(b"..".ljust(11), _DIRECTORY, above, 0),
+                _entry(b".".ljust(11), DIRECTORY, node.cluster, 0),
+                _entry(b"..".ljust(11), DIRECTORY, above, 0),
             ]
-            size = (len(node.children) + 2) * _ENTRY_BYTES
+            size = (len(node.children) + 2) * ENTRY_BYTES
             yield _folder(node, own if node is root else dots, size + -size % shape.cluster_bytes)
         else:
             yield from node.content.parts
@@ -274,9 +272,9 @@ def _folders(node: _Node) -> Iterator[_Node]:
 
 def _folder(node: _Node, first: Sequence[bytes], size: int) -> bytes:
     entries = [
-        _entry(_short(name), _DIRECTORY, child.cluster, 0, _case(name))
+        _entry(short_name(name), DIRECTORY, child.cluster, 0, _case(name))
         if child.content is None
-        else _entry(_short(name), _ARCHIVE, child.cluster, child.content.size, _case(name))
+        else _entry(short_name(name), ARCHIVE, child.cluster, child.content.size, _case(name))
         for name, child in node.children.items()
     ]
     return b"".join([*first, *entries]).ljust(size, b"\0")
@@ -287,146 +285,6 @@ def _entry(name: bytes, attributes: int, cluster: int, size: int, case: int = 0)
     return struct.pack("<11sBBBHHHHHHHI", name, attributes, case, *times)
 
 
-def _short(name: str) -> bytes:
-    base, _, extension = name.upper().partition(".")
-    return (base.ljust(8) + extension.ljust(3)).encode("ascii")
-
-
 def _case(name: str) -> int:
     """Return the bits by which Linux shows a name in lower case."""
     return _LOWER_CASE if name == name.lower() else 0
-
-
-class FatVolume:
-    """A FAT file system that somebody else may have damaged, read where it lies on a disk.
-
-    Raises FatError for bytes that are none, and OSError from the reader.
-    """
-
-    def __init__(self, read: Reader, at: int = 0) -> None:
-        self._read, self._at = read, at
-        boot = self._bytes(0, 512)
-        sector, per_cluster, reserved, copies, root, small, _, fat16 = struct.unpack_from(
-            "<HBHBHHBH", boot, 11
-        )
-        (large,) = struct.unpack_from("<I", boot, 32)
-        (fat32,) = struct.unpack_from("<I", boot, 36)
-        powers = (sector, per_cluster)
-        if (
-            boot[510:] != b"\x55\xaa"
-            or any(n == 0 or n & (n - 1) for n in powers)
-            or not 512 <= sector <= 4096
-        ):
-            raise FatError("no FAT file system")
-        sectors, fat = small or large, fat16 or fat32
-        root_sectors = -(-root * _ENTRY_BYTES // sector)
-        self._cluster_bytes = sector * per_cluster
-        self._fat_at, self._root_at = reserved * sector, (reserved + copies * fat) * sector
-        self._data_at = self._root_at + root_sectors * sector
-        self._root_bytes = root * _ENTRY_BYTES
-        self._clusters = (sectors - self._data_at // sector) // per_cluster
-        if self._clusters < 1 or not fat or not copies or not reserved:
-            raise FatError("a damaged FAT file system")
-        self._bits = (
-            12 if self._clusters < _FAT12_CLUSTERS else 16 if self._clusters < _FAT16_CLUSTERS else 32
-        )
-        self._root = struct.unpack_from("<I", boot, 44)[0] if self._bits == 32 else 0
-
-    def runs(self, path: str) -> list[tuple[int, int]]:
-        """Return where a file lies: (offset on the disk, length) of each run, in bytes, in order.
-
-        Raises FatError when it is not there or its chain is damaged, OSError from the reader.
-        """
-        return self._runs(*self._start(path))
-
-    def blocks(self, path: str, step: int = 1 << 20) -> Iterator[bytes]:
-        """Yield a file's bytes; raises as `runs` does, and FatError where the disk ends inside of it."""
-        for offset, length in self.runs(path):
-            for at in range(offset, offset + length, step):
-                want = min(step, offset + length - at)
-                yield self._bytes(at - self._at, want)
-
-    def file(self, path: str, limit: int = 1 << 20) -> bytes:
-        """Return a file's bytes; raises as `blocks` does, and FatError for more than `limit`."""
-        # By its folder's word, before its chain is followed: that may be one ring of 4 GiB.
-        if self._start(path)[1] > limit:
-            raise FatError(f"{path} has more than {limit} bytes")
-        return b"".join(self.blocks(path))
-
-    def _start(self, path: str) -> tuple[int, int]:
-        """Return the first cluster of a file and its size in bytes."""
-        *folders, name = path.split("/")
-        cluster = self._root
-        for folder in folders:
-            attributes, cluster, _ = self._find(cluster, folder)
-            if not attributes & _DIRECTORY:
-                raise FatError(f"{folder} is not a folder")
-        attributes, cluster, size = self._find(cluster, name)
-        if attributes & _DIRECTORY:
-            raise FatError(f"{name} is a folder")
-        return cluster, size
-
-    def _bytes(self, offset: int, length: int) -> bytes:
-        data = self._read(self._at + offset, length)
-        if len(data) != length:
-            raise FatError("the disk ends inside of the file system")
-        return data
-
-    def _find(self, folder: int, name: str) -> tuple[int, int, int]:
-        """Return (attributes, first cluster, size) of a name in a folder, any case."""
-        if not _NAME.fullmatch(name):
-            raise FatError(f"{name} is not there")
-        wanted = _short(name)
-        for entry in self._entries(folder):
-            if entry[:11] == wanted and not entry[11] & _LABEL:
-                high, low, size = *struct.unpack_from("<H", entry, 20), *struct.unpack_from("<HI", entry, 26)
-                cluster = low | (high << 16 if self._bits == 32 else 0)
-                return entry[11], cluster, size
-        raise FatError(f"{name} is not there")
-
-    def _entries(self, folder: int) -> Iterator[bytes]:
-        if folder == 0 and self._bits != 32:
-            data = self._bytes(self._root_at, self._root_bytes)
-        else:
-            data = b"".join(
-                self._bytes(at - self._at, length)
-                for at, length in self._follow(folder, _DIRECTORY_MAX, whole=False)
-            )
-        for at in range(0, len(data) - _ENTRY_BYTES + 1, _ENTRY_BYTES):
-            if data[at] == 0:
-                return
-            if data[at] != _FREE:
-                yield data[at : at + _ENTRY_BYTES]
-
-    def _runs(self, cluster: int, size: int) -> list[tuple[int, int]]:
-        runs = self._follow(cluster, size, whole=True) if size else []
-        if runs:
-            offset, length = runs[-1]
-            runs[-1] = (offset, length - (sum(each for _, each in runs) - size))
-        return runs
-
-    def _follow(self, cluster: int, size: int, *, whole: bool) -> list[tuple[int, int]]:
-        runs: list[tuple[int, int]] = []
-        got = 0
-        while got < size:
-            if not 2 <= cluster < self._clusters + 2:
-                if whole or not runs:
-                    raise FatError("a damaged chain of clusters")
-                break
-            at = self._at + self._data_at + (cluster - 2) * self._cluster_bytes
-            if runs and sum(runs[-1]) == at:
-                runs[-1] = (runs[-1][0], runs[-1][1] + self._cluster_bytes)
-            else:
-                runs.append((at, self._cluster_bytes))
-            got += self._cluster_bytes
-            if got < size:
-                cluster = self._next(cluster)
-        return runs
-
-    def _next(self, cluster: int) -> int:
-        if self._bits == 12:
-            pair = int.from_bytes(self._bytes(self._fat_at + cluster * 3 // 2, 2), "little")
-            return pair >> 4 if cluster % 2 else pair & 0xFFF
-        width = self._bits // 8
-        value = int.from_bytes(self._bytes(self._fat_at + cluster * width, width), "little")
-        return value & 0xFFFFFFF
