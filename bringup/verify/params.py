@@ -7,6 +7,7 @@ and names become words of a guest's shell: nothing that a shell takes for more t
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Annotated
 
 from pydantic import ConfigDict, Field
@@ -60,19 +61,55 @@ Params = TypedDict(
 )
 Params.__pydantic_config__ = ConfigDict(strict=True, extra="forbid")  # type: ignore[attr-defined]
 
-NEEDED: Mapping[str, tuple[str, ...]] = {
-    **dict.fromkeys(("reaches", "handshake"), ("site",)),
-    "guest-config": ("symbols",),
-    "guest-nic": ("any_of",),
-    **dict.fromkeys(("vm-alive", "vm-card", "vm-bars", "vm-driver", "vm-msi", "vm-link"), ("vm",)),
-    **dict.fromkeys(("vm-irq", "vm-ping"), ("vm", "to")),
-    "vm-rate": ("from", "to", "address", "least_mbit", "most_mbit"),
-    "vm-rate-card": ("vm", "to", "least_mbit", "most_mbit"),
-    **dict.fromkeys(("vm-tunnel", "vm-ptp", "vm-split", "vm-clear"), ("to",)),
-    "vm-kill-switch": ("to", "internet"),
-    "vm-allowed-ips": ("only",),
+
+@dataclass(frozen=True, slots=True)
+class Takes:
+    """The words that a probe can be told: those that it cannot do without, and those that it may have."""
+
+    needs: tuple[str, ...] = ()
+    may: tuple[str, ...] = ()
+
+    @property
+    def all(self) -> tuple[str, ...]:
+        """Every word that it takes."""
+        return (*self.needs, *self.may)
+
+
+# Who pings, from which address, how often; where the tunnel is; and where it is counted what leaves.
+_PINGS = ("vm", "source", "count")
+_TUNNEL = ("crypto", "tunnel")
+_COUNTED = ("black", "port")
+
+TAKES: Mapping[str, Takes] = {
+    "tunnel": Takes(may=("limit_s",)),
+    "reaches": Takes(("site",), ("count",)),
+    "handshake": Takes(("site",)),
+    "rate": Takes(may=("seconds", "least_mbit")),
+    "kill-switch": Takes(may=("after_s",)),
+    "pmtu-hole": Takes(may=("outer_mtu",)),
+    "rekey-forced": Takes(may=("limit_s",)),
+    "rekey-natural": Takes(may=("seconds",)),
+    "roam": Takes(may=("hold_s",)),
+    "loss": Takes(may=("limit_s", "every")),
+    "clock": Takes(may=("limit_s", "apart_s")),
+    "wrong-key": Takes(may=("seconds",)),
+    "guest-config": Takes(("symbols",)),
+    "guest-nic": Takes(("any_of",)),
+    "guest-clock": Takes(may=("limit_s",)),
+    **dict.fromkeys(("vm-alive", "vm-card", "vm-bars", "vm-driver", "vm-msi"), Takes(("vm",))),
+    "vm-link": Takes(("vm",), ("least_mbit",)),
+    "vm-irq": Takes(("vm", "to"), ("count",)),
+    "vm-ping": Takes(("vm", "to"), ("count", "card")),
+    "vm-rate": Takes(("from", "to", "address", "least_mbit", "most_mbit"), ("seconds", "slow")),
+    "vm-rate-card": Takes(("vm", "to", "least_mbit", "most_mbit"), ("seconds", "slow")),
+    "vm-tunnel": Takes(("to",), (*_PINGS, *_TUNNEL)),
+    **dict.fromkeys(("vm-ptp", "vm-split"), Takes(("to",), (*_PINGS, *_TUNNEL, *_COUNTED))),
+    "vm-clear": Takes(("to",), (*_PINGS, *_COUNTED)),
+    "vm-kill-switch": Takes(("to", "internet"), (*_PINGS, *_TUNNEL, *_COUNTED)),
+    "vm-allowed-ips": Takes(("only",), _TUNNEL),
+    "vm-clock": Takes(may=("crypto", "most_s")),
 }
-"""What each probe cannot do without."""
+"""What each probe can be told; one that is not here takes no word."""
 
 VM_NUMBERS = ("vm", "from", "to", "crypto", "black")
 """Which of them name a VM where they are numbers."""

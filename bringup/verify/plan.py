@@ -12,7 +12,7 @@ from bringup.base.errors import ProfileError, UsageError
 from bringup.base.near import nearest
 from bringup.profile.check import validate
 from bringup.profile.toml_lines import TomlDocument, read_toml
-from bringup.verify.params import NEEDED, VM_NUMBERS, Params
+from bringup.verify.params import TAKES, VM_NUMBERS, Params, Takes
 from bringup.verify.vms.expected import ExpectedVm
 
 _FOLDER = Path(__file__).with_name("plans")
@@ -106,11 +106,20 @@ def _check_names(plan: VerifyPlan, probes: Sequence[str], document: TomlDocument
             near = nearest(check.probe, probes)
             hint = f"did you mean {near}?" if near else f"there are {', '.join(sorted(probes))}"
             raise ProfileError(f"{place}: there is no probe {check.probe!r}", hint=hint)
-        for name in NEEDED.get(check.probe, ()):
-            if name not in check.params:
-                raise ProfileError(f"{place}: {check.id} has no `params.{name}`, which {check.probe} needs")
+        _check_params(check, place, document.place(("check", index, "params")))
         _check_vms(plan, check, place)
         earlier.append(check.id)
+
+
+def _check_params(check: Check, place: str, params: str) -> None:
+    takes = TAKES.get(check.probe, Takes())
+    for name in takes.needs:
+        if name not in check.params:
+            raise ProfileError(f"{place}: {check.id} has no `params.{name}`, which {check.probe} needs")
+    for name in check.params:
+        if name not in takes.all:
+            hint = f"it takes {', '.join(takes.all)}" if takes.all else "it takes none"
+            raise ProfileError(f"{params}: {check.probe} does not take `params.{name}`", hint=hint)
 
 
 def _check_vms(plan: VerifyPlan, check: Check, place: str) -> None:

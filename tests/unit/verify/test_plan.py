@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import re
+import sys
 from pathlib import Path
 
 import pytest
 
 from bringup.base.errors import ProfileError, UsageError
 from bringup.verify.hardware.measure import PROBES as FACT_PROBES
+from bringup.verify.params import TAKES, Params, Takes
 from bringup.verify.plan import chosen, load_plan, plan_names
 from bringup.verify.probes import PROBES, probe
 
@@ -112,6 +115,7 @@ params = { vm = 0, to = "10.0.1.10" }
         ("vm = 0, ", "vm = 3, ", "plan.toml:7: first asks VM 3, which the plan does not have"),
         ("vm = 0, ", 'vm = "x", ', "plan.toml:11"),
         ("vm = 0, ", "vm = 0, cuont = 3, ", "cuont"),
+        ("vm = 0, ", "vm = 0, hold_s = 3.0, ", "plan.toml:11: vm-ping does not take `params.hold_s`"),
         ("10.0.1.10", "10.0.1.10; reboot", "plan.toml:11"),
         ("10.0.1.10", "-f", "plan.toml:11"),
         ("10.0.1.10", "10.0.1.10\\nreboot", "plan.toml:11"),
@@ -129,6 +133,22 @@ def test_what_a_probe_cannot_be_told_is_refused_when_the_plan_is_read(
     with pytest.raises(ProfileError) as told:
         load_plan("plan.toml", PROBES)
     assert said in told.value.message
+
+
+_READ = re.compile(r"""params(?:\.get\(|\[)["'](\w+)["']""")
+
+
+def test_what_probes_read_is_what_they_may_be_told() -> None:
+    read: dict[str, set[str]] = {}
+    told: dict[str, set[str]] = {}
+    for name in PROBES:
+        module = probe(name).__module__
+        source = Path(str(sys.modules[module].__file__)).read_text(encoding="utf-8")
+        read[module] = set(_READ.findall(source)) | ({"vm"} if "vm_of(" in source else set())
+        told.setdefault(module, set()).update(TAKES.get(name, Takes()).all)
+    assert read == told
+    assert set().union(*told.values()) == set(Params.__annotations__)
+    assert set(TAKES) <= set(PROBES)
 
 
 def test_a_plan_of_ones_own_is_named_by_its_file(tmp_path: Path) -> None:
