@@ -15,10 +15,10 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+from bringup.base.bounded_cache import BoundedCache
 from bringup.base.errors import MissingProgramError
 from bringup.base.paths import cache_dir
 from bringup.base.program import run_program
-from bringup.base.whole_file import make_folder, write_whole
 from bringup.image.archive import make_cpio
 from bringup.probe.ramdisk import BUSYBOX, ProbeKernel, find_kernel, require_static
 from bringup.verify.guests.ramdisk import libraries, modules_with_needs
@@ -37,6 +37,7 @@ _PROGRAMS = ("ip", "nft", "iptables", "ip6tables", "wg")
 # What iptables loads by name for the rules that are written here.
 _EXTENSIONS = ("standard", "conntrack", "tcp", "udp", "icmp", "MASQUERADE", "DNAT", "NAT", "TCPMSS")
 _SYSTEM = "/usr/bin:/bin"
+_CACHE_LIMIT_BYTES = 256 << 20
 _IMPORTED = "import sys, json; sys.path.insert(0, {folder!r}); import agent, encodings.idna; " + (
     "print(json.dumps([m.__file__ for m in list(sys.modules.values()) if getattr(m, '__file__', None)]))"
 )
@@ -77,12 +78,15 @@ def lab_guests() -> GuestImage:
     """
     kernel = find_kernel()
     data = lab_rootfs(kernel)
-    folder = cache_dir() / "vlab"
-    make_folder(folder)
-    rootfs = folder / f"guests-{hashlib.sha256(data).hexdigest()[:16]}.cpio.gz"
-    if not rootfs.exists():
-        write_whole(rootfs, gzip.compress(data, 1, mtime=0))
+    name = f"guests-{hashlib.sha256(data).hexdigest()[:16]}.cpio.gz"
+    # Each update of this host's programs makes another one.
+    cache = BoundedCache(cache_dir() / "vlab", _CACHE_LIMIT_BYTES)
+    rootfs = cache.get(name, lambda target: _write_packed(target, data))
     return GuestImage(kernel.path, rootfs)
+
+
+def _write_packed(target: Path, data: bytes) -> None:
+    target.write_bytes(gzip.compress(data, 1, mtime=0))
 
 
 def lab_rootfs(kernel: ProbeKernel) -> bytes:
