@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from bringup import Firmware, Stage
 from bringup.base.stage import BOOT_STAGES
+
+if TYPE_CHECKING:
+    from bringup.boot.job import Job
 
 CONFIG = click.option(
     "--config",
@@ -69,6 +72,19 @@ def how_to_boot(options: dict[str, Any]) -> dict[str, Any]:
         "override": options["override"],
         "restart": options["restart"],
     }
+
+
+def dry_run(jobs: Iterable[Job], *, as_json: bool) -> int:
+    """Print the plans of the runs that would follow one after the other, and return the exit code."""
+    from bringup.report.output import answer, emit_json
+    from bringup.report.run import plan_lines
+
+    plans = [job.plan.to_dict() for job in jobs]
+    if as_json:
+        emit_json({"plans": plans})
+    else:
+        answer(*(line for plan in plans for line in plan_lines(plan)))
+    return 0
 
 
 def carry_out(work: Callable[[], int], *, events: bool) -> int:

@@ -9,6 +9,7 @@ import click
 
 from bringup import Firmware, UsageError
 from bringup.cli.batch import batch_options, chosen, heard_by, many, run_many
+from bringup.cli.boot_options import dry_run
 from bringup.cli.complete import board_and_tag_names, profile_names
 from bringup.cli.lab import lab_of
 from bringup.cli.options import as_option, engine_option, json_option, override_option
@@ -92,7 +93,8 @@ def command(ctx: click.Context, /, **options: Any) -> int:
         emit(collector_script())
         return 0
     if options["dry_run"]:
-        return _dry_run(_planned(lab_of(ctx), options), as_json=options["as_json"])
+        jobs = _planned(lab_of(ctx), options).jobs
+        return dry_run(jobs.values(), as_json=options["as_json"])
     from bringup import assess
     from bringup.jobs.configure.facts import named_profile, profile_for
 
@@ -191,17 +193,6 @@ def _planned(lab: Lab, options: dict[str, Any]) -> PlannedCapture:
         twin=TwinSetup(options["engine"]),
     )
     return plan_capture(lab, options["board"], request)
-
-
-def _dry_run(planned: PlannedCapture, *, as_json: bool) -> int:
-    from bringup.report.run import plan_lines
-
-    plans = [job.plan.to_dict() for job in planned.jobs.values()]
-    if as_json:
-        emit_json({"plans": plans})
-    else:
-        answer(*(line for plan in plans for line in plan_lines(plan)))
-    return 0
 
 
 def _draw(assessment: Assessment, path: Path, *, quiet: bool) -> None:

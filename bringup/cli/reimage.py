@@ -102,7 +102,7 @@ def _reimage(lab: Lab, options: dict[str, Any], *, as_json: bool, dry_run: bool,
 
     planned = _planned(lab, options["board"], options)
     if dry_run:
-        return _dry_run(planned, as_json=as_json or events)
+        return boot_options.dry_run(planned.jobs(), as_json=as_json or events)
     if events:
         from bringup.report.event_stream import stream_job
 
@@ -166,14 +166,3 @@ def _planned(lab: Lab, board: str, options: dict[str, Any]) -> PlannedReimage:
         pins=options["pins"],
         allow_drift=options["allow_drift"],
     )
-
-
-def _dry_run(planned: PlannedReimage, *, as_json: bool) -> int:
-    from bringup.report.run import plan_lines
-
-    plans = [job.plan.to_dict() for job in planned.jobs()]
-    if as_json:
-        emit_json({"plans": plans})
-    else:
-        answer(*(line for plan in plans for line in plan_lines(plan)))
-    return 0

@@ -22,6 +22,7 @@ def command(ctx: click.Context, /, as_json: bool, events: bool, **options: Any) 
     \b
     Example:
       bringup rollback e300
+      bringup rollback e300 --dry-run
       bringup rollback shelf-03,shelf-07
     """
     return run_slots(ctx, options, back=True, as_json=as_json, events=events)

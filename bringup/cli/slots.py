@@ -10,7 +10,7 @@ import click
 
 from bringup import Firmware
 from bringup.cli.batch import batch_options, chosen, heard_by, many, refuse_for_many, run_many
-from bringup.cli.boot_options import EVENTS, FIRMWARE, KEEP, RESTART, STEAL, carry_out
+from bringup.cli.boot_options import DRY_RUN, EVENTS, FIRMWARE, KEEP, RESTART, STEAL, carry_out, dry_run
 from bringup.cli.complete import board_and_tag_names
 from bringup.cli.lab import lab_of
 from bringup.cli.options import as_option, json_option, override_option, refuse_two_forms
@@ -36,6 +36,7 @@ def slots_options(function: Any) -> Any:
             RESTART,
             STEAL,
             KEEP,
+            DRY_RUN,
             EVENTS,
             json_option(),
             as_option(),
@@ -58,6 +59,7 @@ def command(ctx: click.Context, /, as_json: bool, events: bool, **options: Any) 
     Example:
       bringup slots e300
       bringup slots e300 --events
+      bringup slots e300 --dry-run
       bringup slots 'shelf-*' --jobs 16 --yes
     """
     return run_slots(ctx, options, back=False, as_json=as_json, events=events)
@@ -68,7 +70,7 @@ def run_slots(ctx: click.Context, options: dict[str, Any], *, back: bool, as_jso
     refuse_two_forms(as_json=as_json, events=events)
     lab = lab_of(ctx)
     if many(lab, options["board"], options):
-        refuse_for_many(disk=bool(options["disk"]), events=events)
+        refuse_for_many(disk=bool(options["disk"]), dry_run=options["dry_run"], events=events)
         return _run_many(lab, {**options, "as_json": as_json}, back=back)
     work = partial(_run, lab, options, back=back, as_json=as_json, events=events)
     return carry_out(work, events=events)
@@ -78,6 +80,8 @@ def _run(lab: Lab, options: dict[str, Any], *, back: bool, as_json: bool, events
     from bringup.report.person import TerminalPerson
 
     planned = _planned(lab, options["board"], options, back=back)
+    if options["dry_run"]:
+        return dry_run([planned.job], as_json=as_json or events)
     if events:
         from bringup.report.event_stream import stream_job
 

@@ -90,3 +90,20 @@ def test_a_stream_ends_in_a_verdict_though_nothing_could_begin(command: str) -> 
     told = json.loads(line)
     assert (told["kind"], told["data"]["exit_code"]) == ("run.verdict", result.return_value)
     assert result.return_value != 0
+
+
+@pytest.mark.parametrize(
+    ("command", "steps"),
+    [("slots", {"slots"}), ("rollback", {"slots", "rollback"})],
+)
+def test_a_dry_run_tells_the_steps_and_starts_nothing(home: Path, command: str, steps: set[str]) -> None:
+    done = CliRunner().invoke(root, [command, "b1", "--dry-run", "--json"], standalone_mode=False)
+    assert done.exception is None, done.output
+    (plan,) = json.loads(done.output)["plans"]
+    assert {step["name"] for step in plan["steps"]} & {"slots", "rollback"} == steps
+    text = CliRunner().invoke(root, [command, "b1", "--dry-run"], standalone_mode=False).output
+    assert text.endswith("nothing was touched\n")
+    assert ("write both state files" in text) is (command == "rollback")
+    assert not (home / "state").exists()
+    error, _ = refusal(command, "shelf", "--dry-run", "--yes")
+    assert "--dry-run is about one board" in error.message
