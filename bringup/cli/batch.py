@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from bringup import UsageError
+from bringup import InterruptedRunError, UsageError
 from bringup.base.size import counted
-from bringup.report.output import answer, emit_json, say
+from bringup.report.output import answer, emit_json, say, say_folded
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -158,14 +158,14 @@ def run_many(
 
 
 def _ask(names: Sequence[str], question: str) -> None:
-    from bringup.report.screen import fold_width, folded
+    from bringup.report.person import TerminalPerson
 
     count = counted(len(names), "board")
-    say(*folded([f"{count}: {', '.join(names)}"], fold_width()))
+    say_folded(f"{count}: {', '.join(names)}", indent=8)
     asked = question.format(boards=f"these {count}" if len(names) > 1 else "this board")
     # Python has no stream for a descriptor that was closed before it started (`<&-`).
     if sys.stdin is None or not sys.stdin.isatty():
         unasked = asked[0].lower() + asked[1:]
         raise UsageError(f"nobody can answer, because standard input is no terminal: {unasked}", hint="--yes")
-    if not click.confirm(asked, err=True):
-        raise click.Abort
+    if TerminalPerson().choose(asked, ("yes", "no")) != "yes":
+        raise InterruptedRunError(f"answered no: nothing was done to {count}")

@@ -25,7 +25,7 @@ from bringup.cli.options import (
     override_option,
     refuse_two_forms,
 )
-from bringup.report.output import answer, emit_json, say
+from bringup.report.output import answer, answer_folded, emit_json, say
 
 if TYPE_CHECKING:
     from bringup import Board, BootRequest, Lab, PlannedBoot
@@ -205,7 +205,7 @@ def _run(boot: PlannedBoot, *, as_json: bool, events: bool) -> int:
     with Viewer(_display(events=events)) as viewer:
         ended = boot.run(viewer, TerminalPerson(viewer.tell))
     if not events:
-        answer(*verdict_lines(ended.verdict, usual_s=usual_s))
+        answer_folded(*verdict_lines(ended.verdict, usual_s=usual_s))
     return ended.exit_code
 
 

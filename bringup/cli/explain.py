@@ -49,7 +49,7 @@ def command(
     from bringup import BootRequest, Stage
     from bringup.jobs.explain import explain
     from bringup.report.explain import explain_lines, recording_dict
-    from bringup.report.output import answer, emit_json
+    from bringup.report.output import answer_folded, emit_json
 
     request = BootRequest(
         until=None if until is None else Stage(until),
@@ -62,5 +62,5 @@ def command(
     if as_json:
         emit_json(body)
     else:
-        answer(*explain_lines(body))
+        answer_folded(*explain_lines(body))
     return int(body["exit_code"])

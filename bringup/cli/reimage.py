@@ -19,7 +19,7 @@ from bringup.cli.options import (
     override_option,
     refuse_two_forms,
 )
-from bringup.report.output import answer, emit_json, say
+from bringup.report.output import BELOW_LABEL, answer_folded, emit_json, say_folded
 
 if TYPE_CHECKING:
     from bringup import Board, Lab, PlannedReimage
@@ -117,10 +117,10 @@ def _reimage(lab: Lab, options: dict[str, Any], *, as_json: bool, dry_run: bool,
     from bringup.report.viewer import Viewer
 
     for note in planned.notes:
-        say(f"careful   {note}")
+        say_folded(f"careful   {note}", indent=BELOW_LABEL)
     with Viewer(boot_display) as viewer:
         done = planned.run(viewer, TerminalPerson(viewer.tell))
-    answer(*verdict_lines(done.last.verdict), *reimaged_lines(done.to_dict()))
+    answer_folded(*verdict_lines(done.last.verdict), *reimaged_lines(done.to_dict()))
     return done.exit_code
 
 

@@ -9,7 +9,7 @@ from bringup.cli.complete import run_names
 from bringup.cli.lab import lab_of
 from bringup.cli.options import json_option, refuse_two_forms
 from bringup.cli.runs_trace import diff, trace
-from bringup.report.output import answer, emit_json
+from bringup.report.output import answer, answer_folded, emit_json
 
 _SHOWN = 20
 
@@ -32,6 +32,7 @@ def command(ctx: click.Context, as_json: bool, show_all: bool) -> None:
         return
     from bringup import list_runs, runs_folder
     from bringup.report.runs import run_row, runs_table
+    from bringup.report.screen import fold_width
 
     folder = runs_folder(lab_of(ctx))
     runs = list_runs(folder)
@@ -40,7 +41,7 @@ def command(ctx: click.Context, as_json: bool, show_all: bool) -> None:
     if as_json:
         emit_json({"runs": [run_row(run) for run in runs], "folder": str(folder)})
     elif runs:
-        answer(runs_table(runs))
+        answer(runs_table(runs, fold_width()))
     else:
         answer(f"no runs in {folder} yet; try: bringup boot e300")
 
@@ -93,7 +94,7 @@ def show(ctx: click.Context, run_id: str | None, as_json: bool, events: bool, co
     if as_json:
         emit_json(run_json(run, with_events=events))
         return
-    answer(run_report(run))
+    answer_folded(*run_report(run).splitlines())
     if events:
         answer(*event_lines(run))
     if console:

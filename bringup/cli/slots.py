@@ -14,7 +14,7 @@ from bringup.cli.boot_options import DRY_RUN, EVENTS, FIRMWARE, KEEP, RESTART, S
 from bringup.cli.complete import board_and_tag_names
 from bringup.cli.lab import lab_of
 from bringup.cli.options import as_option, json_option, override_option, refuse_two_forms
-from bringup.report.output import answer, emit_json
+from bringup.report.output import answer, answer_folded, emit_json
 
 if TYPE_CHECKING:
     from bringup import Board, Finished, Lab, PlannedSlots
@@ -100,7 +100,7 @@ def _run(lab: Lab, options: dict[str, Any], *, back: bool, as_json: bool, events
     if done.ok:
         answer(*slots_lines(options["board"], planned.seen.to_dict()))
     else:
-        answer(*verdict_lines(done.verdict))
+        answer_folded(*verdict_lines(done.verdict))
     return done.exit_code
 
 

@@ -12,9 +12,9 @@ from bringup.base.events import Event
 from bringup.base.size import rough_size
 from bringup.base.stage import Stage
 from bringup.boot.plan import Plan
-from bringup.report.output import say
+from bringup.report.output import BELOW_LABEL, say, say_folded
 from bringup.report.run import image_line
-from bringup.report.screen import fitted, is_terminal
+from bringup.report.screen import fitted, fold_width, folded, is_terminal
 from bringup.report.style import Mark, glyph
 from bringup.report.transfer import TRANSFERS, transfer_text
 from bringup.transcript.markers import is_ours
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from rich.spinner import Spinner
 
 _REFRESH_S = 0.2
+_TEXT_COLUMN = 24
 
 
 class BootView:
@@ -48,7 +49,7 @@ class BootView:
 
     def __enter__(self) -> BootView:
         if self._image is not None:
-            say(f"image     {image_line(self._image)}")
+            say_folded(f"image     {image_line(self._image)}", indent=BELOW_LABEL)
         if is_terminal(sys.stderr):
             from rich.console import Console
             from rich.live import Live
@@ -80,7 +81,7 @@ class BootView:
         line = self._line(event)
         if line is not None:
             mark, name, text = line
-            self._print(f"{event.at_s - self._origin_s:6.1f} s  {glyph(mark)} {name:<10}  {text}")
+            self._print(event.at_s - self._origin_s, glyph(mark), name, text)
         if event.kind == "run.step" and event.data["step"] == "serve":
             self._serves = True
         elif event.kind == "run.step" and event.data["step"] == "power":
@@ -124,7 +125,11 @@ class BootView:
         )
         return f"{self._awaited}  {now_s - self._since_s:.0f} s     boot {whole}"
 
-    def _print(self, text: str) -> None:
+    def _print(self, at_s: float, mark: str, name: str, told: str) -> None:
+        width = fold_width(sys.stderr)
+        below = "\n" + " " * _TEXT_COLUMN
+        told = below.join(folded([told], width and width - _TEXT_COLUMN, 0))
+        text = f"{at_s:6.1f} s  {mark} {name:<10}  {told}"
         if self._live is None:
             say(text)
         else:
@@ -278,6 +283,7 @@ _LINES: dict[str, Any] = {
     "disk.consent": _plain("consent"),
     "disk.done": _plain("disk"),
     "disk.written": _plain("written"),
+    "disk.next": _plain("next"),
     "disk.slot": _plain("slot"),
     "disk.slots": _plain("slots"),
     "disk.damaged": _plain("slot", "bad"),

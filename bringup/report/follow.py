@@ -10,7 +10,7 @@ from bringup.boot.folders import RunFolder
 from bringup.boot.follow import VERDICT, follow
 from bringup.report.boot_view import BootView
 from bringup.report.event_stream import EventStream, ending_in_verdict
-from bringup.report.output import answer, emit_json
+from bringup.report.output import answer_folded, emit_json
 from bringup.report.run import verdict_lines
 from bringup.report.verify import answer_lines
 
@@ -20,7 +20,7 @@ def show_run(run: RunFolder) -> int:
     with BootView(run.read_json("image.json"), usual_s=None) as view:
         verdict = _followed(run, view)
     checks = run.read_json("verify.json")
-    answer(*(verdict_lines(verdict) if checks is None else answer_lines(checks)))
+    answer_folded(*(verdict_lines(verdict) if checks is None else answer_lines(checks)))
     return int(verdict["exit_code"])
 
 

@@ -15,11 +15,13 @@ from contextlib import suppress
 from typing import Any, TextIO
 
 from bringup.base.errors import BringupError, OutputError
-from bringup.report.screen import fitted
+from bringup.report.screen import fitted, fold_width, folded
 from bringup.report.style import faint, glyph
 
 # A line of a file stands below the sentence that is about it, indented.
 _QUOTED = "\n    "
+BELOW_LABEL = 10
+"""Where the text of a labelled line begins: `run       bringup runs show`."""
 
 
 def answer(*lines: str) -> None:
@@ -38,6 +40,16 @@ def say(*lines: str) -> None:
         if sys.stderr is not None:
             with suppress(OutputError):
                 _write(sys.stderr, _line(line, sys.stderr))
+
+
+def answer_folded(*lines: str, indent: int = BELOW_LABEL) -> None:
+    """Do as `answer`; on a terminal long lines are broken at words, and go on below `indent`."""
+    answer(*folded(lines, fold_width(), indent))
+
+
+def say_folded(*lines: str, indent: int = 0) -> None:
+    """Do as `say`; on a terminal long lines are broken at words, and go on below `indent`."""
+    say(*folded(lines, fold_width(sys.stderr), indent))
 
 
 def emit_json(body: Any) -> None:
@@ -75,11 +87,15 @@ def show_error(error: BringupError, *, as_json: bool) -> None:
     sentence, _, quoted = error.message.partition(_QUOTED)
     message = " ".join(sentence.splitlines())
     whose = "" if message.startswith(error.fault) else f"{error.fault}: "
-    say(f"{glyph('bad')} {whose}{message}  {faint(f'(exit {error.exit_code})')}")
+    mark, code = glyph("bad"), f"(exit {error.exit_code})"
+    width = fold_width(sys.stderr)
+    *before, last = folded([f"{whose}{message}  {code}"], width and width - 2, 0)
+    for number, line in enumerate([*before, last.replace(code, faint(code))]):
+        say(f"  {line}" if number else f"{mark} {line}")
     if quoted.strip():
-        say(f"seen      {' '.join(quoted.strip().splitlines())}")
+        say_folded(f"seen      {' '.join(quoted.strip().splitlines())}", indent=BELOW_LABEL)
     if error.hint:
-        say(f"do        {error.hint}")
+        say_folded(f"do        {error.hint}", indent=BELOW_LABEL)
 
 
 def _standard_output() -> TextIO:

@@ -14,7 +14,7 @@ from typing import TextIO
 
 from bringup.base.errors import LabError
 from bringup.base.events import Event
-from bringup.report.output import say
+from bringup.report.output import say_folded
 
 WAIT_S = 600.0
 _POLL_S = 0.2
@@ -29,7 +29,7 @@ class TerminalPerson:
 
     def __init__(
         self,
-        tell: Callable[[str], None] = say,
+        tell: Callable[[str], None] = say_folded,
         *,
         stdin: TextIO | None = None,
         wait_s: float = WAIT_S,
@@ -49,7 +49,9 @@ class TerminalPerson:
         keyboard = self._keyboard()
         self._heard.clear()
         if keyboard is None and not or_console:
-            raise _nobody(question)
+            raise _nobody(
+                question, "run it in a terminal, or give the board a power driver that needs nobody"
+            )
         if keyboard is None:
             how = "the board's console will tell"
         else:
@@ -61,14 +63,14 @@ class TerminalPerson:
         """Show a question, return which of `answers` was typed; raises LabError when none is."""
         keyboard = self._keyboard()
         if keyboard is None:
-            raise _nobody(question)
+            raise _nobody(question, "run it in a terminal, or with --yes where the command has it")
         self._tell(f"{question} Type {' or '.join(answers)} (at most {_minutes(self._wait_s)})")
         deadline_s = time.monotonic() + self._wait_s
         while True:
             answer = self._wait(question, keyboard, until_s=deadline_s).strip().lower()
             if answer in answers:
                 return answer
-            self._tell(f"type {' or '.join(answers)}")
+            self._tell(f"type the whole word: {' or '.join(answers)}")
 
     def _keyboard(self) -> int | None:
         """Return the terminal's descriptor, emptied of what was typed before anybody was asked."""
@@ -109,10 +111,10 @@ def _line(keyboard: int, question: str) -> str:
     raise LabError(f"the terminal was closed before there was an answer: {question}")
 
 
-def _nobody(question: str) -> LabError:
+def _nobody(question: str, hint: str) -> LabError:
     return LabError(
         f"nobody can be asked, because standard input is no terminal: {question}",
-        hint="run it in a terminal, or give the board a power driver that needs nobody",
+        hint=hint,
     )
 
 

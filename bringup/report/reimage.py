@@ -12,7 +12,7 @@ def reimaged_lines(told: Mapping[str, Any]) -> Iterator[str]:
     """Yield how a re-image ended, from its JSON data, after the verdict of its last run."""
     board, slot, image_id = told["board"], told["slot"], told["image_id"]
     if not told["written"]:
-        yield f"disk      nothing of it counts: {_untouched(told)}"
+        yield f"disk      {_not_written(told)}"
         return
     disk = told["disk"]
     there = f", {rough_size(told['bytes_there'])} were there" if told["bytes_there"] else ""
@@ -32,12 +32,15 @@ def reimaged_lines(told: Mapping[str, Any]) -> Iterator[str]:
         yield f"keep it   bringup reimage {board} with the same image, and --confirm auto"
 
 
-def _untouched(told: Mapping[str, Any]) -> str:
+def _not_written(told: Mapping[str, Any]) -> str:
+    if not told["begun"]:
+        return "nothing was written" + (": what it holds is as it was" if told["disk"] else "")
     if told["action"] == "update":
-        return f"{told['before_id'] or 'the image before'} starts as before"
-    if told["action"] == "install":
-        return "it boots nothing until an installation has ended; the same command goes on where this ended"
-    return "nothing was written"
+        return f"nothing of it counts: {told['before_id'] or 'the image before'} starts as before"
+    return (
+        "nothing of it counts: it boots nothing until an installation has ended; "
+        "the same command goes on where this ended"
+    )
 
 
 def slots_lines(board: str, seen: Mapping[str, Any]) -> Iterator[str]:

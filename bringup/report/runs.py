@@ -7,6 +7,7 @@ from typing import Any
 
 from bringup.boot.folders import VERDICT, RunFolder
 from bringup.report.style import table
+from bringup.report.words import clean
 
 _WITHOUT = {"damaged": "damaged", "goes on": "running", "killed": "unfinished"}
 
@@ -25,9 +26,9 @@ def run_row(run: RunFolder) -> dict[str, Any]:
     }
 
 
-def runs_table(runs: Iterable[RunFolder]) -> str:
-    """Return runs as a table, one line each."""
-    return table(
+def runs_table(runs: Iterable[RunFolder], width: int | None = None) -> str:
+    """Return runs as a table, one line each, cut to `width` columns; None: as long as they are."""
+    lines = table(
         ["run", "board", "verdict", "stage", "seconds", "cause"],
         [
             [
@@ -40,7 +41,9 @@ def runs_table(runs: Iterable[RunFolder]) -> str:
             ]
             for row in map(run_row, runs)
         ],
-    )
+    ).splitlines()
+    # Only causes are long, and they are no rows of letters with colours in them.
+    return "\n".join([lines[0], *(clean(line, width) for line in lines[1:])])
 
 
 def run_json(run: RunFolder, *, with_events: bool) -> dict[str, Any]:

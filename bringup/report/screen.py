@@ -41,21 +41,28 @@ def fitted(text: str, stream: TextIO) -> str:
     return text
 
 
-def screen_width() -> int:
-    """Return the columns to write answers for: $COLUMNS, else the terminal's, else a page; within reason."""
+def screen_width(stream: TextIO | None = None) -> int:
+    """Return the columns to write for: $COLUMNS, else the terminal's, else a page; within reason.
+
+    `stream` is where it goes, stdout where none is given.
+    """
     given = os.environ.get("COLUMNS", "")
     if given.isascii() and given.isdigit() and 0 < len(given) < 6 and int(given):
         return max(_NARROWEST, min(int(given), _WIDEST))
     try:
-        columns = os.get_terminal_size(sys.stdout.fileno()).columns
-    except (AttributeError, OSError, ValueError):  # no stdout, or no terminal
+        columns = os.get_terminal_size((stream or sys.stdout).fileno()).columns
+    except (AttributeError, OSError, ValueError):  # no stream, or no terminal
         return _PAGE
     return max(_NARROWEST, min(columns or _PAGE, _WIDEST))
 
 
-def fold_width() -> int | None:
-    """Return the columns to break long sentences at; None where a program reads them, line by line."""
-    return screen_width() if is_terminal(sys.stdout) else None
+def fold_width(stream: TextIO | None = None) -> int | None:
+    """Return the columns to break long sentences at; None where a program reads them, line by line.
+
+    `stream` is where they go, stdout where none is given.
+    """
+    stream = stream or sys.stdout
+    return screen_width(stream) if is_terminal(stream) else None
 
 
 def folded(lines: Iterable[str], width: int | None, indent: int = 8) -> Iterator[str]:

@@ -16,7 +16,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING
 
 from bringup.base.events import Emit, Event
-from bringup.report.output import say
+from bringup.report.output import say_folded
 
 if TYPE_CHECKING:
     from bringup.boot.plan import Plan
@@ -69,7 +69,7 @@ class Viewer:
 
     def tell(self, line: str) -> None:
         """Show a line for a person after what is to be shown before it."""
-        self._later(partial(say, line))
+        self._later(partial(say_folded, line))
 
     def _later(self, task: _Task, *, skip: bool = False) -> None:
         with self._changed:

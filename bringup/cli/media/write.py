@@ -38,7 +38,7 @@ def command(file: Path, device: str, yes: bool, as_json: bool) -> None:
     if not yes:
         question = f"{planned.device} will be overwritten by {file.name}. Go on?"
         if TerminalPerson().choose(question, ("yes", "no")) != "yes":
-            raise UsageError("nothing was written", hint="--yes asks nobody")
+            raise UsageError(f"answered no: nothing was written to {planned.device}")
     with TransferLine() as line:
         planned.run(lambda at: line.show(at.stage, at.done, at.total, at.seconds))
     if as_json:

@@ -117,16 +117,27 @@ def _letter(text: str) -> Letter:
 
 
 class SlotStarted(Step):
-    """After the watch: says that it is known which slot started, and that the key was heard where one was
-    wanted.
+    """Says what this start is for; after the watch, that it is known which slot started, and that the key was
+    heard where one was wanted.
     """
 
-    def __init__(self, wanted: Letter, *, keep: bool) -> None:
+    def __init__(self, wanted: Letter, *, keep: bool, on_trial: bool) -> None:
         title = f"see that slot {wanted} started" + (" and that its image is kept" if keep else "")
         self.planned = PlannedStep("slot", title, 0.0, 1.0)
         self._wanted = wanted
         self._keep = keep
+        self._on_trial = on_trial
         self.readers: list[DiskReader] = []
+
+    def ahead(self, run: Run) -> None:
+        """Tell: a person sees a board that came up being started again."""
+        if self._keep:
+            why = f'slot {self._wanted} came up: started once more, and kept by pressing "y"'
+        elif self._on_trial:
+            why = f"slot {self._wanted} is started once, on trial: any later start has the image before"
+        else:
+            why = f"slot {self._wanted} is started from the disk"
+        run.emit("disk", "disk.next", why, slot=self._wanted)
 
     def enter(self, run: Run) -> None:
         """See."""

@@ -143,7 +143,8 @@ class PlannedReimage:
     def _disk_job(self, outcome: Outcome, keep: str | None) -> Job:
         assert outcome.slot is not None  # noqa: S101
         prepared, board, boot = from_disk(self.image), self.board, self.request.boot
-        seen = SlotStarted(outcome.slot, keep=keep is not None)
+        on_trial = outcome.action == "update" and keep is None
+        seen = SlotStarted(outcome.slot, keep=keep is not None, on_trial=on_trial)
         override = override_step(prepared, overridden=has_override(board), device="disk")
         wanted, image_id = outcome.slot, outcome.image_id
 
@@ -151,7 +152,6 @@ class PlannedReimage:
             seen.readers.append(DiskReader(console, run, wanted, image_id, keep=keep is not None))
             return seen.readers[-1]
 
-        on_trial = outcome.action == "update" and keep is None
         steps: tuple[Step, ...] = (
             *([StartTwin(keep=boot.keep_twin, setup=boot.twin, stays=lambda _: True)] if board.twin else []),
             *([] if board.twin else [KnowBoard(board)]),

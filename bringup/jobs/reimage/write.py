@@ -40,6 +40,7 @@ class Outcome:
     slot: Letter | None = None
     image_id: str | None = None
     before_id: str | None = None
+    begun: bool = False
     written: bool = False
     seconds: float | None = None
     bytes_sent: int = 0
@@ -55,6 +56,7 @@ class Outcome:
             "slot": self.slot,
             "image_id": self.image_id,
             "before_id": self.before_id,
+            "begun": self.begun,
             "written": self.written,
             "write_s": self.seconds,
             "bytes_sent": self.bytes_sent,
@@ -81,7 +83,7 @@ class WriteImage:
         self._outcome = outcome
         self._capture = capture
         self._actions: tuple[Action, ...] = ()
-        self._question = ""
+        self._loss = self._question = ""
 
     def steps(self) -> tuple[Step, ...]:
         """Return them in order."""
@@ -127,10 +129,11 @@ class WriteImage:
         self._actions = install(layout, make_loader(layout, console), slot)
         outcome = self._outcome
         outcome.action, outcome.slot, outcome.image_id = "install", "A", slot.manifest.image_id
-        self._question = (
+        self._loss = (
             f"{disk} {_holds(disk)}; all of it is {NOT_ERASED}, and until this ends nothing boots "
-            f"from this disk. Write {slot.manifest.title} ({slot.manifest.image_id})?"
+            "from this disk"
         )
+        self._question = self._ask_for(slot)
 
     def _plan_update(self, disk: Disk, slots: DiskSlots) -> None:
         good = slots.good
@@ -144,10 +147,14 @@ class WriteImage:
         good_has = f"{kept.title} ({kept.image_id})" if kept else "what it has"
         before = slots.slot(idle).manifest
         holds = f"holds {before.title} ({before.image_id})" if before else "holds no image"
-        self._question = (
-            f"Slot {idle} of {disk} {holds} and is {NOT_ERASED}; slot {good} keeps {good_has} and stays "
-            f"good. Write {slot.manifest.title} ({slot.manifest.image_id})?"
+        self._loss = (
+            f"Slot {idle} of {disk} {holds} and is {NOT_ERASED}; slot {good} keeps {good_has} and stays good"
         )
+        self._question = self._ask_for(slot)
+
+    def _ask_for(self, slot: SlotImage) -> str:
+        image, board = slot.manifest, self._prepared.board.name
+        return f"{self._loss}. Write {image.title} ({image.image_id}) to the disk of {board}?"
 
     def _slot_image(self, slot_bytes: int, sector_bytes: int) -> SlotImage:
         image = self._prepared.image
@@ -157,11 +164,12 @@ class WriteImage:
 
     def _agree(self, run: Run) -> None:
         if self._request.yes:
-            run.emit("disk", "disk.consent", f"--yes: {self._question.rsplit('. ', 1)[0]}")
+            run.emit("disk", "disk.consent", f"--yes: {self._loss}")
             return
         person = run.equipment.person
         refusal = LabError(
-            f"nobody said yes, and nothing was written: {self._question}", hint="--yes, for scripts"
+            f"nobody said yes, and nothing was written to {self._outcome.disk}",
+            hint="start it again and answer at the terminal; a script says --yes",
         )
         if person is None:
             raise refusal
@@ -171,7 +179,7 @@ class WriteImage:
         except LabError:
             raise refusal from None
         if answer != "yes":
-            raise LabError("answered no: nothing was written")
+            raise LabError(f"answered no: nothing was written to {self._outcome.disk}")
         run.emit("disk", "disk.consent", "yes: it is written")
 
     def _write(self, run: Run) -> None:
@@ -180,6 +188,7 @@ class WriteImage:
         assert disk is not None  # noqa: S101
         # A person may have taken minutes to say yes, with a hand on the drives.
         ensure_same(self._room.ramdisk, disk)
+        outcome.begun = True
         run.standing.disk = self._while_writing()
         began_s = time.monotonic()
         work = CarryOut(self._room.ramdisk, disk.handle, disk.sector_bytes, progress_teller(run))

@@ -59,6 +59,16 @@ def test_nothing_is_drawn_while_a_person_is_asked(monkeypatch: pytest.MonkeyPatc
         assert screen.shown != after
 
 
+def test_on_a_terminal_a_long_line_is_broken_at_words_below_its_text(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TERM", "xterm")
+    monkeypatch.setenv("COLUMNS", "80")
+    disk = "QEMU HARDDISK, 4.0 GiB, serial TWIN0, at pci-0000:00:1f.2-ata-1: empty"
+    assert disk in shown(Event("disk", "disk.found", disk))
+    text = shown(Event("disk", "disk.found", disk), terminal=True)
+    assert "serial TWIN0, at\n" + " " * 24 + "pci-0000:00:1f.2-ata-1: empty" in text
+    assert "sha256\n          abababab" in text
+
+
 def test_each_stage_is_told_once_and_each_vm_by_itself() -> None:
     def stage(name: str, vm: int | None = None) -> Event:
         return Event("console", "console.stage", f"text of {name}", {"stage": name, "vm": vm})

@@ -85,6 +85,7 @@ def read_all(parent: Path) -> None:
     other = parent.parent / f"{parent.name}-other"
     good = whole(other) if not other.exists() else RunFolder(other / "2026-11-23-0001")
     assert len(runtable := runs_table(runs).splitlines()) == 1 + len(runs), runtable
+    assert all(len(line) <= 80 for line in runs_table(runs, 80).splitlines()[1:])
     for run in runs:
         json.dumps(run_row(run))
         json.dumps(run_json(run, with_events=True), default=str)

@@ -88,7 +88,10 @@ def test_a_choice_is_asked_again_until_it_is_one() -> None:
     with desk() as (at, person):
         at.on_question(lambda: at.type("maybe\nOFF \n"))
         assert person.choose("Is e300 on or off?", ("on", "off")) == "off"
-        assert at.shown == ["Is e300 on or off? Type on or off (at most 5 s)", "type on or off"]
+        assert at.shown == [
+            "Is e300 on or off? Type on or off (at most 5 s)",
+            "type the whole word: on or off",
+        ]
 
 
 def test_a_terminal_that_goes_away_ends_the_waiting() -> None:

@@ -197,6 +197,7 @@ def test_an_update_goes_to_the_other_slot_and_is_kept_by_the_key(in_folder: Path
     assert (done.outcome.action, done.outcome.slot, done.outcome.kept) == ("update", "B", True)
     assert done.outcome.before_id == first.outcome.image_id
     assert "typed b'y'" in board.benches[-1].calls
+    assert board.kinds().count("disk.next") == 3, "each start from the disk says what it is for"
     seen = look(in_folder, back=False)
     assert board(seen.job).ok
     assert seen.seen.slots is not None
@@ -304,6 +305,8 @@ def test_nothing_is_written_without_a_yes(in_folder: Path, board: Board) -> None
     assert not done.ok
     assert "nobody said yes, and nothing was written" in done.last.verdict["cause"]
     assert "overwritten, not erased" in board.asked[0]
+    assert "to the disk of e300?" in board.asked[0]
+    assert done.to_dict()["begun"] is False
     board.answers = ["", "no"]
     assert "answered no" in reimage(board, in_folder, yes=False).last.verdict["cause"]
     assert "write" not in board.obeyed
