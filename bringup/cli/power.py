@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, cast
 
 import click
+from click.core import ParameterSource
 
 from bringup import BringupError
 from bringup.cli.batch import batch_options, chosen, many, run_many
@@ -31,6 +32,8 @@ _TOLD = (
     "power.putting_back",
     "power.left",
 )
+# Asking disturbs nobody, so that more are asked than would be switched.
+_ASKED_AT_ONCE = 64
 _ACTIONS = ["status", "on", "off", "soft", "cycle", "reset"]
 
 
@@ -50,7 +53,7 @@ def command(
     BOARD may stand for several: a list with commas, a pattern ('shelf-*') or a tag of the lab file.
 
     \b
-    status  say whether the board is on (the default)
+    status  say whether the board is on (the default); of several 64 at a time without --jobs
     on      switch on; a board that is on is left alone
     off     switch off at once
     soft    ask the operating system to shut down, and wait for it
@@ -69,7 +72,8 @@ def command(
     if many(lab, board, options):
         boards = chosen(lab, board, f"power {action}", only_failed=options["only_failed"])
         if action == "status":
-            return _states(boards, options["jobs"], as_json=as_json)
+            named = ctx.get_parameter_source("jobs") is ParameterSource.COMMANDLINE
+            return _states(boards, options["jobs"] if named else _ASKED_AT_ONCE, as_json=as_json)
         return _switch_many(lab, boards, action, {**options, "force": force, "as_json": as_json})
     _one(lab.board(board), action, force=force, as_json=as_json)
     return None
@@ -79,7 +83,7 @@ def _states(boards: Sequence[Board], at_once: int, *, as_json: bool) -> int:
     from bringup.jobs.batch import worst
     from bringup.jobs.power_status import power_states
 
-    found = power_states(boards, at_once=max(at_once, 64))
+    found = power_states(boards, at_once=at_once)
     codes = [said.exit_code if isinstance(said, BringupError) else 0 for _, _, said in found]
     if as_json:
         emit_json(

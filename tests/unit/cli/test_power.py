@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.unit.lab.test_inventory import MACS
 from tests.unit.lab.test_power_table import SERIAL
 from tests.unit.power.drivers.test_command import POWER, RELAY
 
@@ -85,3 +86,18 @@ def test_a_person_is_asked_and_their_word_is_the_state(tmp_path: Path) -> None:
     assert process.returncode == 0
     assert (json.loads(out)["before"], json.loads(out)["state"]) == ("on", "off")
     assert "(at most 10 min)" in asked[0]
+
+
+def test_of_several_boards_as_many_are_asked_at_a_time_as_somebody_says(tmp_path: Path) -> None:
+    bringup = lab_with(tmp_path, POWER % "")[:-1]
+    (tmp_path / "relay").write_text(
+        '#!/bin/sh\necho begin >> "$(dirname "$0")/calls"\nsleep 0.1\n'
+        'echo end >> "$(dirname "$0")/calls"\necho outlet is on\n'
+    )
+    board = SERIAL.replace(MACS, 'macs = ["52:54:00:00:00:0N"]\n').replace("e300-1", "bN") + POWER % ""
+    (tmp_path / "lab.toml").write_text("".join(board.replace("N", str(number)) for number in range(3)))
+    done = run([*bringup, "b*", "status", "--jobs", "1", "--json"])
+    assert [each["state"] for each in json.loads(done.stdout)["boards"]] == ["on"] * 3, done.stderr
+    calls = (tmp_path / "calls").read_text().split()
+    assert calls == ["begin", "end"] * (len(calls) // 2)
+    assert len(calls) >= 12
