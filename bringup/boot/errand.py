@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from bringup.base.events import Event
     from bringup.base.stage import Stage
-    from bringup.boot.causes import Row
+    from bringup.boot.causes.row import Row
     from bringup.boot.evidence import BootEvidence
 
 

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from bringup.base.errors import EXIT_CODES, BringupError
 from bringup.base.stage import Stage
-from bringup.boot.causes import HINT_UNLESS, LOGGED_CAUSES, TABLE, Cause, Causes, Row
+from bringup.boot.causes.hints import HINT_UNLESS
+from bringup.boot.causes.row import Cause, Causes, Row
+from bringup.boot.causes.table import TABLE
+from bringup.boot.causes.usual import LOGGED_CAUSES
 from bringup.boot.course import Course, is_garbage
 from bringup.boot.evidence import BootEvidence, SeenFailure, StageReached, Suite
 from bringup.boot.facts import LOGGED, Fact, facts_of

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from bringup.base.stage import Stage
-from bringup.boot.causes import Causes
+from bringup.boot.causes.row import Causes
 from bringup.boot.evidence import StageReached, Suite, VmSeen
 from bringup.transcript.nics import Nic
 

@@ -6,7 +6,8 @@ from collections.abc import Mapping
 
 from bringup.base.events import Event
 from bringup.base.stage import Stage
-from bringup.boot.causes import FIREWALL, Cause, Row
+from bringup.boot.causes.row import Cause, Row
+from bringup.boot.causes.usual import FIREWALL
 from bringup.boot.errand import Errand
 from bringup.boot.evidence import BootEvidence
 

@@ -11,7 +11,8 @@ from bringup.base.errors import LabError
 from bringup.base.events import Event, Source
 from bringup.base.firmware import Firmware
 from bringup.base.stage import Stage
-from bringup.boot.causes import HINT_UNLESS, TABLE
+from bringup.boot.causes.hints import HINT_UNLESS
+from bringup.boot.causes.table import TABLE
 from bringup.boot.facts import Fact
 from bringup.boot.verdict import Verdict
 from bringup.transcript.failures.table import FAILURES

@@ -15,7 +15,7 @@ from bringup.base.errors import AuthenticationError, InterruptedRunError, UsageE
 from bringup.base.events import Event, Source
 from bringup.base.firmware import Firmware
 from bringup.base.stage import Stage
-from bringup.boot.causes import TABLE
+from bringup.boot.causes.table import TABLE
 from bringup.boot.progress import Progress
 from bringup.boot.verdict import Verdict
 from bringup.boot.watch_request import WatchRequest

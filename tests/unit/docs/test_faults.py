@@ -8,7 +8,7 @@ import pytest
 from click.testing import CliRunner
 
 from bringup.base.errors import CODES
-from bringup.boot.causes import TABLE
+from bringup.boot.causes.table import TABLE
 from bringup.cli import root
 from bringup.transcript.failures.loader import GARBAGE
 from bringup.transcript.failures.table import FAILURES

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from bringup.base.errors import UsageError
 from bringup.base.stage import Stage
-from bringup.boot.causes import TABLE
+from bringup.boot.causes.table import TABLE
 from bringup.twin.bmc.boot import BootFlags
 from bringup.twin.bmc.request import NetFn, Request
 from bringup.twin.bmc.server import VirtualBmc
