@@ -83,7 +83,7 @@ class RunFolder:
             with whole_file(self.path / name) as file:
                 file.write(json.dumps(body, indent=2, default=str).encode() + b"\n")
         except OSError:
-            raise _disk_error(self.path) from None
+            raise disk_error(self.path) from None
 
     def is_damaged(self, name: str) -> bool:
         """Whether a JSON file of the run is there and cannot be read as one of ours."""
@@ -172,7 +172,7 @@ class EventLog:
         if not whole:
             self._full = True
             if self._on_error is not None:
-                self._on_error(_disk_error(self._folder.path))
+                self._on_error(disk_error(self._folder.path))
 
     def close(self) -> None:
         """Close the file."""
@@ -190,7 +190,8 @@ def _is_ours(body: Mapping[str, Any]) -> bool:
     )
 
 
-def _disk_error(folder: Path) -> LabError:
+def disk_error(folder: Path) -> LabError:
+    """Return what is told where nothing can be written into a run's folder."""
     return OutputError(f"cannot write into the run folder {folder}", hint="is its disk full? `df -h` tells")
 
 

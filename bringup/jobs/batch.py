@@ -12,7 +12,7 @@ import time
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any, Protocol
 
 from bringup.base.errors import BringupError, InterruptedRunError, LabError, UsageError
@@ -59,12 +59,16 @@ class Outcome:
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """A batch that ended: `command` says what was done with each board, `run` is its record."""
+    """A batch that ended: `command` says what was done with each board, `run` is its record.
+
+    `unrecorded` is why its record does not have all of it, None where it does.
+    """
 
     run: str
     command: str
     seconds: float
     outcomes: tuple[Outcome, ...]
+    unrecorded: str | None = None
 
     @property
     def exit_code(self) -> int:
@@ -97,6 +101,7 @@ class Batch:
             "exit_code": self.exit_code,
             "seconds": round(self.seconds, 1),
             **self.counts,
+            "unrecorded": self.unrecorded,
             "boards": [asdict(outcome) for outcome in self.outcomes],
         }
 
@@ -203,7 +208,11 @@ def run_batch(
     threading.Thread(target=everything, name="batch").start()
     _wait(done, stop)
     batch = Batch(record.folder.run_id, command, time.monotonic() - began_s, tuple(outcomes))
-    record.close(batch)
+    try:
+        record.close(batch)
+    except LabError as error:
+        # A full disk keeps it from the folder, not from the person.
+        return replace(batch, unrecorded=error.message)
     return batch
 
 

@@ -8,7 +8,7 @@ import select
 import socket
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from itertools import count
 from pathlib import Path
@@ -100,20 +100,18 @@ class NetbootServer:
         if not self._enter and not peer.is_trusted:
             raise LabError(f"{self._segment.interface} is served by {peer}, who is none of your group")
         lines = Lines(sock)
-        try:
+        with _talking():
             send_line(sock, {"join": asdict(self._segment)})
             joined = self._answer(lines, "joined")
             self.pid = int(joined["pid"])
-            spec = self._make_spec(self._segment.at_http_port(int(joined["http_port"])))
+        # Files that cannot be made here say nothing of the process that serves.
+        spec = self._make_spec(self._segment.at_http_port(int(joined["http_port"])))
+        with _talking():
             self._send(sock, spec)
             while self._take(body := self._next(lines)) != READY:
                 if self._error is not None:
                     raise self._error
                 del body
-        except TimeoutError:
-            raise LabError(f"{TITLE} was not ready within {READY_TIMEOUT_S:.0f} s") from None
-        except OSError:
-            raise _GoneError from None
         return lines
 
     def _answer(self, lines: Lines, what: str) -> dict[str, Any]:
@@ -225,6 +223,16 @@ class NetbootServer:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
+
+
+@contextlib.contextmanager
+def _talking() -> Iterator[None]:
+    try:
+        yield
+    except TimeoutError:
+        raise LabError(f"{TITLE} was not ready within {READY_TIMEOUT_S:.0f} s") from None
+    except OSError:
+        raise _GoneError from None
 
 
 class _Process:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import json
 import os
 import signal
@@ -115,6 +116,25 @@ def test_a_process_that_nobody_joined_ends(made: Lab, home: Path) -> None:
     ahead.close()
     ahead.close()
     assert wait_for(lambda: serving_processes(made, home) == 0)
+
+
+def test_files_that_cannot_be_made_end_the_boot_and_not_the_serving(
+    made: Lab, boards: list[Board], home: Path
+) -> None:
+    one, other = boards[:2]
+    asked: list[Segment] = []
+
+    def make(segment: Segment) -> ServeSpec:
+        asked.append(segment)
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    with served(other.spec, Heard(), made.enter):
+        server = NetbootServer(one.spec.segment, make, Heard(), made.enter)
+        with pytest.raises(OSError, match="No space left"):
+            server.start()
+        assert len(asked) == 1
+        assert other.is_served()
+    assert serving_processes(made, home) == 0
 
 
 def test_two_boots_share_one_process(made: Lab, boards: list[Board], client: DhcpClient, home: Path) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from collections import deque
 from collections.abc import Sequence
-from contextlib import suppress
+from contextlib import closing, suppress
 from typing import TYPE_CHECKING, Protocol
 
 from bringup.base.errors import (
@@ -79,18 +79,9 @@ class Following:
 
     def _guarded(self) -> None:
         """Read until closed; what goes wrong ends the run."""
-        log = ConsoleLog(self._run.folder.path, self._run.origin_s, _LOGS[self._port])
         try:
-            while not self._stop.is_set():
-                try:
-                    if self._held is not None:
-                        self._wait_for_console(self._held)
-                        if self._stop.is_set():
-                            break
-                        self._held = None
-                    self._take(self._console.read(_POLL_S), log)
-                except ConsoleTakenError as error:
-                    self._held = error
+            with closing(ConsoleLog(self._run.folder.path, self._run.origin_s, _LOGS[self._port])) as log:
+                self._follow(log)
         except ConsoleLostError as error:
             self._tell_lost(error)
         except BringupError as error:
@@ -98,8 +89,18 @@ class Following:
         except Exception as error:  # noqa: BLE001  # a thread has nobody above it to tell
             told = f"reading the console failed: {type(error).__name__}: {error}"
             self._run.abort(BringupError(told))
-        finally:
-            log.close()
+
+    def _follow(self, log: ConsoleLog) -> None:
+        while not self._stop.is_set():
+            try:
+                if self._held is not None:
+                    self._wait_for_console(self._held)
+                    if self._stop.is_set():
+                        break
+                    self._held = None
+                self._take(self._console.read(_POLL_S), log)
+            except ConsoleTakenError as error:
+                self._held = error
 
     def _wait_for_console(self, held: LabError) -> None:
         """Ask for the console until it is ours; whoever has it is left alone."""

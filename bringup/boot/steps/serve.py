@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bringup.base.firmware import Firmware
+from bringup.boot.folders import disk_error
 from bringup.boot.plan import PlannedStep
 from bringup.boot.step import Step
 from bringup.netboot.boot_image import UNSIGNED, boot_image_in_use
@@ -56,10 +57,13 @@ class ServeImage(Step):
     def enter(self, run: Run) -> None:
         """Start the servers; returns when all of them answer."""
         folder = run.folder.path / "served"
-        folder.mkdir(exist_ok=True)
 
         def make(segment: Segment) -> ServeSpec:
-            spec = self._make_files(folder, segment)
+            try:
+                folder.mkdir(exist_ok=True)
+                spec = self._make_files(folder, segment)
+            except OSError:
+                raise disk_error(run.folder.path) from None
             self._serving.enter_context(boot_image_in_use(spec))
             return spec
 

@@ -419,18 +419,20 @@ def test_who_passes_over_the_lease_becomes_an_event_of_the_run(boot: Callable[..
     assert passed.text == "maria (process 4711) acts on this board all the same: power off"
 
 
+@pytest.mark.parametrize("file", ["events.ndjson", "console.log", "console.idx", "console1.idx", "served"])
 def test_a_full_disk_ends_the_boot_and_keeps_the_verdict_for_the_person(
-    in_folder: Path, tmp_path: Path
+    in_folder: Path, tmp_path: Path, file: str
 ) -> None:
     job = planned(in_folder).job
     folder = RunFolder.create(tmp_path / "runs")
     bench = Bench(WHOLE)
     run = job.start(bench, folder)
-    (folder.path / "events.ndjson").symlink_to("/dev/full")
+    (folder.path / file).symlink_to("/dev/full")
     with bench.signals:
         verdict = run.execute()
     assert (verdict.kind, verdict.exit_code) == ("lab", 10)
-    assert "cannot write into the run folder" in verdict.cause
+    what = "the console log" if file.startswith("console") else "into the run folder"
+    assert f"cannot write {what}" in verdict.cause
 
 
 def test_uefi_asks_for_an_efi_boot(boot: Callable[..., Told]) -> None:

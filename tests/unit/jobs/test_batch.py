@@ -102,6 +102,21 @@ def test_who_was_interrupted_did_not_fail(lab: Lab) -> None:
     assert last_failed(lab, "boot") == ("b", "c", "d")  # what did not end well is what is repeated
 
 
+def test_what_cannot_be_recorded_is_told_all_the_same(lab: Lab) -> None:
+    runs = lab.runs_folder
+    assert runs is not None
+
+    def fills_the_disk(board: Board, hear: Emit, stop: Stop) -> Outcome:
+        (run,) = list_runs(runs)
+        (run.path / "verdict.json").mkdir(exist_ok=True)
+        return work(board, hear, stop)
+
+    batch = run_batch(lab, "boot", boards(lab), fills_the_disk, Seen(), pause_s=0)
+    assert (batch.failed, batch.exit_code) == (("b", "c", "d"), 1)
+    assert "cannot write into the run folder" in str(batch.to_dict()["unrecorded"])
+    assert any(line.startswith("careful   the record of this batch") for line in batch_lines(batch))
+
+
 def test_a_summary_fits_the_screen_and_tells_a_cause_once(lab: Lab) -> None:
     cause = "no answer from its BMC within 60 s, however often it was asked for the state of its power supply"
 
