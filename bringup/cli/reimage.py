@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -126,6 +127,7 @@ def _reimage(lab: Lab, options: dict[str, Any], *, as_json: bool, dry_run: bool,
 
 def _reimage_many(lab: Lab, options: dict[str, Any]) -> int:
     from bringup.jobs.batch import of_verdict
+    from bringup.report.reimage import reimaged_words
 
     if options["disk"]:
         raise UsageError(
@@ -140,8 +142,9 @@ def _reimage_many(lab: Lab, options: dict[str, Any]) -> int:
     agreed = {**options, "yes": True}
 
     def work(board: Board, hear: Emit, stop: Stop) -> Outcome:
-        planned = _planned(lab, board.name, agreed)
-        return of_verdict(planned.run(heard_by(hear), None, stop).last.verdict)
+        done = _planned(lab, board.name, agreed).run(heard_by(hear), None, stop)
+        outcome = of_verdict(done.last.verdict)
+        return replace(outcome, reached=reimaged_words(done.to_dict())) if done.ok else outcome
 
     boards = chosen(lab, options["board"], "reimage", only_failed=options["only_failed"])
     question = "Overwrite a disk of {boards} (overwritten, not erased)?"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable
 
 from bringup.jobs.batch import Batch, Outcome
 from bringup.report.screen import folded
@@ -40,17 +40,26 @@ def batch_lines(batch: Batch, width: int | None = None) -> list[str]:
     ]
     lines = [table(["board", "verdict", "reached", "seconds", "run"], rows)]
     bad = [outcome for outcome in ordered if not outcome.ok]
-    hints = sorted({outcome.hint for outcome in bad if outcome.hint})
-    lines += folded([*_causes(bad), *(f"do        {hint}" for hint in hints)], width, 10)
+    causes = _grouped((outcome.cause or "no cause was told", outcome.board) for outcome in bad)
+    hints = _grouped((outcome.hint, outcome.board) for outcome in bad if outcome.hint)
+    lines += folded([f"cause     {names}: {cause}" for cause, names in causes], width, 10)
+    # Where there is one way on, it is that of all.
+    lines += folded(
+        [f"do        {hint if len(hints) == 1 else f'{names}: {hint}'}" for hint, names in hints], width, 10
+    )
+    if batch.unrecorded is not None:
+        lines += folded(
+            [f"careful   the record of this batch has not all of it: {batch.unrecorded}"], width, 10
+        )
     lines.append(f"{batch.command}: {batch.counted()} in {batch.seconds:.1f} s     batch {batch.run}")
     if bad:
         lines.append("again     the same command with --only-failed")
     return lines
 
 
-def _causes(outcomes: Sequence[Outcome]) -> list[str]:
-    """Return why boards did not do what was wanted: a cause once, with all that it befell."""
+def _grouped(pairs: Iterable[tuple[str, str]]) -> list[tuple[str, str]]:
+    """Return what is said of boards, each once, and all the boards that it is said of."""
     boards: dict[str, list[str]] = {}
-    for outcome in outcomes:
-        boards.setdefault(outcome.cause or "no cause was told", []).append(outcome.board)
-    return [f"cause     {', '.join(names)}: {cause}" for cause, names in boards.items()]
+    for said, board in pairs:
+        boards.setdefault(said, []).append(board)
+    return [(said, ", ".join(names)) for said, names in boards.items()]

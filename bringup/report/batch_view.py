@@ -26,7 +26,8 @@ if TYPE_CHECKING:
     from rich.live import Live
 
 _REFRESH_PER_S = 4
-_NOT_SHOWN = ("run.verdict", "console.activity", "twin.held_up")
+_SHOWN_SOURCES = ("run", "power", "disk", "twin")
+_NOT_SHOWN = ("run.verdict", "twin.held_up")
 # Above and below the rows: the counts, what has no room, and the line that the cursor is on.
 _AROUND_ROWS = 3
 
@@ -87,12 +88,12 @@ class BatchView:
         """A board's turn has come."""
         with self._lock:
             row = self._rows[board]
-            row.began_s, row.text = time.monotonic(), "begins"
+            row.began_s, row.text = time.monotonic(), "gets ready"
 
     def heard(self, board: str, event: Event) -> None:
-        """The last thing that happened is what a row shows, of a transfer how far it is."""
-        if event.text and event.kind not in _NOT_SHOWN:
-            text = transfer_text(event) if event.kind in TRANSFERS else event.text
+        """A row shows what is done or awaited now, of a transfer how far it is."""
+        text = transfer_text(event) if event.kind in TRANSFERS else _row_text(event)
+        if text:
             with self._lock:
                 self._rows[board].text = text
 
@@ -120,8 +121,16 @@ class BatchView:
             left_out = [row.state for name, row in self._rows.items() if name not in set(shown)]
         drawn: list[RenderableType] = [_text(head), _grid(cells)]
         if left_out:
-            drawn.append(_text(f"… and {_counts(Counter(left_out))} more"))
+            drawn.append(_text(f"… and {len(left_out)} more: {_counts(Counter(left_out))}"))
         return Group(*drawn)
+
+
+def _row_text(event: Event) -> str:
+    """Return what an event says of how far a board is; packets and console lines are no news in a row."""
+    if event.source not in _SHOWN_SOURCES or event.kind in _NOT_SHOWN:
+        return ""
+    step = event.data if event.kind == "run.step" else None
+    return "" if step and (step["state"] != "begin" or step["step"] == "watch") else event.text
 
 
 def shown_rows(rows: Mapping[str, Row], room: int) -> tuple[str, ...]:

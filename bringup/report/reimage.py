@@ -43,6 +43,11 @@ def _not_written(told: Mapping[str, Any]) -> str:
     )
 
 
+def reimaged_words(told: Mapping[str, Any]) -> str:
+    """Return in a few words what a re-image that went well came to, from its JSON data."""
+    return f"slot {told['slot']}: {told['image_id']}" + ("" if told["kept"] else ", on trial")
+
+
 def slots_lines(board: str, seen: Mapping[str, Any]) -> Iterator[str]:
     """Yield what is in a board's slots, from its JSON data."""
     disk = seen["disk"]

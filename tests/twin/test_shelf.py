@@ -83,6 +83,7 @@ def test_of_two_disks_that_are_written_together_one_is_too_small(cli: Cli) -> No
         written = cli("reimage", "scripted", "--yes", "--stagger", "0", "--json", timeout_s=120, **lab)
         good, bad = sorted(written.json["boards"], key=lambda row: row["board"])
         assert (written.code, good["exit_code"], bad["exit_code"]) == (10, 0, 10), written.out
+        assert good["reached"].startswith("slot A: ")
         assert "no disk fits" in bad["cause"] and "64 MiB" in bad["cause"]
         again = cli("reimage", "shelf-01", "--yes", "--module-size", "2", "--json", timeout_s=120, **lab).json
         assert (again["action"], again["slot"], again["kept"]) == ("update", "B", True)

@@ -118,3 +118,20 @@ def test_what_is_drawn_of_64_boards_fits_the_screen(
     assert "64 boards: 11 ok, 1 failed, 8 at work, 44 waiting" in text[0]
     assert any("shelf-03" in line for line in text)
     assert " more" in text[-1]
+
+
+def test_a_row_tells_what_is_awaited_and_no_packet_nor_line_of_the_console() -> None:
+    view = BatchView(["a"], quiet=True)
+    view.began("a")
+    view.heard("a", Event("run", "run.step", "watch all", {"step": "watch", "state": "begin"}))
+    view.heard("a", Event("run", "run.waiting", "waiting for loader"))
+    view.heard("a", Event("dhcp", "dhcp.ack", "52:54:00:00:00:01 is given 10.0.0.30"))
+    view.heard("a", Event("tftp", "tftp.start", "/undionly.kpxe"))
+    view.heard("a", Event("console", "console.stage", "iPXE 1.0.0+"))
+    view.heard("a", Event("twin", "twin.held_up", "this host is busy"))
+    assert view.text_of("a") == "waiting for loader"
+    view.heard("a", Event("power", "bmc.silent", "the BMC does not answer"))
+    assert view.text_of("a") == "the BMC does not answer"
+    view.heard("a", Event("run", "run.step", "detach the console", {"step": "c", "state": "begin"}))
+    view.heard("a", Event("run", "run.step", "stop serving", {"step": "s", "state": "done"}))
+    assert view.text_of("a") == "detach the console"
