@@ -60,9 +60,9 @@ if TYPE_CHECKING:
     from bringup.jobs.reimage.slots import PlannedSlots as PlannedSlots
     from bringup.jobs.reimage.slots import plan_slots as plan_slots
     from bringup.lab.captures import latest_capture as latest_capture
+    from bringup.lab.find import load_lab as load_lab
     from bringup.lab.inventory import Board as Board
     from bringup.lab.inventory import Lab as Lab
-    from bringup.lab.inventory import load_lab as load_lab
     from bringup.pci.assessment import Assessment as Assessment
     from bringup.pci.capture.open import open_capture as open_capture
     from bringup.pci.capture.open import open_local as open_local
@@ -117,7 +117,7 @@ _PLACES: dict[str, str] = {
     "latest_capture": "lab.captures",
     "list_runs": "boot.folders",
     "load_application": "camkes.app.load",
-    "load_lab": "lab.inventory",
+    "load_lab": "lab.find",
     "load_profile": "profile.load",
     "open_capture": "pci.capture.open",
     "open_local": "pci.capture.open",

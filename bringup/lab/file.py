@@ -1,4 +1,4 @@
-"""The shape of lab.toml, as pydantic models; `bringup.lab.inventory` turns it into boards."""
+"""The shape of lab.toml, as pydantic models; `bringup.lab.read` turns it into boards."""
 
 from __future__ import annotations
 

@@ -1,52 +1,27 @@
-"""The lab: which boards exist here and how to reach them, from lab.toml.
-
-    [boards.e300-1]
-    profile = "supermicro-e300-9d"
-    macs = ["ac:1f:6b:0e:30:17"]
-    bmc = { address = "10.0.0.17", user = "ADMIN", password = { file = "~/.config/bringup/e300-1" } }
-
-    [boards.e300-1.network]
-    interface = "enp3s0"
-    mode = "own-segment"
-    address = "192.168.77.1/24"
-    board_address = "192.168.77.30"
-
-Without a lab file there is one board, `e300`, and it is the twin.
-"""
+"""The lab: which boards exist here and how to reach them."""
 
 from __future__ import annotations
 
-import grp
-import os
-import pwd
-import stat
-from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass, field, replace
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from bringup.base.errors import ProfileError, UsageError, reason_of
+from bringup.base.errors import ProfileError, UsageError
 from bringup.base.near import did_you_mean
-from bringup.base.paths import at_home
-from bringup.base.regular_file import is_folder
-from bringup.lab.names import BUILTIN_BOARD, BUILTIN_PROFILE
-from bringup.lab.secret import Secret, from_command, from_environment, from_file, from_keyring
-from bringup.profile.files import find_profile, merged
+from bringup.lab.names import BUILTIN_PROFILE
+from bringup.lab.secret import Secret
 from bringup.profile.load import SharedProfiles
-from bringup.profile.toml_lines import KeyPath, TomlDocument, read_toml, shown_path
+from bringup.profile.toml_lines import TomlDocument, shown_path
 
 if TYPE_CHECKING:
-    from bringup.lab.file import BmcTable, BoardTable, LabFile, NetworkTable
     from bringup.lab.network import Network
     from bringup.profile.model import Profile
 
-LAB_FILE = "lab.toml"
 UNITS_FOLDER = "units"
 """Beside the lab file: BOARD.toml of each unit (bringup.profile.unit)."""
-LAB_VARIABLE = "BRINGUP_LAB"
 _COM1 = 0x3F8
-_IPMI_PORT = 623
 
 
 @dataclass(frozen=True)
@@ -208,231 +183,3 @@ class Lab:
 def twin_board(name: str) -> Board:
     """Return the virtual board of this name."""
     return Board(name, BUILTIN_PROFILE, twin=True)
-
-
-def load_lab(start: Path | None = None) -> Lab:
-    """Return the lab of a lab file, or the built-in one with the twin.
-
-    `start` is a lab file, or a folder to begin looking in (it and the folders above). None means the file
-    that $BRINGUP_LAB names, else the current folder. Raises UsageError for a named file that is not there,
-    ProfileError with FILE:LINE for what is wrong in it.
-    """
-    named = start
-    if named is None and os.environ.get(LAB_VARIABLE):
-        named = Path(os.environ[LAB_VARIABLE])
-    # `~` stands in a variable as it was typed; the shell has put in the home of an argument already.
-    named = named and at_home(named)
-    if named is not None and not is_folder(named):
-        return _read_lab(named)
-    found = _search(named or Path.cwd())
-    if found is None:
-        return Lab({BUILTIN_BOARD: twin_board(BUILTIN_BOARD)})
-    return _read_lab(found)
-
-
-def _search(folder: Path) -> Path | None:
-    folder = folder.absolute()
-    for candidate in (folder, *folder.parents):
-        path = candidate / LAB_FILE
-        try:
-            # A pipe or device of this name is a mistake to be told: passed over, the twin would be taken.
-            if path.exists() and not path.is_dir():
-                _check_is_ours(path)
-                return path
-            if path.is_symlink() and not path.exists():
-                raise ProfileError(
-                    f"{shown_path(path)} is a link to {path.readlink()}, which is not there",
-                    hint="mend the link, or remove it; another lab file is named by --lab FILE",
-                )
-        except PermissionError:
-            raise ProfileError(
-                f"whether {shown_path(candidate)} has a {LAB_FILE} cannot be seen: it may not be entered",
-                hint="go to a folder of your own, or name the file: --lab FILE",
-            ) from None
-    return None
-
-
-def _check_is_ours(path: Path) -> None:
-    # A lab file can name a command to run: one that a stranger left in a folder above must not count.
-    owner = path.stat().st_uid
-    if owner not in (0, os.geteuid()) and str(owner) != os.environ.get("SUDO_UID"):
-        raise UsageError(
-            f"{shown_path(path)} belongs to another user (id {owner}) and was not asked for",
-            hint=f"if you trust it: --lab {shown_path(path)}",
-        )
-
-
-def _check_only_ours(path: Path) -> None:
-    """Raise UsageError when others than its owner may write a lab file: they could name a command in it."""
-    found = path.stat()
-    shared = bool(found.st_mode & stat.S_IWGRP) and not _is_alone_in(found.st_gid, found.st_uid)
-    if found.st_mode & stat.S_IWOTH or shared:
-        who = "anybody" if found.st_mode & stat.S_IWOTH else f"group {found.st_gid}"
-        raise UsageError(
-            f"{shown_path(path)} can be changed by {who}, and what it says is run as you",
-            hint=f"chmod go-w {shown_path(path)}",
-        )
-
-
-def _is_alone_in(gid: int, uid: int) -> bool:
-    """Return whether a group is a user's own, which has nobody else in it."""
-    try:
-        name = pwd.getpwuid(uid).pw_name
-        return pwd.getpwuid(uid).pw_gid == gid and set(grp.getgrgid(gid).gr_mem) <= {name}
-    except KeyError:
-        return False
-
-
-def _read_lab(path: Path) -> Lab:
-    from bringup.lab.file import LabFile
-    from bringup.profile.check import validate
-
-    try:
-        _check_only_ours(path)
-        document = read_toml(path)
-    except FileNotFoundError:
-        raise UsageError(f"there is no lab file {shown_path(path)}") from None
-    except OSError as error:
-        reason = reason_of(error)
-        raise UsageError(f"the lab file {shown_path(path)} cannot be read: {reason}") from None
-    content = validate(LabFile, document.data, [document])
-    folder = path.absolute().parent
-    profile_folders = (folder / at_home(content.lab.boards or "boards"),)
-    _check_nothing_is_shared(content, document)
-    _check_tags(content, document)
-    neighbours = {mac: name for name, table in content.boards.items() for mac in table.macs}
-    disks = {table.disk: name for name, table in content.boards.items() if table.disk is not None}
-    boards = {}
-    references: dict[tuple[str, bool], str] = {}  # boards of one kind share a profile
-    profiles = SharedProfiles()
-    for name, table in content.boards.items():
-        kind = (table.profile_name, table.twin)
-        if kind not in references:
-            references[kind] = _profile_reference(table, profile_folders, document, name, profiles)
-        board = _board(name, table, references[kind], document, profile_folders)
-        others = {mac: other for mac, other in neighbours.items() if other != name}
-        other_disks = {disk: other for disk, other in disks.items() if other != name}
-        boards[name] = replace(board, neighbours=others, neighbour_disks=other_disks, profiles=profiles)
-    runs = folder / at_home(content.lab.runs) if content.lab.runs else None
-    return Lab(boards, path.absolute(), runs, profile_folders)
-
-
-def _check_nothing_is_shared(content: LabFile, document: TomlDocument) -> None:
-    """Refuse what two boards have: one of them would be switched off, or given an address, for the other."""
-    owner: dict[tuple[str, str], str] = {}
-    for name, table in content.boards.items():
-        for what, value, key in _belongings(table):
-            other = owner.setdefault((what, value.lower()), name)
-            if other != name:
-                place = document.place(("boards", name, *key))
-                raise ProfileError(
-                    f"{place}: {value} is {what} of {other} already", hint=f"{what} belongs to one board"
-                )
-
-
-def _check_tags(content: LabFile, document: TomlDocument) -> None:
-    for name, table in content.boards.items():
-        for tag in set(table.tags) & set(content.boards):
-            place = document.place(("boards", name, "tags"))
-            raise ProfileError(
-                f"{place}: {tag} is a tag of {name} and a board, too", hint="call one of the two otherwise"
-            )
-
-
-def _belongings(table: BoardTable) -> Iterator[tuple[str, str, KeyPath]]:
-    """Yield what one board alone may have: what it is, its value, and where it stands."""
-    for mac in table.macs:
-        yield "a MAC", mac, ("macs",)
-    if table.bmc is not None:
-        port = "" if table.bmc.port == _IPMI_PORT else f" port {table.bmc.port}"
-        yield "the BMC address", f"{table.bmc.address}{port}", ("bmc", "address")
-    if table.network is not None and table.network.board_address is not None:
-        yield "the `board_address`", table.network.board_address, ("network", "board_address")
-    # A serial or WWN is one disk's; boards of one model have the same paths.
-    if table.disk is not None and "/" not in table.disk and not table.disk.startswith("pci-"):
-        yield "the disk", table.disk, ("disk",)
-
-
-def _profile_reference(
-    table: BoardTable,
-    folders: tuple[Path, ...],
-    document: TomlDocument,
-    board: str,
-    profiles: SharedProfiles,
-) -> str:
-    """Return the profile that a board is said to have; raises ProfileError where it cannot be its."""
-    where = ("boards", board, "profile")
-    name = table.profile_name
-    if "/" in name or name.endswith(".toml"):
-        name = str(document.path.absolute().parent / at_home(name))
-    try:
-        path = find_profile(name, folders)
-    except ProfileError as error:
-        raise ProfileError(f"{document.place(where)}: {error.message}", hint=error.hint) from None
-    if table.twin and merged(profiles.chain(path, folders)).get("virtual") is not True:
-        raise ProfileError(
-            f"{document.place(where)}: this board is a twin, and profile {path.stem} is that of a real board",
-            hint=f'leave `profile` out, or take one with `virtual = true`, such as "{BUILTIN_PROFILE}"',
-        )
-    return name
-
-
-def _board(
-    name: str, table: BoardTable, profile: str, document: TomlDocument, profile_folders: tuple[Path, ...]
-) -> Board:
-    folder = document.path.absolute().parent
-    return Board(
-        name=name,
-        profile_name=profile,
-        twin=table.twin,
-        bmc=None if table.bmc is None else _bmc(table.bmc, folder),
-        macs=table.macs,
-        boot_mac=table.boot_mac or next(iter(table.macs), None),
-        serial=table.serial,
-        baud=table.baud,
-        console_port=table.console_port,
-        console2=table.console2,
-        disk=table.disk,
-        tags=table.tags,
-        network=None if table.network is None else _network(table.network),
-        power=table.power.driver,
-        power_table=table.power.model_extra or {},
-        document=document,
-        profile_folders=profile_folders,
-    )
-
-
-def _network(table: NetworkTable) -> Network:
-    from bringup.lab.network import Network
-
-    return Network(
-        table.interface,
-        table.mode,
-        table.address,
-        table.board_address,
-        http_port=table.http_port,
-        tftp_port=table.tftp_port,
-    )
-
-
-def _bmc(table: BmcTable, folder: Path) -> BmcAccess:
-    reference = table.password
-    path: Path | None = None
-    if reference.env is not None:
-        variable = reference.env
-        password, source = Secret(lambda: from_environment(variable)), f"environment variable {variable}"
-    elif reference.file is not None:
-        path = folder / at_home(reference.file)
-        password, source = _file_password(path), f"file {shown_path(path)}"
-    elif reference.command is not None:
-        words = reference.command
-        # Its arguments may say more than people need to see; the program is enough.
-        password, source = Secret(lambda: from_command(words)), f"command {words[0]}"
-    else:
-        service = str(reference.keyring)
-        password, source = Secret(lambda: from_keyring(service, table.user)), f"keyring, service {service}"
-    return BmcAccess(table.address, table.port, table.user, password, source, path)
-
-
-def _file_password(path: Path) -> Secret:
-    return Secret(lambda: from_file(path))

@@ -100,7 +100,7 @@ def bringup_session(bringup_target: str, request: pytest.FixtureRequest) -> Iter
     if bringup_target == VLAB:
         pytest.skip("needs a board, and the target is vlab")
     from bringup.boot.session import Session
-    from bringup.lab.inventory import load_lab
+    from bringup.lab.find import load_lab
 
     lab_file = request.config.getoption("--bringup-lab")
     board = load_lab(Path(lab_file) if lab_file else None).board(bringup_target)

@@ -10,7 +10,7 @@ from contextlib import closing
 
 import pytest
 
-from bringup.lab.inventory import load_lab
+from bringup.lab.find import load_lab
 from bringup.power.actions import confirmed_state
 from bringup.power.base import PowerState
 from bringup.power.open import open_drivers

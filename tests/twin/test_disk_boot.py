@@ -31,7 +31,7 @@ from bringup.image.folder import find_image
 from bringup.image.model import Image
 from bringup.image.standin import standin_kernel, standin_module
 from bringup.jobs.media_build import build_media
-from bringup.lab.inventory import load_lab
+from bringup.lab.find import load_lab
 from tests.twin.disk_machine import USER_SPACE, DiskMachine, perform, reader
 from tests.unit.disk.disks import write_log
 

@@ -24,7 +24,8 @@ from bringup.image.firmware_probe import firmware_probe
 from bringup.jobs.capture.job import CaptureRequest, OnBoard, plan_capture
 from bringup.jobs.capture.probes import PROBES
 from bringup.lab import captures
-from bringup.lab.inventory import load_lab, twin_board
+from bringup.lab.find import load_lab
+from bringup.lab.inventory import twin_board
 from bringup.pci.capture.open import open_capture
 from bringup.pci.model import Bdf
 from bringup.pci.sources.firmware.frames import FrameReader

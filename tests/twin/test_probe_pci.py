@@ -23,7 +23,7 @@ from bringup.boot.preflight import Prepared
 from bringup.jobs.capture.job import CaptureRequest, plan_capture
 from bringup.jobs.capture.probes import PROBES, Probe
 from bringup.lab import captures
-from bringup.lab.inventory import load_lab
+from bringup.lab.find import load_lab
 from bringup.netboot.spec import Segment, ServeSpec
 from bringup.pci.capture.open import open_capture
 from bringup.pci.sources.lspci import text as lspci

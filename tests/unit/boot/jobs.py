@@ -12,7 +12,7 @@ from bringup.boot.folders import RunFolder
 from bringup.boot.job import Job
 from bringup.boot.request import BootRequest
 from bringup.jobs.boot import PlannedBoot, plan_boot
-from bringup.lab.inventory import load_lab
+from bringup.lab.find import load_lab
 from tests.doubles.equipment import Bench, Said, Script, Seen
 from tests.unit.image.test_elf import build_elf
 from tests.unit.image.test_multiboot import multiboot1, multiboot2

@@ -16,7 +16,7 @@ from bringup.image.firmware_probe import firmware_probe
 from bringup.image.folder import find_image
 from bringup.jobs.boot import boot_steps
 from bringup.jobs.capture.errand import FIRMWARE_REPORT
-from bringup.lab.inventory import load_lab
+from bringup.lab.find import load_lab
 from bringup.pci.sources.firmware.frames import BANNER
 from bringup.probe import firmware_report
 from bringup.transcript.stages import StageReader

@@ -11,7 +11,7 @@ from bringup.base.errors import BmcBusyError, BmcTimeoutError, LabError
 from bringup.base.events import Event
 from bringup.boot.request import BootRequest
 from bringup.jobs.boot import PlannedBoot, plan_boot
-from bringup.lab.inventory import load_lab
+from bringup.lab.find import load_lab
 from bringup.power.base import PowerState
 from tests.doubles.equipment import Bench
 from tests.unit.boot.jobs import WHOLE, Told, execute, image

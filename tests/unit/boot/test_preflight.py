@@ -16,7 +16,7 @@ from bringup.boot.watch_request import QUIET_S, WatchRequest
 from bringup.image.folder import find_image
 from bringup.image.profile import ImageProfile
 from bringup.jobs.boot import plan_boot
-from bringup.lab.inventory import load_lab
+from bringup.lab.find import load_lab
 from bringup.netboot.loaders import SerialLine
 from bringup.twin.engines import TwinSetup
 from tests.unit.image.test_check import BOTH, sel4

@@ -18,7 +18,8 @@ from bringup.base.errors import BmcBusyError, LabError
 from bringup.boot.place import BoardPlace
 from bringup.boot.session import Session, known_as
 from bringup.boot.signals import Signals
-from bringup.lab.inventory import load_lab, twin_board
+from bringup.lab.find import load_lab
+from bringup.lab.inventory import twin_board
 from bringup.lab.lease import Lease
 from bringup.power.base import PowerState
 from tests.unit.power.drivers.test_manual import Helper

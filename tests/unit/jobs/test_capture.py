@@ -21,7 +21,7 @@ from bringup.image.model import Image
 from bringup.jobs.capture.job import CaptureRequest, OnBoard, PlannedCapture, plan_capture
 from bringup.jobs.capture.probes import BOTH, PROBES, Probe, ProbeName
 from bringup.lab import captures
-from bringup.lab.inventory import load_lab
+from bringup.lab.find import load_lab
 from bringup.netboot.spec import Segment, ServeSpec
 from bringup.power.base import PowerState
 from bringup.report.probe import failed_lines

@@ -10,8 +10,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from bringup.base.errors import WrongBoardError
+from bringup.lab.find import load_lab
 from bringup.lab.identity import check_identity, forget_identity, known_identity
-from bringup.lab.inventory import Board, load_lab
+from bringup.lab.inventory import Board
 from tests.unit.lab.test_inventory import BOARD
 
 pytestmark = pytest.mark.usefixtures("home")

@@ -11,7 +11,8 @@ import pytest
 
 from bringup.base.errors import LabError, ProfileError, UsageError
 from bringup.boot.place import segment_of
-from bringup.lab.inventory import BmcAccess, Lab, load_lab
+from bringup.lab.find import load_lab
+from bringup.lab.inventory import BmcAccess, Lab
 from bringup.lab.network import Network
 
 BMC = 'bmc = { address = "10.0.0.17", user = "ADMIN", password = { env = "E300_PASSWORD" } }\n'

@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from bringup.base.errors import ProfileError, UsageError
-from bringup.lab.inventory import Lab, load_lab
+from bringup.lab.find import load_lab
+from bringup.lab.inventory import Lab
 from bringup.lab.select import means_many, select_boards
 
 LAB = """

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bringup.base.errors import ProfileError
-from bringup.lab.inventory import load_lab
+from bringup.lab.find import load_lab
 from bringup.profile.unit import UnitFact, UnitFile, read_unit, unit_toml
 
 NAME = "supermicro-e300-9d"

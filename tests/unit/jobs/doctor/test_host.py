@@ -16,7 +16,8 @@ from bringup.jobs.doctor.host import file_checks, namespace_remedy
 from bringup.jobs.doctor.job import bmc_of
 from bringup.jobs.doctor.root import as_root
 from bringup.jobs.doctor.tools import TOOLS, tool_checks, version_of
-from bringup.lab.inventory import Lab, load_lab
+from bringup.lab.find import load_lab
+from bringup.lab.inventory import Lab
 from bringup.netboot.prepare import LoaderFolders
 
 pytestmark = pytest.mark.usefixtures("home", "in_folder")

@@ -22,7 +22,7 @@ from bringup.image.folder import find_image
 from bringup.jobs.reimage.job import PlannedReimage, Reimaged, plan_reimage
 from bringup.jobs.reimage.request import ReimageRequest
 from bringup.jobs.reimage.slots import PlannedSlots, plan_slots
-from bringup.lab.inventory import load_lab
+from bringup.lab.find import load_lab
 from bringup.netboot.spec import ServeSpec
 from tests.doubles.equipment import Bench, Said, Script
 from tests.doubles.front_door import FrontDoor
