@@ -249,6 +249,18 @@ def last_test_of(parent: Path, image_key: str) -> int | None:
     return None
 
 
+def disks_seen(parent: Path, board: str) -> list[str]:
+    """Return what a board's disks are called, as a ramdisk last saw them: serial, else WWN, else path."""
+    for run in reversed(list_runs(parent, last=_LOOKED_AT)):
+        if (run.read_json("plan.json") or {}).get("board") != board:
+            continue
+        disks = [event.data for event in run.events() if event.kind == "disk.found"]
+        names = [next(filter(None, map(disk.get, ("serial", "wwn", "path"))), None) for disk in disks]
+        if found := [name for name in names if isinstance(name, str)]:
+            return found
+    return []
+
+
 def usual_duration_s(
     parent: Path, board: str, stage: str, image_key: str, firmware: str, aim: str
 ) -> float | None:

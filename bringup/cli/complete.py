@@ -42,6 +42,12 @@ def _faults(_lab: Lab) -> Iterable[str]:
     return FAULTS
 
 
+def _disk_kinds(_lab: Lab) -> Iterable[str]:
+    from bringup.twin.disks import DISK_KINDS, NO_DISK
+
+    return [*DISK_KINDS, NO_DISK]
+
+
 def _boards_and_tags(lab: Lab) -> Iterable[str]:
     from bringup.lab.select import tags_of
 
@@ -100,7 +106,24 @@ profile_names = _completion(_profiles)
 board_and_profile_names = _completion(lambda lab: [*lab.boards, *_profiles(lab)])
 run_names = _completion(_runs)
 fault_names = _completion(_faults)
+disk_kinds = _completion(_disk_kinds)
 target_names = _completion(lambda lab: ["vlab", *lab.boards])
+
+
+def disk_names(ctx: click.Context, _parameter: object, incomplete: str) -> list[CompletionItem]:
+    """Return the disks of the board that was typed: that of the lab file, and those that a run has seen."""
+    from bringup import runs_folder
+    from bringup.boot.folders import disks_seen
+
+    # An option that waits for its value keeps click from giving the words before it their names.
+    name = ctx.params.get("board") or next(iter(ctx.args), "")
+    try:
+        lab = lab_of(ctx)
+    except BringupError:
+        return []
+    own = lab.boards[name].disk if name in lab.boards else None
+    known = dict.fromkeys([*([own] if own else []), *(disks_seen(runs_folder(lab), name))])
+    return [CompletionItem(disk) for disk in known if disk.startswith(incomplete)]
 
 
 def faults_by_board(_ctx: object, _parameter: object, incomplete: str) -> list[CompletionItem]:

@@ -8,6 +8,8 @@ from typing import Any
 
 import click
 
+from bringup.base.near import did_you_mean
+
 
 class LazyGroup(click.Group):
     """A group of commands from a table: name -> (module below `bringup.cli`, one line for the overview).
@@ -30,6 +32,16 @@ class LazyGroup(click.Group):
         command = import_module(f"bringup.cli.{self._table[cmd_name][0]}").command
         assert isinstance(command, click.Command)  # noqa: S101
         return command
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """Find the command that was typed; of an unknown one the nearest is told."""
+        try:
+            return super().resolve_command(ctx, args)
+        except click.UsageError as mistake:
+            told = mistake.message.rstrip(".") + did_you_mean(args[0], self._table)
+            raise click.UsageError(told, ctx) from None
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """Write the overview from the table alone."""

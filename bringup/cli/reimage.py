@@ -12,7 +12,7 @@ import click
 from bringup import UsageError
 from bringup.cli import boot_options
 from bringup.cli.batch import batch_options_beside_yes, chosen, heard_by, many, refuse_for_many, run_many
-from bringup.cli.complete import board_and_tag_names
+from bringup.cli.complete import board_and_tag_names, disk_names
 from bringup.cli.lab import lab_of
 from bringup.cli.options import (
     as_option,
@@ -33,7 +33,10 @@ if TYPE_CHECKING:
 @click.argument("board", shell_complete=board_and_tag_names)
 @click.argument("image", nargs=-1, type=click.Path(path_type=Path))
 @click.option(
-    "--disk", metavar="NAME", help="Serial, WWN or path of the disk (default: the only one that fits)."
+    "--disk",
+    metavar="NAME",
+    shell_complete=disk_names,
+    help="Serial, WWN or path of the disk (default: the only one that fits).",
 )
 @click.option("--yes", is_flag=True, help="Overwrite without asking.")
 @click.option(

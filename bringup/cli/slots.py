@@ -11,7 +11,7 @@ import click
 from bringup import Firmware
 from bringup.cli.batch import batch_options, chosen, heard_by, many, refuse_for_many, run_many
 from bringup.cli.boot_options import DRY_RUN, EVENTS, FIRMWARE, KEEP, RESTART, STEAL, carry_out, dry_run
-from bringup.cli.complete import board_and_tag_names
+from bringup.cli.complete import board_and_tag_names, disk_names
 from bringup.cli.lab import lab_of
 from bringup.cli.options import as_option, json_option, override_option, refuse_two_forms
 from bringup.report.output import answer, answer_folded, emit_json
@@ -29,7 +29,10 @@ def slots_options(function: Any) -> Any:
         (
             click.argument("board", shell_complete=board_and_tag_names),
             click.option(
-                "--disk", metavar="NAME", help="Serial, WWN or path, where several disks have slots."
+                "--disk",
+                metavar="NAME",
+                shell_complete=disk_names,
+                help="Serial, WWN or path, where several disks have slots.",
             ),
             FIRMWARE,
             override_option(),

@@ -8,7 +8,7 @@ import click
 
 from bringup import Firmware, LabError, UsageError
 from bringup.base.size import counted
-from bringup.cli.complete import faults_by_board, twin_names
+from bringup.cli.complete import disk_kinds, faults_by_board, twin_names
 from bringup.cli.lab import lab_of
 from bringup.cli.options import SEED, engine_option, fault_options, json_option, memory_option
 from bringup.lab.names import BUILTIN_BOARD, check_board_name
@@ -67,6 +67,7 @@ def command() -> None:
     "disks",
     multiple=True,
     metavar="KIND[,size=8G][,serial=S]",
+    shell_complete=disk_kinds,
     help="A disk that keeps its bytes: ahci, nvme, nvme4k, usb; none. Repeatable (default: the last time's).",
 )
 @click.option(

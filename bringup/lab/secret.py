@@ -59,13 +59,18 @@ def from_file(path: Path) -> str:
         # Not blocking: a named pipe here would otherwise hold us for ever.
         descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
     except OSError as error:
-        raise LabError(f"cannot read the password file {path}: {error.strerror}") from None
+        hint = _typed_in(path) if isinstance(error, FileNotFoundError) else None
+        raise LabError(f"cannot read the password file {path}: {error.strerror}", hint=hint) from None
     try:
         _check_is_private(path, os.fstat(descriptor))
         data = os.read(descriptor, _SIZE_MAX_BYTES + 1)
     finally:
         os.close(descriptor)
     return _as_password(data, f"the password file {path}")
+
+
+def _typed_in(path: Path) -> str:
+    return f"`install -m 0600 /dev/stdin {path}` takes it from the keyboard: the password, Enter, Ctrl-D"
 
 
 def _check_is_private(path: Path, status: os.stat_result) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import shlex
@@ -47,6 +48,7 @@ OFFERED = {
     "bringup boards show: name": ("e3", {"e300-1"}),
     "name": ("v", {"virtual"}),
     "bringup vlab up: captures": ("e3", {"e3"}),
+    "bringup twin up: disks": ("n", {"none", "nvme", "nvme4k"}),
 }
 
 
@@ -125,6 +127,38 @@ def test_names_complete(path: str, in_folder: Path) -> None:
         if offered is not None:
             found = param.shell_complete(click.Context(command, info_name=path), typed)
             assert {item.value for item in found} == offered, f"{path}: {param.name}"
+
+
+@pytest.mark.parametrize("command", ["reimage", "slots", "rollback"])
+def test_the_disks_of_a_board_complete(command: str, in_folder: Path) -> None:
+    (in_folder / "lab.toml").write_text(LAB.replace("twin = true", 'twin = true\ndisk = "S-OWN"'))
+    seen = [
+        {"serial": "S-1"},
+        {"serial": "", "wwn": "", "path": "pci-0000:05:00.0-nvme-1"},
+        {"serial": "S-OWN"},
+    ]
+    run = state_dir() / "runs" / RUN
+    run.mkdir(parents=True)
+    (run / "plan.json").write_text(json.dumps({"board": "virtual"}))
+    with (run / "events.ndjson").open("w") as file:
+        for disk in seen:
+            event = {"v": 1, "t": 1.0, "source": "disk", "kind": "disk.found", "text": "", "data": disk}
+            file.write(json.dumps(event) + "\n")
+    shell = ShellComplete(root, {}, "bringup", "_BRINGUP_COMPLETE")
+
+    def offered(board: str, typed: str) -> list[str]:
+        return [item.value for item in shell.get_completions([command, board, "--disk"], typed)]
+
+    assert offered("virtual", "") == ["S-OWN", "S-1", "pci-0000:05:00.0-nvme-1"]
+    assert offered("virtual", "S-1") == ["S-1"]
+    assert offered("e300-1", "") == offered("nowhere", "") == []
+
+
+def test_of_an_unknown_command_the_nearest_is_told() -> None:
+    with pytest.raises(click.UsageError, match=r"No such command 'reimge'; did you mean reimage\?"):
+        root.main(["reimge", "e300"], standalone_mode=False)
+    with pytest.raises(click.UsageError, match=r"No such command 'qqq'$"):
+        root.main(["qqq"], standalone_mode=False)
 
 
 def test_a_broken_lab_file_completes_to_nothing(in_folder: Path) -> None:

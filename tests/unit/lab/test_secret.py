@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import subprocess
 import sys
 import time
 import types
@@ -105,6 +106,16 @@ def test_files_that_are_none(tmp_path: Path) -> None:
         from_file(tmp_path / "pipe")
     with pytest.raises(LabError, match="more than 4096 bytes"):
         from_file(private_file(tmp_path, b"x" * 5000))
+
+
+def test_a_file_that_is_not_there_says_how_it_is_made(tmp_path: Path) -> None:
+    path = tmp_path / "e300-1"
+    with pytest.raises(LabError, match="cannot read") as told:
+        from_file(path)
+    assert told.value.hint is not None
+    command = told.value.hint.split("`")[1]
+    subprocess.run(command.split(), input=b"secret\n", check=True)
+    assert from_file(path) == "secret"
 
 
 def test_command() -> None:
