@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from bringup.base.size import rough_size
+from bringup.disk.fat.volume import Reader
 from bringup.disk.layout import (
     GPT_SIGNATURE,
     MBR_SIGNATURE,
@@ -25,6 +26,8 @@ from bringup.disk.layout import (
 
 LOOK_BYTES = 1 << 20
 """How much of both ends of a disk or partition tells what is on it."""
+_PARTITIONS_MAX = 32
+"""Of how many partitions the ends are looked at; a table has 128 at most, and each costs 2 MiB to fetch."""
 
 
 class Kind(StrEnum):
@@ -81,6 +84,23 @@ class Contents:
 
 EMPTY = Contents()
 """Nothing but zeros."""
+
+
+def contents_of(read: Reader, disk_bytes: int, sector_bytes: int) -> Contents:
+    """Return what is on a disk, by both ends of it and of its partitions; raises what `read` raises."""
+    whole = judge(*_ends(read, 0, disk_bytes, sector_bytes), sector_bytes, disk_bytes)
+    inside = {
+        part.number: judge(*_ends(read, part.start, part.size, sector_bytes), sector_bytes, part.size)
+        for part in whole.parts()[:_PARTITIONS_MAX]
+        if 0 < part.size <= disk_bytes - part.start
+    }
+    return judge_whole(whole, inside)
+
+
+def _ends(read: Reader, start: int, size: int, sector_bytes: int) -> tuple[bytes, bytes]:
+    length = min(LOOK_BYTES, size // sector_bytes * sector_bytes)
+    last = start + size // sector_bytes * sector_bytes - length
+    return read(start, length), read(last, length)
 
 
 def judge(head: bytes, tail: bytes, sector_bytes: int = 512, disk_bytes: int | None = None) -> Contents:

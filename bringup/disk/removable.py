@@ -17,9 +17,10 @@ from bringup.base.size import mib_text, rough_size
 class BlockDevice:
     """A whole disk of this host as its kernel tells it now.
 
-    `node` is its file in /dev, `number` the kernel's (st_rdev), `names` other paths of the same device.
-    `partitions` are the nodes of its partitions. `mounts` are where it or a partition is mounted or used as
-    swap, `holders` what is built on it (LVM, RAID, dm). Sizes in bytes.
+    `node` is its file in /dev, `number` the kernel's (st_rdev). `sequence` is another one for each disk that
+    was ever plugged in and for each medium in a drive, None where the kernel does not count them (before
+    5.15). `partitions` are the nodes of its partitions. `mounts` are where it or a partition is mounted or
+    used as swap, `holders` what is built on it (LVM, RAID, dm). Sizes in bytes.
     """
 
     node: str
@@ -34,18 +35,18 @@ class BlockDevice:
     partitions: tuple[str, ...] = ()
     mounts: tuple[str, ...] = ()
     holders: tuple[str, ...] = ()
-    names: tuple[str, ...] = ()
+    sequence: int | None = None
 
     @property
     def is_allowed(self) -> bool:
         """Whether it is of the kind that may be written to at all."""
-        return (self.removable or self.bus == "usb") and self.size_bytes > 0
+        return self.removable or self.bus == "usb"
 
     def __str__(self) -> str:
         """What people know it by."""
-        names = [self.model or "no model name", rough_size(self.size_bytes)]
-        names += [f"serial {self.serial}" if self.serial else "no serial", self.bus or "unknown bus"]
-        return f"{self.node} ({', '.join(names)})"
+        serial = f"serial {self.serial}" if self.serial else ""
+        names = (self.model, rough_size(self.size_bytes), serial, self.bus)
+        return f"{self.node} ({', '.join(filter(None, names))})"
 
     def to_dict(self) -> dict[str, Any]:
         """Return the device as plain JSON data."""
@@ -63,11 +64,11 @@ _SYSTEM = ("/", "/boot", "/boot/efi", "/usr", "/var", "/home", "swap")
 
 
 def device_to_write(name: str, devices: Sequence[BlockDevice], need_bytes: int) -> BlockDevice:
-    """Return the device called `name` if an image of `need_bytes` may be written to it.
+    """Return the device whose node is `name` if an image of `need_bytes` may be written to it.
 
     Raises UsageError for what is no whole disk of this host, LabError for a disk that must not be written.
     """
-    device = next((each for each in devices if name in (each.node, *each.names)), None)
+    device = next((each for each in devices if name == each.node), None)
     if device is None:
         raise _no_disk(name, devices)
     hint = _hint(devices, need_bytes)
@@ -85,10 +86,10 @@ def _refusal(device: BlockDevice, need_bytes: int) -> str | None:
         return f"it is mounted at {', '.join(device.mounts)}; unmount it first, if that is what you want"
     if device.holders:
         return f"it is in use by {', '.join(device.holders)}"
-    if device.size_bytes == 0:
-        return "there is no medium in it"
     if not device.is_allowed:
         return "it is neither removable nor on USB"
+    if device.size_bytes == 0:
+        return "there is no medium in it"
     if device.read_only:
         return "it is write-protected"
     if device.size_bytes < need_bytes:

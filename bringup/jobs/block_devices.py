@@ -32,6 +32,8 @@ def block_devices() -> tuple[BlockDevice, ...]:
 
 def _device(device: Any, mounts: Mapping[str, tuple[str, ...]]) -> BlockDevice:
     attributes, properties = device.attributes, device.properties
+    sequence = attributes.get("diskseq")
+    usb = device.find_parent("usb", "usb_device")
     partitions = [child for child in device.children if child.device_type == "partition"]
     family = [device, *partitions]
     nodes = [each.device_node for each in family]
@@ -43,16 +45,21 @@ def _device(device: Any, mounts: Mapping[str, tuple[str, ...]]) -> BlockDevice:
         number=device.device_number,
         size_bytes=attributes.asint("size") * _SECTOR_BYTES,
         removable=attributes.get("removable", b"0").strip() == b"1",
-        bus=properties.get("ID_BUS", ""),
-        model=properties.get("ID_MODEL", "").replace("_", " ").strip(),
-        serial=properties.get("ID_SERIAL_SHORT", ""),
+        # Without udev's daemon, as in a container, its words are missing.
+        bus=properties.get("ID_BUS") or ("" if usb is None else "usb"),
+        model=(properties.get("ID_MODEL") or _text(device, "device/model")).replace("_", " ").strip(),
+        serial=properties.get("ID_SERIAL_SHORT") or _text(usb, "serial"),
         read_only=attributes.get("ro", b"0").strip() == b"1",
         sector_bytes=int(attributes.get("queue/logical_block_size", b"512")),
         partitions=tuple(each.device_node for each in partitions),
         mounts=tuple(dict.fromkeys([*used, *_mounts_above(holders, mounts)])),
         holders=tuple(dict.fromkeys(holders)),
-        names=tuple(device.device_links),
+        sequence=None if sequence is None else int(sequence),
     )
+
+
+def _text(device: Any, name: str) -> str:
+    return "" if device is None else device.attributes.get(name, b"").decode(errors="replace").strip()
 
 
 def number_text(number: int) -> str:

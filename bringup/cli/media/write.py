@@ -9,7 +9,7 @@ import click
 from bringup import UsageError
 from bringup.base.size import rough_size
 from bringup.cli.options import json_option
-from bringup.report.output import answer, emit_json, say
+from bringup.report.output import BELOW_LABEL, answer, emit_json, say, say_folded
 from bringup.report.style import glyph
 
 
@@ -35,14 +35,16 @@ def command(file: Path, device: str, yes: bool, as_json: bool) -> None:
     from bringup.report.transfer import TransferLine
 
     planned = plan_media(file, device)
+    say_folded(f"stick     {planned.device}", f"holds     {planned.contents}", indent=BELOW_LABEL)
     if not yes:
-        question = f"{planned.device} will be overwritten by {file.name}. Go on?"
+        question = f"{planned.device.node} will be overwritten by {file.name}. Go on?"
         if TerminalPerson().choose(question, ("yes", "no")) != "yes":
             raise UsageError(f"answered no: nothing was written to {planned.device}")
     with TransferLine() as line:
         planned.run(lambda at: line.show(at.stage, at.done, at.total, at.seconds))
     if as_json:
-        emit_json({"file": str(file), "device": planned.device.to_dict(), "written": planned.size})
+        told = {"device": planned.device.to_dict(), "held": str(planned.contents), "written": planned.size}
+        emit_json({"file": str(file), **told})
         return
     mark = glyph("ok")
     answer(f"{mark} {planned.device} holds {file.name}: {rough_size(planned.size)} written and read back")

@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import partial
 from typing import Protocol
 
 from bringup.base.errors import DiskError, LabError
 from bringup.disk.choose import Disk
-from bringup.disk.contents import LOOK_BYTES, Contents, Found, Kind, judge, judge_whole
+from bringup.disk.contents import Contents, Found, Kind, contents_of
 from bringup.disk.slots import DiskSlots, read_slots
 from bringup.probe.disk_text import read_disks
 
-_PARTITIONS_MAX = 32
-"""Of how many partitions the ends are looked at; a table has 128 at most, and each costs 2 MiB to fetch."""
 _BLOCK_BYTES = 256 << 10
 _BLOCKS_KEPT = 256
 
@@ -37,25 +36,11 @@ def survey(agent: Reading) -> tuple[Disk, ...]:
 def look(agent: Reading, disk: Disk) -> Contents:
     """Return what is on a disk, by both ends of it and of its partitions."""
     try:
-        head, tail = _ends(agent, disk, 0, disk.size_bytes)
-        whole = judge(head, tail, disk.sector_bytes, disk.size_bytes)
-        inside = {
-            part.number: judge(*_ends(agent, disk, part.start, part.size), disk.sector_bytes, part.size)
-            for part in whole.parts()[:_PARTITIONS_MAX]
-            if 0 < part.size <= disk.size_bytes - part.start
-        }
+        return contents_of(partial(agent.read, disk.handle), disk.size_bytes, disk.sector_bytes)
     except DiskError as error:
         if error.why != "read":
             raise
         return Contents((Found(Kind.UNKNOWN, "it cannot be read"),))
-    return judge_whole(whole, inside)
-
-
-def _ends(agent: Reading, disk: Disk, start: int, size: int) -> tuple[bytes, bytes]:
-    sector = disk.sector_bytes
-    length = min(LOOK_BYTES, size // sector * sector)
-    last = start + size // sector * sector - length
-    return agent.read(disk.handle, start, length), agent.read(disk.handle, last, length)
 
 
 def ensure_same(agent: Reading, disk: Disk) -> None:

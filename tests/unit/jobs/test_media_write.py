@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import resource
 from dataclasses import replace
 from pathlib import Path
 
@@ -144,24 +145,81 @@ def test_a_usb_hard_disk_that_says_it_is_not_removable_is_allowed(image: Path, s
     assert plan_media(image, disk.node, listing=lambda: [disk]).device is disk
 
 
-def test_a_device_is_named_by_any_of_its_paths_and_never_by_a_partition(
-    image: Path, stick: BlockDevice
+def test_a_device_is_named_by_any_path_that_leads_to_it_and_never_by_a_partition(
+    image: Path, stick: BlockDevice, tmp_path: Path
 ) -> None:
-    listed = replace(stick, partitions=("/dev/sdb1",), names=("/dev/disk/by-id/usb-Ultra",))
-    planned = plan_media(image, "/dev/disk/by-id/usb-Ultra", listing=lambda: [listed])
-    assert planned.device is listed
-    with pytest.raises(UsageError, match="/dev/sdb1 is a partition"):
-        plan_media(image, "/dev/sdb1", listing=lambda: [listed])
+    listed = replace(stick, partitions=(f"{stick.node}1",))
+    by_id, part = tmp_path / "usb-Ultra", tmp_path / "usb-Ultra-part1"
+    by_id.symlink_to(stick.node)
+    part.symlink_to(f"{stick.node}1")
+    for name in (stick.node, str(by_id), f"{tmp_path}/../{tmp_path.name}/sdb"):
+        assert plan_media(image, name, listing=lambda: [listed]).device is listed
+    for name in (f"{stick.node}1", str(part)):
+        with pytest.raises(UsageError, match="sdb1 is a partition"):
+            plan_media(image, name, listing=lambda: [listed])
     with pytest.raises(UsageError, match="is no disk of this host") as caught:
         plan_media(image, "/dev/sdz", listing=lambda: [listed])
     assert str(listed) in str(caught.value.hint)
 
 
 def test_a_device_that_is_another_one_by_now_is_not_written(image: Path, stick: BlockDevice) -> None:
-    planned = plan_media(image, stick.node, listing=lambda: [replace(stick, number=0x810)])
+    for other in (replace(stick, number=0x810), replace(stick, sequence=7)):
+        with pytest.raises(LabError, match="is another device now"):
+            plan_media(image, stick.node, listing=lambda other=other: [other])
+    planned = plan_media(image, stick.node, listing=lambda: [stick])
+    larger = Path(stick.node)
+    larger.write_bytes(b"\xa5" * 21 * MIB)  # pulled out, and another one plugged in, while it was asked
     with pytest.raises(LabError, match="is another device now"):
         planned.run()
-    assert Path(stick.node).read_bytes() == b"\xa5" * 20 * MIB
+    assert larger.read_bytes() == b"\xa5" * 21 * MIB
+    larger.unlink()
+    with pytest.raises(LabError, match="is not there any more"):
+        planned.run()
+
+
+@pytest.mark.parametrize(
+    ("stage", "sentence"),
+    [
+        ("writing", r"went away while writing at 1 MiB: it was pulled out"),
+        ("reading back", r"went away while reading at \d MiB: it was pulled out"),
+    ],
+)
+def test_a_stick_that_is_pulled_out_is_not_called_bad(
+    image: Path, stick: BlockDevice, stage: str, sentence: str
+) -> None:
+    def pull(at: Progress) -> None:
+        if at.stage == stage and at.done > MIB:
+            os.truncate(stick.node, 0)
+            # The kernel fails every write to a disk that is not there; a file would grow again.
+            resource.setrlimit(resource.RLIMIT_FSIZE, (0, limits[1]))
+
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    planned = plan_media(image, stick.node, listing=lambda: [stick])
+    try:
+        with pytest.raises(LabError, match=sentence):
+            planned.run(pull)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+
+
+def test_a_write_that_fails_is_told_with_its_reason_and_place(image: Path, stick: BlockDevice) -> None:
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    planned = plan_media(image, stick.node, listing=lambda: [stick])
+    resource.setrlimit(resource.RLIMIT_FSIZE, (2 * MIB, limits[1]))
+    try:
+        with pytest.raises(LabError, match=r"writing .*sdb at 19 MiB failed: file too large") as caught:
+            planned.run()
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    assert "not to be trusted" in str(caught.value.hint)
+
+
+def test_what_is_on_the_stick_is_known_before_it_is_overwritten(image: Path, stick: BlockDevice) -> None:
+    planned = plan_media(image, stick.node, listing=lambda: [stick])
+    assert str(planned.contents) == "data of an unknown kind"
+    planned.run()
+    again = plan_media(image, stick.node, listing=lambda: [stick])
+    assert str(again.contents).startswith("GPT (2 partitions), ")
 
 
 def test_what_is_no_image_is_refused(tmp_path: Path, stick: BlockDevice) -> None:
