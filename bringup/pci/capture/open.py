@@ -26,7 +26,7 @@ from bringup.pci.names import load_names, with_names
 from bringup.pci.sources import dmesg, formats, loose
 from bringup.pci.sources import linux as linux_tree
 from bringup.pci.sources.merge import merge
-from bringup.pci.sources.pasted import unwrapped
+from bringup.pci.sources.pasted import unstamped, unwrapped
 from bringup.pci.topology.inferred import infer_bridges
 from bringup.pci.topology.placed import place
 from bringup.pci.tree.bundle import UNPACKED_LIMIT, is_archive, read_archive, unpacked_text
@@ -210,6 +210,9 @@ def _read(data: bytes, name: str) -> Machine:
         files = open_tree(read_archive(data, name), name)
         digest = hashlib.sha256(data).hexdigest()
         return _read_tree(files, name, lambda: digest)
+    if reader is None:
+        text = unstamped(text)
+        reader = formats.reader_of(text)
     if reader is None:
         raise UsageError(f"{name} is {_kind_of(data)}: no view of a machine that is known here", hint=_HINT)
     return reader.parse(text, name)

@@ -212,8 +212,8 @@ class Platform:
 
     @property
     def is_amd(self) -> bool:
-        """Whether the processor is AMD's: what Intel calls VT-x and VT-d has other names there."""
-        return self.cpu_model is not None and self.cpu_model.startswith("AMD")
+        """Whether the processor is AMD's or of its kind: VT-x and VT-d have other names there."""
+        return self.cpu_model is not None and self.cpu_model.startswith(("AMD", "Hygon"))
 
 
 @dataclass(frozen=True, slots=True)

@@ -53,7 +53,7 @@ FORMATS = (
     Format("freebsd_log", 7, "that of FreeBSD"),
     Format("dmesg.addresses", 5, "that of Linux"),
     Format("iommu_groups", 11, "a list of IOMMU groups"),
-    Format("loose", 9, "beside one of these /proc/interrupts, iomem, ioports or acpidump's text"),
+    Format("loose", 9, "beside one of these /proc/interrupts, iomem, ioports, cpuinfo or acpidump's text"),
 )
 
 

@@ -1,4 +1,4 @@
-"""Single files of a machine that people add to a listing: /proc/interrupts, iomem, ioports, acpidump's text.
+"""Single files that people add to a listing: interrupts, iomem, ioports, cpuinfo of /proc; acpidump's text.
 
 They tell no functions; beside a view that does, they count as if they lay in the machine's own tree.
 """
@@ -13,6 +13,7 @@ from dataclasses import replace
 from bringup.base.errors import UsageError
 from bringup.pci.acpi.tables import TABLES, read_acpi, read_code
 from bringup.pci.model import Machine, SourceInfo
+from bringup.pci.sources.platform import CPUINFO, read_platform
 from bringup.pci.sources.proc import INTERRUPTS, read_interrupts, read_ranges
 from bringup.pci.tree.files import MemoryFiles
 
@@ -21,6 +22,7 @@ KIND = "loose"
 MAX_BYTES = 64 << 20
 _SNIFFED_BYTES = 64 << 10
 _CPUS = re.compile(rb"[ \t]+CPU0(?:[ \t]+CPU\d{1,4}){0,4096}[ \t]*\r?\n")
+_CPUINFO = re.compile(rb"processor\t: 0\r?\nvendor_id\t: ")
 _RANGES = re.compile(rb"(?: {0,32}[0-9a-f]{4,16}-[0-9a-f]{4,16} : [^\n]{1,200}\n){2}")
 _TABLE = re.compile(rb"^([A-Z0-9_]{4}) @ 0x[0-9A-Fa-f]{1,16}[ \t]*\r?\n", re.MULTILINE)
 _ROW = re.compile(rb"^[ \t]+([0-9A-Fa-f]{4,8}): ((?:[0-9A-Fa-f]{2} ){1,16})", re.MULTILINE)
@@ -29,7 +31,7 @@ _TABLES_MAX = 256
 
 def looks_like(data: bytes) -> bool:
     """Whether the bytes are one of these files: by its heading, or its first lines."""
-    return _CPUS.match(data) is not None or _RANGES.match(data) is not None or _is_dump(data)
+    return any(start.match(data) for start in (_CPUS, _CPUINFO, _RANGES)) or _is_dump(data)
 
 
 def _is_dump(data: bytes) -> bool:
@@ -49,6 +51,9 @@ def parse(data: bytes, name: str = KIND) -> Machine:
         code, no_code = read_code(tables)
         told = tuple(gap for gap in (*missing, *no_code) if not gap.why.startswith("absent"))
         return Machine((), acpi=replace(acpi, code=code), sources=(source,), missing=told)
+    if _CPUINFO.match(data):
+        platform = read_platform(MemoryFiles({CPUINFO: data.replace(b"\r", b"")}, {}))
+        return Machine((), platform=platform, sources=(source,))
     if _CPUS.match(data):
         rows, missing = read_interrupts(MemoryFiles({INTERRUPTS: data}, {}))
         return Machine((), interrupts=rows, sources=(source,), missing=missing)

@@ -12,6 +12,7 @@ from bringup.pci.model import Identity, Platform
 from bringup.pci.tree.files import Files, names_in
 from bringup.pci.tree.manifest import MANIFEST
 
+CPUINFO = "proc/cpuinfo"
 _DMI = "sys/class/dmi/id"
 _MEMORY = re.compile(r"MemTotal:\s{1,32}(\d{1,12}) kB")
 # What makers leave in fields they did not fill.
@@ -60,7 +61,7 @@ def read_platform(files: Files) -> Platform:
 
 def _cpu(files: Files) -> dict[str, str] | None:
     """Return the first processor's lines of /proc/cpuinfo."""
-    text = _text(files, "proc/cpuinfo")
+    text = _text(files, CPUINFO)
     if text is None:
         return None
     first = text.strip().partition("\n\n")[0]

@@ -214,6 +214,54 @@ igb 0000:08:00.0: PCI INT A -> GSI 16 (level, low) -> IRQ 16
     assert (pin.ioapic, pin.pin, pin.grade) == (0, 16, "firmware")
 
 
+@pytest.mark.parametrize(
+    ("head", "mem", "port"),
+    [
+        ("PCI: 0000:08:00.0 reg 10", "32bit mmio: [c5100000, c517ffff]", "io port: [2000, 201f]"),
+        ("pci 0000:08:00.0: reg 10", "32bit mmio: [0xc5100000-0xc517ffff]", "io port: [0x2000-0x201f]"),
+        ("pci 0000:08:00.0: reg 10", "64bit mmio pref: [0xc5100000-0xc517ffff]", "io port: [0x2000-0x201f]"),
+    ],
+)
+def test_registers_before_linux_2_6_33(head: str, mem: str, port: str) -> None:
+    routed = "ACPI: PCI Interrupt 0000:08:00.0[A] -> GSI 16 (level, low) -> IRQ 169"
+    text = f"{head} {mem}\n{head[:-2]}18 {port}\n{routed}\n"
+    machine = dmesg.parse(text.encode(), "log")
+    (function,) = machine.functions
+    wide = mem.startswith("64")
+    assert function.firmware_bars == (
+        Bar(0, "mem", 0xC5100000, 0x80000, 64 if wide else 32, wide),
+        Bar(2, "io", 0x2000, 0x20),
+    )
+    assert function.intx_pin == "A" and [told.gsi for told in machine.routed] == [16]
+
+
+@pytest.mark.parametrize("word", ["DMAR:", "IOMMU:"])
+def test_ranges_that_linux_mapped_for_a_function_are_told(word: str) -> None:
+    text = f"""pci 0000:04:00.1: [8086:1521] type 00 class 0x020000
+{word} Setting identity map for device 0000:04:00.1 [0xbdffd000 - 0xbdffffff]
+{word} Setting identity map for device 0000:00:1f.0 [0x0 - 0xffffff]
+"""
+    (gap,) = dmesg.parse(text.encode(), "log").missing
+    assert gap.what == "addresses of the RMRR of 04:00.1" and "0xbdffd000 to 0xbdffffff" in gap.why
+
+
+@pytest.mark.parametrize(
+    ("line", "model", "amd"),
+    [
+        ("smpboot: CPU0: AMD EPYC 7302P (family: 0x17, model: 0x31)", "AMD EPYC 7302P", True),
+        ("smpboot: CPU0: Hygon C86 7185 (family: 0x18, model: 0x1)", "Hygon C86 7185", True),
+        ("CPU0: AMD Opteron(tm) Processor 6128 stepping 01", "AMD Opteron(tm) Processor 6128", True),
+        ("smpboot: CPU0: Intel(R) Xeon(R) D-2123IT CPU @ 2.20GHz (family: 0x6, model: 0x55)",
+         "Intel(R) Xeon(R) D-2123IT CPU @ 2.20GHz", False),
+    ],
+)  # fmt: skip
+def test_the_processor_s_name_is_told_whole(line: str, model: str, amd: bool) -> None:
+    platform = dmesg.parse(
+        f"pci 0000:04:00.1: [8086:1521] type 00 class 0x020000\n{line}\n".encode()
+    ).platform
+    assert (platform.cpu_model, platform.is_amd) == (model, amd)
+
+
 def test_functions_that_the_firmware_keeps_memory_for() -> None:
     text = """pci 0000:04:00.1: [8086:1521] type 00 class 0x020000
 vfio-pci 0000:04:00.1: DMAR: Device is ineligible for IOMMU domain attach due to platform RMRR requirement.

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import gzip
+import html
+import json
 import random
 import re
 from dataclasses import replace
@@ -64,9 +66,34 @@ WHOLE = only(NIC)
         lambda text: re.sub(r"(?m)^\s+(?=\S)", "", text),
         lambda text: text.replace("\n", "\r\n"),
         lambda text: text.replace("\n", "\n\n"),
+        lambda text: "".join(f"{n:6}\t{line}\n" for n, line in enumerate(text.splitlines(), 1)),
+        lambda text: "".join(f"{n:4}  {line}\n" for n, line in enumerate(text.splitlines(), 7)),
+        lambda text: f"<p>Here:</p>\n<pre class=x><code>{html.escape(text)}</code></pre>\n",
+        lambda text: f'[QUOTE="a, post: 1"]\n[CODE=text]{text}[/CODE]\n[/QUOTE]\n',
+        lambda text: f"\x1b[01;31m\x1b[K02:00.0\x1b[m\x1b[K{text[7:]}",
+        lambda text: "".join(f"[2026-11-28 10:56:01.031] {line}\n" for line in text.splitlines()),
+        lambda text: "".join(f"Nov 28 10:56:01 {line}\n" for line in text.splitlines()),
         lambda text: "\n".join(("hello,", "it does not work.", "", "", "my board:", "the list:", "", text)),
     ],
-    ids=["quoted", "twice", "indented", "fenced", "spaces", "four", "flat", "crlf", "doubled", "letter"],
+    ids=[
+        "quoted",
+        "twice",
+        "indented",
+        "fenced",
+        "spaces",
+        "four",
+        "flat",
+        "crlf",
+        "doubled",
+        "numbered",
+        "nl",
+        "html",
+        "forum",
+        "coloured",
+        "stamped",
+        "syslog",
+        "letter",
+    ],
 )
 def test_a_listing_reads_the_same_however_it_is_held(held) -> None:  # type: ignore[no-untyped-def]
     function = only(held(NIC))
@@ -109,6 +136,33 @@ def test_lspci_v_tells_bars_by_their_addresses() -> None:
         Bar(2, "mem", 0xF2200000, 16 << 10, 64, numbered=False),
     )
     assert bars[2].name == "the BAR at 0xf2200000"
+
+
+def test_lspci_v_tells_node_and_group_among_the_flags() -> None:
+    text = """07:00.0 Ethernet controller: Acme X710 (rev 02)
+\tFlags: bus master, fast devsel, latency 0, IRQ 40, NUMA node 1, IOMMU group 55
+\tMemory at c7000000 (64-bit, prefetchable) [size=16M]
+
+"""
+    function = only(text)
+    assert (function.irq, function.numa_node, function.iommu_group) == (40, 1, 55)
+
+
+def test_a_journal_in_json_is_the_log_that_it_holds() -> None:
+    log = [
+        "Linux version 6.14.8 (a@b)",
+        "pci 0000:01:00.0: [8086:15f3] type 00 class 0x020000 PCIe Endpoint",
+        "pci 0000:01:00.0: BAR 0 [mem 0x42c00000-0x42cfffff]",
+    ]
+    entries = "".join(json.dumps({"_TRANSPORT": "kernel", "MESSAGE": line}) + "\n" for line in log)
+    plain = read("\n".join(log) + "\n")
+    assert read(entries).functions == plain.functions and plain.functions[0].firmware_bars
+    assert read(entries + '{"MESSAGE": [1, 2]}\n{"MESS').functions == plain.functions
+
+
+def test_numbers_that_are_the_file_s_own_stay() -> None:
+    rows = "           CPU0\n" + "".join(f"  {n}:  1  IO-APIC  {n}-edge  x\n" for n in range(9))
+    assert [line.irq for line in read(rows + "").interrupts or ()] == list(range(9))
 
 
 def test_a_listing_of_iommu_groups() -> None:
@@ -260,3 +314,10 @@ def test_lines_of_others_and_quotes_change_no_value_in_other_texts(form: str, se
     for function in whole:
         assert in_part(told[function.bdf], function)
         assert told[function.bdf].bars == function.bars
+
+
+def test_the_processor_s_file_beside_a_listing() -> None:
+    cpu = read(
+        "processor\t: 0\nvendor_id\t: AuthenticAMD\nmodel name\t: AMD EPYC 7302P\nflags\t\t: fpu svm\n\n"
+    )
+    assert cpu.functions == () and cpu.platform.cpu_model == "AMD EPYC 7302P" and cpu.platform.is_amd

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bringup.base.errors import BringupError, UsageError
-from bringup.pci.model import AdvancedFeatures, Bar, Bdf, Msi, MsiX, Pcie, Sriov
+from bringup.pci.model import AdvancedFeatures, Bar, Bdf, Bridge, Msi, MsiX, Pcie, Sriov, Window
 from bringup.pci.sources.pciconf import text as pciconf
 from bringup.pci.topology.inferred import infer_bridges
 from tests.machines.catalogue import E300_9D, MACHINES
@@ -41,6 +41,18 @@ def test_both_syntaxes_and_decimal_addresses() -> None:
     assert first.bars == (Bar(0, "mem", 0xD0100000, 0x100000), Bar(2, "io", 0x6020, 32))
     assert second.bars == (Bar(3, "mem", 0x38C000000000, 0x8000, 64, True),)
     assert (first.driver, second.driver) == ("igb", None)
+
+
+def test_buses_and_windows_of_a_bridge() -> None:
+    text = b"""pcib1@pci0:0:1:0:\tclass=0x060400 rev=0x02 hdr=0x01 vendor=0x8086 device=0x6f02
+    bus range  = 22-23
+    window[1c] = type I/O Port, range 16, addr 0xf000-0xfff, disabled
+    window[20] = type Memory, range 32, addr 0xfb000000-0xfb1fffff, enabled
+    window[24] = type Prefetchable Memory, range 64, addr 0x38c000000000-0x38c0ffffffff, enabled
+"""
+    (function,) = pciconf.parse(text).functions
+    windows = (Window("mem", 0xFB000000, 0xFB1FFFFF), Window("prefetchable", 0x38C000000000, 0x38C0FFFFFFFF))
+    assert function.bridge == Bridge(0, 22, 23, windows)
 
 
 CAPABILITIES = b"""mlx5_core0@pci0:5:0:0:\tclass=0x020000 card=0x005815b3 chip=0x101515b3 rev=0x00 hdr=0x00

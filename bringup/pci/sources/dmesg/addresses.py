@@ -2,7 +2,8 @@
 
 The first line about a BAR is what the firmware left in it. Three wordings exist (drivers/pci/probe.c,
 pci_read_bases and __pci_read_base; drivers/pci/setup-res.c): `reg 10: […]`, `reg 0x10: […]`, and `BAR 0 […]`
-since Linux 6.8 and in stable kernels it was taken back to. The line decides, not the kernel's version.
+since Linux 6.8 and in stable kernels it was taken back to; before 2.6.33 there was `reg 10 32bit mmio: […]`.
+The line decides, not the kernel's version.
 """
 
 from __future__ import annotations
@@ -35,7 +36,11 @@ from bringup.pci.sources.dmesg.platform import read_platform_lines
 MAX_BYTES = 64 << 20
 _SNIFFED_BYTES = 4 << 20
 # Prefixes are whatever a console, syslog or a mail put before: searched for, never matched.
-_LINE = re.compile(r"\bpci ([0-9a-f]{4,8}:[0-9a-f]{2}:[01][0-9a-f]\.[0-7]): ([^\r\n]{1,300})", re.IGNORECASE)
+_LINE = re.compile(
+    r"\bpci(?: ([0-9a-f]{4,8}:[0-9a-f]{2}:[01][0-9a-f]\.[0-7]):"
+    r"|: ([0-9a-f]{4}:[0-9a-f]{2}:[01][0-9a-f]\.[0-7])(?= reg )) ([^\r\n]{1,300})",
+    re.IGNORECASE,
+)
 # What drivers print, with the name of a network port once it has one.
 _DRIVER_LINE = re.compile(
     r"\b([a-z][a-z0-9_-]{1,31}) ([0-9a-f]{4,8}:[0-9a-f]{2}:[01][0-9a-f]\.[0-7])"
@@ -47,6 +52,10 @@ _PLACE = re.compile(
     r"\[(mem|io) +(?:0x([0-9a-f]{1,16})-0x([0-9a-f]{1,16})|size 0x([0-9a-f]{1,16}))([ a-z0-9]{0,40})\]"
 )
 _REGISTER = re.compile(r"reg (?:0x)?([0-9a-f]{2,3}): (\[[^\]]{1,100}\])")
+_OLD_REGISTER = re.compile(
+    r"reg ([0-9a-f]{2}) (io port|32bit mmio|64bit mmio)( pref)?: "
+    r"\[(?:0x)?([0-9a-f]{1,16})(?:-0x|, )([0-9a-f]{1,16})\]"
+)
 _NAMED = re.compile(r"(BAR ([0-5])|ROM) (\[[^\]]{1,100}\])")
 _BRIDGE = re.compile(r"PCI bridge to \[bus ([0-9a-f]{2})(?:-([0-9a-f]{2}))?\]")
 _WINDOW = re.compile(
@@ -69,6 +78,17 @@ _OLD_GROUP = re.compile(
     re.IGNORECASE,
 )
 _ROUTED = re.compile(r"PCI INT ([A-D]) -> GSI (\d{1,4}) \(")
+# The same before Linux 2.6.27 or so.
+_OLD_ROUTED = re.compile(
+    r"\bACPI: PCI Interrupt ([0-9a-f]{4}:[0-9a-f]{2}:[01][0-9a-f]\.[0-7])\[([A-D])\] -> GSI (\d{1,4}) \(",
+    re.IGNORECASE,
+)
+# drivers/iommu/intel/iommu.c, until Linux 5.x: the RMRRs of a function, and the first 16 MiB for floppies.
+_MAPPED = re.compile(
+    r"\bSetting identity map for device ([0-9a-f]{4}:[0-9a-f]{2}:[01][0-9a-f]\.[0-7]) "
+    r"\[0x([0-9a-f]{1,16}) - 0x([0-9a-f]{1,16})\]",
+    re.IGNORECASE,
+)
 # drivers/iommu/intel/iommu.c: functions that must keep their identity mapping.
 _KEPT = re.compile(
     r"[^\r\n]{0,20}(?:Device is ineligible for IOMMU domain attach|requested this device have a 1:1)"
@@ -81,11 +101,14 @@ _GUESTS_OWN = frozenset({"pci", "acpi", "pcieport", "vfio-pci", "pci-stub", "pci
 def looks_like(data: bytes) -> bool:
     """Whether a kernel's lines about PCI functions or host bridges are in the first 4 MiB."""
     text = data[:_SNIFFED_BYTES].decode("utf-8", "replace")
-    return any(_tells(match[2]) for match in _LINE.finditer(text)) or bool(places_in_log(text))
+    return any(_tells(match[3]) for match in _LINE.finditer(text)) or bool(places_in_log(text))
+
+
+_FIRST_WORDS = (_IDS, _REGISTER, _OLD_REGISTER, _NAMED, _BRIDGE, _CHANGED, _GROUP)
 
 
 def _tells(rest: str) -> bool:
-    return any(pattern.match(rest) for pattern in (_IDS, _REGISTER, _NAMED, _BRIDGE, _CHANGED, _GROUP))
+    return any(pattern.match(rest) for pattern in _FIRST_WORDS)
 
 
 def parse(data: bytes, name: str = KIND) -> Machine:
@@ -106,9 +129,14 @@ def read_log(data: bytes, name: str) -> Machine:
     text = _unquoted(data[:MAX_BYTES]).decode("utf-8", "replace")
     drafts: dict[str, _Draft] = {}
     for match in _LINE.finditer(text):
-        _draft_of(drafts, match[1]).read(match[2].rstrip())
+        _draft_of(drafts, match[1] or match[2]).read(match[3].rstrip())
     for match in _OLD_GROUP.finditer(text):
         _draft_of(drafts, match[1]).known["iommu_group"] = int(match[2])
+    for match in _OLD_ROUTED.finditer(text):
+        _draft_of(drafts, match[1]).routed(match[2], match[3])
+    for match in _MAPPED.finditer(text):
+        if int(match[2], 16):
+            _draft_of(drafts, match[1]).map(int(match[2], 16), int(match[3], 16))
     for match in _DRIVER_LINE.finditer(text):
         _draft_of(drafts, match[2]).hear(match[1], match[3], match[4].rstrip())
     functions = [function for draft in drafts.values() if (function := draft.function(name)) is not None]
@@ -153,6 +181,7 @@ class _Draft:
     moves: list[str] = field(default_factory=list)
     gsi: int | None = None
     has_reserved_memory: bool = False
+    mapped: list[tuple[int, int]] = field(default_factory=list)
 
     def read(self, rest: str) -> None:
         """Read a line of the PCI core without its prefix."""
@@ -164,6 +193,8 @@ class _Draft:
             self._identity(match)
         elif match := _REGISTER.fullmatch(rest):
             self._register(int(match[1], 16), match[2])
+        elif match := _OLD_REGISTER.fullmatch(rest):
+            self._register(int(match[1], 16), _in_brackets(match))
         elif match := _NAMED.fullmatch(rest):
             self._first(0x30 if match[2] is None else 0x10 + 4 * int(match[2]), match[3])
         elif match := _BRIDGE.match(rest):
@@ -175,7 +206,7 @@ class _Draft:
         elif (match := _CHANGED.match(rest)) or (match := _CLAIM.match(rest)):
             self._changed(int(match[1]), rest)
         elif match := _ROUTED.match(rest):
-            self._routed(match)
+            self.routed(match[1], match[2])
         elif match := _GROUP.match(rest):
             self.known["iommu_group"] = int(match[1])
 
@@ -184,7 +215,7 @@ class _Draft:
         if _KEPT.match(rest):
             self.has_reserved_memory = True
         elif match := _ROUTED.match(rest):
-            self._routed(match)
+            self.routed(match[1], match[2])
         if driver.lower() in _GUESTS_OWN:
             return
         if port is not None or driver in ETHERNET_DRIVERS:
@@ -204,9 +235,15 @@ class _Draft:
         self.known.setdefault("class_code", code >> 8)
         self.known.setdefault("prog_if", code & 0xFF)
 
-    def _routed(self, match: re.Match[str]) -> None:
-        self.known["intx_pin"] = match[1]
-        self.gsi = int(match[2])
+    def routed(self, pin: str, gsi: str) -> None:
+        """Take the GSI that Linux had the function's INTx pin at."""
+        self.known["intx_pin"] = pin
+        self.gsi = int(gsi)
+
+    def map(self, base: int, limit: int) -> None:
+        """Take a range that Linux mapped for the function as the firmware wants it."""
+        if len(self.mapped) < _REMARK_LIMIT and (base, limit) not in self.mapped:
+            self.mapped.append((base, limit))
 
     def _window(self, match: re.Match[str]) -> None:
         base, limit = int(match[2], 16), int(match[3], 16)
@@ -250,10 +287,13 @@ class _Draft:
 
     def kept(self, name: str) -> tuple[Missing, ...]:
         """Return that the firmware keeps memory for the function, where a log says so."""
-        if not self.has_reserved_memory:
-            return ()
         what = f"addresses of the RMRR of {self.bdf.short}"
-        return (Missing(what, f"{name} names the device only: capture the ACPI tables"),)
+        if self.mapped:
+            told = " and ".join(f"{base:#x} to {limit:#x}" for base, limit in self.mapped)
+            return (Missing(what, f"{name} tells of {told}, perhaps of some only: capture the ACPI tables"),)
+        if self.has_reserved_memory:
+            return (Missing(what, f"{name} names the device only: capture the ACPI tables"),)
+        return ()
 
     def function(self, name: str) -> Function | None:
         """Return the function; None where the log has only lines of no account about it."""
@@ -272,6 +312,13 @@ class _Draft:
             values["os_placed"] = tuple(self.placed[index] for index in sorted(self.placed))
         moves = tuple(dict.fromkeys(self.moves))
         return Function(self.bdf, **values, moves=moves, provenance=dict.fromkeys(values, name))
+
+
+def _in_brackets(old: re.Match[str]) -> str:
+    """Return an old kernel's register in the words of those since."""
+    _, kind, pref, start, end = old.groups(default="")
+    flags = ("" if kind[:2] != "64" else " 64bit") + pref
+    return f"[{'io' if kind == 'io port' else 'mem'} 0x{start}-0x{end}{flags}]"
 
 
 def _bar(index: int, text: str) -> Bar | None:

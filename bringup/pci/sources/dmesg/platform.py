@@ -20,7 +20,8 @@ _LIMIT = 1024
 _VERSION = re.compile(r"\bLinux version [^\r\n]{1,512}")
 _COMMAND_LINE = re.compile(r"\b(?:Kernel c|C)ommand line: ([^\r\n]{0,2048})")
 _DMI = re.compile(r"\bDMI: [^\r\n/]{1,128}/([^\r\n,]{1,64}), BIOS ([^\s]{1,32})(?: (\d\d/\d\d/\d{4}))?")
-_CPU = re.compile(r"\bsmpboot: CPU0: ([^\r\n(]{1,96})")
+# arch/x86/kernel/cpu/common.c, print_cpu_info; "stepping" without brackets before Linux 3.x.
+_CPU = re.compile(r"\bCPU0: (\S[^\r\n]{0,95}?)(?: \(fam|,? stepping |[\r\n]|\Z)")
 _IOAPIC = re.compile(
     r"\bIOAPIC\[(\d{1,3})\]: apic_id (\d{1,3}), version \d{1,3}, "
     r"address 0x([0-9a-f]{1,16}), GSI (\d{1,5})-(\d{1,5})"
@@ -28,7 +29,7 @@ _IOAPIC = re.compile(
 _OVERRIDE = re.compile(
     r"INT_SRC_OVR \(bus 0 bus_irq (\d{1,3}) global_irq (\d{1,5}) (dfl|high|low) (dfl|edge|level)\)"
 )
-_RMRR = re.compile(r"\bDMAR: RMRR base: 0x([0-9a-f]{1,16}) end: 0x([0-9a-f]{1,16})")
+_RMRR = re.compile(r"\b(?:DMAR|dmar): ?RMRR base: 0x([0-9a-f]{1,16}) end: 0x([0-9a-f]{1,16})")
 # arch/x86/kernel/apic/apic.c; arch/x86/kernel/cpu/feat_ctl.c, and kvm's own word on it.
 _X2APIC = re.compile(r"\bx2apic:? enabled by BIOS")
 _VTX_OFF = re.compile(

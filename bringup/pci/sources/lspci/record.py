@@ -24,7 +24,9 @@ _BARE_IDS = re.compile(r"()([0-9a-f]{4}):([0-9a-f]{4})")
 _PROG_IF = re.compile(r"([0-9a-f]{2})(?: \[.*\])?\)")
 _REVISION = re.compile(r"([0-9a-f]{2})\)")
 _INTERRUPT = re.compile(r"Interrupt: pin ([A-Z?])(?: routed to IRQ (\d{1,9}))?")
-_FLAGS_IRQ = re.compile(r", IRQ (\d{1,9})\b")
+# What `lspci -v` tells among the flags, and `-vv` on lines of their own.
+_IN_FLAGS = re.compile(r", (IRQ|NUMA node|IOMMU group) (\d{1,9})\b")
+_FLAGS = {"IRQ": "irq", "NUMA node": "numa_node", "IOMMU group": "iommu_group"}
 _SIGN = re.compile(r"([\w/]+)([+-])")
 _DECIMAL = re.compile(r"-?\d{1,9}")
 # More sentences about one function help nobody, and a hostile text could make millions.
@@ -271,8 +273,9 @@ def _read_plain(line: str, draft: _Draft) -> None:
             known["subsystem"] = ids
     elif key == "Interrupt:":
         _read_interrupt(line, draft)
-    elif key == "Flags:" and (match := _FLAGS_IRQ.search(value)):
-        known["irq"] = int(match[1])
+    elif key == "Flags:":
+        for match in _IN_FLAGS.finditer(value):
+            known[_FLAGS[match[1]]] = int(match[2])
     elif key in _TEXTS:
         _keep(draft, _TEXTS[key], value)
     elif key in _NUMBERS and _DECIMAL.fullmatch(value):

@@ -1,19 +1,30 @@
 """FreeBSD `pciconf -lvbc` text: ids, BARs with sizes, drivers, capabilities (pciconf(8)); decimal addresses.
 
-It tells no INTx pins, no ROMs and no bus numbers of bridges: those stay not observed. What a listing was not
-asked for (BARs need -b, capabilities -c) stays not observed too.
+It tells no INTx pins and no ROMs: those stay not observed. What a listing was not asked for (BARs need -b,
+capabilities -c, buses and windows of bridges -B) stays not observed too.
 """
 
 from __future__ import annotations
 
 import hashlib
 import re
+from collections.abc import Mapping
 from dataclasses import replace
 from itertools import islice
-from typing import Any
+from typing import Any, Literal
 
 from bringup.base.errors import UsageError
-from bringup.pci.model import Bar, Bdf, Capability, Function, Machine, PowerManagement, SourceInfo
+from bringup.pci.model import (
+    Bar,
+    Bdf,
+    Bridge,
+    Capability,
+    Function,
+    Machine,
+    PowerManagement,
+    SourceInfo,
+    Window,
+)
 from bringup.pci.sources.common import FUNCTION_LIMIT, cut_off, told_elsewhere
 from bringup.pci.sources.pciconf.capability import read_capabilities, subsystem_of_bridge
 
@@ -29,6 +40,18 @@ _BAR = re.compile(
     r"base (0x[0-9a-f]{1,16}|0), size +(\d{1,20}), ",
     re.MULTILINE,
 )
+# pciconf.c, print_bus_range and print_window: decimal buses, the limit of a window is inclusive.
+_BUSES = re.compile(r"^ {4}bus range +[=:] (\d{1,3})-(\d{1,3})\s*$", re.MULTILINE)
+_WINDOW = re.compile(
+    r"^ {4}window\[[0-9a-f]{2}\] = type (Prefetchable Memory|Memory|I/O Port), range +\d{2}, "
+    r"addr (?:0x)?([0-9a-f]{1,16})-(?:0x)?([0-9a-f]{1,16}), enabled",
+    re.MULTILINE,
+)
+_KINDS: Mapping[str, Literal["io", "mem", "prefetchable"]] = {
+    "I/O Port": "io",
+    "Memory": "mem",
+    "Prefetchable Memory": "prefetchable",
+}
 _NAME = re.compile(r"^ {4}(vendor|device) {1,8}= '([^'\n]{1,200})'", re.MULTILINE)
 
 
@@ -80,6 +103,11 @@ def _function(head: re.Match[bytes], text: str, name: str) -> Function:
     values["driver"] = None if driver == "none" else driver
     if bars := tuple(_bar(*found) for found in _BAR.findall(rest)):
         values["bars"] = bars
+    if buses := _BUSES.search(rest):
+        windows = (
+            Window(_KINDS[kind], int(base, 16), int(limit, 16)) for kind, base, limit in _WINDOW.findall(rest)
+        )
+        values["bridge"] = Bridge(bdf.bus, int(buses[1]) & 0xFF, int(buses[2]) & 0xFF, tuple(windows))
     values |= {f"{label}_name": text for label, text in _NAME.findall(rest)}
     function = Function(bdf, **values, provenance=dict.fromkeys(values, name))
     capabilities = read_capabilities(rest.splitlines())
