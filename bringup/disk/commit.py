@@ -68,9 +68,9 @@ class Chunk:
     sha256: str
     write: Write
 
-    def data(self) -> bytes:
-        """Return its bytes; raises ImageError when a file has changed or cannot be read."""
-        return self.write.content.read(self.offset - self.write.offset, self.length)
+    def blocks(self) -> Iterator[bytes]:
+        """Yield its bytes, at most a MiB at a time; raises ImageError when a file has changed."""
+        return self.write.content.blocks(self.offset - self.write.offset, self.length)
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,7 +13,7 @@ import secrets
 import socket
 import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
@@ -22,6 +22,7 @@ from bringup.base.errors import BringupError, DiskError, LabError
 from bringup.netboot.spec import Visits
 from bringup.netboot.upload import SHA256_HEADER
 from bringup.netboot.visits import Visitors
+from bringup.probe.streams import STREAMS, Lease, Streams
 
 REPLY_MAX = 16 << 20
 """How many bytes the ramdisk may send at once."""
@@ -54,14 +55,25 @@ class _Order:
     words: str
 
 
-Content = Callable[[], bytes]
+Content = Callable[[], Iterable[bytes]]
+"""Returns bytes in pieces of moderate size: of many boards none has a whole chunk in memory."""
+
+
+@dataclass(frozen=True, slots=True)
+class Fetched:
+    """What a board may fetch, of `length` bytes, and its turn to do so."""
+
+    content: Content
+    length: int
+    lease: Lease
 
 
 class Agent:
     """The ramdisk of one board, as what it can be told. Who serves the board is given `visits`; `close()` it.
 
     `check` is called while an answer is awaited and raises what ends the job. `heard` is called once, from
-    another thread, when the ramdisk asks for the first time.
+    another thread, when the ramdisk asks for the first time. `streams` says when it may fetch what is
+    written.
     """
 
     def __init__(
@@ -70,10 +82,12 @@ class Agent:
         heard: Callable[[], None] = lambda: None,
         check: Callable[[], None] = lambda: None,
         order_s: float = ORDER_S,
+        streams: Streams = STREAMS,
     ) -> None:
         self._heard = heard
         self._check = check
         self._order_s = order_s
+        self._streams = streams
         self._token = secrets.token_hex(16)
         self._changed = threading.Condition()
         self._order: _Order | None = None
@@ -81,7 +95,7 @@ class Agent:
         self._answer: str | None = None
         self._reply: bytes | None = None
         self._asked_s: float | None = None
-        self._contents: dict[str, Content] = {}
+        self._contents: dict[str, Fetched] = {}
         self._closed = False
         self._visitors = Visitors()
         self._server = _Server(self._visitors, self)
@@ -125,13 +139,14 @@ class Agent:
     def write(self, disk: str, offset: int, length: int, content: Content) -> None:
         """Write what `content` returns, `length` bytes, past the page cache; whole sectors."""
         path, name = f"chunk/{secrets.token_hex(8)}", _name(disk)
-        with self._changed:
-            self._contents[path] = content
-        try:
-            self._ask(f"write {disk} {offset} {length} {path}", f"{name} at {offset}")
-        finally:
+        with self._streams.lease(self._check) as lease:
             with self._changed:
-                self._contents.pop(path, None)
+                self._contents[path] = Fetched(content, length, lease)
+            try:
+                self._ask(f"write {disk} {offset} {length} {path}", f"{name} at {offset}")
+            finally:
+                with self._changed:
+                    self._contents.pop(path, None)
 
     def hashes(self, disk: str, ranges: Sequence[tuple[int, int]]) -> tuple[str, ...]:
         """Return the SHA-256 of each (offset, length) as read from the disk."""
@@ -208,11 +223,10 @@ class Agent:
                 self._changed.wait(_STEP_S)
         return ""
 
-    def content(self, path: str) -> bytes | None:
+    def fetched(self, path: str) -> Fetched | None:
         """Return what a board fetches, None where there is no such thing."""
         with self._changed:
-            content = self._contents.get(path)
-        return None if content is None else content()
+            return self._contents.get(path)
 
     def take_reply(self, number: int, data: bytes) -> bool:
         """Take the bytes that belong to an order; returns whether they were wanted."""
@@ -272,8 +286,8 @@ class _Handler(BaseHTTPRequestHandler):
                 del path
                 self._respond(200, self.server.agent.order_for(int(number), answer).encode())
             case ["chunk", name]:
-                content = self.server.agent.content(f"chunk/{name}")
-                self._respond(404, b"") if content is None else self._respond(200, content)
+                found = self.server.agent.fetched(f"chunk/{name}")
+                self._respond(404, b"") if found is None else self._give(found)
             case _:
                 self._respond(404, b"")
 
@@ -296,12 +310,22 @@ class _Handler(BaseHTTPRequestHandler):
         _, token, *words = self.path.partition("?")[0].split("/", 4) if self.path.count("/") > 1 else ("", "")
         return words if self.server.agent.is_ours(token) else []
 
+    def _give(self, found: Fetched) -> None:
+        """Send what is written to the disk; whoever has all of it lets another board fetch."""
+        self._begin(200, found.length)
+        for piece in found.content():
+            self.wfile.write(piece)
+        found.lease.end()
+
     def _respond(self, status: int, body: bytes) -> None:
+        self._begin(status, len(body))
+        self.wfile.write(body)
+
+    def _begin(self, status: int, length: int) -> None:
         self.send_response(status)
-        self.send_header("Content-Length", str(len(body)))
+        self.send_header("Content-Length", str(length))
         self.send_header("Connection", "close")
         self.end_headers()
-        self.wfile.write(body)
 
     def log_message(self, format: str, *args: Any) -> None:  # noqa: A002  # the name is http.server's
         """Log nothing: what a board sends may be anything, and its answers are in the run."""

@@ -8,6 +8,7 @@ import urllib.error
 import urllib.request
 from collections.abc import Callable
 from contextlib import suppress
+from http.client import IncompleteRead
 from pathlib import Path
 
 from bringup.netboot.upload import SHA256_HEADER
@@ -69,7 +70,10 @@ class FakeRamdisk:
             case ["read", disk, offset, length]:
                 return self._send(number, self._bytes(disk, int(offset), int(length)))
             case ["write", disk, offset, length, path]:
-                data = self._get(path)
+                try:
+                    data = self._get(path)
+                except IncompleteRead:
+                    return "failed:fetch"
                 if len(data) != int(length):
                     return "failed:fetch"
                 with self._disks[disk].open("r+b") as file:

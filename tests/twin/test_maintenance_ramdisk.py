@@ -109,7 +109,7 @@ def test_no_order_for_a_disk_reaches_the_one_that_is_plugged_in_after_it(machine
     assert {disk.serial: disk.contents.is_empty for disk in survey(agent)} == {"FIRST": True, "NVME": True}
     first = machine.disks()["FIRST"]
     data = os.urandom(8192)
-    agent.write(first.handle, 4096, len(data), lambda: data)
+    agent.write(first.handle, 4096, len(data), lambda: [data])
     agent.flush(first.handle)
     assert agent.read(first.handle, 4096, len(data)) == data
     before = agent.hashes(first.handle, [(0, SIZE)])
@@ -118,7 +118,7 @@ def test_no_order_for_a_disk_reaches_the_one_that_is_plugged_in_after_it(machine
     second = machine.disks()["SECOND"]
     assert second.name == first.name, "or this shows nothing"
     for act in (
-        lambda: agent.write(first.handle, 0, len(data), lambda: data),
+        lambda: agent.write(first.handle, 0, len(data), lambda: [data]),
         lambda: agent.hashes(first.handle, [(0, SIZE)]),
         lambda: agent.flush(first.handle),
     ):

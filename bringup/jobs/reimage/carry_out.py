@@ -7,6 +7,7 @@ all of it where those are right. What reads back wrong is sent once more, then t
 from __future__ import annotations
 
 import time
+from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Protocol
@@ -116,12 +117,12 @@ class CarryOut:
     def _send(self, part: Chunk) -> None:
         for again in range(_AGAIN, -1, -1):
             try:
-                self._agent.write(self._disk, part.offset, part.length, part.data)
+                self._agent.write(self._disk, part.offset, part.length, part.blocks)
                 break
             except DiskError as error:
                 if error.why != "fetch":
                     raise
-                part.data()  # raises where the file here is why nothing came
+                deque(part.blocks(), maxlen=0)  # raises where the file here is why nothing came
                 if not again:
                     raise
         self.sent_bytes += part.length

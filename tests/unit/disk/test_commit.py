@@ -367,5 +367,7 @@ def test_chunks_are_the_write_in_parts(new: SlotImage) -> None:
     write = Write(MIB, new.content, "slot B")
     parts = list(chunks(write, 100_000))
     assert all(isinstance(part, Chunk) and part.length <= 100_000 for part in parts)
-    assert b"".join(part.data() for part in parts) == new.content.read(0, new.content.size)
+    assert b"".join(block for part in parts for block in part.blocks()) == new.content.read(
+        0, new.content.size
+    )
     assert [part.offset for part in parts] == list(range(MIB, MIB + new.content.size, 100_000))

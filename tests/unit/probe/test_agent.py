@@ -64,7 +64,7 @@ def test_what_it_is_told_happens_on_the_disk(agent: Agent, start: Start, disk: P
     ramdisk = start()
     assert agent.disks() == "sda size 38\n"
     assert agent.read("sda", 512, 512) == DATA[512:1024]
-    agent.write("sda", 4096, 8, lambda: b"new data")
+    agent.write("sda", 4096, 8, lambda: [b"new data"])
     agent.flush("sda")
     expected = DATA[:4096] + b"new data" + DATA[4104:]
     assert disk.read_bytes() == expected
@@ -95,7 +95,7 @@ def test_it_is_heard_once(disk: Path) -> None:
 def test_a_failure_is_said_in_words(agent: Agent, start: Start, why: str) -> None:
     start(fail=lambda words: why if words[0] == "write" else None)
     with pytest.raises(DiskError, match="sda at 0") as failure:
-        agent.write("sda", 0, 512, lambda: bytes(512))
+        agent.write("sda", 0, 512, lambda: [bytes(512)])
     assert failure.value.why == why
     agent.flush("sda")
 
@@ -103,7 +103,7 @@ def test_a_failure_is_said_in_words(agent: Agent, start: Start, why: str) -> Non
 def test_content_of_another_length_is_not_written(agent: Agent, start: Start, disk: Path) -> None:
     start()
     with pytest.raises(DiskError):
-        agent.write("sda", 0, 512, lambda: bytes(511))
+        agent.write("sda", 0, 512, lambda: [bytes(511)])
     assert disk.read_bytes() == DATA
 
 
@@ -133,10 +133,10 @@ def test_what_ends_the_job_ends_the_wait() -> None:
 
 def test_a_disk_that_gave_its_name_to_another_is_gone(agent: Agent, start: Start, disk: Path) -> None:
     ramdisk = start(f"sda diskseq {b'7'.hex()}\n")
-    agent.write("sda@7", 0, 512, lambda: bytes(512))
+    agent.write("sda@7", 0, 512, lambda: [bytes(512)])
     ramdisk.listing = f"sda diskseq {b'8'.hex()}\n"
     for act in (
-        lambda: agent.write("sda@7", 0, 512, lambda: b"x" * 512),
+        lambda: agent.write("sda@7", 0, 512, lambda: [b"x" * 512]),
         lambda: agent.read("sda@7", 0, 512),
         lambda: agent.hashes("sda@7", [(0, 512)]),
         lambda: agent.flush("sda@7"),

@@ -89,7 +89,7 @@ def test_the_ramdisk_tells_of_it_reads_writes_and_hashes_it(agent: Agent, disk: 
     assert (seen.name, seen.serial, seen.size_bytes, seen.sector_bytes) == ("sda", "SHELF-01", SIZE, 512)
     assert seen.contents.is_empty
     data = os.urandom(3 << 20)
-    agent.write("sda", 4096, len(data), lambda: data)
+    agent.write("sda", 4096, len(data), lambda: [data])
     agent.flush("sda")
     assert agent.read("sda", 4096, len(data)) == data
     assert agent.hashes("sda", [(4096, len(data)), (0, 512)]) == (
@@ -103,8 +103,8 @@ def test_the_ramdisk_tells_of_it_reads_writes_and_hashes_it(agent: Agent, disk: 
     [
         (lambda agent: agent.read("sda", SIZE, 512), "read"),
         (lambda agent: agent.hashes("sda", [(SIZE - 512, 1024)]), "read"),
-        (lambda agent: agent.write("sda", SIZE, 512, lambda: bytes(512)), "write"),
-        (lambda agent: agent.write("sda", 0, 1024, lambda: bytes(512)), "fetch"),
+        (lambda agent: agent.write("sda", SIZE, 512, lambda: [bytes(512)]), "write"),
+        (lambda agent: agent.write("sda", 0, 1024, lambda: [bytes(512)]), "fetch"),
         (lambda agent: agent.flush("sdb"), "order"),
     ],
 )

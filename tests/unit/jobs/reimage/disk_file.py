@@ -41,7 +41,7 @@ class DiskFile:
 
     def write(self, disk: str, offset: int, length: int, content: Callable[[], bytes]) -> None:
         self._note("write", offset, length)
-        data = content()
+        data = b"".join(content())
         assert len(data) == length
         with self.path.open("r+b") as file:
             file.seek(offset)

@@ -292,7 +292,7 @@ def test_an_image_that_is_built_anew_while_it_is_written_is_the_images_fault(
 
     def build(words: list[str]) -> None:
         if words[0] == "write":
-            os.utime(planned.image.image.modules[0].path, (0, 0))
+            planned.image.image.modules[0].path.write_bytes(b"b module")
 
     board.fail = build
     done = planned.run_in(board, board)
