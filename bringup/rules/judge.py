@@ -18,8 +18,11 @@ from bringup.rules import (
     frames,
     functions,
     interrupts,
+    ioapics,
     iommu,
     machine,
+    pin_evidence,
+    pin_source,
     pins,
     ports,
     reach,
@@ -30,7 +33,10 @@ from bringup.rules.inputs import Inputs
 Check = Callable[[Inputs], Iterable[Finding | Gap]]
 Checks = tuple[tuple[Rule, Check], ...]
 
-_OF_MACHINES = (functions, pins, interrupts, bars, frames, ports, reach, iommu, sizing, console, build)
+_OF_MACHINES = (
+    *(functions, ioapics, pins, pin_source, pin_evidence, interrupts),
+    *(bars, frames, ports, reach, iommu, sizing, console, build),
+)
 
 
 def order(rule: Rule) -> tuple[str, int]:
