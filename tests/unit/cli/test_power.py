@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from tests.unit.lab.test_inventory import MACS
-from tests.unit.lab.test_power_table import SERIAL
+from tests.unit.lab.test_power_table import own_serial
 from tests.unit.power.drivers.test_command import POWER, RELAY
 
 pytestmark = pytest.mark.usefixtures("home")
@@ -20,7 +20,7 @@ pytestmark = pytest.mark.usefixtures("home")
 
 def lab_with(folder: Path, power: str) -> list[str]:
     """Write the lab file and the relay; return the beginning of a command line."""
-    (folder / "lab.toml").write_text(SERIAL + power)
+    (folder / "lab.toml").write_text(own_serial(folder) + power)
     (folder / "relay").write_text(RELAY)
     (folder / "relay").chmod(0o755)
     (folder / "outlet-3").write_text("off\n")
@@ -94,7 +94,10 @@ def test_of_several_boards_as_many_are_asked_at_a_time_as_somebody_says(tmp_path
         '#!/bin/sh\necho begin >> "$(dirname "$0")/calls"\nsleep 0.1\n'
         'echo end >> "$(dirname "$0")/calls"\necho outlet is on\n'
     )
-    board = SERIAL.replace(MACS, 'macs = ["52:54:00:00:00:0N"]\n').replace("e300-1", "bN") + POWER % ""
+    board = (
+        own_serial(tmp_path).replace(MACS, 'macs = ["52:54:00:00:00:0N"]\n').replace("e300-1", "bN")
+        + POWER % ""
+    )
     (tmp_path / "lab.toml").write_text("".join(board.replace("N", str(number)) for number in range(3)))
     done = run([*bringup, "b*", "status", "--jobs", "1", "--json"])
     assert [each["state"] for each in json.loads(done.stdout)["boards"]] == ["on"] * 3, done.stderr

@@ -21,7 +21,7 @@ import pytest
 from bringup.power.base import PowerState
 from bringup.power.drivers.command import Commands, state_in
 from tests.places import CHECKOUT
-from tests.unit.lab.test_power_table import SERIAL
+from tests.unit.lab.test_power_table import own_serial
 
 PAGE = (CHECKOUT / "docs" / "extending.md").read_text(encoding="utf-8")
 BOARD_CHANGE, DRIVER_CHANGE, FORMAT_CHANGE = re.findall(
@@ -133,7 +133,7 @@ def plug() -> Iterator[PlugServer]:
 
 def lab_file(folder: Path, server: PlugServer) -> Path:
     path = folder / "lab.toml"
-    path.write_text(SERIAL + PLUG % server.server_port)
+    path.write_text(own_serial(folder) + PLUG % server.server_port)
     return path
 
 

@@ -17,6 +17,11 @@ pytestmark = pytest.mark.usefixtures("home")
 SERIAL = BOARD.replace(BMC, 'serial = "/dev/ttyUSB0"\n')
 
 
+def own_serial(folder: Path) -> str:
+    """Return a board on a serial line of its test's own: who works on a line holds it for this whole host."""
+    return SERIAL.replace("/dev/ttyUSB0", str(folder / "ttyUSB0"))
+
+
 class Outlet(BaseModel):
     model_config = ConfigDict(strict=True, extra="forbid")
 
