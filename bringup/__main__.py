@@ -4,6 +4,7 @@ A signal that comes while it is still loading ends it at once: nothing is begun 
 back, and an exception in the middle of an import ends in whatever that import makes of it.
 """
 
+import gc
 import os
 import signal
 import sys
@@ -18,7 +19,11 @@ def main() -> None:
             signal.signal(number, _end)
     from bringup.cli import main as command_line
 
-    command_line()
+    try:
+        command_line()
+    finally:
+        # The interpreter looks through all that was loaded for what refers to itself, and then ends anyway.
+        gc.freeze()
 
 
 def _end(_number: int, _frame: object) -> None:

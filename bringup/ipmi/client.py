@@ -74,6 +74,8 @@ class Pump:
         self._jobs: queue.SimpleQueue[Callable[[], None]] = queue.SimpleQueue()
         self._sessions: set[ClientSession] = set()
         self._tickers: list[Callable[[float], None]] = []
+        self._later: list[Callable[[], None]] = []
+        self._asleep = False
         threading.Thread(target=self._run, name="ipmi", daemon=True).start()
         atexit.register(self._end_all)
 
@@ -88,13 +90,18 @@ class Pump:
                 future.set_exception(error)
 
         self._jobs.put(run)
-        if self._sessions:
+        if self._asleep:
             from bringup.ipmi.session import wake
 
+            self._asleep = False  # once is enough, of many that come together
             wake()
         return future
 
     # Only inside jobs and tickers:
+
+    def submit_later(self, job: Callable[[], None]) -> None:
+        """Run `job` again when packets have been handled, or after about 0.1 s."""
+        self._later.append(job)
 
     def add_session(self, session: ClientSession) -> None:
         """Handle packets of this session until it is broken."""
@@ -121,13 +128,19 @@ class Pump:
     def _step(self) -> None:
         from bringup.ipmi.session import wait
 
-        wait(_STEP_S)
+        self._asleep = True
+        # Whoever puts a job from now on wakes this thread; one that was put before is seen here.
+        wait(_STEP_S if self._jobs.empty() else 0.0)
+        self._asleep = False
         now = time.monotonic()
         for session in list(self._sessions):
             session.tick(now)
         for tick in list(self._tickers):
             tick(now)
         self._sessions = {session for session in self._sessions if not session.broken}
+        later, self._later = self._later, []
+        for job in later:
+            self._jobs.put(job)
 
     def _end_all(self) -> None:
         # A BMC has few sessions; one that is left open is lost to others for a minute.
@@ -165,6 +178,7 @@ class IpmiClient:
         self._clock = clock or Clock()
         self._pacing = Pacing(spacing_s, self._clock)
         self._session: ClientSession | None = None
+        self._begun: _Login | None = None
         self._lock = threading.RLock()
 
     def __enter__(self) -> IpmiClient:
@@ -188,7 +202,8 @@ class IpmiClient:
         """Return the session, logging in if there is none; raises LabError and its subclasses."""
         with self._lock:
             if self._session is None or self._session.broken:
-                self._session = session = _login(self.bmc, timeout_s, _order(self.bmc))
+                login, self._begun = self._begun or _Login(self.bmc, timeout_s), None
+                self._session = session = login.wait()
                 # A suite that a BMC is silent to costs seconds: the one that worked comes first from now on.
                 _worked[self.bmc.address, self.bmc.port] = session.suite
             return self._session
@@ -218,6 +233,41 @@ class IpmiClient:
                 self._clock.sleep(pause_s)
             return self._exchange(netfn, command, data, what, timeout_s, kind)
 
+    def ask_ahead(
+        self, netfn: int, command: int, data: bytes, read: Callable[[Answer | None], T]
+    ) -> Future[T]:
+        """Send a command that only reads, once, and return at once with what `read` will make of its answer.
+
+        Many BMCs are asked together this way, with no thread for each. The answer is None from one that gives
+        none, or labours: `exchange` tells why, and goes on with the login that was begun. Raises LabError
+        without a password or an address, and for a login that was begun and has failed.
+        """
+        found: Future[T] = Future()
+
+        def answered(response: dict[str, Any]) -> None:
+            answer = _answer_of(response)
+            if answer is not None:
+                self._note(answer, Kind.READ)
+            found.set_result(read(answer))
+
+        def send(session: ClientSession) -> None:
+            self._pacing.sent()
+            _send(session, netfn, command, data, answered)
+
+        with self._lock:
+            if self._begun is not None and self._begun.ended:
+                self.login()
+            if not self.at_ease:
+                found.set_result(read(None))
+            elif self._session is not None and not self._session.broken:
+                session = self._session
+                self._pacing.rest()
+                pump().submit(lambda: send(session))
+            else:
+                self._begun = self._begun or _Login(self.bmc, LOGIN_TIMEOUT_S)
+                self._begun.then(send, lambda: found.set_result(read(None)))
+        return found
+
     def _exchange(
         self, netfn: int, command: int, data: bytes, what: str, timeout_s: float, kind: Kind
     ) -> Answer:
@@ -228,19 +278,20 @@ class IpmiClient:
             self._pacing.silent()
             self.close()
             raise no_answer(what, where=str(self.bmc), waited_s=timeout_s)
-        self._pacing.answered(kind, willing=answer.code not in NOT_TAKEN | UNSETTLED)
+        self._note(answer, kind)
         return answer
+
+    def _note(self, answer: Answer, kind: Kind) -> None:
+        self._pacing.answered(kind, willing=answer.code not in NOT_TAKEN | UNSETTLED)
 
     def _ask(
         self, session: ClientSession, netfn: int, command: int, data: bytes, timeout_s: float
     ) -> Answer | None:
         """Send a command once; None when no answer came in time."""
         future: Future[dict[str, Any]] = Future()
-        pump().submit(lambda: _send(session, netfn, command, data, future))
+        pump().submit(lambda: _send(session, netfn, command, data, future.set_result))
         response = _result(future, timeout_s)
-        if response is None or "code" not in response or "error" in response:
-            return None
-        return Answer(response["code"], bytes(response["data"]))
+        return None if response is None else _answer_of(response)
 
     def request(
         self,
@@ -263,6 +314,9 @@ class IpmiClient:
         """Log out; the BMC is told, and not waited for. A later command logs in again."""
         with self._lock:
             session, self._session = self._session, None
+            begun, self._begun = self._begun, None
+            if begun is not None:
+                begun.end()
             if session is not None:
                 _result(pump().submit(session.end), _END_TIMEOUT_S)
 
@@ -276,43 +330,81 @@ def _order(bmc: BmcAddress) -> tuple[int, ...]:
     return tuple(sorted(bmc.suites, key=lambda suite: suite != worked))
 
 
-def _login(bmc: BmcAddress, timeout_s: float, suites: tuple[int, ...]) -> ClientSession:
-    from bringup.ipmi.session import ClientSession
+class _Login:
+    """A login under way in the pump's thread, at most for `timeout_s` seconds from now on."""
 
-    user, password = _credentials(bmc)
-    address = _resolve(bmc)
-    outcome: Future[str | None] = Future()  # the error, None when there is none
+    def __init__(self, bmc: BmcAddress, timeout_s: float) -> None:
+        """Begin; raises LabError without a password or an address."""
+        user, password = _credentials(bmc)
+        address = _resolve(bmc)
+        self._bmc = bmc
+        self._until_s = time.monotonic() + timeout_s
+        self._session: ClientSession | None = None
+        self._error: Future[str | None] = Future()  # None when there is none
+        pump().submit(lambda: self._start(address, user, password))
 
-    def start() -> ClientSession:
-        def on_logon(result: dict[str, Any]) -> None:
-            if "success" in result:
-                session.stay()
-            if not outcome.done():
-                outcome.set_result(None if "success" in result else str(result.get("error") or "timeout"))
+    @property
+    def ended(self) -> bool:
+        """Whether it has succeeded or failed, so that `wait` does not wait."""
+        return self._error.done()
 
-        session = ClientSession(
-            suites=suites,
-            bmc=address,
-            userid=user,
-            password=password,
-            port=bmc.port,
-            onlogon=on_logon,
-            keepalive=False,
-        )
-        pump().add_session(session)
-        return session
+    def wait(self) -> ClientSession:
+        """Return the session when it is there; raises LabError and its subclasses."""
+        try:
+            error = self._error.result(self._until_s - time.monotonic())
+        except FutureTimeoutError:
+            error = "timeout"
+        session, bmc = self._session, self._bmc
+        if session is not None and error is None:
+            return session
+        heard = session is not None and session.heard
+        self.end()
+        raise login_failure(error or "timeout", where=str(bmc), user=bmc.user, heard=heard, suites=bmc.suites)
 
-    deadline_s = time.monotonic() + timeout_s
-    session = pump().submit(start).result(timeout_s)
-    try:
-        error = outcome.result(deadline_s - time.monotonic())
-    except FutureTimeoutError:
-        error = "timeout"
-    if error is None:
-        return session
-    heard = session.heard
-    pump().submit(session.end)
-    raise login_failure(error, where=str(bmc), user=bmc.user, heard=heard, suites=bmc.suites)
+    def then(self, go_on: Callable[[ClientSession], None], failed: Callable[[], None]) -> None:
+        """Call `go_on` in the pump's thread when the session is there, `failed` when there will be none."""
+
+        def ended(error: Future[str | None]) -> None:
+            session = self._session
+            if session is None or error.exception() is not None or error.result() is not None:
+                failed()
+            else:
+                pump().submit(lambda: go_on(session))
+
+        self._error.add_done_callback(ended)
+
+    def end(self) -> None:
+        """Forget the session, such as there is."""
+
+        def end() -> None:
+            if self._session is not None:
+                self._session.end()
+
+        pump().submit(end)
+
+    def _start(self, address: str, user: bytes, password: bytes) -> None:
+        from bringup.ipmi.session import ClientSession
+
+        try:
+            self._session = ClientSession(
+                suites=_order(self._bmc),
+                bmc=address,
+                userid=user,
+                password=password,
+                port=self._bmc.port,
+                onlogon=self._on_logon,
+                keepalive=False,
+            )
+        except BaseException as error:  # noqa: BLE001  # handed to whoever waits for it
+            self._error.set_exception(error)
+        else:
+            pump().add_session(self._session)
+
+    def _on_logon(self, result: dict[str, Any]) -> None:
+        if "success" in result and self._session is not None:
+            self._session.stay()
+        if not self._error.done():
+            self._error.set_result(None if "success" in result else str(result.get("error") or "timeout"))
 
 
 def _credentials(bmc: BmcAddress) -> tuple[bytes, bytes]:
@@ -356,18 +448,32 @@ def _resolve(bmc: BmcAddress) -> str:
 
 
 def _send(
-    session: ClientSession, netfn: int, command: int, data: bytes, answered: Future[dict[str, Any]]
+    session: ClientSession,
+    netfn: int,
+    command: int,
+    data: bytes,
+    answered: Callable[[dict[str, Any]], None],
 ) -> None:
+    """Send a command in the pump's thread; `answered` is called once."""
+    waiting = [answered]
+
     def answer(response: dict[str, Any]) -> None:
-        if not answered.done():
-            answered.set_result(response)
+        if waiting:
+            waiting.pop()(response)
 
     if session.broken or not session.logged:
         answer({"error": "the session is gone"})
     elif session.busy:
-        pump().submit(lambda: _send(session, netfn, command, data, answered))
+        pump().submit_later(lambda: _send(session, netfn, command, data, answered))
     else:
         session.request(netfn, command, data, answer)
+
+
+def _answer_of(response: dict[str, Any]) -> Answer | None:
+    """Return what pyghmi hands on as an answer, None where there was none."""
+    if "code" not in response or "error" in response:
+        return None
+    return Answer(response["code"], bytes(response["data"]))
 
 
 def _result(future: Future[T], timeout_s: float) -> T | None:

@@ -43,7 +43,15 @@ class Pacing:
 
     def wait(self) -> None:
         """Wait until the next command may be sent, and count it as sent."""
+        self.rest()
+        self.sent()
+
+    def rest(self) -> None:
+        """Wait until the next command may be sent."""
         self._clock.sleep(max(0.0, self._free_s - self._clock.now_s()))
+
+    def sent(self) -> None:
+        """Count a command as sent now."""
         self._sent_s = self._clock.now_s()
         self._free_s = self._sent_s + self.spacing_s  # until its answer says otherwise
 

@@ -7,6 +7,7 @@ What is worked around is pyghmi 1.6.19's ipmi/private/session.py; the package is
 from __future__ import annotations
 
 import contextlib
+import select
 import socket
 import struct
 import time
@@ -78,8 +79,9 @@ class ClientSession(library.Session):  # type: ignore[misc]  # pyghmi carries no
         Packets are told apart by socket, so a session must not share one with another to the same BMC.
         """
         self: ClientSession = object.__new__(cls)
-        ports = {port for sessions in cls.bmc_handlers.values() for port in sessions}
-        self.forbidsock = [sock for sock in cls.socketpool if sock.getsockname()[1] in ports]
+        self.forbidsock = {
+            each.socket for sessions in cls.bmc_handlers.values() for each in sessions.values()
+        }
         return self
 
     @property
@@ -286,7 +288,9 @@ def _receive(sock: socket.socket, size: int) -> tuple[bytes, Any] | None:
 
 def _collect(sockets: list[socket.socket], waiters: dict[Any, Any]) -> list[Any]:
     try:
-        addresses: list[Any] = _library_collect(sockets, waiters)
+        # Of many sockets few have a packet, and the library would try each of them.
+        ready, _, _ = select.select(sockets, (), (), 0)
+        addresses: list[Any] = _library_collect(ready, waiters)
     except KeyError:  # a session that ended between pyghmi's look for it and its use
         return []
     return addresses

@@ -15,6 +15,8 @@ from bringup.base.errors import NotOfferedError
 from bringup.base.events import Emit, Event
 
 if TYPE_CHECKING:
+    from concurrent.futures import Future
+
     from bringup.lab.inventory import Board
 
 OverridePolicy = Literal["verified", "unverified", "none"]
@@ -140,6 +142,17 @@ class Media(Protocol):
         ...
 
 
+class ReadAhead(Protocol):
+    """A power state that can be asked for without waiting for it, of many boards together."""
+
+    def ask_ahead(self) -> Future[PowerState]:
+        """Ask once and return at once; UNKNOWN where `Power.state`, asked afterwards, has to tell why.
+
+        May raise LabError, and look up a password first.
+        """
+        ...
+
+
 class Identified(Protocol):
     """Something that can say which board it is, and says the same for ever."""
 
@@ -173,7 +186,7 @@ class Drivers:
     """What a power driver gives for one board; without `override` the board's own boot order holds.
 
     `identified` says whose BMC the power is asked of; a switch that knows no board has none, and no `media`
-    and no `log`.
+    and no `log`. `ahead` is None for what can only be asked and waited for.
     """
 
     power: Power
@@ -181,6 +194,7 @@ class Drivers:
     identified: Identified | None = None
     media: Media | None = None
     log: BoardLog | None = None
+    ahead: ReadAhead | None = None
 
     def close(self) -> None:
         """End the connection; a later call on either opens it again."""

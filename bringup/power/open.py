@@ -6,6 +6,7 @@ A driver is a module of bringup.power.drivers, or an entry point of another pack
 
 from __future__ import annotations
 
+from functools import cache
 from importlib import import_module
 from importlib.metadata import EntryPoint, entry_points
 from pkgutil import iter_modules
@@ -57,6 +58,7 @@ def _driver(board: Board) -> OpenDrivers:
     return _loaded(found)
 
 
+@cache
 def _built_in() -> set[str]:
     return {module.name for module in iter_modules(drivers.__path__)}
 

@@ -12,6 +12,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import Future
 from pathlib import Path
 
 import pytest
@@ -29,7 +30,7 @@ from bringup.base.errors import (
 from bringup.base.events import Event
 from bringup.console.reconnect import ReconnectingConsole
 from bringup.console.sol.console import SolConsole
-from bringup.ipmi.client import BmcAddress, IpmiClient
+from bringup.ipmi.client import Answer, BmcAddress, IpmiClient
 from bringup.ipmi.pacing import Kind
 from bringup.lab.secret import Secret
 from bringup.power.actions import Pace, cycle, ensure_off, ensure_on, reset, soft_off
@@ -328,6 +329,48 @@ def test_a_closed_port_ends_within_eight_seconds() -> None:
 def test_a_name_that_does_not_resolve_is_named() -> None:
     with pytest.raises(LabError, match=r"cannot be resolved|not resolved within"):
         chassis_status(BmcAddress("no-such-bmc.invalid", 623, "admin", Secret("x")))
+
+
+def asked_ahead(client: IpmiClient) -> Future[Answer | None]:
+    return client.ask_ahead(0x00, 0x01, b"", lambda answer: answer)
+
+
+def test_bmcs_are_asked_together_and_each_is_logged_into_once(server: Server) -> None:
+    clients = [IpmiClient(address(server)) for _ in range(3)]  # a BMC has four sessions
+    for _ in range(2):  # the second time in the session of the first
+        answers = [asked_ahead(client).result(20) for client in clients]
+        assert [answer and (answer.code, answer.data[0] & 1) for answer in answers] == [(0, 0)] * 3
+    assert clients[0].request(0x00, 0x01, b"", "chassis power status")[0] & 1 == 0
+    for client in clients:
+        client.close()
+    for _ in range(3):
+        assert chassis_status(address(server))
+
+
+def test_one_that_is_asked_ahead_and_does_not_tell_says_why_when_it_is_waited_for() -> None:
+    with virtual_bmc() as bmc:
+        client = IpmiClient(address(bmc, password=Secret("not this one")))
+        assert asked_ahead(client).result(20) is None
+        with pytest.raises(AuthenticationError, match="refused the password"):
+            client.login()
+        bmc.tell("freeze")
+        client = IpmiClient(address(bmc))
+        asked = asked_ahead(client)
+        with pytest.raises(BmcTimeoutError, match="no answer from the BMC"):
+            client.login()
+        assert not asked.done() or asked.result() is None
+        bmc.tell("thaw")
+        again = asked_ahead(client).result(20)
+        assert again is not None
+        client.close()
+
+
+def test_a_busy_bmc_that_is_asked_ahead_is_asked_again_in_its_session() -> None:
+    with virtual_bmc(busy=1) as bmc, IpmiClient(address(bmc), spacing_s=0.3) as client:
+        busy = asked_ahead(client).result(20)
+        assert (busy and busy.code, client.at_ease) == (0xC0, False)
+        assert asked_ahead(client).result(20) is None  # it labours, and is left its time
+        assert client.request(0x00, 0x01, b"", "chassis power status")
 
 
 def test_a_frozen_bmc_is_given_up_and_asked_again_once_it_lives() -> None:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 from uuid import UUID
 
 from bringup.base.errors import (
@@ -16,7 +16,7 @@ from bringup.base.errors import (
     UnclearStateError,
 )
 from bringup.base.events import Emit, Event
-from bringup.ipmi.client import IpmiClient
+from bringup.ipmi.client import Answer, IpmiClient
 from bringup.ipmi.errors import NOT_TAKEN, PERHAPS_DONE, UNKNOWN_COMMANDS, UNSETTLED
 from bringup.ipmi.fru import serial_number
 from bringup.ipmi.pacing import Kind
@@ -37,8 +37,12 @@ from bringup.power.boot_flags import BootQuirks, Kept, decode, encode, kept, unm
 from bringup.power.settings import NoSettings, power_settings
 
 if TYPE_CHECKING:
+    from concurrent.futures import Future
+
     from bringup.lab.inventory import Board
     from bringup.profile.model import BmcFacts
+
+T = TypeVar("T")
 
 _CHASSIS, _APP, _STORAGE = 0x00, 0x06, 0x0A
 _SYSTEM_GUID, _DEVICE_GUID, _READ_FRU, _GET_SEL_ENTRY = 0x37, 0x08, 0x11, 0x43
@@ -61,12 +65,14 @@ _UNWILLING = NOT_TAKEN | UNSETTLED | UNKNOWN_COMMANDS
 
 def open_drivers(board: Board, emit: Emit, _person: Person | None) -> Drivers:
     """Return power and boot override by the board's BMC; nothing is sent before the first call on them."""
-    power_settings(board, NoSettings)
+    if board.power_table:
+        power_settings(board, NoSettings)
     bmc = board.profile.bmc
     client = IpmiClient(bmc_address(board), spacing_s=bmc.spacing_s)
     chassis = ChassisCommands(client)
     override = IpmiOverride(chassis, emit, _quirks(bmc))
-    return Drivers(IpmiPower(chassis), override, IpmiIdentity(client), log=IpmiLog(client))
+    power = IpmiPower(chassis)
+    return Drivers(power, override, IpmiIdentity(client), log=IpmiLog(client), ahead=power)
 
 
 def _quirks(bmc: BmcFacts) -> BootQuirks:
@@ -119,6 +125,10 @@ class ChassisCommands:
                 silences += 1
                 if not repeatable or silences > _SILENT_RETRIES:
                     raise
+
+    def ask_ahead(self, command: int, data: bytes, read: Callable[[Answer | None], T]) -> Future[T]:
+        """Return at once with what `read` will make of the answer to a command; as `IpmiClient.ask_ahead`."""
+        return self._client.ask_ahead(_CHASSIS, command, data, read)
 
     def close(self) -> None:
         """Log out."""
@@ -232,9 +242,13 @@ class IpmiPower(Power):
             answer = self._chassis.request(_GET_STATUS, b"", "chassis power status")
         except NotOfferedError as error:  # every BMC has this command: it is still starting
             raise UnclearStateError(error.message, hint=error.hint) from None
-        if not answer:
-            return PowerState.UNKNOWN
-        return PowerState.ON if answer[0] & 0x01 else PowerState.OFF
+        return _state_of(answer)
+
+    def ask_ahead(self) -> Future[PowerState]:
+        """Ask for the power state once; any answer that is not a plain one is UNKNOWN."""
+        return self._chassis.ask_ahead(
+            _GET_STATUS, b"", lambda answer: _state_of(b"" if answer is None or answer.code else answer.data)
+        )
 
     def on(self) -> None:
         """Ask for power on."""
@@ -260,6 +274,13 @@ class IpmiPower(Power):
         again = _UNWILLING if repeatable else _UNWILLING - PERHAPS_DONE
         data = bytes([action])
         self._chassis.request(_CONTROL, data, what, kind=Kind.SWITCH, again=again, repeatable=repeatable)
+
+
+def _state_of(status: bytes) -> PowerState:
+    """Return what a chassis status says (IPMI 2.0 28.2); one that is cut short says nothing."""
+    if not status:
+        return PowerState.UNKNOWN
+    return PowerState.ON if status[0] & 0x01 else PowerState.OFF
 
 
 class IpmiOverride(Override):
