@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 from bringup.base.finding import Finding, Gap, Report, Rule
 from bringup.camkes.vms.arm import arm_sign
-from bringup.camkes.vms.attributes import OLD_CONFIG_INSTANCE
+from bringup.camkes.vms.attributes import old_instance
 from bringup.camkes.vms.model import read_pools
 from bringup.camkes.vms.read import SHAPE, read_vms
 from bringup.rules.absence import assembled
@@ -99,7 +99,7 @@ def check(
     )
     findings = [*malformed, *(_doubted(each, inputs) for each in judge(inputs))]
     report = _report(application.root, findings, inputs, accepted)
-    old = any(OLD_CONFIG_INSTANCE.fullmatch(setting.instance) for setting in application.settings)
+    old = any(old_instance(*setting.key) for setting in application.settings)
     return replace(report, judged=judged(inputs), empty=not (vms or old or inputs.pools))
 
 

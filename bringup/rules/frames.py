@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from bringup.base.finding import Found, Rule
 from bringup.base.size import size_text
+from bringup.camkes.vms.extra import extra_memory
 from bringup.camkes.vms.vmm import PAGE
 from bringup.pci.bars import bars_under_sel4
 from bringup.rules.bars import memory_entries
@@ -271,6 +272,24 @@ def page_of_native(inputs: Inputs) -> Found:
             )
 
 
+def page_of_extra_memory(inputs: Inputs) -> Found:
+    """C24: by a VM for its device, and by another as untyped or RAM."""
+    extra = [(other, *told) for other in inputs.vms for told in extra_memory(other)]
+    for vm, device, memory in memory_entries(inputs) if extra else ():
+        first, last = memory.base // PAGE * PAGE, _page_end(memory)
+        for other, attribute, taken in extra:
+            if other.name != vm.name and taken.base < last and first < taken.end:
+                yield C24.error(
+                    "page-twice",
+                    (vm.name, memory.place),
+                    f"page {max(first, taken.base // PAGE * PAGE):#x} is granted to {vm.name} for "
+                    f"{device.at} and lies in {other.name}.{attribute} ({taken.place})",
+                    "give the memory to one of them",
+                    f"{memory.base:#x} + {memory.size:#x}, {taken.base:#x} + {taken.size:#x}",
+                )
+                break
+
+
 def _page_end(memory: Range) -> int:
     return memory.end + -memory.end % PAGE
 
@@ -282,4 +301,5 @@ CHECKS = (
     (C22, no_rom),
     (C24, page_owned_once),
     (C24, page_of_native),
+    (C24, page_of_extra_memory),
 )

@@ -10,9 +10,9 @@ from bringup.base.finding import Finding, Found, Rule
 from bringup.base.near import nearest
 from bringup.camkes.vms.attributes import (
     OLD_ATTRIBUTES,
-    OLD_CONFIG_INSTANCE,
     VM_ATTRIBUTES,
     find_attribute,
+    old_instance,
 )
 from bringup.camkes.vms.model import Vm, is_vm
 
@@ -56,7 +56,7 @@ def attributes_known(inputs: Inputs) -> Found:
     names = [*components, *application.connections]
     strange: dict[str, list[Setting]] = {}
     for setting in _applied(inputs):
-        if OLD_CONFIG_INSTANCE.fullmatch(setting.instance) or setting.instance in application.connections:
+        if old_instance(*setting.key) or setting.instance in application.connections:
             continue  # F3 tells of the former; what connectors read is not known here
         component = components.get(setting.instance)
         if component is None and application.instances:
@@ -184,15 +184,15 @@ def msi_off(inputs: Inputs) -> Found:
 def old_spelling(inputs: Inputs) -> Found:
     """F3."""
     for setting in _applied(inputs):
-        match = OLD_CONFIG_INSTANCE.fullmatch(setting.instance)
-        if match is None or any(i.name == setting.instance for i in inputs.written.instances):
+        vm = old_instance(*setting.key)
+        if vm is None or any(i.name == setting.instance for i in inputs.written.instances):
             continue
         today = OLD_ATTRIBUTES.get(setting.attribute, setting.attribute)
         yield F3.error(
             "old-spelling",
-            (match[1], setting.place),
+            (vm, setting.place),
             f"{setting.instance}.{setting.attribute} is the spelling of before 2019; nobody reads it today",
-            f"write {match[1]}.{today}; `bringup camkes migrate` does it, and adds ioapic",
+            f"write {vm}.{today}; `bringup camkes migrate` does it, and adds ioapic",
         )
 
 

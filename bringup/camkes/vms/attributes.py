@@ -105,7 +105,8 @@ _INTERFACE = re.compile(
 )
 
 # The attributes before camkes-vm-examples 99f77f9 (2019), set on an instance `vmN_config`, and today's.
-OLD_CONFIG_INSTANCE = re.compile(r"(vm\d+)_config", re.ASCII)
+_OLD_CONFIG_INSTANCE = re.compile(r"(\w+)_config", re.ASCII)
+_VM_NAME = re.compile(r"vm\d+", re.ASCII)
 OLD_ATTRIBUTES: dict[str, str] = {
     "ioports": "vm_ioports",
     "irqs": "vm_irqs",
@@ -113,6 +114,18 @@ OLD_ATTRIBUTES: dict[str, str] = {
     "pci_devices_iospace": "pci_devices_iospace",
     "init_cons": "init_cons",
 }
+
+
+def old_instance(instance: str, attribute: str) -> str | None:
+    """Return the VM whose setting this was before 2019, None for one that is no old spelling.
+
+    VMs may have any name; of `vm0_config` everything is old, of another only what the VMM read.
+    """
+    found = _OLD_CONFIG_INSTANCE.fullmatch(instance)
+    if found is None or not (_VM_NAME.fullmatch(found[1]) or attribute in OLD_ATTRIBUTES):
+        return None
+    return found[1]
+
 
 _BY_NAME = {attribute.name: attribute for attribute in VM_ATTRIBUTES}
 

@@ -11,6 +11,7 @@ import re
 from collections.abc import Iterator, Mapping
 
 from bringup.camkes.model import Application, Place, Unevaluated, Value
+from bringup.camkes.vms.extra import UNTYPED
 from bringup.camkes.vms.model import is_vm
 from bringup.camkes.vms.owned import Native, Owner
 from bringup.camkes.vms.vmm import PAGE, PORTS
@@ -87,6 +88,10 @@ def _take(native: Native, owner: Owner, name: str, value: Value, attributes: Att
         native.ports += [(*_port_range(a, b), owner) for a, b in _parts(_PORTS, value) if a <= b < PORTS]
     elif name == "mmios":
         native.memory += [(base, base + size, owner) for base, size, *_ in _parts(_MMIO, value)]
+    elif name == "untyped_mmios":
+        native.memory += [
+            (base, base + (1 << bits), owner) for base, bits in _parts(UNTYPED, value) if bits < 64
+        ]
     elif name.endswith("_paddr") and isinstance(value, int):
         size, _ = attributes.get(f"{name.removesuffix('_paddr')}_size", (PAGE, owner.place))
         native.memory.append((value, value + (size if isinstance(size, int) else PAGE), owner))

@@ -14,7 +14,7 @@ from bringup.base.errors import ProfileError
 from bringup.camkes.model import Application, Setting, Value
 from bringup.camkes.text.syntax import Assignment, Document, Node, Span
 from bringup.camkes.text.tokens import WORD
-from bringup.camkes.vms.attributes import OLD_ATTRIBUTES, OLD_CONFIG_INSTANCE, find_attribute
+from bringup.camkes.vms.attributes import OLD_ATTRIBUTES, find_attribute, old_instance
 from bringup.camkes.vms.literals import same
 
 _IRQS = "vm_irqs"
@@ -39,7 +39,7 @@ def migration(document: Document, ioapic: int = 0) -> Migration:
     notes: list[str] = []
     for assignment in document.assignments:
         new = new_key(assignment.instance, assignment.attribute)
-        if new is None and OLD_CONFIG_INSTANCE.fullmatch(assignment.instance):
+        if new is None and old_instance(*assignment.key):
             name = f"{assignment.instance}.{assignment.attribute}"
             notes.append(f"{assignment.place}: {name} is nothing that a VM reads today; it was left alone")
         elif new is not None:
@@ -56,11 +56,11 @@ def migration(document: Document, ioapic: int = 0) -> Migration:
 
 def new_key(instance: str, attribute: str) -> tuple[str, str] | None:
     """Return today's instance and attribute of an old spelling, None for one that is no old spelling."""
-    match = OLD_CONFIG_INSTANCE.fullmatch(instance)
-    if match is None:
+    vm = old_instance(instance, attribute)
+    if vm is None:
         return None
     new = OLD_ATTRIBUTES.get(attribute) or (attribute if find_attribute(attribute) else None)
-    return (match[1], new) if new else None
+    return (vm, new) if new else None
 
 
 def left_over(application: Application) -> Iterator[str]:

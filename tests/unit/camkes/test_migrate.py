@@ -110,6 +110,8 @@ def test_any_text_that_can_be_read_is_migrated_once(noise: str) -> None:
 def test_new_key_is_none_for_todays_names() -> None:
     assert new_key("vm0", "vm_irqs") is None
     assert new_key("vm12_config", "irqs") == ("vm12", "vm_irqs")
+    assert new_key("guest_config", "ioports") == ("guest", "vm_ioports")
+    assert new_key("guest_config", "heap_size") is None
 
 
 def test_what_a_macro_brings_is_told_where_it_is_used(tmp_path: Path) -> None:

@@ -86,6 +86,11 @@ IRQ = 'vm0.vm_irqs = [{"name":"a", "ioapic":0, "source":%s, "level_trig":0, "act
         ("C24", DEVICE % (1, 0, 0, 0xDF103000), DEVICE % (1, 0, 0, 0xDF104000)),
         ("C24", DEVICE % (1, 0, 0, 0xF7CDE000), DEVICE % (1, 0, 0, 0xF7CE0000)),
         (
+            "C24",
+            DEVICE % (1, 0, 0, 0xA0000000) + 'sata.untyped_mmios = ["0xa0000000:13"];',
+            DEVICE % (1, 0, 0, 0xA0000000) + 'sata.untyped_mmios = ["0xa0002000:13"];',
+        ),
+        (
             "C29",
             'vm0.vm_ioports = [{"start":0x303f, "end":0x3041, "pci_device":0, "name":"a"}];',
             'vm0.vm_ioports = [{"start":0x3040, "end":0x3060, "pci_device":0, "name":"a"}];',
@@ -104,3 +109,26 @@ def test_a_vm_shares_nothing_with_a_native_component(
 
     assert rule in errors(wrong)
     assert rule not in errors(right)
+
+
+@pytest.mark.parametrize(
+    ("taken", "free"),
+    [
+        ('untyped_mmios = ["0xa0000000:28"];', 'untyped_mmios = ["0xa0002000:12", "0x90000000:28"];'),
+        ("ram = [[0x9ff00000, 21]];", "ram = [[0x9ff00000, 20]];"),
+        (
+            'guest_mappings = [{"paddr":0xa0001000, "size":0x1000, "page_bits":12}];',
+            'guest_mappings = [{"paddr":0xa0002000, "size":0x1000, "page_bits":12}];',
+        ),
+        ('ram = [["text", 3], [1], 5, [0xa0000000, 99]];', "ram = [];"),
+    ],
+)
+def test_memory_of_another_vm_is_no_device_s(tmp_path: Path, taken: str, free: str) -> None:
+    def told(vm: str, setting: str) -> list[str]:
+        path = tmp_path / "app.camkes"
+        two = TEXT.replace("component Init0 vm0;", "component Init0 vm0; component Init0 vm1;")
+        path.write_text(two % f"{DEVICE % (1, 0, 0, 0xA0000000)} {vm}.{setting}")
+        return [each.message for each in check(load_application(path)).findings if each.code == "page-twice"]
+
+    assert bool(told("vm1", taken)) == ("text" not in taken)
+    assert told("vm1", free) == told("vm0", taken) == []
