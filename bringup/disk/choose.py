@@ -189,7 +189,7 @@ def _unfit(disk: Disk, disks: Sequence[Disk], wish: Wish) -> str | None:
         return f"its model is not {wish.fits_model}"
     if disk.removable:
         return "it is removable, and taken only when it is named"
-    if not (disk.contents.is_empty or disk.contents.is_ours):
+    if not disk.contents.is_free:
         return f"it holds {disk.contents}, and is taken only when it is named"
     return None
 

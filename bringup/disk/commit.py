@@ -22,6 +22,7 @@ from bringup.disk.layout import (
     backup_table,
     primary_table,
     protective_mbr,
+    unfinished_sector,
 )
 from bringup.disk.pieces import Pieces, Zeros
 from bringup.disk.slot_image import SlotImage
@@ -95,7 +96,8 @@ def chunks(write: Write, size: int = CHUNK_BYTES) -> Iterator[Chunk]:
 def install(layout: Layout, loader: Loader, slot: SlotImage) -> tuple[Action, ...]:
     """Return how a disk is written from nothing: slot A good, slot B empty.
 
-    Until this ends nothing boots from the disk: the first sector of all is written last.
+    Until this ends nothing boots from the disk: the first sector of all is written last. Until then it says
+    that an installation began here, so that whoever looks knows what the rest is.
     """
     sector = layout.sector_bytes
     end = layout.disk_bytes // sector * sector
@@ -103,8 +105,9 @@ def install(layout: Layout, loader: Loader, slot: SlotImage) -> tuple[Action, ..
     part_a, part_b = layout.slot("A"), layout.slot("B")
     states = state_volume(layout, State(good="A"))
     esp = esp_volume(layout, loader)
+    begin = (Write(0, Pieces.of(unfinished_sector(layout)), "first sector"),)
     clear = (
-        Write(0, Pieces.of(Zeros(MIB)), "clearing the disk's begin"),
+        Write(sector, Pieces.of(Zeros(MIB - sector)), "clearing the disk's begin"),
         Write(end - MIB, Pieces.of(Zeros(MIB)), "clearing the disk's end"),
     )
     contents = (
@@ -120,7 +123,7 @@ def install(layout: Layout, loader: Loader, slot: SlotImage) -> tuple[Action, ..
         Write(sector, Pieces.of(primary_table(layout)), "partition table"),
     )
     first = (Write(0, Pieces.of(protective_mbr(layout, loader.boot_code)), "first sector"),)
-    return tuple(action for group in (clear, contents, tables, first) for action in _settled(*group))
+    return tuple(action for group in (begin, clear, contents, tables, first) for action in _settled(*group))
 
 
 def update(disk: DiskSlots, slot: SlotImage) -> tuple[Action, ...]:
@@ -158,30 +161,25 @@ def rollback(disk: DiskSlots) -> tuple[Letter, tuple[Action, ...]]:
     An image on trial or tried is given up, and the good one stays; else the other slot becomes the good one.
     Raises LabError when there is none or it is known to be damaged.
     """
-    state = _known_state(disk)
-    if state.trial or state.tried:
-        target = state.good
-    else:
-        target = other(state.good)
-        slot = disk.slot(target)
-        if slot.manifest is None or slot.intact is False:
-            why = slot.problem or "nothing was written to it"
-            raise LabError(
-                f"slot {target} has no image to go back to: {why}", hint="bringup reimage BOARD IMAGE"
-            )
+    state = disk.state or _known_state(disk)
+    target = state.good if state.trial or state.tried else other(state.good)
+    slot = disk.slot(target)
+    if slot.manifest is None or slot.starts_nothing:
+        why = slot.problem or "nothing was written to it"
+        raise LabError(f"slot {target} has no image to go back to: {why}", hint="bringup reimage BOARD IMAGE")
     return target, (*_agreed(disk, state), *_states(disk, state.settled(target)))
 
 
 def _known_state(disk: DiskSlots) -> State:
-    """Return the state that counts; where both files are bad, that of what GRUB would start."""
-    if disk.state is not None:
-        return disk.state
+    """Return the state that counts; where both files are bad, or name what starts nothing, what GRUB does."""
     if disk.good is None:
         raise LabError(
             "neither slot of this disk has an image that can be started",
             hint="bringup reimage BOARD IMAGE --relayout",
         )
-    return State(good=disk.good, n=0)
+    if disk.state is None:
+        return State(good=disk.good, n=0)
+    return disk.state if disk.state.good == disk.good else disk.state.settled(disk.good)
 
 
 def _agreed(disk: DiskSlots, state: State) -> Iterator[Action]:

@@ -19,6 +19,7 @@ from bringup.disk.layout import (
     MBR_SIGNATURE,
     PROTECTIVE,
     SECTOR_SIZES,
+    UNFINISHED,
     Layout,
     Partition,
     read_layout,
@@ -34,6 +35,7 @@ class Kind(StrEnum):
     """What something on a disk is; the value is the word for people."""
 
     OURS = "bringup's layout"
+    UNFINISHED = "an installation of bringup's that has not ended"
     GPT = "GPT"
     MBR = "MBR partition table"
     LVM = "LVM physical volume"
@@ -74,12 +76,17 @@ class Contents:
         """Whether this tool wrote the disk, and nothing else has left its mark since."""
         return [each.kind for each in self.found] == [Kind.OURS]
 
+    @property
+    def is_free(self) -> bool:
+        """Whether nothing of others is on it: it is empty, or only this tool wrote it."""
+        return self.is_empty or self.is_ours or [each.kind for each in self.found] == [Kind.UNFINISHED]
+
     def __str__(self) -> str:
         return ", ".join(map(str, self.found)) or "empty"
 
     def parts(self) -> tuple[Partition, ...]:
         """Return the partitions of a foreign table, whose ends are looked at, too."""
-        return self.layout.partitions if self.layout and not self.is_ours else ()
+        return self.layout.partitions if self.layout and not self.is_free else ()
 
 
 EMPTY = Contents()
@@ -127,6 +134,10 @@ def judge_whole(disk: Contents, inside: dict[int, Contents]) -> Contents:
 
 
 def _tables(head: bytes, tail: bytes, sector_bytes: int, layout: Layout | None) -> Iterator[Found]:
+    if head.startswith(UNFINISHED):
+        # Whatever of a table is there already is ours.
+        yield Found(Kind.UNFINISHED)
+        return
     if layout is not None:
         if layout.is_ours:
             yield Found(Kind.OURS)

@@ -44,6 +44,8 @@ GPT_SIGNATURE = b"EFI PART"
 MBR_SIGNATURE = b"\x55\xaa"
 PROTECTIVE = 0xEE
 """The type of the MBR's one entry in front of a GPT."""
+UNFINISHED = b"bringup: an installation began on this disk and has not ended\n"
+"""What the first sector has until a disk is written: no firmware starts from it."""
 
 # Both sizes leave 1 MiB for the second table.
 _FIRST_SLOT = 68 * MIB
@@ -180,6 +182,11 @@ def protective_mbr(layout: Layout, boot_code: bytes = b"") -> bytes:
     )
     sector = boot_code.ljust(_MBR_ENTRY_AT, b"\0") + entry
     return (sector.ljust(510, b"\0") + MBR_SIGNATURE).ljust(layout.sector_bytes, b"\0")
+
+
+def unfinished_sector(layout: Layout) -> bytes:
+    """Return sector 0 of a disk whose installation has not ended."""
+    return UNFINISHED.ljust(layout.sector_bytes, b"\0")
 
 
 def primary_table(layout: Layout) -> bytes:

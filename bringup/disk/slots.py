@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,7 +13,10 @@ from bringup.disk.fat.volume import FatError, FatVolume, Reader
 from bringup.disk.layout import LETTERS, STATE, Layout, Letter
 from bringup.disk.manifest import Manifest, parse_manifest
 from bringup.disk.slot_image import HASHES, HEAD_BYTES, MANIFEST
-from bringup.disk.state import BLOCK_BYTES, STATE_FILES, State, parse_state
+from bringup.disk.state import BLOCK_BYTES, STATE_FILES, State, other, parse_state
+
+Digest = Callable[[FatVolume, str], str]
+"""The SHA-256 of a file of a slot; raises FatError, and OSError where the disk does."""
 
 _LINE = re.compile(r"([0-9a-f]{64})  ([A-Za-z0-9_.-]{1,12})", re.ASCII)
 
@@ -30,6 +33,11 @@ class Slot:
     manifest: Manifest | None = None
     problem: str | None = None
     intact: bool | None = None
+
+    @property
+    def starts_nothing(self) -> bool:
+        """Whether it is known that nothing in it can be started: it is empty or damaged."""
+        return self.intact is False or (self.manifest is None and self.problem is None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,11 +65,14 @@ class DiskSlots:
     def good(self) -> Letter | None:
         """The slot that is started when nothing is on trial, as GRUB decides it.
 
-        Without any state that is the first slot whose files are known to be whole: `read_slots` with `check`.
+        It is the one that the state names, unless that is known to start nothing. Then, and without any
+        state, it is the first that is known to be whole, None where none is: `read_slots` with `check`.
         """
-        if self.state is not None:
-            return self.state.good
-        return next((slot.letter for slot in self.slots if slot.intact), None)
+        named = None if self.state is None else self.state.good
+        if named is not None and not self.slot(named).starts_nothing:
+            return named
+        order = LETTERS if named is None else (named, other(named))
+        return next((letter for letter in order if self.slot(letter).intact), None)
 
     def role(self, letter: Letter) -> str:
         """Return what a slot is in one word: good, trial, tried, old, damaged, empty."""
@@ -110,15 +121,25 @@ def reader_of(parts: Sequence[tuple[int, bytes]]) -> Reader:
     return read
 
 
-def read_slots(read: Reader, layout: Layout, *, check: bool = False) -> DiskSlots:
+def file_digest(volume: FatVolume, name: str) -> str:
+    """Return the SHA-256 of a file, all of which is read here; a `Digest`."""
+    found = hashlib.sha256()
+    for block in volume.blocks(name):
+        found.update(block)
+    return found.hexdigest()
+
+
+def read_slots(
+    read: Reader, layout: Layout, *, check: Collection[Letter] = (), digest: Digest = file_digest
+) -> DiskSlots:
     """Return what is in the slots of a disk with this layout. Any bytes are taken; bad sectors, too.
 
-    `check` reads all of both slots and compares hashes. Raises LabError when the state files have no place:
-    then it is not a disk of this tool's.
+    The files of the slots in `check` are compared with their hashes. Raises LabError when the state files
+    have no place: then it is not a disk of this tool's.
     """
     places = state_places(read, layout)
     copies = tuple(_state(read, at) for at in places)
-    slots = tuple(_slot(read, layout, letter, check=check) for letter in LETTERS)
+    slots = tuple(_slot(read, layout, letter, digest if letter in check else None) for letter in LETTERS)
     return DiskSlots(layout, (copies[0], copies[1]), places, (slots[0], slots[1]))
 
 
@@ -146,7 +167,7 @@ def _state(read: Reader, at: int) -> State | None:
         return None
 
 
-def _slot(read: Reader, layout: Layout, letter: Letter, *, check: bool) -> Slot:
+def _slot(read: Reader, layout: Layout, letter: Letter, digest: Digest | None) -> Slot:
     start = layout.slot(letter).start
     try:
         if not any(read(start, layout.sector_bytes)):
@@ -154,23 +175,20 @@ def _slot(read: Reader, layout: Layout, letter: Letter, *, check: bool) -> Slot:
         volume = FatVolume(read, start)
         manifest = parse_manifest(volume.file(MANIFEST))
     except (FatError, OSError) as error:
-        return Slot(letter, None, str(error), False if check else None)
+        return Slot(letter, None, str(error), None if digest is None else False)
     problem = None if manifest else f"{MANIFEST} cannot be read"
-    if check:
-        problem = damage(volume) or problem
-        return Slot(letter, manifest, problem, problem is None)
-    return Slot(letter, manifest, problem)
+    if digest is None:
+        return Slot(letter, manifest, problem)
+    problem = damage(volume, digest) or problem
+    return Slot(letter, manifest, problem, problem is None)
 
 
-def damage(volume: FatVolume) -> str | None:
+def damage(volume: FatVolume, digest: Digest = file_digest) -> str | None:
     """Return what is wrong with the files of a slot as GRUB checks them, None when all is right."""
     try:
         listed = list(_listed(volume.file(HASHES)))
-        for digest, name in listed:
-            found = hashlib.sha256()
-            for block in volume.blocks(name):
-                found.update(block)
-            if found.hexdigest() != digest:
+        for expected, name in listed:
+            if digest(volume, name) != expected:
                 return f"{name} is not what was written"
     except (FatError, OSError) as error:
         return str(error)

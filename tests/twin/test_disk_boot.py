@@ -20,7 +20,7 @@ from bringup.base.firmware import Firmware
 from bringup.disk.commit import Loader, install, update
 from bringup.disk.grub import Console, make_loader
 from bringup.disk.grub_choice import Choice, Machine, grub_choice
-from bringup.disk.layout import MIB, Layout, Letter, make_layout
+from bringup.disk.layout import LETTERS, MIB, Layout, Letter, make_layout
 from bringup.disk.manifest import Manifest
 from bringup.disk.media import Entry, make_disc, make_stick
 from bringup.disk.slot_image import SlotImage, make_slot_image
@@ -78,7 +78,7 @@ class Board:
         perform(self.machine.disk, update(self.slots(), slot("new", self.layout)))
 
     def slots(self) -> DiskSlots:
-        return read_slots(reader(self.machine.disk), self.layout, check=True)
+        return read_slots(reader(self.machine.disk), self.layout, check=LETTERS)
 
     def write(self, at: int, data: bytes) -> None:
         """Write bytes to the disk."""

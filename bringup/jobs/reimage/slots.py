@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -17,7 +17,7 @@ from bringup.boot.step import Step
 from bringup.boot.stop import Stop
 from bringup.disk.choose import Disk, Wish, choose
 from bringup.disk.commit import rollback
-from bringup.disk.layout import Letter
+from bringup.disk.layout import LETTERS, Letter
 from bringup.disk.slots import DiskSlots
 from bringup.image.model import Image
 from bringup.jobs.boot import Display, run_job
@@ -73,7 +73,7 @@ class PlannedSlots:
     def job(self) -> Job:
         """The one run that this is."""
         room = Room()
-        look = PlannedStep("slots", "read what is in its slots", 1.0, 60.0)
+        look = PlannedStep("slots", "read what is in its slots, and whether it is whole", 3.0, 300.0)
         steps: list[Step] = [Act(look, partial(self._look, room))]
         if self.back:
             title = "write both state files: the image before is the good one"
@@ -93,7 +93,7 @@ class PlannedSlots:
         seen = self.seen
         seen.disks = room.disks
         seen.disk = self._ours(room.disks)
-        seen.slots = slots_of(room.ramdisk, seen.disk)
+        seen.slots = slots_of(room.ramdisk, seen.disk, LETTERS)
         seen.careful = tell_rivals(run, room.disks, seen.disk)
         run.emit("disk", "disk.slots", f"{seen.disk}: slot {seen.slots.good} is good", **seen.slots.to_dict())
 
@@ -121,7 +121,8 @@ class PlannedSlots:
         ensure_same(room.ramdisk, seen.disk)
         CarryOut(room.ramdisk, seen.disk.handle, seen.disk.sector_bytes, progress_teller(run)).all(actions)
         seen.chosen = letter
-        seen.slots = slots_of(room.ramdisk, seen.disk)
+        # The files of both are those that were just looked at.
+        seen.slots = replace(slots_of(room.ramdisk, seen.disk), slots=seen.slots.slots)
         manifest = seen.slots.slot(letter).manifest
         what = f": {manifest.title} ({manifest.image_id})" if manifest else ""
         run.emit("disk", "disk.rolled_back", f"slot {letter} starts from now on{what}", slot=letter)

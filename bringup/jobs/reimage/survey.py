@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection, Sequence
 from dataclasses import replace
 from functools import partial
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from bringup.base.errors import DiskError, LabError
 from bringup.disk.choose import Disk
 from bringup.disk.contents import Contents, Found, Kind, contents_of
-from bringup.disk.slots import DiskSlots, read_slots
+from bringup.disk.layout import LETTERS, Letter
+from bringup.disk.slots import Digest, DiskSlots, file_digest, read_slots
 from bringup.probe.disk_text import read_disks
+
+if TYPE_CHECKING:
+    from bringup.disk.fat.volume import FatVolume
 
 _BLOCK_BYTES = 256 << 10
 _BLOCKS_KEPT = 256
@@ -25,6 +30,10 @@ class Reading(Protocol):
 
     def read(self, disk: str, offset: int, length: int) -> bytes:
         """Return bytes of a disk; raises DiskError."""
+        ...
+
+    def hashes(self, disk: str, ranges: Sequence[tuple[int, int]]) -> tuple[str, ...]:
+        """Return the SHA-256 of ranges; raises DiskError."""
         ...
 
 
@@ -57,20 +66,55 @@ def ensure_same(agent: Reading, disk: Disk) -> None:
         )
 
 
-def slots_of(agent: Reading, disk: Disk) -> DiskSlots:
+def slots_of(agent: Reading, disk: Disk, check: Collection[Letter] = ()) -> DiskSlots:
     """Return what is in the slots of a disk that this tool wrote; raises LabError for another.
 
-    Where both state files are damaged, all of both slots is read, and the first that is whole counts as good.
+    The files of the slots in `check` are hashed by the board; where both state files are damaged, those of
+    both slots are: then the first that is whole is good.
     """
     layout = disk.contents.layout
     if layout is None or not disk.contents.is_ours:
         raise LabError(
             f"{disk} was not written by bringup: {disk.contents}", hint="bringup reimage BOARD IMAGE"
         )
-    read = _Blocks(agent, disk).read
-    slots = read_slots(read, layout)
+    read, digest = _Blocks(agent, disk).read, _on_board(agent, disk)
+    slots = read_slots(read, layout, check=check, digest=digest)
     # What GRUB then starts is what its hashes tell, and an update must not write there.
-    return slots if slots.state is not None else read_slots(read, layout, check=True)
+    return slots if slots.state is not None else read_slots(read, layout, check=LETTERS, digest=digest)
+
+
+def slots_to_update(agent: Reading, disk: Disk) -> DiskSlots:
+    """Return the slots of a disk whose idle one may be written: the good one is whole.
+
+    Where the one that the state names is not, GRUB starts the other, and that must not be written to.
+    """
+    slots = slots_of(agent, disk)
+    if slots.state is None:
+        return slots
+    named = slots.state.good
+    slots = slots_of(agent, disk, (named,))
+    return slots if slots.good == named else slots_of(agent, disk, LETTERS)
+
+
+def _on_board(agent: Reading, disk: Disk) -> Digest:
+    """Return what has a slot's files hashed where they are, instead of fetching them."""
+
+    def digest(volume: FatVolume, name: str) -> str:
+        runs = volume.runs(name)
+        if len(runs) != 1 or sum(runs[0]) > disk.size_bytes:
+            return file_digest(volume, name)
+        try:
+            (found,) = agent.hashes(disk.handle, runs)
+        except DiskError as error:
+            raise _as_the_disks(error) from None
+        return found
+
+    return digest
+
+
+def _as_the_disks(error: DiskError) -> Exception:
+    """Return an error as that of a reader where the disk could not be read, as it is where anything else."""
+    return OSError(error.message) if error.why == "read" else error
 
 
 class _Blocks:
@@ -97,7 +141,5 @@ class _Blocks:
             try:
                 self._known[number] = self._agent.read(self._disk.handle, at, length) if length > 0 else b""
             except DiskError as error:
-                if error.why != "read":
-                    raise
-                raise OSError(error.message) from None
+                raise _as_the_disks(error) from None
         return self._known[number]

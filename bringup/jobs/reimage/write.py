@@ -22,7 +22,7 @@ from bringup.disk.state import other
 from bringup.jobs.reimage.carry_out import CarryOut
 from bringup.jobs.reimage.ramdisk import Act, Room, progress_teller, tell_rivals
 from bringup.jobs.reimage.request import ReimageRequest
-from bringup.jobs.reimage.survey import ensure_same, slots_of
+from bringup.jobs.reimage.survey import ensure_same, slots_to_update
 from bringup.lab.who import person as who_works_here
 
 if TYPE_CHECKING:
@@ -108,10 +108,11 @@ class WriteImage:
         disk = outcome.disk = choose(self._room.disks, wish)
         slots = None
         if disk.contents.is_ours and not request.relayout:
-            slots = slots_of(self._room.ramdisk, disk)
+            slots = slots_to_update(self._room.ramdisk, disk)
         if slots is None or slots.good is None:
             self._plan_install(disk)
         else:
+            _tell_damage(run, slots)
             self._plan_update(disk, slots)
         text = f"{disk}: {outcome.action}, slot {outcome.slot}, {rough_size(bytes_written(self._actions))}"
         outcome.careful = tell_rivals(run, self._room.disks, disk)
@@ -208,6 +209,15 @@ class WriteImage:
             return f"its disk boots nothing until an installation has ended; {again}"
         before = self._outcome.before_id or "the image before"
         return f"its disk still starts {before}, which was not touched; {again}"
+
+
+def _tell_damage(run: Run, slots: DiskSlots) -> None:
+    """Tell where the slot that should start does not: what starts instead is kept."""
+    named = None if slots.state is None else slots.slot(slots.state.good)
+    if named is not None and named.letter != slots.good:
+        why = named.problem or "it is empty"
+        text = f"slot {named.letter} should start and cannot: {why}; slot {slots.good} is kept"
+        run.emit("disk", "disk.damaged", text, slot=named.letter)
 
 
 def _holds(disk: Disk) -> str:

@@ -12,7 +12,7 @@ from hashlib import sha256
 from pathlib import Path
 
 from bringup.disk.commit import Action, Compare, Flush, Loader, Write, install
-from bringup.disk.layout import MIB, Layout, make_layout
+from bringup.disk.layout import LETTERS, MIB, Layout, make_layout
 from bringup.disk.manifest import Manifest
 from bringup.disk.slot_image import SlotImage, make_slot_image
 from bringup.disk.slots import DiskSlots, read_slots
@@ -75,7 +75,7 @@ class MemoryDisk:
                 assert sha256(data).hexdigest() == action.sha256, action.what
 
     def slots(self, layout: Layout = SMALL, *, check: bool = True) -> DiskSlots:
-        return read_slots(self.read, layout, check=check)
+        return read_slots(self.read, layout, check=LETTERS if check else ())
 
 
 @dataclass(frozen=True)

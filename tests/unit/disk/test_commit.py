@@ -10,6 +10,7 @@ import pytest
 from bringup.base.errors import LabError
 from bringup.base.firmware import Firmware
 from bringup.disk.commit import Chunk, Compare, Flush, Write, chunks, confirm, install, rollback, update
+from bringup.disk.contents import LOOK_BYTES, judge
 from bringup.disk.grub_choice import Choice, Machine, grub_choice
 from bringup.disk.layout import MIB, make_layout
 from bringup.disk.slot_image import SlotImage
@@ -99,6 +100,30 @@ def test_an_installation_that_is_cut_off_starts_nothing_old_or_torn(
     assert boots(after(disk, log), machine).slot == "A"
 
 
+@pytest.mark.parametrize("before", ["empty", "foreign", "ours"])
+def test_an_installation_that_is_cut_off_is_ended_by_the_same_command(
+    tmp_path: Path, new: SlotImage, before: str
+) -> None:
+    """What is there is known for what it is, and the next writing leaves a disk that starts."""
+    disk = MemoryDisk(SMALL.disk_bytes)
+    if before == "ours":
+        disk = installed(tmp_path, name="older")
+    elif before == "foreign":
+        disk.write(512, b"LABELONE" + bytes(16) + b"LVM2 001")
+    log = write_log(install(SMALL, LOADER, new), 256 << 10)
+    begun = next(at for at, entry in enumerate(log) if entry.data is None)
+    cleared = next(at for at, entry in enumerate(log) if entry.data is None and at > begun)
+    cuts = [after(disk, log[:length]) for length in range(begun, len(log) + 1)]
+    first = cleared if before == "foreign" else begun
+    cuts += power_cuts(after(disk, log[:first]), log[first + 1 :], 60, seed=5)
+    for cut in cuts[cleared - begun if before == "foreign" else 0 :]:
+        contents = judge(cut.read(0, LOOK_BYTES), cut.read(cut.size - LOOK_BYTES, LOOK_BYTES), 512, cut.size)
+        assert contents.is_free, contents
+        again = contents.is_ours
+        cut.perform(update(cut.slots(), new) if again else install(SMALL, LOADER, new))
+        assert started(cut) == new.manifest.image_id, "the disk was taken for one that starts already"
+
+
 def test_an_installation_leaves_nothing_of_what_was_there(tmp_path: Path) -> None:
     disk = installed(tmp_path, name="older")
     disk.perform(update(disk.slots(), slot_image(tmp_path, "newer")))
@@ -156,6 +181,30 @@ def test_rollback_gives_up_a_trial_and_keeps_the_good_one(
     assert (target, started(disk), started(disk)) == ("A", old_id, old_id)
 
 
+def test_rollback_goes_to_no_damaged_image(tmp_path: Path, new: SlotImage, old_id: str) -> None:
+    disk = installed(tmp_path)
+    disk.perform(update(disk.slots(), new))
+    damaged = disk.copy()
+    damaged.flip(SMALL.slot("A").start + new.places["module1.img"][0])
+    for moment in ("on trial", "tried", "kept"):
+        with pytest.raises(LabError, match=r"slot A has no image to go back to: module1\.img is not"):
+            rollback(damaged.slots())
+        if moment == "on trial":
+            started(damaged)
+        elif moment == "tried":
+            started(damaged, Machine(LOADER, key="y"))
+
+
+def test_rollback_leaves_a_damaged_image_for_the_one_that_is_whole(tmp_path: Path, old_id: str) -> None:
+    disk = installed(tmp_path)
+    good_damaged(disk, tmp_path)
+    target, actions = rollback(disk.slots())
+    disk.perform(actions)
+    assert (target, disk.slots().good, started(disk)) == ("A", "A", old_id)
+    with pytest.raises(LabError, match="slot B has no image to go back to"):
+        rollback(disk.slots())
+
+
 def test_rollback_needs_an_image_in_the_other_slot(tmp_path: Path) -> None:
     disk = installed(tmp_path)
     with pytest.raises(LabError, match="slot B has no image to go back to"):
@@ -196,6 +245,18 @@ def no_state(disk: MemoryDisk, _folder: Path) -> None:
         disk.write(place, b"\xff" * 512)
 
 
+def good_damaged(disk: MemoryDisk, folder: Path) -> None:
+    """The slot that was kept has a flipped bit: what GRUB starts is the other one."""
+    tried(disk, folder)
+    disk.perform(confirm(disk.slots(), slot_image(folder, "between").manifest.image_id))
+    disk.flip(SMALL.slot("B").start + slot_image(folder, "between").places["module1.img"][0])
+
+
+def good_empty(disk: MemoryDisk, _folder: Path) -> None:
+    """Somebody pressed the key of a slot that nothing was written to."""
+    started(disk, Machine(LOADER, key="b"))
+
+
 PAST = [
     untouched,
     on_trial,
@@ -204,6 +265,8 @@ PAST = [
     second_state_garbage,
     second_state_behind,
     no_state,
+    good_damaged,
+    good_empty,
 ]
 
 

@@ -18,6 +18,8 @@ from bringup.base.errors import ImageError, LabError
 from bringup.base.events import Event
 from bringup.boot.job import Finished, Job
 from bringup.disk.contents import judge
+from bringup.disk.fat.volume import FatVolume
+from bringup.disk.slots import DiskSlots
 from bringup.image.folder import find_image
 from bringup.jobs.reimage.job import PlannedReimage, Reimaged, plan_reimage
 from bringup.jobs.reimage.request import ReimageRequest
@@ -507,6 +509,50 @@ def test_a_disk_that_starts_nothing_is_installed_anew(in_folder: Path, board: Bo
     board.boots = [from_disk("A")]
     done = plan_changed(in_folder).run_in(board, board)
     assert (done.outcome.action, done.outcome.slot) == ("install", "A")
+
+
+def kept_in_b(board: Board, folder: Path) -> DiskSlots:
+    """Have a second image kept in slot B, damage it, and return the slots as they were before that."""
+    installed(board, folder)
+    board.boots = [from_disk("B")]
+    plan_changed(folder, confirm="never").run_in(board, board)
+    seen = look(folder)
+    board(seen.job)
+    slots = seen.seen.slots
+    assert slots is not None
+    assert slots.state is not None
+    with board.disk.open("r+b") as file:
+        for place in slots.places:
+            file.seek(place)
+            file.write(slots.state.settled("B").page())
+        volume = FatVolume(
+            lambda at, length: os.pread(file.fileno(), length, at), slots.layout.slot("B").start
+        )
+        file.seek(volume.runs("module1.img")[0][0])
+        file.write(b"garbage")
+    return slots
+
+
+def test_the_only_image_that_starts_is_not_overwritten(in_folder: Path, board: Board) -> None:
+    """The one that should start is damaged, and GRUB starts the other one at every start."""
+    kept_in_b(board, in_folder)
+    board.boots = [from_disk("B")]
+    done = plan_changed(in_folder, confirm="never").run_in(board, board)
+    assert (done.outcome.action, done.outcome.slot, done.outcome.written) == ("update", "B", True)
+    assert "disk.damaged" in board.kinds()
+
+
+def test_going_back_to_a_damaged_image_is_refused(in_folder: Path, board: Board) -> None:
+    slots = kept_in_b(board, in_folder)
+    assert slots.state is not None
+    with board.disk.open("r+b") as file:
+        for place in slots.places:
+            file.seek(place)
+            file.write(slots.state.settled("A").page())
+    back = look(in_folder, back=True)
+    told = board(back.job)
+    assert "slot B has no image to go back to" in told.verdict["cause"]
+    assert back.seen.to_dict()["slots"]["B"]["role"] == "damaged"
 
 
 def spoil_states(board: Board, folder: Path, *, slot: bool = False) -> None:

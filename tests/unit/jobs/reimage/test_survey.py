@@ -8,10 +8,12 @@ from pathlib import Path
 import pytest
 
 from bringup.base.errors import DiskError, LabError
-from bringup.disk.commit import update
-from bringup.disk.contents import Kind
-from bringup.jobs.reimage.survey import slots_of, survey
-from tests.unit.disk.disks import SMALL, installed, slot_image
+from bringup.disk.choose import Disk
+from bringup.disk.commit import install, update
+from bringup.disk.contents import LOOK_BYTES, Kind
+from bringup.disk.layout import LETTERS, MIB, make_layout
+from bringup.jobs.reimage.survey import slots_of, slots_to_update, survey
+from tests.unit.disk.disks import LOADER, SMALL, MemoryDisk, installed, slot_image
 from tests.unit.jobs.reimage.disk_file import DiskFile
 
 SIZE = 64 << 20
@@ -67,3 +69,47 @@ def test_without_any_state_the_slot_that_is_whole_is_good(tmp_path: Path) -> Non
     agent = DiskFile(path, f"sda size {str(disk.size // 512).encode().hex()}\n")
     slots = slots_of(agent, survey(agent)[0])
     assert (slots.state, slots.good, slots.slot("A").intact) == (None, "B", False)
+
+
+def board_with(disk: MemoryDisk, path: Path) -> tuple[DiskFile, Disk]:
+    path.write_bytes(disk.read(0, disk.size))
+    agent = DiskFile(path, f"sda size {str(disk.size // 512).encode().hex()}\n")
+    return agent, survey(agent)[0]
+
+
+def test_the_slot_that_should_start_and_cannot_is_the_one_to_write_to(tmp_path: Path) -> None:
+    disk = installed(tmp_path)
+    disk.perform(update(disk.slots(), slot_image(tmp_path, "new")))
+    agent, seen = board_with(disk, tmp_path / "whole")
+    slots = slots_to_update(agent, seen)
+    assert (slots.good, slots.slot("A").intact, slots.slot("B").intact) == ("A", True, None)
+    assert max(length for act, _, length in agent.calls if act == "read") <= LOOK_BYTES
+
+    disk.flip(SMALL.slot("A").start + slot_image(tmp_path, "old").places["module1.img"][0])
+    slots = slots_to_update(*board_with(disk, tmp_path / "damaged"))
+    assert (slots.good, slots.slot("A").problem) == ("B", "module1.img is not what was written")
+
+    disk.flip(SMALL.slot("B").start + slot_image(tmp_path, "new").places["kernel.elf"][0])
+    assert slots_to_update(*board_with(disk, tmp_path / "both")).good is None
+
+
+def test_a_slot_is_hashed_where_it_is_and_not_fetched(tmp_path: Path) -> None:
+    size = 8 << 20
+    layout = make_layout(2 * (16 << 20) + 69 * MIB, slot_bytes=16 << 20)
+    disk = MemoryDisk(layout.disk_bytes)
+    slot = slot_image(tmp_path, "large", size=size, slot_bytes=16 << 20)
+    disk.perform(install(layout, LOADER, slot))
+    agent, seen = board_with(disk, tmp_path / "sda")
+    agent.calls.clear()
+    assert slots_of(agent, seen, LETTERS).slot("A").intact
+    assert sum(length for act, _, length in agent.calls if act == "read") < size // 4
+    assert ("hash", layout.slot("A").start + slot.places["module1.img"][0], size) in agent.calls
+
+
+def test_a_file_of_a_slot_that_the_disk_cannot_read_is_damage(tmp_path: Path) -> None:
+    agent, seen = board_with(installed(tmp_path), tmp_path / "sda")
+    failing = DiskFile(agent.path, fail=lambda act, _at: "read" if act == "hash" else None)
+    assert slots_of(failing, seen, LETTERS).slot("A").intact is False
+    lost = DiskFile(agent.path, fail=lambda act, _at: "gone" if act == "hash" else None)
+    with pytest.raises(DiskError):
+        slots_of(lost, seen, LETTERS)
