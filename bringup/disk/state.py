@@ -21,6 +21,9 @@ FIELDS = ("v", "n", "good", "trial", "tried", "id", "end")
 
 _SIGNATURE = b"# GRUB Environment Block\n"
 _VERSION = "1"
+_COMMENT = ord("#")
+_LINE = re.compile(rb"((?:\\.|[^\n\\])*+)\n", re.DOTALL)
+_HIDDEN = re.compile(rb"\\(.)", re.DOTALL)
 _ID = re.compile(r"[0-9a-f]{0,16}")
 _NUMBER = re.compile(r"[0-9]{1,9}")
 
@@ -72,30 +75,46 @@ def other(letter: Letter) -> Letter:
 
 def parse_state(block: bytes) -> State | None:
     """Return what a block says, None for one that GRUB or our script takes for bad. Any bytes are taken."""
-    values = environment(block[:BLOCK_BYTES])
-    if values is None or values.get("v") != _VERSION or values.get("end") != "1":
+    variables = environment(block[:BLOCK_BYTES])
+    values = dict(variables or ())
+    if values.get("v") != _VERSION or values.get("end") != "1":
         return None
     good, image_id, number = _letter(values.get("good")), values.get("id", ""), values.get("n", "")
-    if good is None or not _ID.fullmatch(image_id):
+    if good is None:
         return None
+    # Nothing hangs on these two.
+    image_id = image_id if _ID.fullmatch(image_id) else ""
     n = int(number) if _NUMBER.fullmatch(number) else 0
     return State(good, _letter(values.get("trial")), _letter(values.get("tried")), image_id, n)
 
 
-def environment(block: bytes) -> dict[str, str] | None:
-    """Return the variables of an environment block, None for one that `load_env` refuses.
+def environment(block: bytes) -> list[tuple[str, str]] | None:
+    """Return the variables of an environment block in their order, None for one that `load_env` refuses.
 
-    GRUB lib/envblk.c: the signature must be there, lines without `=` are passed over, `#` begins a comment, a
-    backslash hides the next byte.
+    As GRUB reads it (lib/envblk.c): `#` at a line's begin passes over the line; any other name goes to the
+    next `=`, over ends of lines, too; a value goes to the end of its line, without one it is none. A
+    backslash hides the byte that follows. Texts end at a NUL.
     """
     if len(block) != BLOCK_BYTES or not block.startswith(_SIGNATURE):
         return None
-    values: dict[str, str] = {}
-    for line in block[len(_SIGNATURE) :].split(b"\n"):
-        name, equals, value = line.partition(b"=")
-        if equals and not line.startswith(b"#"):
-            values[name.decode("latin-1")] = value.replace(b"\\", b"").decode("latin-1")
+    values: list[tuple[str, str]] = []
+    at = len(_SIGNATURE)
+    while at < len(block):
+        equals = block.find(b"=", at)
+        comment = block[at] == _COMMENT
+        if not comment and equals < 0:
+            break
+        value = _LINE.match(block, at if comment else equals + 1)
+        if value is None:
+            break
+        if not comment:
+            values.append((_text(block[at:equals]), _text(_HIDDEN.sub(rb"\1", value[1]))))
+        at = value.end()
     return values
+
+
+def _text(data: bytes) -> str:
+    return data.partition(b"\0")[0].decode("latin-1")
 
 
 def _letter(text: str | None) -> Letter | None:

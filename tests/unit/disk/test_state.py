@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import subprocess
+import tempfile
 from pathlib import Path
 
 from hypothesis import given
 from hypothesis import strategies as st
 
 from bringup.disk.layout import LETTERS
-from bringup.disk.state import BLOCK_BYTES, PAGE_BYTES, State, parse_state
+from bringup.disk.state import BLOCK_BYTES, PAGE_BYTES, State, environment, parse_state
 
 SLOTS = st.sampled_from(LETTERS)
 STATES = st.builds(
@@ -43,6 +44,43 @@ def test_any_bytes_are_a_state_or_none(data: bytes) -> None:
     for block in (data, b"# GRUB Environment Block\n" + data, State("A").block()[:60] + data):
         found = parse_state(block.ljust(BLOCK_BYTES, b"#"))
         assert found is None or parse_state(found.block()) == found
+
+
+PIECES = [
+    *(b"v=1\n", b"good=A\n", b"trial=B\n", b"end=1\n", b"end=1", b"id=zz\n", b"# c\n", b"#\\\nq=1\n"),
+    *(b"v\n", b"\r\n", b"\n", b"=", b"#", b"\\", b"\0", b"x", b" ", b"\xff"),
+]
+BLOCKS = st.lists(st.sampled_from(PIECES), max_size=14).map(b"".join)
+
+
+@st.composite
+def flipped(draw: st.DrawFn) -> bytes:
+    """A state with some bits flipped, without its first line."""
+    body = bytearray(draw(STATES).block()[25:120])
+    for at, bit in draw(st.lists(st.tuples(st.integers(0, 94), st.integers(0, 7)), min_size=1, max_size=4)):
+        body[at] ^= 1 << bit
+    return bytes(body)
+
+
+@given(BLOCKS | flipped(), st.sampled_from([b"#", b"\0", b"x"]))
+def test_grub_reads_odd_blocks_as_we_do(body: bytes, filled_with: bytes) -> None:
+    """Where both would differ, an update would write to the slot that GRUB starts."""
+    block = (b"# GRUB Environment Block\n" + body).ljust(BLOCK_BYTES, filled_with)
+    with tempfile.NamedTemporaryFile() as file:
+        file.write(block)
+        file.flush()
+        listed = subprocess.run(["grub-editenv", file.name, "list"], capture_output=True, check=True)
+    found = environment(block)
+    assert found is not None
+    assert "".join(f"{name}={value}\n" for name, value in found).encode("latin-1") == listed.stdout
+
+
+def test_a_state_counts_whatever_its_id_and_number_are() -> None:
+    """GRUB does not look at them."""
+    odd = (
+        State("B", "A", None, "1a2b3c4d", 7).block().replace(b"1a2b3c4d", b"1a2b3c4z").replace(b"n=7", b"n=x")
+    )
+    assert parse_state(odd) == State("B", "A", None, "", 0)
 
 
 def test_grub_reads_and_writes_the_same_bytes(tmp_path: Path) -> None:
