@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from bringup.camkes.vms.attributes import OLD_ATTRIBUTES, OLD_CONFIG_INSTANCE, VM_ATTRIBUTES, find_attribute
+from bringup.camkes.vms.attributes import OLD_ATTRIBUTES, VM_ATTRIBUTES, find_attribute, old_instance
 
 
 def test_names_are_unique() -> None:
@@ -61,5 +61,20 @@ def test_misspelt_attributes(name: str) -> None:
 
 def test_old_spellings_lead_to_attributes_of_today() -> None:
     assert all(find_attribute(today) for today in OLD_ATTRIBUTES.values())
-    match = OLD_CONFIG_INSTANCE.fullmatch("vm12_config")
-    assert match and match[1] == "vm12"
+
+
+@pytest.mark.parametrize(
+    ("instance", "attribute", "vm"),
+    [
+        ("vm12_config", "ioports", "vm12"),
+        ("vm12_config", "anything", "vm12"),
+        ("red_config", "irqs", "red"),
+        ("red_config", "anything", None),
+        ("vm0", "irqs", None),
+        ("_config", "irqs", None),
+    ],
+)
+def test_an_old_instance_is_known_by_its_name_or_what_is_set_on_it(
+    instance: str, attribute: str, vm: str | None
+) -> None:
+    assert old_instance(instance, attribute) == vm
