@@ -217,20 +217,31 @@ def _named(disks: Sequence[Disk], name: str) -> Disk:
 
 def is_called(disk: Disk, name: str) -> bool:
     """Return whether a name is the disk's serial, path or WWN, as sysfs, udev or the drive's label has it."""
-    return bool(name) and (
-        name in (disk.serial, disk.path) or not _wwn_forms(name).isdisjoint(_wwn_forms(disk.wwn))
-    )
+    texts = {_plain(disk.serial), _plain(disk.path)} - {""}
+    return _plain(name) in texts or _same_wwn(name, disk.wwn)
 
 
-def _wwn_forms(wwn: str) -> set[str]:
-    """Return a WWN as sysfs, udev and labels on drives write it."""
-    bare = wwn.lower().removeprefix("naa.").removeprefix("eui.").removeprefix("0x")
-    return {wwn, bare, f"0x{bare}"} if bare else set()
+def _plain(text: str) -> str:
+    """Return a name as it is compared: people and udev write case and blanks as they like.
+
+    Of two names that were the same only so, the refusal is the right answer: which is which cannot be told.
+    """
+    return "".join(char for char in text.lower() if "!" <= char <= "~" and char != "_")
+
+
+def _bare_wwn(wwn: str) -> str:
+    """Return the digits of a WWN that sysfs, udev or a drive's label wrote."""
+    digits = re.sub(r"[\s:-]", "", wwn.lower().removeprefix("wwn-"))
+    return digits.removeprefix("naa.").removeprefix("eui.").removeprefix("0x")
+
+
+def _same_wwn(one: str, another: str) -> bool:
+    return bool(_bare_wwn(one)) and _bare_wwn(one) == _bare_wwn(another)
 
 
 def _same_identity(disk: Disk, another: Disk) -> bool:
-    same_serial = bool(disk.serial) and disk.serial == another.serial
-    return same_serial or bool(_wwn_forms(disk.wwn) & _wwn_forms(another.wwn))
+    same_serial = bool(_plain(disk.serial)) and _plain(disk.serial) == _plain(another.serial)
+    return same_serial or _same_wwn(disk.wwn, another.wwn)
 
 
 def _owner(disk: Disk, other_boards: Mapping[str, str]) -> str | None:

@@ -95,6 +95,19 @@ def test_two_equal_disks_are_refused_also_when_they_are_named() -> None:
         choose([SATA, twin], replace(WISH, named=SATA.path))
 
 
+@pytest.mark.parametrize("serial", ["smc0515d", "SMC0515D\u00a0", " SMC 0515D"])
+def test_serials_that_differ_in_case_or_blanks_alone_are_the_same(serial: str) -> None:
+    twin = replace(SATA, name="sdb", path="pci-0000:00:17.0-ata-2", wwn="", serial=serial)
+    for named in (None, "SMC0515D", SATA.path):
+        with pytest.raises((LabError, UsageError), match=r"which is which cannot be told|2 disks are called"):
+            choose([SATA, twin], replace(WISH, named=named))
+
+
+def test_a_disk_without_a_serial_is_called_by_no_name_of_blanks() -> None:
+    with pytest.raises(UsageError, match="no disk is called"):
+        choose([replace(SATA, serial="", wwn="")], replace(WISH, named="_"))
+
+
 def test_colliding_wwns_are_refused() -> None:
     twin = replace(NVME, wwn="0x5000C500A1B2C3D4")
     with pytest.raises(LabError, match="same serial or WWN"):
@@ -135,7 +148,13 @@ def test_a_removable_disk_is_taken_only_when_it_is_named() -> None:
     assert choose([stick], replace(WISH, named=stick.path)) is stick
 
 
-@pytest.mark.parametrize("name", ["SMC0515D", "0x5000c500a1b2c3d4"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        *("SMC0515D", "smc0515d", "SMC0515D ", "SMC 0515D", "SMC_0515D"),
+        *("0x5000c500a1b2c3d4", "wwn-0x5000c500a1b2c3d4", "50:00:C5:00:A1:B2:C3:D4", "5000 C500 A1B2 C3D4"),
+    ],
+)
 def test_the_disk_of_another_board_is_refused_also_when_it_is_named(name: str) -> None:
     for named in (None, "SMC0515D"):
         wish = replace(WISH, named=named, other_boards={name: "shelf-7"})
