@@ -31,6 +31,7 @@ _LONGEST_WAIT_S = 0.5
 _LATE_S, _CATCH_UP_MAX_S = 2.0, 5.0
 # Every machine waits a little, which limits have room for.
 _HELD_UP_MIN_S = 0.1
+_SWITCHED = frozenset({"power.action", "power.state"})
 
 
 class Run:
@@ -68,6 +69,8 @@ class Run:
         # What ends the watch although the evidence alone would not.
         self._error: BringupError | None = None
         self._acted: str | None = None
+        # From then on the board is put back, which says nothing of how far it came.
+        self._leaving = False
         self.opened = ExitStack()
         """What is closed at the end, after every step was left."""
 
@@ -146,6 +149,7 @@ class Run:
                 self.interrupted = True
                 raise
             finally:
+                self._leaving = True
                 self.equipment.signals.ignore()
         assert self.verdict is not None, "a plan without a step that watches"  # noqa: S101
         return self.verdict
@@ -248,7 +252,8 @@ class Run:
     def take(self, event: Event) -> None:
         """Take an event of anybody's; called from any thread."""
         with self._lock:
-            self.progress.feed(event)
+            if not (self._leaving and event.kind in _SWITCHED):
+                self.progress.feed(event)
             self.standing.note(event)
             if event.data.get("code") == "file-changed":
                 hint = "do not rebuild an image while a board boots it; boot again"

@@ -252,6 +252,9 @@ def _owner(disk: Disk, other_boards: Mapping[str, str]) -> str | None:
 def _hint(disks: Sequence[Disk], wish: Wish) -> str:
     able = [disk for disk in disks if refusal(disk, disks, wish) is None]
     if not able:
+        under_uefi = replace(wish, bios=False)
+        if any(refusal(disk, disks, under_uefi) is None for disk in disks):
+            return "--firmware uefi, or another disk"
         return "no disk of this board can be taken as it is"
     first = able[0]
     return f"--disk {first.serial or first.path}" + (f", or another of {len(able)}" if len(able) > 1 else "")

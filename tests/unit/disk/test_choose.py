@@ -128,8 +128,10 @@ def test_colliding_wwns_are_refused() -> None:
 def test_a_disk_that_cannot_be_used_is_refused_whoever_names_it(
     changes: dict[str, object], sentence: str, named: str | None
 ) -> None:
-    with pytest.raises(LabError, match=sentence):
+    with pytest.raises(LabError, match=sentence) as told:
         choose([replace(SATA, **changes)], replace(WISH, named=named))  # type: ignore[arg-type]
+    way_on = "--firmware uefi, or another disk" if "UEFI can" in sentence else "no disk of this board"
+    assert str(told.value.hint).startswith(way_on)
 
 
 @pytest.mark.parametrize("kind", [Kind.LVM, Kind.RAID, Kind.ZFS, Kind.CRYPT, Kind.FILESYSTEM, Kind.UNKNOWN])

@@ -306,6 +306,8 @@ def test_nothing_is_written_without_a_yes(in_folder: Path, board: Board) -> None
     done = reimage(board, in_folder, yes=False)
     assert not done.ok
     assert "nobody said yes, and nothing was written" in done.last.verdict["cause"]
+    assert done.last.verdict["stage"] == "maintenance", "that it is off again afterwards takes nothing back"
+    assert board.benches[0].calls[-1] != "on" and "off" in board.benches[0].calls
     assert "overwritten, not erased" in board.asked[0]
     assert "to the disk of e300?" in board.asked[0]
     assert done.to_dict()["begun"] is False
