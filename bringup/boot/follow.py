@@ -10,7 +10,7 @@ from contextlib import suppress
 from bringup.base.errors import InterruptedRunError, LabError
 from bringup.base.events import Event
 from bringup.base.regular_file import open_regular
-from bringup.boot.folders import EVENTS, FILE_MAX_BYTES, RunFolder
+from bringup.boot.folders import EVENTS, FILE_MAX_BYTES, RunFolder, list_runs
 
 VERDICT = "run.verdict"
 _PIECE_BYTES, _LINE_MAX_BYTES = 1 << 20, 4 << 20
@@ -56,6 +56,58 @@ def follow(
             if len(data) < _PIECE_BYTES:
                 sleep(_POLL_S)
     raise _ended(run)
+
+
+def leads_on(event: Event) -> bool:
+    """Return whether a run with this event that ends well is followed by another of the same job.
+
+    A re-image boots its ramdisk, then the disk, then the disk once more to keep what came up.
+    """
+    return event.kind == "disk.written" or bool(event.data.get("kept_then"))
+
+
+def next_run(run: RunFolder, begun: Event, *, sleep: Callable[[float], None] = time.sleep) -> RunFolder:
+    """Return the run that the process of `run` began after it on the same board, as soon as there is one.
+
+    `begun` is the first event of `run`. Raises InterruptedRunError where that process ended before.
+    """
+    known = run.run_id
+    while True:
+        goes_on = _is_alive(begun.data.get("pid"))  # asked first: what it began before its end is seen
+        for later in list_runs(run.path.parent):
+            if later.run_id > known:
+                known = later.run_id
+                if _is_of(begun, later, sleep):
+                    return later
+        if not goes_on:
+            raise InterruptedRunError(
+                f"run {run.run_id} was to be followed by another, and its process was killed before",
+                hint=f"what the board's disk starts now: bringup slots {begun.data.get('board')}",
+            )
+        sleep(_POLL_S)
+
+
+def _is_of(begun: Event, run: RunFolder, sleep: Callable[[float], None]) -> bool:
+    """Return whether a run is of the process and board of the one that began so."""
+    if run.is_batch:
+        return False
+    try:
+        first = next(follow(run, sleep=sleep))
+    except (StopIteration, LabError, InterruptedRunError):
+        return False
+    return all(first.data.get(key) == begun.data.get(key) for key in ("pid", "board"))
+
+
+def _is_alive(pid: object) -> bool:
+    if not isinstance(pid, int) or isinstance(pid, bool) or pid <= 0:
+        return False
+    try:
+        os.kill(pid, 0)
+    except PermissionError:
+        return True  # somebody else's
+    except (ProcessLookupError, OverflowError):
+        return False
+    return True
 
 
 def _events(lines: Iterable[bytes]) -> Iterator[Event]:

@@ -54,7 +54,8 @@ def command(ctx: click.Context, as_json: bool, show_all: bool) -> None:
 def follow(ctx: click.Context, run_id: str | None, events: bool, as_json: bool) -> int:
     """Show how a run goes on, until it ends (the latest if none is named).
 
-    Ctrl-C ends the watching, not the run. The exit code is that of the run.
+    Ctrl-C ends the watching, not the run. The exit code is that of the run. A re-image is followed to the
+    last of its runs; --events are those of the one that is named.
 
     \b
     Example:

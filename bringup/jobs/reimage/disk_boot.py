@@ -121,12 +121,13 @@ class SlotStarted(Step):
     heard where one was wanted.
     """
 
-    def __init__(self, wanted: Letter, *, keep: bool, on_trial: bool) -> None:
+    def __init__(self, wanted: Letter, *, keep: bool, on_trial: bool, kept_then: bool) -> None:
         title = f"see that slot {wanted} started" + (" and that its image is kept" if keep else "")
         self.planned = PlannedStep("slot", title, 0.0, 1.0)
         self._wanted = wanted
         self._keep = keep
         self._on_trial = on_trial
+        self._kept_then = on_trial and kept_then
         self.readers: list[DiskReader] = []
 
     def ahead(self, run: Run) -> None:
@@ -137,7 +138,7 @@ class SlotStarted(Step):
             why = f"slot {self._wanted} is started once, on trial: any later start has the image before"
         else:
             why = f"slot {self._wanted} is started from the disk"
-        run.emit("disk", "disk.next", why, slot=self._wanted)
+        run.emit("disk", "disk.next", why, slot=self._wanted, kept_then=self._kept_then)
 
     def enter(self, run: Run) -> None:
         """See."""

@@ -144,7 +144,8 @@ class PlannedReimage:
         assert outcome.slot is not None  # noqa: S101
         prepared, board, boot = from_disk(self.image), self.board, self.request.boot
         on_trial = outcome.action == "update" and keep is None
-        seen = SlotStarted(outcome.slot, keep=keep is not None, on_trial=on_trial)
+        by_itself = self.request.confirm == "auto"
+        seen = SlotStarted(outcome.slot, keep=keep is not None, on_trial=on_trial, kept_then=by_itself)
         override = override_step(prepared, overridden=has_override(board), device="disk")
         wanted, image_id = outcome.slot, outcome.image_id
 

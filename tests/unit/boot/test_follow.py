@@ -16,7 +16,7 @@ import pytest
 from bringup.base.errors import InterruptedRunError
 from bringup.base.events import Event
 from bringup.boot.folders import EVENTS, EventLog, RunFolder
-from bringup.boot.follow import follow
+from bringup.boot.follow import follow, leads_on, next_run
 
 BEGIN = Event("run", "run.begin", "r on e300", {"run": "r"}, 100.0)
 VERDICT = Event("run", "run.verdict", "ok", {"exit_code": 0}, 107.0)
@@ -107,3 +107,59 @@ def test_two_who_follow_do_not_take_each_other_for_the_run(run: RunFolder) -> No
         assert [run.goes_on for _ in range(3)] == [False] * 3
     finally:
         os.close(descriptor)
+
+
+def job(parent: Path, *runs: tuple[str, int, list[Event]]) -> list[RunFolder]:
+    """Record runs that ended: the board of each, its process and what it saw."""
+    folders = []
+    for board, pid, events in runs:
+        folders.append(RunFolder.create(parent))
+        log = EventLog(folders[-1], 100.0)
+        begin = Event("run", "run.begin", "", {"board": board, "pid": pid}, 100.0)
+        for event in (begin, *events, VERDICT):
+            log(event)
+        log.close()
+    return folders
+
+
+def first(run: RunFolder) -> Event:
+    return next(follow(run))
+
+
+def test_the_next_run_is_that_of_the_same_process_on_the_same_board(tmp_path: Path) -> None:
+    mine = os.getpid()
+    write, *_, disk = job(
+        tmp_path, ("e300", mine, []), ("e300", 1, []), ("e301", mine, []), ("e300", mine, [])
+    )
+    assert next_run(write, first(write)) == disk
+
+
+def test_a_next_run_is_waited_for_as_long_as_its_process_lives(tmp_path: Path) -> None:
+    with subprocess.Popen(["sleep", "60"]) as process:
+        (write,) = job(tmp_path, ("e300", process.pid, []))
+        looked: list[float] = []
+
+        def wait(seconds: float) -> None:
+            looked.append(seconds)
+            if len(looked) == 3:
+                job(tmp_path, ("e300", process.pid, []))
+
+        assert next_run(write, first(write), sleep=wait).run_id > write.run_id
+        process.kill()
+    (last,) = job(tmp_path, ("e300", process.pid, []))
+    with pytest.raises(InterruptedRunError, match="was to be followed by another") as told:
+        next_run(last, first(last))
+    assert "bringup slots e300" in str(told.value.hint)
+
+
+@pytest.mark.parametrize(
+    ("event", "leads"),
+    [
+        (Event("disk", "disk.written", "", {}), True),
+        (Event("disk", "disk.next", "", {"kept_then": True}), True),
+        (Event("disk", "disk.next", "", {"kept_then": False}), False),
+        (Event("disk", "disk.slots", "", {}), False),
+    ],
+)
+def test_a_re_image_is_several_runs(event: Event, leads: bool) -> None:
+    assert leads_on(event) is leads

@@ -1,0 +1,55 @@
+"""Following a job of several runs from any of them: to the verdict of its last."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from bringup.base.events import Event
+from bringup.boot.folders import EventLog, RunFolder
+from bringup.report.follow import show_run, show_verdict
+
+OK: dict[str, Any] = {
+    "verdict": "ok",
+    "exit_code": 0,
+    "cause": "reached user-space",
+    "until": "user-space",
+    "stage": "user-space",
+    "at_s": 5.0,
+    "board": "e300",
+}
+WRITTEN = Event("disk", "disk.written", "6.3 MiB written", {})
+
+
+def run(parent: Path, *events: Event, **verdict: Any) -> RunFolder:
+    folder = RunFolder.create(parent)
+    log = EventLog(folder, 0.0)
+    log(Event("run", "run.begin", "", {"board": "e300", "pid": os.getpid()}))
+    for event in (*events, Event("run", "run.verdict", "", {**OK, "run": folder.run_id, **verdict})):
+        log(event)
+    log.close()
+    return folder
+
+
+def test_a_re_image_is_followed_to_its_last_run(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    write = run(tmp_path, WRITTEN)
+    run(tmp_path, Event("disk", "disk.next", "slot B on trial", {"kept_then": True}))
+    kept = run(tmp_path, Event("disk", "disk.next", "once more", {"kept_then": False}))
+    assert show_run(write) == 0
+    out, seen = capsys.readouterr()
+    assert out.count("ok  e300") == 1
+    assert kept.run_id in out
+    assert [word in seen for word in ("6.3 MiB written", "slot B on trial", "once more")] == [True] * 3
+    assert show_verdict(write) == 0
+    assert json.loads(capsys.readouterr().out)["run"] == kept.run_id
+
+
+def test_one_that_failed_is_the_last(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    write = run(tmp_path, WRITTEN, verdict="lab", exit_code=10, cause="the power went", missing=None)
+    run(tmp_path)
+    assert show_run(write) == 10
+    assert write.run_id in capsys.readouterr().out
