@@ -32,7 +32,16 @@ def power_state(board: Board, person: Person | None = None) -> tuple[PowerState,
 def power_states(
     boards: Sequence[Board], *, at_once: int = 64
 ) -> list[tuple[Board, PowerState | None, str | BringupError]]:
-    """Return whether each board is on and who says so; None and the error where that could not be learnt."""
+    """Return whether each board is on and who says so; None and the error where that could not be learnt.
+
+    `at_once` boards are asked together, and then the next ones.
+    """
+    at_once = max(1, at_once)
+    groups = (boards[first : first + at_once] for first in range(0, len(boards), at_once))
+    return [told for group in groups for told in _asked_together(group)]
+
+
+def _asked_together(boards: Sequence[Board]) -> list[tuple[Board, PowerState | None, str | BringupError]]:
     looks = [_Look(board) for board in boards]
 
     def tell(look: _Look, beginning: Future[None]) -> tuple[Board, PowerState | None, str | BringupError]:
@@ -42,7 +51,7 @@ def power_states(
         except BringupError as error:
             return look.board, None, error
 
-    with ThreadPoolExecutor(max_workers=max(1, min(at_once, len(boards)))) as pool:
+    with ThreadPoolExecutor(max_workers=len(boards)) as pool:
         # In threads: a password may have to be asked for, and a name be looked up.
         beginnings = {look: pool.submit(look.begin) for look in looks}
         begun, _ = wait(beginnings.values(), _TOGETHER_S)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from importlib import import_module
 from pathlib import Path
 
 import pytest
@@ -21,9 +22,16 @@ from bringup.power.base import Drivers, Power, PowerState
 
 STATES = {"on": PowerState.ON, "off": PowerState.OFF, "unknown": PowerState.UNKNOWN}
 
+OPEN, MOST = set(), [0]
+
 class Lamp(Power):
     def __init__(self, reads, ahead):
-        self.reads, self.ahead, self.closed = reads, ahead, False
+        self.reads, self.ahead = reads, ahead
+        OPEN.add(self)
+        MOST[0] = max(MOST[0], len(OPEN))
+
+    def close(self):
+        OPEN.discard(self)
 
     def describe(self):
         return f"a lamp, read {self.count} times"
@@ -110,3 +118,13 @@ def test_boards_are_told_in_their_order(tmp_path: Path) -> None:
     found = power_states(boards, at_once=3)
     assert [board.name for board, _, _ in found] == [board.name for board in boards]
     assert [str(state) for _, state, _ in found] == ["off", "on"] * 12
+
+
+@pytest.mark.parametrize(("at_once", "most"), [(1, 1), (3, 3), (64, 7)])
+def test_no_more_are_asked_at_a_time_than_was_said(tmp_path: Path, at_once: int, most: int) -> None:
+    boards = boards_with(tmp_path, *["on on / silent"] * 7)
+    driver = import_module("lamps_power")
+    driver.OPEN.clear()
+    driver.MOST[0] = 0
+    assert [str(state) for _, state, _ in power_states(boards, at_once=at_once)] == ["on"] * 7
+    assert (driver.MOST[0], driver.OPEN) == (most, set())
