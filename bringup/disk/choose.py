@@ -85,12 +85,14 @@ class Wish:
     """What is asked for.
 
     `named` is a serial, a WWN or a path. `least_bytes` is what has to fit. `fits_path` and `fits_model` are
-    patterns (`*`) of the profile or lab file. `bios` is whether the board starts by BIOS. `other_boards` has
+    patterns (`*`) of the profile or lab file. `standing` is whether `named` stands in lab.toml, written when
+    another disk may have been plugged in there. `bios` is whether the board starts by BIOS. `other_boards` has
     the serial or WWN of every disk that lab.toml says belongs to another board, with that board's name.
     """
 
     least_bytes: int
     named: str | None = None
+    standing: bool = False
     fits_path: str | None = None
     fits_model: str | None = None
     bios: bool = True
@@ -102,6 +104,7 @@ def wish_for(
     least_bytes: int,
     *,
     named: str | None,
+    standing: bool = False,
     bios: bool,
     other_boards: Mapping[str, str] | None = None,
 ) -> Wish:
@@ -109,6 +112,7 @@ def wish_for(
     return Wish(
         least_bytes,
         named,
+        standing,
         fits_path=storage.path.value if storage.path else None,
         fits_model=storage.model.value if storage.model else None,
         bios=bios,
@@ -126,9 +130,17 @@ def choose(disks: Sequence[Disk], wish: Wish) -> Disk:
             "the board shows no disk", hint="power and cable of the disk; its port in firmware setup"
         )
     disk = _only(disks, wish) if wish.named is None else _named(disks, wish.named)
-    if reason := refusal(disk, disks, wish):
+    if reason := refusal(disk, disks, wish) or _only_its_place_is_known(disk, wish):
         raise LabError(f"not written to {disk}: {reason}", hint=_hint(disks, wish))
     return disk
+
+
+def _only_its_place_is_known(disk: Disk, wish: Wish) -> str | None:
+    """Return what is on a disk that nobody meant: lab.toml names where it is plugged in, and no more."""
+    known = wish.named is None or _plain(wish.named) != _plain(disk.path)
+    if known or not wish.standing or disk.contents.is_free:
+        return None
+    return f"it holds {disk.contents}, and lab.toml names its place, not this disk"
 
 
 def refusal(disk: Disk, disks: Sequence[Disk], wish: Wish) -> str | None:

@@ -102,6 +102,7 @@ class WriteImage:
             prepared.profile.disk,
             least_disk_bytes(request.slot_size(prepared.profile.disk)),
             named=board.disk if request.disk is None else request.disk,
+            standing=request.disk is None,
             bios=bios,
             other_boards=board.neighbour_disks,
         )

@@ -143,6 +143,21 @@ def test_what_others_left_on_a_disk_is_overwritten_only_when_it_is_named(kind: K
     assert choose([disk], replace(WISH, named="SMC0515D")) is disk
 
 
+def test_a_place_that_stands_in_the_lab_file_is_no_word_on_the_disk_that_is_there_now() -> None:
+    foreign = replace(SATA, contents=Contents((Found(Kind.LVM),)))
+    standing = replace(WISH, named=SATA.path.upper(), standing=True)
+    with pytest.raises(
+        LabError, match=r"it holds LVM physical volume, and lab\.toml names its place"
+    ) as told:
+        choose([foreign], standing)
+    assert told.value.hint == "--disk SMC0515D"
+    assert choose([NVME, SATA], standing) is SATA
+    for wish in (replace(standing, standing=False), replace(standing, named="SMC0515D")):
+        assert choose([NVME, foreign], wish) is foreign, (
+            "named by whoever looked, or by what is the disk's own"
+        )
+
+
 def test_a_removable_disk_is_taken_only_when_it_is_named() -> None:
     stick = replace(SATA, removable=True)
     with pytest.raises(LabError, match="removable, and taken only when it is named"):
