@@ -19,8 +19,6 @@ from bringup.image.model import Image
 
 MANIFEST, HASHES, LINES = "manifest.jsn", "sha256.sum", "slot.cfg"
 CLUSTER_BYTES = 32 << 10
-HEAD_BYTES = 4 << 20
-"""How much of a slot holds everything that tells what is in it."""
 
 
 @dataclass(frozen=True, slots=True)

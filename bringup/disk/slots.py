@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,7 +12,7 @@ from bringup.base.errors import LabError
 from bringup.disk.fat.volume import FatError, FatVolume, Reader
 from bringup.disk.layout import LETTERS, STATE, Layout, Letter
 from bringup.disk.manifest import Manifest, parse_manifest
-from bringup.disk.slot_image import HASHES, HEAD_BYTES, MANIFEST
+from bringup.disk.slot_image import HASHES, MANIFEST
 from bringup.disk.state import BLOCK_BYTES, STATE_FILES, State, other, parse_state
 
 Digest = Callable[[FatVolume, str], str]
@@ -100,25 +100,6 @@ class DiskSlots:
                 for slot in self.slots
             },
         }
-
-
-def ranges(layout: Layout) -> tuple[tuple[int, int], ...]:
-    """Return (offset, length) in bytes of all that `read_slots` reads when it checks no hashes."""
-    state = layout.part(STATE)
-    heads = [layout.slot(letter) for letter in LETTERS]
-    return ((state.start, 64 << 10), *((part.start, min(part.size, HEAD_BYTES)) for part in heads))
-
-
-def reader_of(parts: Sequence[tuple[int, bytes]]) -> Reader:
-    """Return a reader of a disk of which these (offset, bytes) are known; elsewhere it raises OSError."""
-
-    def read(offset: int, length: int) -> bytes:
-        for at, data in parts:
-            if at <= offset and offset + length <= at + len(data):
-                return data[offset - at : offset - at + length]
-        raise OSError(f"{length} bytes at {offset} were not fetched")
-
-    return read
 
 
 def file_digest(volume: FatVolume, name: str) -> str:

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from bringup.boot.causes.row import Cause, Row
-from bringup.boot.causes.usual import CABLE, EXPIRED, NO_OVERRIDE
+from bringup.boot.causes.usual import CABLE, EXPIRED, NETWORK_FIRST, NO_OVERRIDE
 from bringup.boot.facts import Fact
 
 _OVERRIDE = Cause(
     "the boot override was not taken",
-    "set the boot order in the firmware setup: network first",
+    NETWORK_FIRST,
     unless=frozenset({Fact.OVERRIDE_READ, Fact.OVERRIDE_ABSENT}),
 )
 _SPENT = Cause(
@@ -21,7 +21,7 @@ _SPENT = Cause(
 )
 _ORDER = Cause(
     "the firmware does not follow the BMC's boot override",
-    "set the boot order in the firmware setup: network first",
+    NETWORK_FIRST,
     needs=frozenset({Fact.OVERRIDE_READ}),
 )
 

@@ -6,7 +6,15 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 from bringup.boot.causes.row import Cause, Row
-from bringup.boot.causes.usual import CABLE, EXPIRED, FIREWALL, LOGGED, NO_OVERRIDE, REDIRECTION
+from bringup.boot.causes.usual import (
+    CABLE,
+    EXPIRED,
+    FIREWALL,
+    LOGGED,
+    NETWORK_FIRST,
+    NO_OVERRIDE,
+    REDIRECTION,
+)
 from bringup.boot.facts import Fact
 
 _OPTION_ROM = Cause(
@@ -21,7 +29,7 @@ _SPANNING_TREE = Cause(
 )
 _UNSURE = Cause(
     "the BMC did not keep the boot override, which could not be read back",
-    "set the boot order in the firmware setup: network first",
+    NETWORK_FIRST,
     needs=frozenset({Fact.OVERRIDE_UNSURE}),
 )
 _FIREWALL_TFTP = replace(FIREWALL, unless=frozenset({Fact.TFTP_ASKED, Fact.HTTP_ASKED}))

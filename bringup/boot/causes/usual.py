@@ -7,15 +7,17 @@ from collections.abc import Mapping
 from bringup.boot.causes.row import Cause
 from bringup.boot.facts import Fact
 
+NETWORK_FIRST = "set the boot order in the firmware setup: network first"
+
 CABLE = Cause("cable in another port", "plug it into the port that `bringup boards show` names")
 NO_OVERRIDE = Cause(
     "no boot override was set, and the board's own order has its disk first",
-    "set the boot order in the firmware setup: network first; or leave out --override",
+    f"{NETWORK_FIRST}; or leave out --override",
     needs=frozenset({Fact.OVERRIDE_ABSENT}),
 )
 EXPIRED = Cause(
     "the BMC dropped the boot override before the self-test was over",
-    "set the boot order in the firmware setup: network first, and boot with --override none",
+    f"{NETWORK_FIRST}, and boot with --override none",
     needs=frozenset({Fact.OVERRIDE_EXPIRED}),
 )
 REDIRECTION = Cause("console redirection is off", "{advice:sol-console}", unless=frozenset({Fact.HEARD}))
