@@ -86,8 +86,8 @@ class Wish:
 
     `named` is a serial, a WWN or a path. `least_bytes` is what has to fit. `fits_path` and `fits_model` are
     patterns (`*`) of the profile or lab file. `standing` is whether `named` stands in lab.toml, written when
-    another disk may have been plugged in there. `bios` is whether the board starts by BIOS. `other_boards` has
-    the serial or WWN of every disk that lab.toml says belongs to another board, with that board's name.
+    another disk may have been plugged in there. `bios` is whether the board starts by BIOS. `other_boards`
+    has the serial or WWN of every disk that lab.toml says belongs to another board, with that board's name.
     """
 
     least_bytes: int

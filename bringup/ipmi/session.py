@@ -1,6 +1,6 @@
 """pyghmi's RMCP+ session, tamed: not shared, never blocking, no silent second login.
 
-Everything here runs in the one thread that also calls `ClientSession.wait_for_rsp` (see `ipmi.client`).
+Everything here runs in the one thread that also calls `ClientSession.wait_for_rsp` (see `ipmi.pump`).
 What is worked around is pyghmi 1.6.19's ipmi/private/session.py; the package is pinned to that version.
 """
 

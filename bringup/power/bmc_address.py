@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from bringup.base.errors import LabError, ProfileError
-from bringup.ipmi.client import SAFE_SUITES, BmcAddress
+from bringup.ipmi.login import SAFE_SUITES, BmcAddress
 
 if TYPE_CHECKING:
     from bringup.lab.inventory import Board

@@ -14,7 +14,8 @@ from typing import Any
 
 from bringup.base.clock import Clock
 from bringup.base.errors import BmcTimeoutError
-from bringup.ipmi.client import Answer, BmcAddress, IpmiClient
+from bringup.ipmi.client import Answer, IpmiClient
+from bringup.ipmi.login import BmcAddress
 from bringup.lab.secret import Secret
 from bringup.power.actions import Pace
 from bringup.twin.bmc.sel import Sel

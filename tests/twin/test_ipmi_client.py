@@ -30,7 +30,8 @@ from bringup.base.errors import (
 from bringup.base.events import Event
 from bringup.console.reconnect import ReconnectingConsole
 from bringup.console.sol.console import SolConsole
-from bringup.ipmi.client import Answer, BmcAddress, IpmiClient
+from bringup.ipmi.client import Answer, IpmiClient
+from bringup.ipmi.login import BmcAddress
 from bringup.ipmi.pacing import Kind
 from bringup.lab.secret import Secret
 from bringup.power.actions import Pace, cycle, ensure_off, ensure_on, reset, soft_off

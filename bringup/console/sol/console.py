@@ -20,7 +20,8 @@ from bringup.base.events import Emit, Event
 from bringup.console.sol.commands import ACTIVE_ELSEWHERE, NOBODY, SolCommands
 from bringup.console.sol.line import Line
 from bringup.console.sol.own import OwnSessions
-from bringup.ipmi.client import IpmiClient, pump
+from bringup.ipmi.client import IpmiClient
+from bringup.ipmi.pump import pump
 
 _ACTIVATE_TRIES = 4
 _ACTIVATE_PAUSE_S = 0.3

@@ -14,7 +14,8 @@ from bringup.console.base import ConsoleGapError
 from bringup.console.sol.commands import APP, INSTANCE_INFO, SOL_INSTANCE, owner_in
 from bringup.console.sol.protocol import HEADER_BYTES, SolProtocol
 from bringup.console.sol.vigil import Act, Doubt, Vigil
-from bringup.ipmi.client import Answer, pump
+from bringup.ipmi.client import Answer
+from bringup.ipmi.pump import pump
 
 if TYPE_CHECKING:
     from bringup.ipmi.session import ClientSession

@@ -7,7 +7,8 @@ from contextlib import closing
 from pathlib import Path
 
 from bringup.base.errors import BringupError, LabError
-from bringup.ipmi.client import BmcAddress, IpmiClient
+from bringup.ipmi.client import IpmiClient
+from bringup.ipmi.login import BmcAddress
 from bringup.jobs.doctor.bmc import Bmc, bmc_checks
 from bringup.jobs.doctor.check import Check, Checked, Group, examine, failed_by, skipped
 from bringup.jobs.doctor.host import file_checks, host_checks

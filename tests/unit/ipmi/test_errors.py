@@ -7,8 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bringup.base.errors import AuthenticationError, BmcBusyError, BmcTimeoutError, CipherError, LabError
-from bringup.ipmi.client import BmcAddress
 from bringup.ipmi.errors import login_failure, no_answer, refusal
+from bringup.ipmi.login import BmcAddress
 from bringup.lab.secret import Secret
 
 WHERE = "the BMC at 10.0.0.17 port 623"

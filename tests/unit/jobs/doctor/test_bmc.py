@@ -14,7 +14,8 @@ from bringup.base.errors import (
     LabError,
     OverrideError,
 )
-from bringup.ipmi.client import Answer, BmcAddress, IpmiClient
+from bringup.ipmi.client import Answer, IpmiClient
+from bringup.ipmi.login import BmcAddress
 from bringup.jobs.doctor.bmc import Bmc, bmc_checks
 from bringup.jobs.doctor.check import Result, examine
 from bringup.lab.secret import Secret
