@@ -264,9 +264,10 @@ class Heard:
     def of(self, kind: str) -> list[Event]:
         return [event for event in list(self.events) if event.kind == kind]
 
-    def wait(self, kind: str, timeout_s: float = 60.0) -> Event:
+    def wait(self, kind: str, timeout_s: float = 60.0, **data: object) -> Event:
+        """The last event of this kind with these data, once there is one."""
         deadline = time.monotonic() + timeout_s
-        while not (found := self.of(kind)):
-            assert time.monotonic() < deadline, f"no {kind} in {self.kinds()}"
+        while not (found := [event for event in self.of(kind) if data.items() <= event.data.items()]):
+            assert time.monotonic() < deadline, f"no {kind} {data} in {self.kinds()}"
             time.sleep(0.02)
         return found[-1]
