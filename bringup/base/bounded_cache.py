@@ -2,7 +2,8 @@
 
 Files are named after what they are made of, so whoever finds a name there may use it. Any number of processes
 may share a folder: two that make the same file make the same bytes, and what one of them uses (`in_use`) no
-other takes away.
+other takes away. Within a process one thread makes a file, and the others wait for it: the boards of a batch
+ask for the same ones at the same time.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import os
+import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -19,6 +21,7 @@ from bringup.base.whole_file import whole_file
 
 # Of files that a killed process left half made: none takes that long.
 _ABANDONED_S = 600.0
+_one_maker = threading.RLock()
 
 
 class BoundedCache:
@@ -36,10 +39,11 @@ class BoundedCache:
         target = self._folder / name
         try:
             self._folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-            if not _touched(target):
-                with whole_file(target, first_stays=True) as part:
-                    make(Path(part.name))
-                self._prune(target)
+            with _one_maker:
+                if not _touched(target):
+                    with whole_file(target, first_stays=True) as part:
+                        make(Path(part.name))
+                    self._prune(target)
         except OSError as error:
             raise LabError(
                 f"cannot keep a file in {self._folder}: {reason_of(error)}",

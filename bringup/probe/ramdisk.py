@@ -18,14 +18,14 @@ import struct
 import tempfile
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import lru_cache, partial
 from pathlib import Path
 
 from bringup.base.assets import asset
+from bringup.base.bounded_cache import BoundedCache
 from bringup.base.errors import ImageError, LabError, MissingProgramError
 from bringup.base.paths import cache_dir
 from bringup.base.program import run_program
-from bringup.base.whole_file import whole_file
 from bringup.probe.collector import collector_script
 
 BOOT_DIR = Path("/boot")
@@ -69,6 +69,7 @@ _ELF64 = struct.Struct("<6s12xH12xQ")
 _ELF64_TABLE, _ELF64_TABLE_AT = struct.Struct("<HH"), 54
 _EM_X86_64, _PT_INTERP = 62, 3
 _TIMEOUT_S = 60.0
+_CACHE_LIMIT_BYTES = 128 << 20  # some thirty of them: one for each kernel, and for each version of this tool
 _PACKED = (".ko", ".ko.xz", ".ko.zst", ".ko.gz")
 
 
@@ -141,12 +142,9 @@ def ramdisk(kernel: ProbeKernel, busybox: Path = BUSYBOX, recipe: Recipe = PROBE
     require_static(busybox, "the ramdisk needs")
     modules = wanted_modules(kernel, recipe.drivers)
     programs = _programs(recipe, busybox)
-    folder = cache_dir() / "probe"
-    folder.mkdir(exist_ok=True)
-    target = folder / f"{recipe.name}-{_key(kernel, modules, programs)}.cpio.gz"
-    if not target.is_file():
-        _make(kernel, modules, programs, target)
-    return target
+    cache = BoundedCache(cache_dir() / "probe", _CACHE_LIMIT_BYTES)
+    name = f"{recipe.name}-{_key(kernel, modules, programs)}.cpio.gz"
+    return cache.get(name, partial(_make, kernel, modules, programs))
 
 
 def require_static(busybox: Path, needs: str) -> None:
@@ -230,17 +228,11 @@ def _key(kernel: ProbeKernel, modules: Sequence[Module], programs: Mapping[str, 
 def _make(
     kernel: ProbeKernel, modules: Sequence[Module], programs: Mapping[str, bytes], target: Path
 ) -> None:
-    with tempfile.TemporaryDirectory(dir=target.parent, prefix=".making-") as work:
-        root = Path(work) / "root"
-        try:
-            _fill(root, kernel, modules, programs)
-            with whole_file(target, first_stays=True) as file:
-                file.write(gzip.compress(_archive(root), compresslevel=6, mtime=0))
-        except OSError as error:
-            raise LabError(
-                f"cannot make the ramdisk in {target.parent}: {error.strerror}",
-                hint="is its disk full? `df -h` tells",
-            ) from None
+    # On the disk of the cache (/tmp may be small), beside its folder, which holds files only.
+    with tempfile.TemporaryDirectory(dir=target.parent.parent, prefix=".making-") as work:
+        root = Path(work)
+        _fill(root, kernel, modules, programs)
+        target.write_bytes(gzip.compress(_archive(root), compresslevel=6, mtime=0))
 
 
 def _fill(root: Path, kernel: ProbeKernel, modules: Sequence[Module], programs: Mapping[str, bytes]) -> None:

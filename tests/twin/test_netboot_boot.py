@@ -76,7 +76,9 @@ def test_route_to_a_kernel(
         board.off()
         heard.wait("dhcp.ack")
         # The board starts what it has before a busy server has read the acknowledgement of the last block.
-        heard.wait(f"{transport}.done", role="boot-image" if spec.route.loader.startswith("efi") else "module")
+        heard.wait(
+            f"{transport}.done", role="boot-image" if spec.route.loader.startswith("efi") else "module"
+        )
     url = {"http": "http://10.55.0.1", "tftp": "tftp://10.55.0.1"}[transport]
     # iPXE puts the file's URL before the arguments, GRUB does not.
     before, module_before = (f"{url}/kernel ", f"{url}/module ") if loader == "ipxe" else ("", "")

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from functools import partial
+from functools import lru_cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -218,13 +219,23 @@ def prepare_maintenance(
     return prepare(board, (image or maintenance_image)(), request, errand)
 
 
+_reading = threading.Lock()
+
+
 def maintenance_image() -> Image:
     """Return the maintenance ramdisk as an image; raises BringupError where it cannot be made."""
     from bringup.probe.ramdisk import MAINTENANCE as RECIPE
     from bringup.probe.ramdisk import find_kernel, ramdisk
 
     kernel = find_kernel()
-    return find_image([kernel.path, ramdisk(kernel, recipe=RECIPE)], append=WORDS)
+    with _reading:  # once, also where many boards are written together
+        made = ramdisk(kernel, recipe=RECIPE)
+        return _maintenance_image(kernel.path, kernel.path.stat().st_mtime_ns, made)
+
+
+@lru_cache(maxsize=1)
+def _maintenance_image(kernel: Path, _changed_ns: int, ramdisk: Path) -> Image:
+    return find_image([kernel, ramdisk], append=WORDS)
 
 
 def plan_reimage(

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import multiprocessing
 import os
+import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -41,6 +43,25 @@ def test_a_file_is_made_once(tmp_path: Path) -> None:
     assert cache.get("a", make) == first and len(made) == 1
     assert first.read_bytes() == b"content"
     assert names(tmp_path / "cache") == {"a"}
+
+
+def test_boards_that_ask_together_wait_for_the_one_that_makes_it(tmp_path: Path) -> None:
+    cache = BoundedCache(tmp_path / "cache", 10 * KIB)
+    together = threading.Barrier(4, timeout=60)
+    made: list[Path] = []
+
+    def make(path: Path) -> None:
+        made.append(path)
+        time.sleep(0.1)  # long enough for the others to come meanwhile
+        path.write_bytes(b"content")
+
+    def ask(_number: int) -> bytes:
+        together.wait()
+        return cache.get("a", make).read_bytes()
+
+    with ThreadPoolExecutor(4) as pool:
+        assert list(pool.map(ask, range(4))) == [b"content"] * 4
+    assert len(made) == 1
 
 
 def test_what_was_used_longest_ago_goes_first(tmp_path: Path) -> None:
