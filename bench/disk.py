@@ -20,7 +20,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -121,7 +121,7 @@ class Writing:
         path.write_bytes(os.urandom(self._size))
         write = Write(AT, Pieces.of(FileSpan(path, self._size)), "bench")
         digest = hashlib.sha256(path.read_bytes()).hexdigest()
-        work = CarryOut(self._room.ramdisk, disk.name, disk.sector_bytes, lambda _reached: None)
+        work = CarryOut(self._room.ramdisk, disk.handle, disk.sector_bytes, lambda _reached: None)
         written = _seconds(partial(work.all, [write, Flush()]))
         return written, _seconds(partial(work.all, [Compare(AT, self._size, digest, "bench")]))
 
@@ -130,14 +130,19 @@ class Writing:
         expected = hashlib.sha256(content).hexdigest()
 
         def write() -> None:
-            agent.write(disk.name, AT, self._size, lambda: content)
-            agent.flush(disk.name)
+            agent.write(disk.handle, AT, self._size, lambda: _pieces(content))
+            agent.flush(disk.handle)
 
         written = _seconds(write)
         found: list[str] = []
-        verified = _seconds(lambda: found.extend(agent.hashes(disk.name, [(AT, self._size)])))
+        verified = _seconds(lambda: found.extend(agent.hashes(disk.handle, [(AT, self._size)])))
         assert found == [expected]
         return written, verified
+
+
+def _pieces(content: bytes) -> Iterator[bytes]:
+    view = memoryview(content)
+    return (view[at : at + MIB] for at in range(0, len(content), MIB))
 
 
 def update(rounds: int) -> None:

@@ -20,6 +20,8 @@ from bringup.probe.agent import Content
 _LOOK_BYTES = 64 << 10
 """How much of a part is hashed to see whether it may be there already."""
 _HASHES_AT_ONCE = 32
+_PARTS_AT_ONCE = 4
+"""How many parts are read back by one order: each order costs a board some 0.1 s, and progress waits for it."""
 _AGAIN = 2
 
 
@@ -137,8 +139,7 @@ class CarryOut:
         if not self._likely(large[1:2] or large):
             return set()
         likely = self._likely(large)
-        found = self._hashes([(part.offset, part.length) for part in likely])
-        return {part.offset for part, digest in zip(likely, found, strict=True) if digest == part.sha256}
+        return {part.offset for part in likely} - {part.offset for part in self._wrong_of(likely)}
 
     def _likely(self, parts: Sequence[Chunk]) -> list[Chunk]:
         """Return the parts whose first bytes are on the disk."""
@@ -159,20 +160,25 @@ class CarryOut:
                 raise _wrong(compare.what)
             return
         size, done, began_s = sum(part.length for part in parts), 0, time.monotonic()
-        for part in parts:
-            self._read_back(part, compare.what)
-            done += part.length
+        for at in range(0, len(parts), _PARTS_AT_ONCE):
+            some = parts[at : at + _PARTS_AT_ONCE]
+            self._read_back(some, compare.what)
+            done += sum(part.length for part in some)
             self._tell(Reached("reading back", compare.what, done, size, began_s))
 
-    def _read_back(self, part: Chunk, what: str) -> None:
-        for again in (True, False):
-            (found,) = self._agent.hashes(self._disk, [(part.offset, part.length)])
-            if found == part.sha256:
-                return
-            if again:
-                self._send(part)
-                self._agent.flush(self._disk)
-        raise _wrong(what)
+    def _read_back(self, parts: Sequence[Chunk], what: str) -> None:
+        wrong = self._wrong_of(parts)
+        for part in wrong:
+            self._send(part)
+        if wrong:
+            self._agent.flush(self._disk)
+            if self._wrong_of(wrong):
+                raise _wrong(what)
+
+    def _wrong_of(self, parts: Sequence[Chunk]) -> list[Chunk]:
+        """Return the parts that the disk has other bytes of."""
+        found = self._hashes([(part.offset, part.length) for part in parts])
+        return [part for part, digest in zip(parts, found, strict=True) if digest != part.sha256]
 
 
 def _head(part: Chunk) -> str:
