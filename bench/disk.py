@@ -141,8 +141,7 @@ class Writing:
 
 
 def _pieces(content: bytes) -> Iterator[bytes]:
-    view = memoryview(content)
-    return (view[at : at + MIB] for at in range(0, len(content), MIB))
+    return (content[at : at + MIB] for at in range(0, len(content), MIB))
 
 
 def update(rounds: int) -> None:

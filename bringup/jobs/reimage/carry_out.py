@@ -21,7 +21,7 @@ _LOOK_BYTES = 64 << 10
 """How much of a part is hashed to see whether it may be there already."""
 _HASHES_AT_ONCE = 32
 _PARTS_AT_ONCE = 4
-"""How many parts are read back by one order: each order costs a board some 0.1 s, and progress waits for it."""
+"""How many parts are read back by one order: each order costs a board time, and progress waits for it."""
 _AGAIN = 2
 
 
