@@ -147,7 +147,7 @@ class Progress:
         if self._boot.unwanted is not None:
             return self._tell.unwanted(*self._boot.unwanted)
         if self._boot.furthest is None and not self._boot.texts:
-            return self._tell.missing("nothing-known", at_s)
+            return self._tell.missing(self._without_a_stage(), at_s)
         if self._course.impossible_s() is not None:
             return self._tell.missing("stage-impossible", at_s)
         if self._course.done_s() is None:
@@ -155,6 +155,13 @@ class Progress:
         if self._course.has_no_end and said != str(self._course.until):
             return self._tell.missing("no-known-end", at_s)
         return self._tell.ok()
+
+    def _without_a_stage(self) -> str:
+        """Return the row for a text that proves no stage: it may be empty, or tell of what ends no boot."""
+        if self._boot.tail is None:
+            return "nothing-said"
+        harmless = [not seen.failure.fatal for seen in self._boot.failures]
+        return "ends-nothing" if harmless and all(harmless) else "nothing-known"
 
     def _done_before(self, fault: SeenFailure) -> bool:
         done_s = self._course.done_s()

@@ -19,6 +19,8 @@ from bringup.transcript.told import activity, as_event
 _BOOTS_MAX = 256
 # A line takes about this long at 115200 baud; it puts texts that stand together within seconds of each other.
 _LINE_S = 0.005
+# A file that was being written when its machine went down has zeros where its last text would be.
+_HOLES = b"\0"
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +55,7 @@ def judge_recording(pieces: Iterable[bytes], request: WatchRequest, *, said: str
     cleaner = LineCleaner()
     judge = _Judge(request, reader, cleaner, said)
     for piece in pieces:
-        judge.take(reader.feed(cleaner.feed(piece), 0.0))
+        judge.take(reader.feed(cleaner.feed(piece.translate(None, _HOLES)), 0.0))
     judge.take(reader.feed(cleaner.finish(), 0.0))
     judge.take(reader.finish(0.0))
     return judge.end()

@@ -183,6 +183,7 @@ class Telling:
             suite=(self._boot.suite or Suite()).words,
             asked=", ".join(self._boot.foreign_names[:_CAUSES_MAX]),
             gaps=f"{self._course.gap_s():.1f}",
+            told=hints[0].failure.cause if hints else "",
             logged=", ".join((self._course.witness.logged or {}).values()),
         )
         facts = facts_of(self._boot, self._course.witness, at_s)

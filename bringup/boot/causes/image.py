@@ -99,6 +99,26 @@ IMAGE: Mapping[str, Row] = {
             RELEASE,
         ),
     ),
+    "nothing-said": Row(
+        "undecided",
+        "there is no text in this recording",
+        (
+            Cause(
+                "the board said nothing while it was recorded, or it says it on another line",
+                "watch it start: bringup console BOARD, then switch the board on",
+            ),
+        ),
+    ),
+    "ends-nothing": Row(
+        "undecided",
+        "{told}, which alone ends no boot; what came of it is not in this text",
+        (
+            Cause(
+                "the recording ended early",
+                "record until the board starts something or nothing more comes",
+            ),
+        ),
+    ),
     "no-known-end": Row(
         "undecided",
         "user space was reached, and the text does not tell whether that was all",

@@ -728,7 +728,7 @@ def test_a_report_that_is_given_up_says_what_is_missing() -> None:
 
 def test_table_is_complete_and_its_sentences_can_be_filled() -> None:
     names = {"who", "waited", "since_power", "arch", "firmware", "some", "all", "lost"}
-    names |= {"missing", "port", "awaited", "where", "suite", "asked", "gaps", "logged"}
+    names |= {"missing", "port", "awaited", "where", "suite", "asked", "gaps", "logged", "told"}
     for code, row in {**TABLE, **LINUX_CAPTURE.causes, **FIRMWARE_REPORT.causes}.items():
         assert {name for _, name, _, _ in Formatter().parse(row.cause) if name} <= names, code
         assert 1 <= sum(cause.fits(frozenset()) for cause in row.causes) <= 4, code
@@ -736,7 +736,8 @@ def test_table_is_complete_and_its_sentences_can_be_filled() -> None:
     assert {row[3] for row in STALLS} | {
         "nothing-printed", "booted-elsewhere", "reboot-loop", "servers-lost",
         "no-capture", "capture-incomplete", "no-report", "report-incomplete", "text-ends", "no-known-end",
-        "nothing-known", "override-ignored", "override-expired", "override-unproven", "dhcp-no-file",
+        "nothing-known", "nothing-said", "ends-nothing",
+        "override-ignored", "override-expired", "override-unproven", "dhcp-no-file",
         "foreign-file", "host-no-link", "watchdog-reset", "board-fault",
     } == {*TABLE, *LINUX_CAPTURE.causes, *FIRMWARE_REPORT.causes}  # fmt: skip
 

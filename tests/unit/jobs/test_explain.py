@@ -113,3 +113,33 @@ def test_a_plan_that_is_none_costs_nothing(log: Path, bad: str) -> None:
     else:
         plan.write_text("[" * 100_000)
     assert code(log.parent) == code(log)
+
+
+@pytest.mark.parametrize("data", [b"", b"\0" * 4096, b"  \r\n\t \r\n" * 100, b"\x1b[2J\x1b[01;01H"])
+def test_a_recording_without_text_is_told_as_that(log: Path, data: bytes) -> None:
+    log.write_bytes(data)
+    verdict = explain(log).verdict
+    assert (verdict.code, verdict.kind, verdict.exit_code) == ("nothing-said", "undecided", 3)
+    assert verdict.seen is None and verdict.causes
+
+
+def test_zeros_behind_a_text_take_nothing_from_it(log: Path) -> None:
+    log.write_bytes(PLAIN.encode() + b"\0" * 4096)
+    assert code(log) == "no-known-end"
+
+
+@pytest.mark.parametrize(
+    ("text", "cause"),
+    [
+        ("PXE-E52: proxyDHCP offers were received. No DHCP offers were received.", "proxyDHCP offers"),
+        ("Could not boot: Requested memory not available (http://ipxe.org/46038101)", "in memory"),
+    ],
+)
+def test_what_alone_ends_no_boot_is_told_all_the_same(log: Path, text: str, cause: str) -> None:
+    log.write_text(text + "\r\n")
+    verdict = explain(log).verdict
+    assert (verdict.code, verdict.exit_code) == ("ends-nothing", 3)
+    assert cause in verdict.cause and "alone ends no boot" in verdict.cause
+    assert verdict.seen is not None and text in verdict.seen
+    log.write_text("what nobody knows\r\n")
+    assert code(log) == "nothing-known"
