@@ -3,6 +3,7 @@
     plan.json  profile.json  image.json     what was going to happen, written before anything is touched
     events.ndjson  console.log  console.idx  what was seen, one whole append per record
     verdict.json                             how it ended; a run without one goes on, or was killed
+    reimage.json  slots.json                 what became of a disk, or was found on it
 
 A record is one `write` to a file opened for appending, so a kill at any moment loses at most the record that
 was being written, and readers skip a torn last line. As long as a run goes on, its process holds a lock on
@@ -34,6 +35,8 @@ if TYPE_CHECKING:
 EVENTS = "events.ndjson"
 VERDICT = "verdict.json"
 BATCH = "batch.json"
+REIMAGE = "reimage.json"
+SLOTS = "slots.json"
 _MAX_RUNS_A_DAY = 9999
 _LOOKED_AT = 50
 _RUN_ID = re.compile(".{4}-..-..-.{4}", re.DOTALL)

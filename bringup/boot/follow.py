@@ -6,15 +6,17 @@ import os
 import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
+from typing import Any
 
 from bringup.base.errors import InterruptedRunError, LabError
 from bringup.base.events import Event
 from bringup.base.regular_file import open_regular
-from bringup.boot.folders import EVENTS, FILE_MAX_BYTES, RunFolder, list_runs
+from bringup.boot.folders import EVENTS, FILE_MAX_BYTES, REIMAGE, SLOTS, RunFolder, list_runs
 
 VERDICT = "run.verdict"
 _PIECE_BYTES, _LINE_MAX_BYTES = 1 << 20, 4 << 20
 _POLL_S = 0.1
+_RECORD_WITHIN_S = 2.0
 # Between its folder and its first event a run writes a few small files.
 _BEGINS_WITHIN_S = 5.0
 # A run takes its lock a moment after it made the file.
@@ -85,6 +87,25 @@ def next_run(run: RunFolder, begun: Event, *, sleep: Callable[[float], None] = t
                 hint=f"what the board's disk starts now: bringup slots {begun.data.get('board')}",
             )
         sleep(_POLL_S)
+
+
+def disk_record(
+    run: RunFolder, begun: Event | None, *, sleep: Callable[[float], None] = time.sleep
+) -> dict[str, Any] | None:
+    """Return what the work on a disk came to, which is kept a moment after the verdict of its last run.
+
+    None for a run that was about no disk, and where the process of the run wrote none.
+    """
+    work = str((run.read_json("plan.json") or {}).get("work"))
+    name = REIMAGE if work.startswith("reimage") else SLOTS if work in ("slots", "rollback") else None
+    if name is None:
+        return None
+    for _ in range(round(_RECORD_WITHIN_S / _POLL_S)):
+        alive = begun is not None and _is_alive(begun.data.get("pid"))  # asked first, as above
+        if (record := run.read_json(name)) is not None or not alive:
+            return record
+        sleep(_POLL_S)
+    return None
 
 
 def _is_of(begun: Event, run: RunFolder, sleep: Callable[[float], None]) -> bool:

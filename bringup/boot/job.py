@@ -28,10 +28,16 @@ class Job:
 
     @classmethod
     def of(
-        cls, prepared: Prepared, steps: Sequence[Step], *, until: str | None = None, notes: Sequence[str] = ()
+        cls,
+        prepared: Prepared,
+        steps: Sequence[Step],
+        *,
+        until: str | None = None,
+        notes: Sequence[str] = (),
+        work: str = "boot",
     ) -> Job:
-        """Make the job of a prepared boot."""
-        plan = prepared.plan(steps, until=until or str(prepared.watch.until), notes=notes)
+        """Make the job of a prepared boot; `work` is what it is for."""
+        plan = prepared.plan(steps, until=until or str(prepared.watch.until), notes=notes, work=work)
         return cls(plan, tuple(steps), prepared.watch, prepared.profile.to_dict())
 
     def start(self, equipment: Equipment, folder: RunFolder, listeners: Sequence[Emit] = ()) -> Run:

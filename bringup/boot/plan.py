@@ -37,6 +37,7 @@ class Plan:
     """Everything one run will do, in order; secrets never enter it.
 
     `until` is the stage that is waited for, as far as it is known before; `aim` says in words when it ends.
+    `work` is what the run is for: a boot, a probe, or its part of a longer job, as in `reimage: write`.
     """
 
     board: str
@@ -46,6 +47,7 @@ class Plan:
     loader: str
     until: str
     aim: str
+    work: str
     vms: int | None
     image: Mapping[str, Any]
     steps: tuple[PlannedStep, ...]

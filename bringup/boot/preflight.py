@@ -96,8 +96,10 @@ class Prepared:
             memory_bytes=_memory_bytes(self.board, self.request),
         )
 
-    def plan(self, steps: Sequence[Step], *, until: str, notes: Sequence[str] = ()) -> Plan:
-        """Return the plan of a run with these steps."""
+    def plan(
+        self, steps: Sequence[Step], *, until: str, notes: Sequence[str] = (), work: str = "boot"
+    ) -> Plan:
+        """Return the plan of a run with these steps; `work` is what it is for."""
         board = self.board
         found = cautions(self.image, board.kernel_port, board.reader)
         told = (f"{caution.message}: {caution.fix}" for caution in found)
@@ -109,6 +111,7 @@ class Prepared:
             loader=self.route.loader,
             until=until,
             aim=self.watch.aim,
+            work=work,
             vms=self.watch.vms,
             image=self.image.to_dict(),
             steps=planned_steps(steps),

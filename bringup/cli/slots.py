@@ -17,7 +17,7 @@ from bringup.cli.options import as_option, json_option, override_option, refuse_
 from bringup.report.output import answer, answer_folded, emit_json
 
 if TYPE_CHECKING:
-    from bringup import Board, Finished, Lab, PlannedSlots
+    from bringup import Board, Lab, PlannedSlots
     from bringup.base.events import Emit
     from bringup.boot.stop import Stop
     from bringup.jobs.batch import Outcome
@@ -88,10 +88,10 @@ def _run(lab: Lab, options: dict[str, Any], *, back: bool, as_json: bool, events
     if events:
         from bringup.report.event_stream import stream_job
 
-        return stream_job(planned.run, lambda done: _told(planned, done)).exit_code
+        return stream_job(planned.run, planned.told).exit_code
     if as_json:
         done = planned.run(None, TerminalPerson())
-        emit_json(_told(planned, done))
+        emit_json(planned.told(done))
         return done.exit_code
     from bringup.report.boot_view import boot_display
     from bringup.report.reimage import slots_lines
@@ -105,10 +105,6 @@ def _run(lab: Lab, options: dict[str, Any], *, back: bool, as_json: bool, events
     else:
         answer_folded(*verdict_lines(done.verdict))
     return done.exit_code
-
-
-def _told(planned: PlannedSlots, done: Finished) -> dict[str, Any]:
-    return {**done.verdict, **planned.seen.to_dict()}
 
 
 def _planned(lab: Lab, board: str, options: dict[str, Any], *, back: bool) -> PlannedSlots:

@@ -8,11 +8,11 @@ from typing import Any
 
 from bringup.base.events import Emit, Event
 from bringup.boot.folders import RunFolder
-from bringup.boot.follow import VERDICT, follow, leads_on, next_run
+from bringup.boot.follow import VERDICT, disk_record, follow, leads_on, next_run
 from bringup.report.boot_view import BootView
 from bringup.report.event_stream import EventStream, ending_in_verdict
 from bringup.report.output import answer_folded, emit_json
-from bringup.report.run import verdict_lines
+from bringup.report.run import disk_lines, verdict_lines
 from bringup.report.verify import answer_lines
 
 
@@ -28,7 +28,11 @@ def show_run(run: RunFolder) -> int:
             break
         run = next_run(run, ended.begun)
     checks = run.read_json("verify.json")
-    answer_folded(*(verdict_lines(ended.verdict) if checks is None else answer_lines(checks)))
+    if checks is None:
+        disk_record(run, ended.begun)
+        answer_folded(*verdict_lines(ended.verdict), *disk_lines(run))
+    else:
+        answer_folded(*answer_lines(checks))
     return int(ended.verdict["exit_code"])
 
 
@@ -38,7 +42,7 @@ def show_verdict(run: RunFolder) -> int:
     """
     while (ended := _followed(run, lambda _event: None)).leads_on:
         run = next_run(run, ended.begun)
-    emit_json(ended.verdict)
+    emit_json(disk_record(run, ended.begun) or ended.verdict)
     return int(ended.verdict["exit_code"])
 
 

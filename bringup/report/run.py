@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
 
 from bringup.base.errors import EXIT_CODES, LabError
 from bringup.base.size import rough_size
-from bringup.boot.folders import RunFolder
+from bringup.boot.folders import REIMAGE, SLOTS, RunFolder
 from bringup.console.log import CONSOLE, PORT_LOGS, read_log
+from bringup.report.reimage import reimaged_lines, slots_lines
 from bringup.report.verify import verify_report
 
 _FAULT = {
@@ -126,11 +128,17 @@ def _aim(plan: Mapping[str, Any]) -> str:
 
 def run_report(run: RunFolder) -> str:
     """Return one run as a page of text; a run that was killed says so; raises LabError for a damaged one."""
-    try:
+    with _read_whole(run):
         if (batch := run.read_json("batch.json")) is not None:
             return _batch_report(batch)
         checks = run.read_json("verify.json")
         return _run_report(run) if checks is None else verify_report(checks)
+
+
+@contextmanager
+def _read_whole(run: RunFolder) -> Iterator[None]:
+    try:
+        yield
     except (LookupError, TypeError, ValueError, AttributeError, ArithmeticError):
         raise LabError(
             f"the records of run {run.run_id} are damaged: {run.path}",
@@ -163,6 +171,7 @@ def _run_report(run: RunFolder) -> str:
         firmware = str(plan["firmware"]).upper()
         how = f"{firmware}, loader {plan['loader']}, until {_aim(plan)}"
         lines.append(f"board     {plan['board']} ({plan['profile']}), {how}")
+        lines += [f"work      {plan['work']}"] if plan.get("work") else []
         lines.append(f"image     {image_line(plan['image'])}")
     if verdict is None:
         lines.append(_WITHOUT[run.without_verdict()].format(run=run.run_id))
@@ -170,8 +179,30 @@ def _run_report(run: RunFolder) -> str:
     for stage in verdict.get("stages", ()):
         at = "      -" if stage["at_s"] is None else f"{stage['at_s']:6.1f} s"
         lines.append(f"{at}  {stage['name']:<12}  {stage['evidence']}")
-    lines += verdict_lines(verdict)
+    lines += [*verdict_lines(verdict), *disk_lines(run)]
     return "\n".join(lines)
+
+
+def disk_lines(run: RunFolder) -> tuple[str, ...]:
+    """Return what became of the disk that a run was about, or what it found there; nothing for other runs.
+
+    Of the runs of a re-image the last one tells; those before it name that. Raises LabError for a damaged
+    record.
+    """
+    with _read_whole(run):
+        return tuple(_disk_lines(run))
+
+
+def _disk_lines(run: RunFolder) -> Iterator[str]:
+    if (reimaged := run.read_json(REIMAGE)) is not None:
+        runs = reimaged["runs"]
+        if runs[-1] == run.run_id:
+            yield from reimaged_lines(reimaged)
+        else:
+            part = f"{runs.index(run.run_id) + 1} of {len(runs)}"
+            yield f"then      bringup runs show {runs[-1]}     (this was run {part} of the re-image)"
+    elif (seen := run.read_json(SLOTS)) is not None and seen.get("slots"):
+        yield from slots_lines(seen["board"], seen)
 
 
 def event_lines(run: RunFolder) -> Iterator[str]:

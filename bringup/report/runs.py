@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-from bringup.boot.folders import VERDICT, RunFolder
+from bringup.boot.folders import BATCH, REIMAGE, SLOTS, VERDICT, RunFolder
 from bringup.report.style import table
 from bringup.report.words import clean
 
@@ -19,6 +19,7 @@ def run_row(run: RunFolder) -> dict[str, Any]:
     return {
         "run": run.run_id,
         "board": plan.get("board"),
+        "work": plan.get("work") or plan.get("command") or plan.get("kind"),
         "verdict": verdict.get("verdict") or _WITHOUT[run.without_verdict()],
         "stage": verdict.get("stage"),
         "cause": verdict.get("cause") or ("verdict.json is damaged" if run.is_damaged(VERDICT) else None),
@@ -29,15 +30,16 @@ def run_row(run: RunFolder) -> dict[str, Any]:
 def runs_table(runs: Iterable[RunFolder], width: int | None = None) -> str:
     """Return runs as a table, one line each, cut to `width` columns; None: as long as they are."""
     lines = table(
-        ["run", "board", "verdict", "stage", "seconds", "cause"],
+        ["run", "board", "work", "verdict", "stage", "seconds", "cause"],
         [
             [
                 row["run"],
                 row["board"] or "?",
+                str(row["work"] or "-"),
                 row["verdict"],
                 row["stage"] or "-",
                 "-" if row["at_s"] is None else f"{row['at_s']:.1f}",
-                row["cause"] or "",
+                "" if row["cause"] == f"reached {row['stage']}" else row["cause"] or "",
             ]
             for row in map(run_row, runs)
         ],
@@ -62,6 +64,7 @@ def run_json(run: RunFolder, *, with_events: bool) -> dict[str, Any]:
             }
             for event in run.events()
         ]
-    if (batch := run.read_json("batch.json")) is not None:
-        body["batch"] = batch
+    for name in (BATCH, REIMAGE, SLOTS):
+        if (record := run.read_json(name)) is not None:
+            body[name.removesuffix(".json")] = record
     return body

@@ -170,7 +170,7 @@ def _job(prepared: Prepared, probe: Probe, found: FoundPower, request: CaptureRe
         twin=StartTwin(keep=request.keep_twin, setup=request.twin, stays=stays),
         before=[KeepPower(found, may_restart=board.twin or request.restart, last=last, stays=stays)],
     )
-    return Job.of(prepared, steps)
+    return Job.of(prepared, steps, work="probe")
 
 
 def _was_loaded(end: Finished) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import lru_cache, partial
 from pathlib import Path
@@ -12,6 +13,7 @@ from typing import Any
 from bringup.base.errors import LabError
 from bringup.base.stage import Stage
 from bringup.boot.errand import Errand
+from bringup.boot.folders import REIMAGE, RunFolder
 from bringup.boot.job import Finished, Job
 from bringup.boot.preflight import Prepared, prepare
 from bringup.boot.request import BootRequest
@@ -69,6 +71,17 @@ class Reimaged:
         verdict = self.last.verdict
         return {**verdict, "runs": [run.verdict["run"] for run in self.runs], **self.outcome.to_dict()}
 
+    def and_then(self, run: Finished) -> Reimaged:
+        """Return it with one more run."""
+        return replace(self, runs=(*self.runs, run))
+
+    def keep(self) -> Reimaged:
+        """Put what is known by now into the folder of each of its runs, and return it."""
+        with suppress(LabError):  # a full disk keeps it from the folders, not from the person
+            for run in self.runs:
+                RunFolder(run.folder).write_json(REIMAGE, self.to_dict())
+        return self
+
 
 @dataclass(frozen=True)
 class PlannedReimage:
@@ -108,18 +121,17 @@ class PlannedReimage:
     def run_in(self, run: Callable[[Job], Finished], person: Person | None = None) -> Reimaged:
         """Do it with `run` for each job, on a board that is ours already."""
         outcome = Outcome()
-        runs = [run(self._write_job(Room(), outcome))]
-        if not runs[-1].ok:
-            return Reimaged(tuple(runs), outcome)
-        runs.append(run(self._disk_job(outcome, keep=None)))
-        if not runs[-1].ok:
-            return Reimaged(tuple(runs), outcome)
-        if outcome.action == "install":
-            outcome.kept = True
-        elif self._is_to_be_kept(outcome, person):
-            runs.append(run(self._disk_job(outcome, keep=outcome.image_id)))
-            outcome.kept = runs[-1].ok
-        return Reimaged(tuple(runs), outcome)
+        done = Reimaged((run(self._write_job(Room(), outcome)),), outcome).keep()
+        if not done.last.ok:
+            return done
+        done = done.and_then(run(self._disk_job(outcome, keep=None)))
+        outcome.kept = done.last.ok and outcome.action == "install"
+        done.keep()
+        if done.last.ok and not outcome.kept and self._is_to_be_kept(outcome, person):
+            done = done.and_then(run(self._disk_job(outcome, keep=outcome.image_id)))
+            outcome.kept = done.last.ok
+            done.keep()
+        return done
 
     def _is_to_be_kept(self, outcome: Outcome, person: Person | None) -> bool:
         if self.request.confirm != "ask" or person is None:
@@ -139,6 +151,7 @@ class PlannedReimage:
             work.steps(),
             notes=self.notes,
             taken_over=lambda: outcome.written,
+            purpose="reimage: write",
         )
 
     def _disk_job(self, outcome: Outcome, keep: str | None) -> Job:
@@ -175,7 +188,8 @@ class PlannedReimage:
             ),
             seen,
         )
-        return Job.of(prepared, steps)
+        part = "keep" if keep is not None else "trial" if on_trial else "start"
+        return Job.of(prepared, steps, work=f"reimage: {part}")
 
 
 def maintenance_job(
@@ -186,6 +200,7 @@ def maintenance_job(
     *,
     notes: Sequence[str] = (),
     taken_over: Callable[[], bool] = lambda: False,
+    purpose: str,
 ) -> Job:
     """Return the run that has the ramdisk on the board, looks at its disks and does `work`.
 
@@ -200,7 +215,7 @@ def maintenance_job(
         twin=StartTwin(keep=boot.keep_twin, setup=boot.twin, stays=lambda _: True),
         before=[*before, GiveBack(taken_over), ListenForRamdisk(room)],
     )
-    return Job.of(prepared, (*steps, Survey(room), *work), notes=notes)
+    return Job.of(prepared, (*steps, Survey(room), *work), notes=notes, work=purpose)
 
 
 def prepare_maintenance(

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from bringup.base.errors import LabError, UsageError
+from bringup.boot.folders import SLOTS, RunFolder
 from bringup.boot.job import Finished, Job
 from bringup.boot.plan import PlannedStep
 from bringup.boot.preflight import Prepared
@@ -78,16 +80,33 @@ class PlannedSlots:
         if self.back:
             title = "write both state files: the image before is the good one"
             steps.append(Act(PlannedStep("rollback", title, 1.0, 60.0), partial(self._go_back, room)))
-        return maintenance_job(self.prepared, room, self.boot, steps)
+        return maintenance_job(self.prepared, room, self.boot, steps, purpose=self.purpose)
+
+    @property
+    def purpose(self) -> str:
+        """What it is for: slots, or rollback."""
+        return "rollback" if self.back else "slots"
 
     def run(
         self, display: Display | None = None, person: Person | None = None, stop: Stop | None = None
     ) -> Finished:
         """Do it; `seen` says afterwards what was found. `stop` ends what runs in a thread."""
-        purpose = "rollback" if self.back else "slots"
         twin, keep = with_disk(self.board, self.boot), self.boot.keep_twin
-        with Session(self.board, purpose, keep_twin=keep, twin=twin, person=person, stop=stop) as session:
-            return run_job(self.lab, session, self.job, display)
+        with Session(
+            self.board, self.purpose, keep_twin=keep, twin=twin, person=person, stop=stop
+        ) as session:
+            return self.run_in(partial(run_job, self.lab, session, display=display))
+
+    def run_in(self, run: Callable[[Job], Finished]) -> Finished:
+        """Do it with `run`, on a board that is ours already; what was found is kept in the run's folder."""
+        done = run(self.job)
+        with suppress(LabError):  # a full disk keeps it from the folder, not from the person
+            RunFolder(done.folder).write_json(SLOTS, self.told(done))
+        return done
+
+    def told(self, done: Finished) -> dict[str, Any]:
+        """Return how it ended and what was found as plain JSON data."""
+        return {**done.verdict, **self.seen.to_dict()}
 
     def _look(self, room: Room, run: Run) -> None:
         seen = self.seen

@@ -48,6 +48,34 @@ def test_a_re_image_is_followed_to_its_last_run(tmp_path: Path, capsys: pytest.C
     assert json.loads(capsys.readouterr().out)["run"] == kept.run_id
 
 
+def test_the_end_of_a_re_image_is_told_as_its_own_screen_told_it(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    last = run(tmp_path)
+    told = {
+        **OK,
+        "run": last.run_id,
+        "runs": [last.run_id],
+        "disk": {"model": "QEMU HARDDISK", "name": "sda", "serial": "TWIN0"},
+        "action": "install",
+        "slot": "A",
+        "image_id": "1c06b491",
+        "before_id": None,
+        "kept": True,
+        "begun": True,
+        "written": True,
+        "bytes_sent": 1 << 20,
+        "bytes_there": 0,
+        "careful": None,
+    }
+    last.write_json("plan.json", {"work": "reimage: start"})
+    last.write_json("reimage.json", told)
+    assert show_run(last) == 0
+    assert "good      1c06b491 in slot A starts from now on" in capsys.readouterr().out
+    assert show_verdict(last) == 0
+    assert json.loads(capsys.readouterr().out) == told
+
+
 def test_one_that_failed_is_the_last(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     write = run(tmp_path, WRITTEN, verdict="lab", exit_code=10, cause="the power went", missing=None)
     run(tmp_path)

@@ -16,6 +16,7 @@ import pytest
 
 from bringup.base.errors import ImageError, LabError
 from bringup.base.events import Event
+from bringup.boot.folders import RunFolder
 from bringup.boot.job import Finished, Job
 from bringup.disk.contents import judge
 from bringup.disk.fat.volume import FatVolume
@@ -26,6 +27,9 @@ from bringup.jobs.reimage.request import ReimageRequest
 from bringup.jobs.reimage.slots import PlannedSlots, plan_slots
 from bringup.lab.find import load_lab
 from bringup.netboot.spec import ServeSpec
+from bringup.report.reimage import reimaged_lines, slots_lines
+from bringup.report.run import run_report
+from bringup.report.runs import run_json, run_row
 from tests.doubles.equipment import Bench, Said, Script
 from tests.doubles.front_door import FrontDoor
 from tests.doubles.ramdisk import FakeRamdisk
@@ -205,6 +209,32 @@ def test_an_update_goes_to_the_other_slot_and_is_kept_by_the_key(in_folder: Path
     assert seen.seen.slots is not None
     assert seen.seen.slots.state is not None
     assert seen.seen.slots.state.trial == "B", "the key is the loader's business, not the ramdisk's"
+
+
+def test_what_a_re_image_came_to_is_in_the_folders_of_its_runs(in_folder: Path, board: Board) -> None:
+    first = installed(board, in_folder)
+    planned = plan_changed(in_folder)
+    board.boots = [from_disk("B"), from_disk("B", tried=planned.image.image.key[:8])]
+    done = planned.run_in(board, board)
+    write, trial, keep = (RunFolder(run.folder) for run in done.runs)
+    assert [run_row(run)["work"] for run in (write, trial, keep)] == [
+        *("reimage: write", "reimage: trial", "reimage: keep")
+    ]
+    told = run_report(keep).splitlines()
+    assert told[-3:] == list(reimaged_lines(done.to_dict()))
+    assert told[-1].startswith("back      bringup rollback e300")
+    assert str(first.outcome.image_id) in told[-1]
+    assert run_report(write).splitlines()[-1].startswith(f"then      bringup runs show {keep.run_id} ")
+    assert run_json(write, with_events=False)["reimage"] == done.to_dict()
+    assert [run_row(RunFolder(run.folder))["work"] for run in first.runs][-1] == "reimage: start"
+
+
+def test_what_was_found_in_the_slots_is_in_the_folder_of_the_run(in_folder: Path, board: Board) -> None:
+    installed(board, in_folder)
+    seen = look(in_folder)
+    run = RunFolder(seen.run_in(board).folder)
+    assert run_row(run)["work"] == "slots"
+    assert run_report(run).endswith("\n".join(slots_lines("e300", seen.seen.to_dict())))
 
 
 def test_an_image_on_trial_is_kept_only_where_it_is_wanted(in_folder: Path, board: Board) -> None:
