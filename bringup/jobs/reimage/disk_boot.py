@@ -27,10 +27,11 @@ KEEP_KEY = b"y"
 _HASHED_PER_S = 2 << 20
 """The slowest that GRUB may read and hash, bytes a second: a busy emulator took over 30 s for 200 MiB."""
 _TAIL = 4096
+# Only what came whole counts: of an id that lost digits on the way nobody knows which image it names.
 _LINES = re.compile(
-    r"bringup: (?:slot (?P<tried>[AB]) \((?P<id>[0-9a-f]*)\) was tried, press y"
+    r"bringup: (?:slot (?P<tried>[AB]) \((?P<id>[0-9a-f]{8})\) was tried, press y"
     r"|slot (?P<whole>[AB]) is whole|slot (?P<damaged>[AB]) damaged"
-    r"|image (?P<image>[0-9a-f]+) is started"
+    r"|image (?P<image>[0-9a-f]{8}) is started"
     r"|(?P<kernel>starting kernel)(?! failed)|(?P<none>no slot starts))"
 )
 

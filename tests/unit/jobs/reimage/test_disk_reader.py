@@ -100,3 +100,15 @@ def test_another_image_is_not_kept() -> None:
     _, ends = read(TRIED, image="ffff0000", keep=True)
     assert ends.typed == b""
     assert "0123abcd" in str(ends.error)
+
+
+@pytest.mark.parametrize("part", [b"0123abc", b"123abcd", b"", b"0123abcd0", b"0123 bcd"])
+def test_an_id_that_did_not_come_whole_names_no_image(part: bytes) -> None:
+    starts = B_STARTS.replace(
+        b"bringup: starting", b"bringup: image " + part + b" is started\r\nbringup: starting"
+    )
+    reader, ends = read(starts, image="0123abcd")
+    assert (reader.started, ends.error) == ("B", None)
+    for kept in ("0123abcd", part.decode()):
+        reader, ends = read(TRIED.replace(b"0123abcd", part), image=kept, keep=True)
+        assert (ends.typed, reader.pressed, ends.error) == (b"", False, None)
