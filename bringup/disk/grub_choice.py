@@ -5,7 +5,8 @@ It is stricter than GRUB where GRUB would go on by luck: a partition table that 
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from contextlib import suppress
+from dataclasses import dataclass
 
 from bringup.base.errors import LabError
 from bringup.base.firmware import Firmware
@@ -13,7 +14,7 @@ from bringup.disk.commit import Loader
 from bringup.disk.fat.volume import FatError, FatVolume, Reader
 from bringup.disk.layout import BIOS, ESP, LETTERS, Layout, Letter, read_layout
 from bringup.disk.slots import damage, state_places
-from bringup.disk.state import BLOCK_BYTES, State, other, parse_state
+from bringup.disk.state import BLOCK_BYTES, State, environment, other, parse_state, saved
 
 _TABLE_BYTES = 64 << 10
 EFI_PROGRAM = "EFI/BOOT/BOOTX64.EFI"
@@ -24,13 +25,15 @@ class Choice:
     """What is started. `slot` is None when nothing is, and `why` says what stood in the way, in order.
 
     `writes` are what GRUB writes before it starts the slot: (offset, bytes) of each, in order. `damaged` are
-    the slots that it tried before this one.
+    the slots that it tried before this one. `trial` is what it says where one begins: the slot that it starts
+    first, and the good one, "" where it knows none any more.
     """
 
     slot: Letter | None
     why: tuple[str, ...] = ()
     writes: tuple[tuple[int, bytes], ...] = ()
     damaged: tuple[Letter, ...] = ()
+    trial: tuple[Letter, str] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,8 +65,7 @@ def grub_begins(read: Reader, disk_bytes: int, machine: Machine) -> Begun | None
     layout, _ = _started(read, disk_bytes, machine)
     if layout is None:
         return None
-    copies, _ = _states(read, layout)
-    return Begun(layout, copies[0] or copies[1])
+    return Begun(layout, _StateFiles(read, layout, machine.can_write).state)
 
 
 def grub_choice(read: Reader, disk_bytes: int, machine: Machine) -> Choice:
@@ -71,38 +73,67 @@ def grub_choice(read: Reader, disk_bytes: int, machine: Machine) -> Choice:
     layout, problem = _started(read, disk_bytes, machine)
     if layout is None:
         return Choice(None, (problem,))
-    why: list[str] = []
-    copies, places = _states(read, layout)
-    state = copies[0] or copies[1]
-    writes: list[tuple[int, bytes]] = []
-    good = state.good if state else "A"
-    if state is not None and (changed := _changed(state, machine.key)) != state:
-        if machine.can_write:
-            # Each file keeps its own number: GRUB saves what it changed.
-            writes = [
-                (at, replace(changed, n=copy.n).block())
-                for at, copy in zip(places, copies, strict=True)
-                if copy is not None
-            ]
-            good = changed.tried if changed.tried and changed.tried == state.trial else changed.good
-        else:
-            why.append("the state cannot be written")
+    files = _StateFiles(read, layout, machine.can_write)
+    first, trial = _wanted(files, machine.key)
+    why = ["the state cannot be written"] if files.refused else []
     tried: list[Letter] = []
-    for letter in (good, other(good)):
+    for letter in (first, other(first)):
         if (damaged := _damage(read, layout, letter)) is None:
-            return Choice(letter, tuple(why), tuple(writes), tuple(tried))
+            return Choice(letter, tuple(why), tuple(files.writes), tuple(tried), trial)
         why.append(f"slot {letter}: {damaged}")
         tried.append(letter)
-    return Choice(None, tuple(why), tuple(writes), tuple(tried))
+    return Choice(None, tuple(why), tuple(files.writes), tuple(tried), trial)
 
 
-def _changed(state: State, key: str) -> State:
-    """Return the state after what GRUB does with it: a key of the menu, or a trial that begins."""
-    if key == "y" and state.tried:
-        return State(state.tried, None, None, state.image_id, state.n)
-    if key in ("a", "b"):
-        return State(LETTERS["ab".index(key)], None, None, state.image_id, state.n)
-    return state.begun() if state.trial else state
+def _wanted(files: _StateFiles, key: str) -> tuple[Letter, tuple[Letter, str] | None]:
+    """Return the slot that is started first, after the states were written: `keep`, `settle` and `start`.
+
+    With it comes `Choice.trial`.
+    """
+    state = files.state
+    if key == "y" and state and state.tried:
+        files.save(State(state.tried))
+    elif key in ("a", "b"):
+        files.save(State(LETTERS["ab".index(key)]))
+    state = files.state
+    if state is None or state.trial is None:
+        return (state.good if state else "A"), None
+    files.save(state.begun())
+    now = files.state
+    first = now.tried if now and now.trial is None and now.tried else state.good
+    return first, (first, now.good if now else "")
+
+
+class _StateFiles:
+    """The two state files as GRUB's script reads and saves them; `writes` are what it wrote, in order.
+
+    `refused` is whether nothing could be saved when it should have been.
+    """
+
+    def __init__(self, read: Reader, layout: Layout, can_write: bool) -> None:
+        self._can_write = can_write
+        self._blocks = _blocks(read, layout)
+        blocks = [block for _, block in self._blocks]
+        # Where none is whole, the last one was loaded last.
+        loaded = [block for block in blocks if parse_state(block)][:1] or blocks[-1:]
+        self._id = dict(environment(loaded[0]) or ()).get("id", "") if loaded else ""
+        self.writes: list[tuple[int, bytes]] = []
+        self.refused = False
+
+    @property
+    def state(self) -> State | None:
+        """What counts now: the first file that is whole."""
+        return next(filter(None, (parse_state(block) for _, block in self._blocks)), None)
+
+    def save(self, state: State) -> None:
+        """Set good, trial and tried in each file that takes it, with the id that was read."""
+        named = {"good": state.good, "trial": state.trial, "tried": state.tried, "id": self._id}
+        values = [(name, value or "") for name, value in named.items()]
+        after = [(at, saved(block, values) if self._can_write else None) for at, block in self._blocks]
+        self.refused = self.refused or not any(block for _, block in after)
+        self.writes += [(at, block) for at, block in after if block is not None]
+        pairs = zip(self._blocks, after, strict=True)
+        self._blocks = [(at, block or before) for (at, before), (_, block) in pairs]
 
 
 def _started(read: Reader, disk_bytes: int, machine: Machine) -> tuple[Layout | None, str]:
@@ -135,18 +166,17 @@ def _by_uefi(read: Reader, _head: bytes, layout: Layout, loader: Loader | None) 
     return volume.file(EFI_PROGRAM, 16 << 20) == loader.efi
 
 
-def _states(read: Reader, layout: Layout) -> tuple[tuple[State | None, State | None], tuple[int, ...]]:
+def _blocks(read: Reader, layout: Layout) -> list[tuple[int, bytes]]:
+    """Return where the state files lie and what is in them; those that cannot be read are left out."""
     try:
         places = state_places(read, layout)
     except LabError:
-        return (None, None), ()
-    copies = []
+        return []
+    blocks = []
     for at in places:
-        try:
-            copies.append(parse_state(read(at, BLOCK_BYTES)))
-        except OSError:
-            copies.append(None)
-    return (copies[0], copies[1]), places
+        with suppress(OSError):
+            blocks.append((at, read(at, BLOCK_BYTES)))
+    return blocks
 
 
 def _damage(read: Reader, layout: Layout, letter: Letter) -> str | None:

@@ -48,11 +48,10 @@ def key_s(state: State | None) -> float:
     return _KEEP_KEY_S if state is not None and state.tried else _KEY_S
 
 
-def start_lines(state: State | None, key: str, choice: Choice) -> Iterator[str]:
-    """Yield what is printed until a slot is found whole, or none; `state` is that of before `key`."""
-    settles = key in ("a", "b") or (key == "y" and state is not None and state.tried)
-    if state is not None and state.trial and not settles:
-        yield f"bringup: slot {state.trial} is started, good is {state.good}"
+def start_lines(choice: Choice) -> Iterator[str]:
+    """Yield what is printed until a slot is found whole, or none."""
+    if choice.trial is not None:
+        yield f"bringup: slot {choice.trial[0]} is started, good is {choice.trial[1]}"
     for letter in choice.damaged:
         yield f"bringup: slot {letter} damaged"
     if choice.slot is None:

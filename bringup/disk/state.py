@@ -8,6 +8,7 @@ bad, and everything lies in the first 512 bytes, so that a cut between two secto
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
 from bringup.disk.layout import LETTERS, Letter
@@ -111,6 +112,50 @@ def environment(block: bytes) -> list[tuple[str, str]] | None:
             values.append((_text(block[at:equals]), _text(_HIDDEN.sub(rb"\1", value[1]))))
         at = value.end()
     return values
+
+
+def saved(block: bytes, values: Iterable[tuple[str, str]]) -> bytes | None:
+    """Return an environment block with these variables set, None where `save_env` refuses and writes nothing.
+
+    As GRUB does it (lib/envblk.c): the value of the first line that begins with the name, else a new line,
+    and the `#` at the end become fewer or more. They have to begin a line and to be enough.
+    """
+    if environment(block) is None:
+        return None
+    for name, value in values:
+        data = re.sub(rb"[\\\n]", rb"\\\g<0>", value.encode("latin-1"))
+        changed = _set(block.rstrip(b"#"), name.encode("ascii") + b"=", data)
+        if changed is None:
+            return None
+        block = changed.ljust(BLOCK_BYTES, b"#")
+    return block
+
+
+def _set(lines: bytes, start: bytes, value: bytes) -> bytes | None:
+    """Return the lines of a block with one changed or added, None where they are broken or too many."""
+    if not lines.endswith(b"\n"):
+        return None
+    at = _line_of(lines, start)
+    old = None if at is None else _LINE.match(lines, at)
+    if at is not None and old is None:
+        return None
+    first, last = (at + len(start), old.end()) if old and at is not None else (len(lines), len(lines))
+    new = value if old else start + value
+    changed = lines[:first] + new + b"\n" + lines[last:]
+    return changed if len(changed) <= BLOCK_BYTES else None
+
+
+def _line_of(lines: bytes, start: bytes) -> int | None:
+    """Return where the first line with this start begins."""
+    at = len(_SIGNATURE)
+    while at + len(start) < len(lines):
+        if lines.startswith(start, at):
+            return at
+        line = _LINE.match(lines, at)
+        if line is None:
+            return None
+        at = line.end()
+    return None
 
 
 def _text(data: bytes) -> str:

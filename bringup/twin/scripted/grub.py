@@ -43,7 +43,7 @@ async def start_disk(disk: BoardDisk, *, uefi: bool, say: Say, key_within: KeyWi
     choice = await asyncio.to_thread(grub_choice, disk.read, disk.size, replace(machine, key=key))
     for offset, data in choice.writes:
         disk.write(offset, data)
-    _say(say, start_lines(begun.state, key, choice))
+    _say(say, start_lines(choice))
     if choice.slot is None:
         return Started(loader=True)
     volume = FatVolume(disk.read, begun.layout.slot(choice.slot).start)

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bringup.disk.layout import LETTERS
-from bringup.disk.state import BLOCK_BYTES, PAGE_BYTES, State, environment, parse_state
+from bringup.disk.state import BLOCK_BYTES, PAGE_BYTES, State, environment, parse_state, saved
 
 SLOTS = st.sampled_from(LETTERS)
 STATES = st.builds(
@@ -73,6 +73,33 @@ def test_grub_reads_odd_blocks_as_we_do(body: bytes, filled_with: bytes) -> None
     found = environment(block)
     assert found is not None
     assert "".join(f"{name}={value}\n" for name, value in found).encode("latin-1") == listed.stdout
+
+
+def editenv(block: bytes, *words: str) -> bytes | None:
+    """Return a block after GRUB's own tool was at it, None where it refuses."""
+    with tempfile.NamedTemporaryFile() as file:
+        file.write(block)
+        file.flush()
+        done = subprocess.run(["grub-editenv", file.name, "set", *words], capture_output=True, check=False)
+        return Path(file.name).read_bytes() if done.returncode == 0 else None
+
+
+VALUES = st.sampled_from(["", "A", "B", "1a2b3c4d", "x\\y", "a\nb", "#", "q" * 400])
+
+
+@given(
+    BLOCKS | flipped(),
+    st.sampled_from([b"#", b"\0", b"x", b"x\n"]),
+    st.integers(25, BLOCK_BYTES),
+    st.lists(st.tuples(st.sampled_from(["good", "trial", "tried", "id"]), VALUES), min_size=1, max_size=4),
+)
+def test_grub_saves_into_odd_blocks_as_we_say(
+    body: bytes, filled_with: bytes, length: int, values: list[tuple[str, str]]
+) -> None:
+    block = (b"# GRUB Environment Block\n" + body + filled_with * BLOCK_BYTES)[:length].ljust(
+        BLOCK_BYTES, b"#"
+    )
+    assert saved(block, values) == editenv(block, *(f"{name}={value}" for name, value in values))
 
 
 def test_a_state_counts_whatever_its_id_and_number_are() -> None:
