@@ -92,6 +92,14 @@ class BmcTimeoutError(LabError):
     """The BMC did not answer in time, or nothing listens there."""
 
 
+class LoginUnfinishedError(BmcTimeoutError):
+    """The BMC answered, and fell silent in the middle of the login."""
+
+
+class NoSessionError(LabError):
+    """The BMC answered and gives this tool no session, for a reason that is not its user or password."""
+
+
 class BmcBusyError(LabError):
     """The BMC answered that it is busy, or somebody else holds the console."""
 
@@ -182,6 +190,8 @@ CODES: Mapping[str, type[BringupError]] = {
     "vm-dead": VmDeadError,
     "not-observed": NotObservedError,
     "not-offered": NotOfferedError,
+    "login-unfinished": LoginUnfinishedError,
+    "no-session": NoSessionError,
     "unclear-state": UnclearStateError,
     "override": OverrideError,
     "override-refused": OverrideRefusedError,

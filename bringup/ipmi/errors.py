@@ -15,14 +15,25 @@ from bringup.base.errors import (
     BmcTimeoutError,
     CipherError,
     LabError,
+    LoginUnfinishedError,
+    NoSessionError,
     NotOfferedError,
     UnclearStateError,
 )
 
 NO_PRIVILEGE_YET = "the session's privilege could not be set"
 """What a login says that the BMC accepted, and whose privilege it neither granted nor refused."""
+NO_PRIVILEGE = "it sets no privilege for the session"
+"""The same for good: the BMC's answer is none that a moment mends."""
+OLD_BMC = "IPMI 1.5 only"
+"""What a login says of a BMC that does not offer RMCP+."""
+NOT_READY = "the BMC begins no session"
+"""What a login says that a BMC held up for too long at its first step."""
 
 _CHECK_USER = "check `user` and `password` of this board in the lab file"
+_CHECK_RIGHTS = (
+    "the user has to be enabled and allowed IPMI over LAN; wrong passwords may have locked it for minutes"
+)
 _LOOK = "ipmitool -v -I lanplus ... mc info says more; a BMC that has just started needs a minute"
 _CHECK_ADDRESS = "check the BMC's power, its LAN cable, and `address` and `port` in the lab file"
 _WAIT = "wait a minute and try again; a BMC that has just started needs that"
@@ -35,7 +46,37 @@ class _Meaning:
     hint: str | None = None
 
 
-_WRONG_USER = _Meaning(AuthenticationError, "{where} does not know the user {user}", _CHECK_USER)
+_WRONG_USER = _Meaning(
+    AuthenticationError,
+    "{where} does not know the user {user}, or does not let it in",
+    f"{_CHECK_USER}; {_CHECK_RIGHTS}",
+)
+_NOT_LET_IN = _Meaning(
+    AuthenticationError,
+    "{where} refused the login of user {user}: {text}",
+    f"in the BMC's web page: {_CHECK_RIGHTS}",
+)
+_BMC_KEY = _Meaning(
+    AuthenticationError,
+    "{where} accepts the password of user {user} and wants a second key (K_G, the BMC key) besides it",
+    "clear the encryption key for IPMI over LAN in the BMC's settings (all zeros): it is not supported here",
+)
+_OLD = _Meaning(
+    NoSessionError,
+    "{where} offers IPMI 1.5 only, which has neither encryption nor a console",
+    "enable IPMI 2.0 (RMCP+) in the BMC's LAN settings, or update its firmware; "
+    "without that: another power driver, and a serial console",
+)
+_OUT_OF_STEP = _Meaning(
+    BmcBusyError,
+    "{where} forgets sessions while they begin (user {user})",
+    "it may be restarting, or two BMCs may answer at this address: wait a minute and try again",
+)
+_NO_LAN = _Meaning(
+    NoSessionError,
+    "{where} answers and does not offer IPMI over LAN: {text}",
+    "enable IPMI over LAN in the BMC's settings",
+)
 _WRONG_PASSWORD = _Meaning(AuthenticationError, "{where} refused the password of user {user}", _CHECK_USER)
 _NO_CIPHER = _Meaning(
     CipherError,
@@ -51,15 +92,27 @@ _PRIVILEGE = _Meaning(
     "give the user the privilege OPERATOR or ADMINISTRATOR on this LAN channel",
 )
 _LOGIN_BROKEN = _Meaning(
-    BmcTimeoutError,
+    LoginUnfinishedError,
     "{where} answered and did not finish the login of user {user}",
     "some BMCs fall silent for a wrong user or password, or for a cipher suite that they lack: "
     + _CHECK_USER
     + "; ipmitool lan print 1 lists the suites",
 )
+_NOT_OPENED = _Meaning(
+    LoginUnfinishedError,
+    "{where} answers, and not when it is asked to begin a session",
+    "enable IPMI over LAN, and cipher suite 17 or 3, in the BMC's LAN settings; "
+    "a BMC that has just started needs a minute",
+)
+_LEVEL_NOT_SET = _Meaning(
+    NoSessionError,
+    "{where} accepted the login of user {user} and refuses to work for it: {text}",
+    "update the BMC's firmware, or reset the BMC: this is no matter of the user's rights",
+)
 _NOT_BEGUN = _Meaning(
     BmcBusyError, "{where} accepted the login of user {user} and began no session: {text}", _WAIT
 )
+_NOT_READY = _Meaning(BmcBusyError, "{where} is busy or still starting: {text}", _WAIT)
 _SILENT = _Meaning(BmcTimeoutError, "no answer from {where}", _CHECK_ADDRESS)
 
 # The first line whose text is contained in the message holds.
@@ -69,13 +122,12 @@ _LOGIN = (
     ("Unauthorized name", _WRONG_USER),
     ("Invalid username length", _WRONG_USER),
     ("Invalid user name", _WRONG_USER),
-    ("Invalid RAKP4 integrity code", _WRONG_PASSWORD),
+    ("Invalid RAKP4 integrity code", _BMC_KEY),  # the password was proven by message 2
     ("No Cipher suite match", _NO_CIPHER),
     ("Invalid authentication algorithm", _NO_CIPHER),
     ("Invalid integrity algorithm", _NO_CIPHER),
     ("Invalid confidentiality algorithm", _NO_CIPHER),
     ("No matching integrity payload", _NO_CIPHER),
-    ("MD5 required", _NO_CIPHER),
     ("Insufficient resources", _FULL),
     ("No available login slots", _FULL),
     ("No slot available", _FULL),
@@ -84,6 +136,16 @@ _LOGIN = (
     ("privelege level", _PRIVILEGE),  # sic
     ("Requested privilege", _PRIVILEGE),
     (NO_PRIVILEGE_YET, _NOT_BEGUN),
+    (NO_PRIVILEGE, _LEVEL_NOT_SET),
+    (NOT_READY, _NOT_READY),
+    (OLD_BMC, _OLD),
+    ("MD5 required", _OLD),
+    ("channel authentication", _NO_LAN),
+    ("Invalid Session ID", _OUT_OF_STEP),
+    ("Inactive Session ID", _OUT_OF_STEP),
+    ("Unauthorized GUID", _NOT_LET_IN),
+    ("Illegal or unrecognized parameter", _NOT_LET_IN),
+    ("Invalid payload type", _NOT_LET_IN),
     ("timeout", _SILENT),
     ("failed to initialize", _LOGIN_BROKEN),
     ("no longer connected", _LOGIN_BROKEN),
@@ -124,18 +186,25 @@ _CODES = {
 
 
 def login_failure(
-    message: str | None, *, where: str, user: str, heard: bool, suites: Sequence[int]
+    message: str | None,
+    *,
+    where: str,
+    user: str,
+    heard: bool,
+    suites: Sequence[int],
+    opened: bool = True,
 ) -> LabError:
     """Return the error for a login that ended with pyghmi's `message`; None stands for no message at all.
 
-    `heard` says whether the BMC answered anything before that, `suites` which cipher suites were tried.
+    `heard` says whether the BMC answered anything before that, `opened` whether it began a session, `suites`
+    which cipher suites were tried.
     """
     text = message or "timeout"
     meaning = next((meaning for part, meaning in _LOGIN if part in text), None)
     if meaning is None:
-        return LabError(f"{where} refused the login of user {user}: {text}", hint=_LOOK)
-    if meaning is _SILENT and heard:
-        meaning = _LOGIN_BROKEN
+        return NoSessionError(f"{where} refused the login of user {user}: {text}", hint=_LOOK)
+    if meaning in (_SILENT, _LOGIN_BROKEN) and heard:
+        meaning = _LOGIN_BROKEN if opened else _NOT_OPENED
     told = meaning.sentence.format(where=where, user=user, suites=_none_of(suites), text=text)
     return meaning.kind(told, hint=meaning.hint)
 

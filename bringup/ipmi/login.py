@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 SAFE_SUITES = (17, 3)
 """The cipher suites (IPMI 2.0 table 22-20) with a key, integrity and encryption that pyghmi knows."""
 LOGIN_TIMEOUT_S = 7.0
+_LATE = "timeout"
 _RESOLVE_TIMEOUT_S = 5.0
 _USER_MAX_BYTES, _PASSWORD_MAX_BYTES = 16, 20  # IPMI 2.0 22.28 and 22.30
 
@@ -57,13 +58,17 @@ def _order(bmc: BmcAddress) -> tuple[int, ...]:
 
 
 class Login:
-    """A login under way in the pump's thread, at most for `timeout_s` seconds from now on."""
+    """A login under way in the pump's thread, at most for `timeout_s` seconds from now on.
+
+    A BMC that answered a step of it has as long again.
+    """
 
     def __init__(self, bmc: BmcAddress, timeout_s: float) -> None:
         """Begin; raises LabError without a password or an address."""
         user, password = _credentials(bmc)
         address = _resolve(bmc)
         self._bmc = bmc
+        self._timeout_s = timeout_s
         self._until_s = time.monotonic() + timeout_s
         self._session: ClientSession | None = None
         self._error: Future[str | None] = Future()  # None when there is none
@@ -76,16 +81,25 @@ class Login:
 
     def wait(self) -> ClientSession:
         """Return the session when it is there; raises LabError and its subclasses."""
-        try:
-            error = self._error.result(self._until_s - time.monotonic())
-        except FutureTimeoutError:
-            error = "timeout"
+        error = self._result(self._until_s)
+        if error == _LATE and self._session is not None and self._session.heard:
+            error = self._result(self._until_s + self._timeout_s)  # it answers, if slowly
         session, bmc = self._session, self._bmc
         if session is not None and error is None:
             return session
         heard = session is not None and session.heard
+        opened = session is not None and session.opened
         self.end()
-        raise login_failure(error or "timeout", where=str(bmc), user=bmc.user, heard=heard, suites=bmc.suites)
+        raise login_failure(
+            error or _LATE, where=str(bmc), user=bmc.user, heard=heard, suites=bmc.suites, opened=opened
+        )
+
+    def _result(self, until_s: float) -> str | None:
+        """Return what the login said at its end, None where it succeeded; waits for it until `until_s`."""
+        try:
+            return self._error.result(max(0.0, until_s - time.monotonic()))
+        except FutureTimeoutError:
+            return _LATE
 
     def then(self, go_on: Callable[[ClientSession], None], failed: Callable[[], None]) -> None:
         """Call `go_on` in the pump's thread when the session is there, `failed` when there will be none."""
@@ -130,7 +144,7 @@ class Login:
         if "success" in result and self._session is not None:
             self._session.stay()
         if not self._error.done():
-            self._error.set_result(None if "success" in result else str(result.get("error") or "timeout"))
+            self._error.set_result(None if "success" in result else str(result.get("error") or _LATE))
 
 
 def _credentials(bmc: BmcAddress) -> tuple[bytes, bytes]:

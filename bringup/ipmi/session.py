@@ -18,7 +18,7 @@ from pyghmi.exceptions import PyghmiException
 from pyghmi.ipmi.private import session as library
 
 from bringup.base.clock import boottime_s
-from bringup.ipmi.errors import NO_PRIVILEGE_YET, NOT_TAKEN, UNSETTLED
+from bringup.ipmi.errors import NO_PRIVILEGE, NO_PRIVILEGE_YET, NOT_READY, NOT_TAKEN, OLD_BMC, UNSETTLED
 
 SOL_PAYLOAD_TYPE = 1
 _APP, _SET_PRIVILEGE = 0x06, 0x3B
@@ -28,7 +28,15 @@ _PRIVILEGE_REFUSED = (0x80, 0x81)  # Set Session Privilege Level, IPMI 2.0 22.18
 # even "insufficient privilege", before it has read its users) and goes on a moment later.
 _AGAIN_PAUSES_S = (0.2, 0.5, 1.0)
 _INSUFFICIENT = 0xD4
-_NO_RESOURCES = 0x01  # in the answer to Open Session, IPMI 2.0 table 13-15
+# Status codes of a login's steps, IPMI 2.0 table 13-15. Some mean to pyghmi what others mean to BMCs.
+_NO_RESOURCES, _INVALID_SESSION, _INACTIVE_SESSION = 0x01, 0x02, 0x08
+_INVALID_ROLE, _UNAUTHORIZED_ROLE = 0x09, 0x0A
+_READ_AS = {_INACTIVE_SESSION: _INVALID_SESSION, _UNAUTHORIZED_ROLE: _INVALID_ROLE}
+_FORGOTTEN_MAX = 2
+# How long a message that proves something waits for its answer once one was not answered soon: the first
+# second is less than some BMCs take to compute theirs, and then every beginning anew is in vain.
+_EXPECTING = ("OPENSESSION", "EXPECTINGRAKP2", "EXPECTINGRAKP4")
+_PATIENCE_FIRST_S, _PATIENCE_LOGIN_MAX_S = 2.5, 5.0
 # BMCs end a session after 60 s without a packet (IPMI 2.0 6.12.15).
 _IDLE_LIMIT_S = 25.0
 
@@ -57,6 +65,8 @@ class ClientSession(library.Session):  # type: ignore[misc]  # pyghmi carries no
     `suites` are tried in this order: the next one when the BMC refuses a suite, grants another than the one
     asked for, or leaves it without an answer. pyghmi alone would know 17 then 3, and only refusals.
 
+    `opened`: the BMC began a session for the login, whatever came of it.
+
     `heard_s` is when an answer of the BMC came last (CLOCK_BOOTTIME), whether anybody waited for it or not.
     """
 
@@ -68,6 +78,9 @@ class ClientSession(library.Session):  # type: ignore[misc]  # pyghmi carries no
         self.suite = self._untried.pop(0)
         self._silences = 0
         self._retries = 0
+        self._forgotten = 0
+        self._login_patience_s = 0.0
+        self.opened = False
         self._patience_s: float | None = None
         self._due: tuple[float, Callable[[], None]] | None = None
         self.heard_s = boottime_s()
@@ -185,8 +198,13 @@ class ClientSession(library.Session):  # type: ignore[misc]  # pyghmi carries no
         self.attemptedhash, _ = _SUITES[self.suite]
 
     def _got_channel_auth_cap(self, response: dict[str, Any]) -> None:
-        busy = response.get("code") in NOT_TAKEN | UNSETTLED
-        if not (busy and self._try_again(self._get_channel_auth_cap)):
+        code = response.get("code")
+        if code in NOT_TAKEN | UNSETTLED:
+            if not self._try_again(self._get_channel_auth_cap):
+                self.onlogon({"error": f"{NOT_READY} (code {code:#04x})"})
+        elif code == 0 and not _offers_rmcp_plus(response["data"]):
+            self.onlogon({"error": OLD_BMC})  # pyghmi would log in without encryption
+        else:
             super()._got_channel_auth_cap(response)
 
     def _got_rmcp_response(self, data: bytearray) -> None:
@@ -194,6 +212,7 @@ class ClientSession(library.Session):  # type: ignore[misc]  # pyghmi carries no
             return
         status = data[1] or (0 if self._is_granted(data) else _NO_SUITE_MATCH)
         if not status:
+            self.opened = True
             super()._got_rmcp_response(data)
         elif status == _NO_RESOURCES and self._try_again(self._open_rmcpplus_request):
             return
@@ -201,6 +220,26 @@ class ClientSession(library.Session):  # type: ignore[misc]  # pyghmi carries no
             self._open_rmcpplus_request()
         else:
             self.onlogon({"error": library.constants.rmcp_codes.get(status, f"RMCP+ status {status:#04x}")})
+
+    def _got_rakp2(self, data: bytearray) -> None:
+        data[1] = _READ_AS.get(data[1], data[1])
+        if data[1] == _INVALID_SESSION and data[0] == self.rmcptag:
+            self._forgotten += 1
+            if self._forgotten > _FORGOTTEN_MAX:
+                self.onlogon({"error": "Invalid Session ID in RAKP2"})
+                return
+        super()._got_rakp2(data)
+
+    def _got_rakp4(self, data: bytearray) -> None:
+        data[1] = _READ_AS.get(data[1], data[1])
+        super()._got_rakp4(data)
+
+    def _xmit_packet(
+        self, retry: bool = True, delay_xmit: float | None = None, timeout: float | None = None
+    ) -> None:
+        if timeout is None and self._login_patience_s > self.timeout and self.sessioncontext in _EXPECTING:
+            timeout = self._login_patience_s
+        super()._xmit_packet(retry, delay_xmit, timeout)
 
     def _is_granted(self, data: bytearray) -> bool:
         _, wanted = _SUITES[self.suite]
@@ -210,6 +249,10 @@ class ClientSession(library.Session):  # type: ignore[misc]  # pyghmi carries no
         # pyghmi asks twice to open a session, and once for each later step, before it begins again.
         if self.sessioncontext in ("OPENSESSION", "EXPECTINGRAKP2"):
             self._silences += _SILENCES_MAX if self.sessioncontext == "OPENSESSION" else 1
+        if self.sessioncontext in _EXPECTING:
+            self._login_patience_s = min(
+                max(_PATIENCE_FIRST_S, 2 * self._login_patience_s), _PATIENCE_LOGIN_MAX_S
+            )
         if self._silences >= _SILENCES_MAX:
             self._take_next_suite()
         super()._relog()
@@ -247,7 +290,9 @@ class ClientSession(library.Session):  # type: ignore[misc]  # pyghmi carries no
             if refused:
                 error = "Requested privilege refused"
             else:
-                error = f"{NO_PRIVILEGE_YET} (code {code:#04x})" if code else "Session failed to initialize"
+                soon = code in NOT_TAKEN | UNSETTLED
+                told = NO_PRIVILEGE_YET if soon else NO_PRIVILEGE
+                error = f"{told} (code {code:#04x})" if code else "Session failed to initialize"
             self.onlogon({"error": error})
             return
         idle_since = library._monotonic_time()
@@ -269,6 +314,11 @@ class ClientSession(library.Session):  # type: ignore[misc]  # pyghmi carries no
         while self.pendingpayloads and not self.lastpayload:
             payload, payload_type, retry = self.pendingpayloads.popleft()
             self.send_payload(payload=payload, payload_type=payload_type, retry=retry)
+
+
+def _offers_rmcp_plus(data: Sequence[int]) -> bool:
+    """Return what Get Channel Authentication Capabilities says of IPMI 2.0 (22.13); cut short it says no."""
+    return len(data) > 3 and bool(data[1] & 0x80) and bool(data[3] & 0x02)
 
 
 def wait(timeout_s: float) -> None:

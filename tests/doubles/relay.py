@@ -32,6 +32,10 @@ class Relay:
         """Return whether a packet goes through."""
         return not self.cut
 
+    def altered(self, packet: bytes) -> bytes:
+        """Return what a client gets of a packet of the BMC."""
+        return packet
+
     def close(self) -> None:
         """Stop."""
         self._closed = True
@@ -49,7 +53,8 @@ class Relay:
                         clients[self._back(sender)] = sender
                         self._backs[sender].send(packet)
                     else:
-                        self._due.append((time.monotonic() + self._late_s, packet, clients[ready]))
+                        due_s = time.monotonic() + self._late_s
+                        self._due.append((due_s, self.altered(packet), clients[ready]))
             while self._due and self._due[0][0] <= time.monotonic():
                 _, packet, client = self._due.popleft()
                 with contextlib.suppress(OSError):

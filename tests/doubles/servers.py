@@ -226,6 +226,7 @@ set_working_mc 0x20
     allowed_auths_operator none md2 md5 straight
     allowed_auths_admin none md2 md5 straight
     guid a123456789abcdefa1234567{port:08x}
+  {bmc_key}
   endlan
   chassis_control "{folder}/chassis.sh"
   sol "tcp:127.0.0.1:{uart}" 115200
@@ -248,15 +249,18 @@ def ipmi_sim(
     password: str = PASSWORD,
     on: bool = False,
     uart: Uart | None = None,
+    bmc_key: str | None = None,
 ) -> Iterator[IpmiSim]:
     """Run OpenIPMI's simulator with its files in `folder` (a test's tmp_path); skips when not installed.
 
-    It speaks suites 0-3 and 6, loses the persistent and EFI bits of boot flags, and knows no `diag`.
+    It speaks suites 0-3 and 6, loses the persistent and EFI bits of boot flags, and knows no `diag`. With
+    `bmc_key` it wants that key (K_G) besides the password.
     """
     if shutil.which("ipmi_sim") is None:
         pytest.skip("ipmi_sim is not installed (package openipmi)")
     port, uart = _free_udp_port(), uart or Uart()
     values = {"name": f"sim{port}", "port": port, "uart": uart.port, "folder": folder}
+    values["bmc_key"] = "" if bmc_key is None else f'bmc_key "{bmc_key}"'
     (folder / "lan.conf").write_text(_LAN_CONF.format(**values, user=user, password=password))
     (folder / "bmc.emu").write_text(_EMULATION)
     (folder / "power").write_text(f"{int(on)}\n")
@@ -351,3 +355,31 @@ class DeafToSuite(Relay):
         deaf = kind == self._deaf_to and self._sha256
         self.dropped += deaf
         return not deaf
+
+
+class RefusesName(Relay):
+    """Answers RAKP message 1 with `status` (IPMI 2.0 table 13-15) the first `times` times.
+
+    `logins` counts those messages; `server` is where to log in.
+    """
+
+    RAKP1, RAKP2 = 0x12, 0x13
+
+    def __init__(self, bmc: Server, status: int, times: int = 1_000_000, *, late_s: float = 0.0) -> None:
+        self.logins = 0
+        self._status = status
+        self._times = times
+        super().__init__((bmc.address, bmc.port), ADDRESS, late_s=late_s)
+        self.server = Server(ADDRESS, self.port, bmc.user, bmc.password)
+
+    def passes(self, packet: bytes, *, of_client: bool) -> bool:
+        """Count the messages."""
+        self.logins += of_client and packet[4] == 0x06 and packet[5] & 0x3F == self.RAKP1
+        return True
+
+    def altered(self, packet: bytes) -> bytes:
+        """Make a refusal of an answer: the tag, the status, two reserved bytes and the client's session."""
+        if packet[4] != 0x06 or packet[5] & 0x3F != self.RAKP2 or self.logins > self._times:
+            return packet
+        payload = bytes([packet[16], self._status, 0, 0]) + packet[20:24]
+        return packet[:14] + len(payload).to_bytes(2, "little") + payload

@@ -25,6 +25,7 @@ from bringup.base.errors import (
     ConsoleHeldError,
     ConsoleLostError,
     LabError,
+    NoSessionError,
     OverrideError,
 )
 from bringup.base.events import Event
@@ -40,7 +41,7 @@ from bringup.power.boot_flags import BootQuirks
 from bringup.power.drivers.ipmi import ChassisCommands, IpmiLog, IpmiOverride, IpmiPower
 from bringup.twin.bmc.sel import event_record
 from tests.doubles.fake_bmc import burst
-from tests.doubles.servers import DeafToSuite, FakeBmc, NoCipher, Server, ipmi_sim, virtual_bmc
+from tests.doubles.servers import DeafToSuite, FakeBmc, NoCipher, RefusesName, Server, ipmi_sim, virtual_bmc
 from tests.twin.helpers import Cli, wait_for
 
 pytestmark = pytest.mark.slow
@@ -302,6 +303,50 @@ def test_a_lesser_user_gets_what_it_may_do() -> None:
         assert chassis_status(address(bmc))
     with virtual_bmc(privilege="user") as bmc, pytest.raises(AuthenticationError, match="privilege"):
         chassis_status(address(bmc))
+
+
+@pytest.mark.parametrize("status", [0x09, 0x0A, 0x0D])
+def test_a_user_refused_as_administrator_is_tried_as_operator(status: int) -> None:
+    with virtual_bmc() as bmc, contextlib.closing(RefusesName(bmc, status, 1)) as refuses:
+        assert chassis_status(address(refuses.server))
+        assert refuses.logins == 2
+
+
+@pytest.mark.parametrize("status", [0x02, 0x08])
+def test_a_bmc_that_forgot_a_session_while_it_began_is_asked_anew(status: int) -> None:
+    with virtual_bmc() as bmc, contextlib.closing(RefusesName(bmc, status, 1)) as refuses:
+        assert chassis_status(address(refuses.server))
+
+
+@pytest.mark.parametrize(("status", "kind", "words"), [
+    (0x02, BmcBusyError, "forgets sessions while they begin"),
+    (0x08, BmcBusyError, "forgets sessions while they begin"),
+    (0x0A, AuthenticationError, "privilege"),
+    (0x0D, AuthenticationError, "does not know the user admin, or does not let it in"),
+    (0x0E, AuthenticationError, "refused the login of user admin: Unauthorized GUID"),
+    (0x12, AuthenticationError, "refused the login of user admin: Illegal"),
+    (0x7F, NoSessionError, "refused the login of user admin: Unrecognized RMCP code 127"),
+])  # fmt: skip
+def test_a_login_that_is_refused_names_the_reason(status: int, kind: type[LabError], words: str) -> None:
+    with (
+        virtual_bmc() as bmc,
+        contextlib.closing(RefusesName(bmc, status)) as refuses,
+        pytest.raises(kind, match=words),
+    ):
+        chassis_status(address(refuses.server))
+
+
+def test_a_bmc_that_takes_long_over_every_step_of_a_login_is_logged_in_to() -> None:
+    with virtual_bmc() as bmc, contextlib.closing(RefusesName(bmc, 0, 0, late_s=1.3)) as late:
+        assert chassis_status(address(late.server))
+
+
+def test_a_bmc_with_a_key_of_its_own_is_told_from_a_wrong_password(tmp_path: Path) -> None:
+    with ipmi_sim(tmp_path, bmc_key="hidden") as bmc:
+        with pytest.raises(AuthenticationError, match=r"accepts the password of user \w+ and wants .*K_G"):
+            chassis_status(address(bmc))
+        with pytest.raises(AuthenticationError, match="refused the password"):
+            chassis_status(address(bmc, password=Secret("wrong")))
 
 
 def test_no_common_cipher_suite_is_named() -> None:

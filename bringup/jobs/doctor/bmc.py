@@ -9,7 +9,15 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from bringup.base.errors import AuthenticationError, BmcBusyError, BmcTimeoutError, CipherError, LabError
+from bringup.base.errors import (
+    AuthenticationError,
+    BmcBusyError,
+    BmcTimeoutError,
+    CipherError,
+    LabError,
+    LoginUnfinishedError,
+    NoSessionError,
+)
 from bringup.ipmi.client import IpmiClient
 from bringup.ipmi.settings import bmc_time_s, sol_settings
 from bringup.jobs.doctor.check import Check, Group, Result, failed, failed_by, passed, skipped
@@ -18,6 +26,8 @@ from bringup.power.base import Override
 # A clock may be some time off and keep any zone; zones differ by quarters of an hour, up to 14 hours.
 _CLOCK_OFF_S, _ZONE_STEP_S, _ZONE_MAX_S = 120, 900, 14 * 3600
 _LIMIT_S = 40.0
+# What a login fails by where the BMC can be reached.
+_ANSWERS = (AuthenticationError, CipherError, BmcBusyError, LoginUnfinishedError, NoSessionError)
 _SUITES = {17: "SHA-256", 3: "SHA-1"}
 
 
@@ -74,7 +84,7 @@ def _login(client: IpmiClient) -> LabError | None:
 
 def _reach(bmc: Bmc, error: LabError | None) -> Result:
     address = bmc.client.bmc
-    if error is None or isinstance(error, AuthenticationError | CipherError | BmcBusyError):
+    if error is None or isinstance(error, _ANSWERS):
         return passed(f"{address} answers")
     if isinstance(error, BmcTimeoutError):
         return failed(f"{error.message}: {error.hint}", f"ping -c 3 {shlex.quote(address.address)}")
@@ -84,7 +94,7 @@ def _reach(bmc: Bmc, error: LabError | None) -> Result:
 def _logged_in(bmc: Bmc, error: LabError | None) -> Result:
     if error is None:
         return passed(f"user {bmc.client.bmc.user} is let in")
-    if isinstance(error, AuthenticationError | BmcBusyError):
+    if isinstance(error, _ANSWERS) and not isinstance(error, CipherError):
         return failed_by(error)
     return skipped(
         "not tried: see above" if not isinstance(error, CipherError) else "not tried: no cipher suite"

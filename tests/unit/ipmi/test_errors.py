@@ -2,12 +2,31 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from pyghmi.ipmi.private.constants import rmcp_codes
 
-from bringup.base.errors import AuthenticationError, BmcBusyError, BmcTimeoutError, CipherError, LabError
-from bringup.ipmi.errors import login_failure, no_answer, refusal
+from bringup.base.errors import (
+    AuthenticationError,
+    BmcBusyError,
+    BmcTimeoutError,
+    CipherError,
+    LabError,
+    LoginUnfinishedError,
+    NoSessionError,
+)
+from bringup.ipmi.errors import (
+    NO_PRIVILEGE,
+    NO_PRIVILEGE_YET,
+    NOT_READY,
+    OLD_BMC,
+    login_failure,
+    no_answer,
+    refusal,
+)
 from bringup.ipmi.login import BmcAddress
 from bringup.lab.secret import Secret
 
@@ -34,18 +53,55 @@ def failure(message: str | None, *, heard: bool = True) -> LabError:
         ("Insufficient resources to create a session at the requested role", BmcBusyError, "no free session"),
         ("Unauthorized role or privilege level requested in RAKP2", AuthenticationError, "privilege"),
         ("Requested privilege refused", AuthenticationError, "privilege"),
-        ("Session failed to initialize", BmcTimeoutError, "did not finish the login"),
-        ("timeout", BmcTimeoutError, "did not finish the login"),
-        ("something nobody has seen", LabError, "something nobody has seen"),
+        ("Session failed to initialize", LoginUnfinishedError, "did not finish the login"),
+        ("timeout", LoginUnfinishedError, "did not finish the login"),
+        ("something nobody has seen", NoSessionError, "something nobody has seen"),
+        ("Invalid RAKP4 integrity code (wrong Kg?)", AuthenticationError, "accepts the password .* \\(K_G"),
+        (
+            "Illegal or unrecognized parameter in RAKP2",
+            AuthenticationError,
+            "refused the login of user ADMIN",
+        ),
+        ("Unauthorized GUID in RAKP2", AuthenticationError, "refused the login of user ADMIN"),
+        ("Invalid Session ID in RAKP2", BmcBusyError, "forgets sessions"),
+        (OLD_BMC, NoSessionError, "offers IPMI 1.5 only"),
+        (f"{NOT_READY} (code 0xc0)", BmcBusyError, "busy or still starting"),
+        (f"{NO_PRIVILEGE} (code 0xcc)", NoSessionError, "accepted the login of user ADMIN and refuses"),
+        (f"{NO_PRIVILEGE_YET} (code 0xc0)", BmcBusyError, "began no session"),
+        (
+            "Invalid command while trying to get channel authentication capabalities",
+            NoSessionError,
+            "does not offer IPMI over LAN",
+        ),
     ],
 )
 def test_login_messages(message: str, kind: type[LabError], words: str) -> None:
     error = failure(message)
     assert type(error) is kind
-    assert words in error.message
+    assert re.search(words, error.message)
     assert WHERE in error.message
     assert error.hint
     assert error.exit_code == 10
+
+
+def test_a_bmc_that_begins_no_session_was_never_told_a_user() -> None:
+    error = login_failure("timeout", where=WHERE, user="ADMIN", heard=True, suites=(17, 3), opened=False)
+    assert type(error) is LoginUnfinishedError
+    assert "ADMIN" not in error.message
+    assert "IPMI over LAN" in str(error.hint)
+
+
+@pytest.mark.parametrize("status", sorted(rmcp_codes))
+def test_every_status_of_a_login_has_a_meaning(status: int) -> None:
+    """IPMI 2.0 table 13-15: none of them is left to pyghmi's words alone."""
+    error = failure(f"{rmcp_codes[status]} in RAKP2")
+    assert "ipmitool -v" not in str(error.hint)
+
+
+def test_a_user_that_is_known_and_locked_out_is_thought_of() -> None:
+    hint = str(failure("Unauthorized name in RAKP2").hint)
+    assert "enabled" in hint
+    assert "locked" in hint
 
 
 def test_the_suites_that_were_tried_are_named() -> None:
