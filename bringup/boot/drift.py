@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from bringup.base.errors import ProfileError
+from bringup.base.errors import BringupError, ProfileError
 from bringup.base.regular_file import read_regular
 from bringup.camkes.text.mark import HEADER_BYTES, is_generated
 from bringup.lab.inventory import Board
@@ -74,6 +74,18 @@ def made_for_capture(board: Board, paths: Sequence[Path], config: Path | None) -
     ours, _ = _for_board(board, find_overlays(paths).claims)
     hashes = {each.sha256 for each in ours}
     return hashes.pop() if len(hashes) == 1 else None
+
+
+def is_latest_capture(board: str, sha256: str) -> bool | None:
+    """Return whether the newest capture of `board` is that one; None without any that can be read."""
+    from bringup.lab.captures import latest_capture
+    from bringup.pci.capture.open import open_capture
+
+    capture = latest_capture(board)
+    try:
+        return None if capture is None else open_capture([capture]).sources[0].sha256 == sha256
+    except BringupError:
+        return None
 
 
 def _compared(board: Board, claims: Sequence[Claims], pins: Sequence[str], allow: bool) -> Iterator[str]:

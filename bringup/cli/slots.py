@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from bringup import Firmware
+from bringup import Firmware, UsageError
 from bringup.cli.batch import batch_options, chosen, heard_by, many, refuse_for_many, run_many
 from bringup.cli.boot_options import DRY_RUN, EVENTS, FIRMWARE, KEEP, RESTART, STEAL, carry_out, dry_run
 from bringup.cli.complete import board_and_tag_names, disk_names
@@ -51,16 +51,39 @@ def slots_options(function: Any) -> Any:
     return function
 
 
+def _image_id(_ctx: click.Context, _option: click.Parameter, text: str | None) -> str | None:
+    from bringup.disk.manifest import is_image_id
+
+    image_id = None if text is None else text.strip().lower()
+    if image_id is not None and not is_image_id(image_id):
+        raise UsageError(
+            f"--confirm {text!r}: no image's id, which has 8 digits, as in 37ff5704",
+            hint="bringup slots BOARD shows them",
+        )
+    return image_id
+
+
 @click.command()
+@click.option(
+    "--confirm",
+    metavar="ID",
+    callback=_image_id,
+    help="Keep the image that was tried, if it has this id: it starts from now on.",
+)
 @slots_options
 def command(ctx: click.Context, /, as_json: bool, events: bool, **options: Any) -> int:
     """Show what is in the slots of BOARD's disk, and which one starts; the board is booted into a ramdisk.
+
+    With --confirm, an image that `reimage` left on trial is kept without being written again: nothing but the
+    two state files is written. Refused are any other image than the one that was tried, and an image that
+    was not started yet.
 
     BOARD may stand for several: a list with commas, a pattern ('shelf-*') or a tag of the lab file.
 
     \b
     Example:
       bringup slots e300
+      bringup slots e300 --confirm 37ff5704
       bringup slots e300 --events
       bringup slots e300 --dry-run
       bringup slots 'shelf-*' --jobs 16 --yes
@@ -117,7 +140,7 @@ def _planned(lab: Lab, board: str, options: dict[str, Any], *, back: bool) -> Pl
         override=options["override"],
         restart=options["restart"],
     )
-    return plan_slots(lab, board, boot, disk=options["disk"], back=back)
+    return plan_slots(lab, board, boot, disk=options["disk"], back=back, confirm=options.get("confirm"))
 
 
 def _run_many(lab: Lab, options: dict[str, Any], *, back: bool) -> int:
@@ -131,7 +154,9 @@ def _run_many(lab: Lab, options: dict[str, Any], *, back: bool) -> int:
         outcome = of_verdict(done.verdict)
         return replace(outcome, reached=slots_words(planned.seen.to_dict())) if done.ok else outcome
 
-    command = "rollback" if back else "slots"
+    command = "rollback" if back else "slots --confirm" if options.get("confirm") else "slots"
     boards = chosen(lab, options["board"], command, only_failed=options["only_failed"])
     question = "Roll back {boards}, which restarts them?" if back else "Restart {boards}?"
+    if options.get("confirm"):
+        question = f"Keep image {options['confirm']} on {{boards}}, which restarts them?"
     return run_many(lab, command, boards, work, options, question=question)

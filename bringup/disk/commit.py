@@ -142,17 +142,46 @@ def update(disk: DiskSlots, slot: SlotImage) -> tuple[Action, ...]:
     return (*actions, *_states(disk, state.with_trial(idle, slot.manifest.image_id)))
 
 
-def confirm(disk: DiskSlots, image_id: str) -> tuple[Action, ...]:
-    """Return how the image that was tried becomes the good one.
+def confirm(disk: DiskSlots, image_id: str) -> tuple[Letter, tuple[Action, ...]]:
+    """Return the slot of the image that was tried, and how it becomes the good one.
 
-    Raises LabError when no image was tried, or another than the one with `image_id`.
+    Raises LabError when nothing was tried, another image than the one with `image_id` was or lies there now,
+    or it is known to be damaged.
     """
-    state = _known_state(disk)
+    state = disk.state
+    if state is None:
+        raise LabError("both state files of this disk are damaged, and so nothing tells what was tried")
     if state.tried is None:
-        raise LabError("no image was tried on this disk since the last one was confirmed")
+        raise _nothing_tried(disk, state, image_id)
     if state.image_id != image_id:
         raise LabError(f"the image that was tried is {state.image_id or 'without id'}, not {image_id}")
-    return (*_agreed(disk, state), *_states(disk, state.settled(state.tried)))
+    slot = disk.slot(state.tried)
+    if slot.intact is False or slot.manifest is None:
+        raise LabError(
+            f"slot {slot.letter} was tried and is damaged: {slot.problem or 'it is empty'}",
+            hint="bringup reimage BOARD IMAGE",
+        )
+    if slot.manifest.image_id != image_id:
+        raise LabError(f"slot {slot.letter} was tried and holds {slot.manifest.image_id} now, not {image_id}")
+    return slot.letter, (*_agreed(disk, state), *_states(disk, state.settled(slot.letter)))
+
+
+def _nothing_tried(disk: DiskSlots, state: State, image_id: str) -> LabError:
+    if state.trial is not None:
+        return LabError(
+            f"image {state.image_id or 'without id'} is on trial and was not started yet: nothing was tried",
+            hint="start the board once from its disk, and see the image come up",
+        )
+    if is_kept(disk, state.good, image_id):
+        return LabError(f"nothing is on trial: {image_id} in slot {state.good} is the good one already")
+    return LabError("no image was tried on this disk since the last one was confirmed")
+
+
+def is_kept(disk: DiskSlots, letter: Letter, image_id: str) -> bool:
+    """Return whether a slot is the good one with that image in it, and nothing is on trial or tried."""
+    state, manifest = disk.state, disk.slot(letter).manifest
+    settled = state is not None and state.good == letter and not (state.trial or state.tried)
+    return settled and manifest is not None and manifest.image_id == image_id
 
 
 def rollback(disk: DiskSlots) -> tuple[Letter, tuple[Action, ...]]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -75,6 +76,11 @@ class Manifest:
 def image_id(image: Image) -> str:
     """Return the first 8 digits of an image's key: what a person compares."""
     return image.key[:8]
+
+
+def is_image_id(text: str) -> bool:
+    """Return whether a text may be the id of an image."""
+    return re.fullmatch(r"[0-9a-f]{8}", text, re.ASCII) is not None
 
 
 def stored_names(modules: int) -> tuple[str, ...]:

@@ -289,4 +289,5 @@ _LINES: dict[str, Any] = {
     "disk.damaged": _plain("slot", "bad"),
     "disk.key": _plain("keep"),
     "disk.rolled_back": _plain("rollback"),
+    "disk.confirmed": _plain("keep"),
 }

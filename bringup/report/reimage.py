@@ -26,10 +26,14 @@ def reimaged_lines(told: Mapping[str, Any]) -> Iterator[str]:
         yield f"good      {image_id} in slot {slot} starts from now on"
         if told["before_id"]:
             yield f"back      bringup rollback {board}      starts {told['before_id']} again"
+    elif told["kept"] is None:
+        yield f"good      not known: the key was pressed that keeps {image_id}, and nobody saw what it did"
+        yield f"look      bringup slots {board}"
     elif told["action"] == "update":
         before = told["before_id"] or "the image before"
         yield f"good      {before} starts at the next reset: {image_id} was not kept"
-        yield f"keep it   bringup reimage {board} with the same image, and --confirm auto"
+    if told.get("came_up") and not told["kept"]:
+        yield f"keep it   bringup slots {board} --confirm {image_id}"
 
 
 def _not_written(told: Mapping[str, Any]) -> str:
@@ -60,6 +64,9 @@ def slots_lines(board: str, seen: Mapping[str, Any]) -> Iterator[str]:
         yield f"careful   state file {' and '.join(bad)} cannot be read; the next update writes both"
     if seen["careful"]:
         yield f"careful   {seen['careful']}"
+    for slot in seen["slots"].values():
+        if slot["role"] == "tried" and slot["manifest"]:
+            yield f"keep it   bringup slots {board} --confirm {slot['manifest']['image_id']}"
     if seen["chosen"]:
         yield f"slot {seen['chosen']} starts from now on"
 

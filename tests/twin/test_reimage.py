@@ -7,11 +7,21 @@ from __future__ import annotations
 
 import os
 import time
+from dataclasses import fields
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from bringup.base.events import Emit
+from bringup.boot.place import BoardPlace
+from bringup.boot.session import Session
+from bringup.console.base import Console
 from bringup.disk.layout import MIB
+from bringup.jobs.boot import run_job
+from bringup.jobs.reimage.job import plan_reimage
+from bringup.jobs.reimage.request import ReimageRequest
+from bringup.lab.find import load_lab
 from tests.twin.helpers import Cli
 
 # Four network boots of a Linux in one test, on a machine that may be loaded.
@@ -72,6 +82,66 @@ def test_a_disk_is_installed_updated_and_rolled_back(cli: Cli) -> None:
     assert back.json["chosen"] == "A"
     assert [slot["role"] for slot in back.json["slots"].values()] == ["good", "old"]
     assert started_slot(cli) == "A"
+
+
+class DeafConsole:
+    """A board's console on whose way keys get lost."""
+
+    def __init__(self, console: Console) -> None:
+        self._console = console
+        self.lost: list[bytes] = []
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._console, name)
+
+    def write(self, data: bytes) -> None:
+        self.lost.append(data)
+
+
+class DeafPlace(BoardPlace):
+    def console(self, emit: Emit, *, steal: bool) -> Console:
+        console = DeafConsole(super().console(emit, steal=steal))
+        keys_lost.append(console.lost)
+        return console
+
+
+keys_lost: list[list[bytes]] = []
+
+
+class DeafSession(Session):
+    def reach(self, emit: Emit) -> BoardPlace:
+        place = super().reach(emit)
+        return DeafPlace(**{each.name: getattr(place, each.name) for each in fields(place)})
+
+
+@pytest.mark.long
+def test_a_key_that_gets_lost_is_made_up_for_by_the_ramdisk(
+    cli: Cli, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    up(cli, "--disk", "ahci,size=3G,serial=S1")
+    first = reimage(cli)
+    monkeypatch.setenv("BRINGUP_HOME", str(cli.home))
+    lab = load_lab(cli.folder)
+    planned = plan_reimage(lab, "e300", (), ReimageRequest(yes=True), module_mib=2)
+    with DeafSession(planned.board, "reimage", keep_twin=True) as session:
+        done = planned.run_in(lambda job: run_job(lab, session, job, None))
+    assert done.ok, done.last.verdict
+    assert b"y" in [key for keys in keys_lost for key in keys]
+    assert [run.ok for run in done.runs] == [True, True, False, True, True]
+    assert "started slot A, not B" in done.runs[2].verdict["cause"]
+    assert (done.outcome.slot, done.outcome.kept, done.outcome.before_id) == ("B", True, first["image_id"])
+    assert started_slot(cli) == "B"
+
+
+@pytest.mark.long
+def test_an_image_that_stayed_on_trial_is_kept_later_without_being_written_again(cli: Cli) -> None:
+    up(cli, "--disk", "ahci,size=3G,serial=S1")
+    reimage(cli)
+    tried = reimage(cli, "--module-size", "2", "--confirm", "never")
+    assert (tried["slot"], tried["kept"]) == ("B", False)
+    kept = cli("slots", "e300", "--confirm", str(tried["image_id"]), "--json", timeout_s=LIMIT_S)
+    assert (kept.code, kept.json["chosen"]) == (0, "B"), kept.err
+    assert started_slot(cli) == "B"
 
 
 @pytest.mark.long

@@ -93,6 +93,29 @@ def test_of_two_disks_that_are_written_together_one_is_too_small(cli: Cli) -> No
 
 
 @pytest.mark.long
+def test_an_image_that_was_tried_is_kept_by_its_id_and_by_no_other(cli: Cli) -> None:
+    shelf = cli("twin", "shelf", "2", "--full", "0", "--disk", "shelf-02=64M", "--json").json
+    lab = {"BRINGUP_LAB": shelf["lab"]}
+    try:
+        first = cli("reimage", "shelf-01", "--yes", "--json", timeout_s=120, **lab).json
+        words = ("--confirm", "never", "--yes", "--module-size", "3", "--json")
+        tried = cli("reimage", "shelf-01", *words, timeout_s=120, **lab).json
+        assert (tried["slot"], tried["came_up"], tried["kept"]) == ("B", True, False)
+        wrong = cli("slots", "shelf-01", "--confirm", first["image_id"], "--json", timeout_s=120, **lab)
+        assert (wrong.code, wrong.json["chosen"]) == (10, None)
+        assert f"the image that was tried is {tried['image_id']}, not" in wrong.json["cause"]
+        seen = cli("slots", "shelf-01", timeout_s=120, **lab)
+        assert f"keep it   bringup slots shelf-01 --confirm {tried['image_id']}\n" in seen.out
+        kept = cli("slots", "shelf-*", "--confirm", tried["image_id"], "--json", timeout_s=120, **lab)
+        rows = {row["board"]: row for row in kept.json["boards"]}
+        assert (kept.code, rows["shelf-01"]["reached"]) == (10, f"slot B: {tried['image_id']}")
+        assert "no disk of shelf-02 was written by bringup" in rows["shelf-02"]["cause"]
+    finally:
+        assert cli("twin", "shelf", "--down").out.strip() == "2 boards ended"
+    assert_nothing_left(cli.home)
+
+
+@pytest.mark.long
 def test_disks_are_written_together_and_each_board_has_its_own_verdict(cli: Cli) -> None:
     shelf = cli("twin", "shelf", "8", "--full", "0", *as_the_rack_is(), "--json").json
     lab = {"BRINGUP_LAB": shelf["lab"]}

@@ -18,6 +18,7 @@ from bringup.boot.preflight import Prepared
 from bringup.boot.step import Step
 from bringup.console.base import Console
 from bringup.disk.layout import LETTERS, Letter
+from bringup.disk.state import other
 from bringup.transcript.clean import plain_text
 
 if TYPE_CHECKING:
@@ -32,7 +33,7 @@ _LINES = re.compile(
     r"bringup: (?:slot (?P<tried>[AB]) \((?P<id>[0-9a-f]{8})\) was tried, press y"
     r"|slot (?P<whole>[AB]) is whole|slot (?P<damaged>[AB]) damaged"
     r"|image (?P<image>[0-9a-f]{8}) is started"
-    r"|(?P<kernel>starting kernel)(?! failed)|(?P<none>no slot starts))"
+    r"|(?P<kernel>starting kernel)(?P<failed> failed)?|(?P<none>no slot starts))"
 )
 
 
@@ -40,22 +41,38 @@ class DiskReader:
     """Reads what GRUB on the disk says; aborts the run when another slot starts than was wanted.
 
     `image_id` is that of the image in the slot, which no slot of another disk has; None where it is unknown.
-    `keep` is whether the image is to be kept: the key is pressed once GRUB asks for that very one.
+    `other_id` is that of the image in the other slot: where the two differ, the image tells its slot, too, so
+    that any one line of GRUB's may get lost. `keep` is whether the image is to be kept: the key is pressed
+    once GRUB asks for that very one.
     """
 
     def __init__(
-        self, console: Console, run: Run, wanted: Letter, image_id: str | None, *, keep: bool = False
+        self,
+        console: Console,
+        run: Run,
+        wanted: Letter,
+        image_id: str | None,
+        *,
+        other_id: str | None = None,
+        keep: bool = False,
     ) -> None:
         self._console = console
         self._run = run
         self._wanted = wanted
         self._image_id = image_id
+        self._other_id = other_id
         self._keep = keep
         self._text = ""
         self._whole: Letter | None = None
         self._found: str | None = None
+        self._fell_back = False
         self.started: Letter | None = None
         self.pressed = False
+
+    @property
+    def kept(self) -> bool:
+        """Whether GRUB was seen to keep the image: the key was pressed, and the slot started first of all."""
+        return self.pressed and self.started == self._wanted and not self._fell_back
 
     def feed(self, data: bytes) -> None:
         """Take console bytes as they come."""
@@ -74,26 +91,33 @@ class DiskReader:
         elif line["whole"]:
             self._whole = _letter(line["whole"])
         elif line["damaged"]:
+            self._fell_back = True
             text = f"slot {line['damaged']} is damaged: GRUB takes the other one"
             self._run.emit("disk", "disk.damaged", text, slot=line["damaged"])
         elif line["image"]:
             self._found = line["image"]
+            self._start()
         elif line["none"]:
             self._run.abort(LabError("no slot of this disk starts", hint="bringup reimage BOARD IMAGE"))
-        elif line["kernel"] and self._whole is not None:
-            self._start(self._whole)
+        elif line["failed"]:
+            # The other slot follows, and says the same lines.
+            self._whole = self._found = self.started = None
+            self._fell_back = True
+        elif line["kernel"]:
+            self._start()
 
     def _press(self, image_id: str) -> None:
         if image_id != self._image_id:
             text = f"the disk asks to keep image {image_id}, and {self._image_id} was tried"
             self._run.abort(LabError(text))
             return
+        self.pressed = True  # a write that fails may have arrived all the same
         self._console.write(KEEP_KEY)
-        self.pressed = True
         self._run.emit("disk", "disk.key", f'pressed "y": image {image_id} is kept', image_id=image_id)
 
-    def _start(self, letter: Letter) -> None:
-        if letter == self.started:
+    def _start(self) -> None:
+        letter = self._whole or self._slot_of_image()
+        if letter is None or letter == self.started:
             return
         self.started = letter
         self._run.emit("disk", "disk.slot", f"slot {letter} starts", slot=letter)
@@ -112,6 +136,13 @@ class DiskReader:
                 )
             )
 
+    def _slot_of_image(self) -> Letter | None:
+        """Return the slot that has the image which GRUB named, None where both do or neither."""
+        if self._found is None or self._image_id == self._other_id:
+            return None
+        slots = {self._image_id: self._wanted, self._other_id: other(self._wanted)}
+        return slots.get(self._found)
+
 
 def _letter(text: str) -> Letter:
     return next(letter for letter in LETTERS if letter == text)
@@ -125,21 +156,26 @@ class SlotStarted(Step):
     def __init__(self, wanted: Letter, *, keep: bool, on_trial: bool, kept_then: bool) -> None:
         title = f"see that slot {wanted} started" + (" and that its image is kept" if keep else "")
         self.planned = PlannedStep("slot", title, 0.0, 1.0)
-        self._wanted = wanted
-        self._keep = keep
-        self._on_trial = on_trial
+        self.wanted = wanted
+        self.keep = keep
+        self.on_trial = on_trial
         self._kept_then = on_trial and kept_then
         self.readers: list[DiskReader] = []
 
+    @property
+    def part(self) -> str:
+        """What this start is of a re-image, in one word."""
+        return "keep" if self.keep else "trial" if self.on_trial else "start"
+
     def ahead(self, run: Run) -> None:
         """Tell: a person sees a board that came up being started again."""
-        if self._keep:
-            why = f'slot {self._wanted} came up: started once more, and kept by pressing "y"'
-        elif self._on_trial:
-            why = f"slot {self._wanted} is started once, on trial: any later start has the image before"
+        if self.keep:
+            why = f'slot {self.wanted} came up: started once more, and kept by pressing "y"'
+        elif self.on_trial:
+            why = f"slot {self.wanted} is started once, on trial: any later start has the image before"
         else:
-            why = f"slot {self._wanted} is started from the disk"
-        run.emit("disk", "disk.next", why, slot=self._wanted, kept_then=self._kept_then)
+            why = f"slot {self.wanted} is started from the disk"
+        run.emit("disk", "disk.next", why, slot=self.wanted, kept_then=self._kept_then)
 
     def enter(self, run: Run) -> None:
         """See."""
@@ -149,14 +185,22 @@ class SlotStarted(Step):
         verdict, run.verdict = run.verdict, None
         if reader is None or reader.started is None:
             raise LabError(
-                f"the image came up, and its disk's GRUB was not seen to start slot {self._wanted}",
+                f"the image came up, and its disk's GRUB was not seen to start slot {self.wanted}",
                 hint="the console may have lost its lines: bringup slots BOARD tells",
             )
-        if self._keep and not reader.pressed:
-            raise LabError(
-                "GRUB did not ask to keep the image, so it is not kept", hint="bringup slots BOARD tells"
-            )
+        if self.keep and not reader.kept:
+            raise LabError("GRUB was not seen to keep the image", hint="bringup slots BOARD tells")
         run.verdict = verdict
+
+    @property
+    def kept(self) -> bool:
+        """Whether GRUB was seen to keep the image; see `DiskReader`."""
+        return bool(self.readers) and self.readers[-1].kept
+
+    @property
+    def pressed(self) -> bool:
+        """Whether the key was pressed that keeps the image."""
+        return bool(self.readers) and self.readers[-1].pressed
 
 
 class ResetAfterFailedTrial(Step):

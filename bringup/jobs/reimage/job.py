@@ -10,7 +10,7 @@ from functools import lru_cache, partial
 from pathlib import Path
 from typing import Any
 
-from bringup.base.errors import LabError
+from bringup.base.errors import InterruptedRunError, LabError
 from bringup.base.stage import Stage
 from bringup.boot.errand import Errand
 from bringup.boot.folders import REIMAGE, RunFolder
@@ -34,6 +34,7 @@ from bringup.jobs.reimage.disk_boot import DiskReader, ResetAfterFailedTrial, Sl
 from bringup.jobs.reimage.errand import MAINTENANCE
 from bringup.jobs.reimage.ramdisk import GiveBack, ListenForRamdisk, Room, Survey, ramdisk_spec
 from bringup.jobs.reimage.request import ReimageRequest
+from bringup.jobs.reimage.settle import KeepByRamdisk
 from bringup.jobs.reimage.write import Outcome, WriteImage
 from bringup.lab.inventory import Board, Lab
 from bringup.power.base import Person
@@ -102,7 +103,7 @@ class PlannedReimage:
         """Return the runs as far as they are known before the disk was looked at, for a dry run."""
         outcome = Outcome(slot="A")
         write = self._write_job(Room(), outcome)
-        return write, self._disk_job(outcome, keep=None)
+        return write, self._disk_job(outcome, self._start(outcome))
 
     def run(
         self, display: Display | None = None, person: Person | None = None, stop: Stop | None = None
@@ -124,14 +125,47 @@ class PlannedReimage:
         done = Reimaged((run(self._write_job(Room(), outcome)),), outcome).keep()
         if not done.last.ok:
             return done
-        done = done.and_then(run(self._disk_job(outcome, keep=None)))
+        done = done.and_then(run(self._disk_job(outcome, self._start(outcome))))
+        outcome.came_up = done.last.ok
         outcome.kept = done.last.ok and outcome.action == "install"
         done.keep()
         if done.last.ok and not outcome.kept and self._is_to_be_kept(outcome, person):
-            done = done.and_then(run(self._disk_job(outcome, keep=outcome.image_id)))
-            outcome.kept = done.last.ok
-            done.keep()
+            done = self._keep_image(run, done).keep()
         return done
+
+    def _keep_image(self, run: Callable[[Job], Finished], done: Reimaged) -> Reimaged:
+        """Return a re-image whose image came up with the runs that keep it.
+
+        The key at the loader is the first way. A console that lost a line does not tell whether it was heard:
+        then the ramdisk looks, does what the key did not, and the board starts from its disk again.
+        """
+        outcome = done.outcome
+        seen = self._start(outcome, keep=True)
+        done = done.and_then(run(self._disk_job(outcome, seen)))
+        outcome.kept = True if seen.kept else None if seen.pressed else False
+        if seen.kept or _interrupted(done.last):
+            return done
+        done.keep()
+        disk, slot, image_id = outcome.disk, outcome.slot, outcome.image_id
+        assert disk is not None and slot is not None and image_id is not None  # noqa: S101
+        room, work = Room(), KeepByRamdisk(disk, slot, image_id)
+        boot = replace(self.request.boot, restart=True)  # whoever wanted it kept has said so
+        by_ramdisk = maintenance_job(
+            self.maintenance,
+            room,
+            boot,
+            work.steps(room),
+            taken_over=lambda: work.kept,
+            purpose="reimage: keep by ramdisk",
+        )
+        done = done.and_then(run(by_ramdisk))
+        if not work.kept:
+            return done
+        outcome.kept = True
+        if _interrupted(done.last):
+            return done
+        done.keep()
+        return done.and_then(run(self._disk_job(outcome, self._start(outcome, settled=True))))
 
     def _is_to_be_kept(self, outcome: Outcome, person: Person | None) -> bool:
         if self.request.confirm != "ask" or person is None:
@@ -154,17 +188,21 @@ class PlannedReimage:
             purpose="reimage: write",
         )
 
-    def _disk_job(self, outcome: Outcome, keep: str | None) -> Job:
+    def _start(self, outcome: Outcome, *, keep: bool = False, settled: bool = False) -> SlotStarted:
         assert outcome.slot is not None  # noqa: S101
-        prepared, board, boot = from_disk(self.image), self.board, self.request.boot
-        on_trial = outcome.action == "update" and keep is None
+        on_trial = outcome.action == "update" and not (keep or settled)
         by_itself = self.request.confirm == "auto"
-        seen = SlotStarted(outcome.slot, keep=keep is not None, on_trial=on_trial, kept_then=by_itself)
+        return SlotStarted(outcome.slot, keep=keep, on_trial=on_trial, kept_then=by_itself)
+
+    def _disk_job(self, outcome: Outcome, seen: SlotStarted) -> Job:
+        prepared, board, boot = from_disk(self.image), self.board, self.request.boot
         override = override_step(prepared, overridden=has_override(board), device="disk")
-        wanted, image_id = outcome.slot, outcome.image_id
+        image_id, other_id = outcome.image_id, outcome.before_id
 
         def reader(console: Any, run: Any) -> DiskReader:
-            seen.readers.append(DiskReader(console, run, wanted, image_id, keep=keep is not None))
+            seen.readers.append(
+                DiskReader(console, run, seen.wanted, image_id, other_id=other_id, keep=seen.keep)
+            )
             return seen.readers[-1]
 
         steps: tuple[Step, ...] = (
@@ -177,7 +215,7 @@ class PlannedReimage:
                 else []
             ),
             override,
-            *([ResetAfterFailedTrial()] if on_trial else []),
+            *([ResetAfterFailedTrial()] if seen.on_trial else []),
             SwitchOn(prepared.limit(Stage.POWER), back=override.check_again),
             Watch(
                 prepared.watch.aim,
@@ -188,8 +226,11 @@ class PlannedReimage:
             ),
             seen,
         )
-        part = "keep" if keep is not None else "trial" if on_trial else "start"
-        return Job.of(prepared, steps, work=f"reimage: {part}")
+        return Job.of(prepared, steps, work=f"reimage: {seen.part}")
+
+
+def _interrupted(run: Finished) -> bool:
+    return run.exit_code == InterruptedRunError.exit_code
 
 
 def maintenance_job(

@@ -1,10 +1,13 @@
-"""What is in a board's slots, and going back to the image before: by the ramdisk, no image is booted."""
+"""What is in a board's slots, going back to the image before, keeping the one that was tried: by the ramdisk.
+
+No image is booted.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -23,10 +26,10 @@ from bringup.disk.layout import LETTERS, Letter
 from bringup.disk.slots import DiskSlots
 from bringup.image.model import Image
 from bringup.jobs.boot import Display, run_job
-from bringup.jobs.reimage.carry_out import CarryOut
 from bringup.jobs.reimage.job import maintenance_job, prepare_maintenance, with_disk
-from bringup.jobs.reimage.ramdisk import Act, Room, progress_teller, tell_rivals
-from bringup.jobs.reimage.survey import ensure_same, slots_of
+from bringup.jobs.reimage.ramdisk import Act, Room, tell_rivals
+from bringup.jobs.reimage.settle import CONFIRM, LOOK, keep_tried, settle
+from bringup.jobs.reimage.survey import slots_of
 from bringup.lab.inventory import Board, Lab
 from bringup.power.base import Person
 
@@ -61,7 +64,10 @@ class SlotsSeen:
 
 @dataclass(frozen=True)
 class PlannedSlots:
-    """Looking at a board's slots, and going back where `back`; `disk` names one of several disks."""
+    """Looking at a board's slots, and going back where `back`; `disk` names one of several disks.
+
+    `confirm` is the id of the image that is kept, where it is the one that was tried; None keeps none.
+    """
 
     lab: Lab
     board: Board
@@ -69,23 +75,25 @@ class PlannedSlots:
     prepared: Prepared
     disk: str | None
     back: bool
+    confirm: str | None = None
     seen: SlotsSeen = field(default_factory=SlotsSeen)
 
     @property
     def job(self) -> Job:
         """The one run that this is."""
         room = Room()
-        look = PlannedStep("slots", "read what is in its slots, and whether it is whole", 3.0, 300.0)
-        steps: list[Step] = [Act(look, partial(self._look, room))]
+        steps: list[Step] = [Act(LOOK, partial(self._look, room))]
         if self.back:
             title = "write both state files: the image before is the good one"
             steps.append(Act(PlannedStep("rollback", title, 1.0, 60.0), partial(self._go_back, room)))
+        if self.confirm is not None:
+            steps.append(Act(CONFIRM, partial(self._keep, room, self.confirm)))
         return maintenance_job(self.prepared, room, self.boot, steps, purpose=self.purpose)
 
     @property
     def purpose(self) -> str:
-        """What it is for: slots, or rollback."""
-        return "rollback" if self.back else "slots"
+        """What it is for, as the command says it."""
+        return "rollback" if self.back else "slots" if self.confirm is None else "slots --confirm"
 
     def run(
         self, display: Display | None = None, person: Person | None = None, stop: Stop | None = None
@@ -137,14 +145,29 @@ class PlannedSlots:
         seen = self.seen
         assert seen.disk is not None and seen.slots is not None  # noqa: S101
         letter, actions = rollback(seen.slots)
-        ensure_same(room.ramdisk, seen.disk)
-        CarryOut(room.ramdisk, seen.disk.handle, seen.disk.sector_bytes, progress_teller(run)).all(actions)
+        seen.slots = settle(run, room, seen.disk, seen.slots, letter, actions)
         seen.chosen = letter
-        # The files of both are those that were just looked at.
-        seen.slots = replace(slots_of(room.ramdisk, seen.disk), slots=seen.slots.slots)
         manifest = seen.slots.slot(letter).manifest
         what = f": {manifest.title} ({manifest.image_id})" if manifest else ""
         run.emit("disk", "disk.rolled_back", f"slot {letter} starts from now on{what}", slot=letter)
+
+    def _keep(self, room: Room, image_id: str, run: Run) -> None:
+        seen = self.seen
+        assert seen.disk is not None and seen.slots is not None  # noqa: S101
+        seen.chosen, seen.slots = keep_tried(run, room, seen.disk, seen.slots, image_id)
+        manifest = seen.slots.slot(seen.chosen).manifest
+        if manifest is not None and manifest.capture is not None:
+            notes = (seen.careful, _drift_words(self.board, manifest.capture))
+            seen.careful = "; ".join(filter(None, notes)) or None
+
+
+def _drift_words(board: Board, capture: str) -> str | None:
+    """Return what to know of an image that was made for another capture than the board's newest."""
+    from bringup.boot.drift import is_latest_capture
+
+    if is_latest_capture(board.name, capture) is not False:
+        return None
+    return f"it was made for an older capture of {board.name}: bringup pci diff tells what changed since"
 
 
 def plan_slots(
@@ -154,12 +177,14 @@ def plan_slots(
     *,
     disk: str | None = None,
     back: bool = False,
+    confirm: str | None = None,
     ramdisk: Callable[[], Image] | None = None,
 ) -> PlannedSlots:
     """Return a look at a board's slots that may begin, and with `back` the way back to the image before.
 
-    Raises what forbids it. `ramdisk` returns what is booted.
+    With `confirm`, the id of an image, that one is kept which was tried and has it. Raises what forbids it.
+    `ramdisk` returns what is booted.
     """
     board = lab.board(board_name)
     boot = boot or BootRequest()
-    return PlannedSlots(lab, board, boot, prepare_maintenance(board, boot, ramdisk), disk, back)
+    return PlannedSlots(lab, board, boot, prepare_maintenance(board, boot, ramdisk), disk, back, confirm)

@@ -33,7 +33,11 @@ NOT_ERASED = "overwritten, not erased"
 
 @dataclass(slots=True)
 class Outcome:
-    """What one re-image came to, filled in step by step."""
+    """What one re-image came to, filled in step by step.
+
+    `came_up` is whether the image was seen to come up from the disk; `kept` is None where the key was pressed
+    that keeps it, and nobody saw what that did.
+    """
 
     disk: Disk | None = None
     action: str | None = None
@@ -45,7 +49,8 @@ class Outcome:
     seconds: float | None = None
     bytes_sent: int = 0
     bytes_there: int = 0
-    kept: bool = False
+    came_up: bool = False
+    kept: bool | None = False
     careful: str | None = None
 
     def to_dict(self) -> dict[str, Any]:
@@ -61,6 +66,7 @@ class Outcome:
             "write_s": self.seconds,
             "bytes_sent": self.bytes_sent,
             "bytes_there": self.bytes_there,
+            "came_up": self.came_up,
             "kept": self.kept,
             "careful": self.careful,
         }

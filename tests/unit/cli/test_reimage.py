@@ -107,3 +107,23 @@ def test_a_dry_run_tells_the_steps_and_starts_nothing(home: Path, command: str, 
     assert not (home / "state").exists()
     error, _ = refusal(command, "shelf", "--dry-run", "--yes")
     assert "--dry-run is about one board" in error.message
+
+
+def test_the_dry_run_of_confirm_tells_the_step_that_keeps_the_image() -> None:
+    words = ["slots", "b1", "--confirm", "37FF5704", "--dry-run", "--json"]
+    done = CliRunner().invoke(root, words, standalone_mode=False)
+    assert done.exception is None, done.output
+    (plan,) = json.loads(done.output)["plans"]
+    assert "confirm" in {step["name"] for step in plan["steps"]}
+
+
+@pytest.mark.parametrize("board", ["b1", "shelf"])
+@pytest.mark.parametrize("text", ["", "37ff570", "37ff57044", "37ff570g", "37ff5704 37ff5704"])
+def test_what_is_no_id_of_an_image_is_refused_before_anything(board: str, text: str) -> None:
+    error, _ = refusal("slots", board, "--yes", "--confirm", text)
+    assert "no image's id" in error.message
+
+
+def test_many_boards_keep_an_image_after_a_yes_that_names_it() -> None:
+    error, _ = refusal("slots", "shelf", "--confirm", "37ff5704")
+    assert "keep image 37ff5704 on these 6 boards" in error.message

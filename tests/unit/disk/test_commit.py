@@ -3,13 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from bringup.base.errors import LabError
 from bringup.base.firmware import Firmware
-from bringup.disk.commit import Chunk, Compare, Flush, Write, chunks, confirm, install, rollback, update
+from bringup.disk.commit import (
+    Chunk,
+    Compare,
+    Flush,
+    Write,
+    chunks,
+    confirm,
+    install,
+    is_kept,
+    rollback,
+    update,
+)
 from bringup.disk.contents import LOOK_BYTES, judge
 from bringup.disk.grub_choice import Choice, Machine, grub_choice
 from bringup.disk.layout import MIB, make_layout
@@ -140,7 +152,7 @@ def test_an_update_is_tried_once_and_given_up_unless_it_is_confirmed(
     assert [disk.slots().role(letter) for letter in ("A", "B")] == ["good", "trial"]
     assert [started(disk) for _ in range(3)] == [new_id, old_id, old_id]
     assert disk.slots().role("B") == "tried"
-    disk.perform(confirm(disk.slots(), new_id))
+    disk.perform(confirm(disk.slots(), new_id)[1])
     assert [started(disk) for _ in range(2)] == [new_id, new_id]
     target, actions = rollback(disk.slots())
     disk.perform(actions)
@@ -169,6 +181,31 @@ def test_confirm_refuses_another_image_than_the_one_that_was_tried(tmp_path: Pat
     started(disk)
     with pytest.raises(LabError, match="not 00000000"):
         confirm(disk.slots(), "00000000")
+
+
+def test_confirm_refuses_what_was_not_started_and_what_is_not_there_any_more(
+    tmp_path: Path, new: SlotImage
+) -> None:
+    disk, new_id = installed(tmp_path), new.manifest.image_id
+    disk.perform(update(disk.slots(), new))
+    with pytest.raises(LabError, match="was not started yet"):
+        confirm(disk.slots(), new_id)
+    started(disk)
+    slots = disk.slots()
+    kept, tried = slots.slots
+    assert tried.manifest is not None
+    for slot, why in (
+        (replace(tried, intact=False, problem="kernel.elf is not what was written"), "damaged: kernel.elf"),
+        (replace(tried, manifest=None, problem="manifest.json cannot be read"), "manifest.json cannot be"),
+        (replace(tried, manifest=replace(tried.manifest, image_id="00000000")), "holds 00000000 now"),
+    ):
+        with pytest.raises(LabError, match=why):
+            confirm(replace(slots, slots=(kept, slot)), new_id)
+    with pytest.raises(LabError, match="both state files of this disk are damaged"):
+        confirm(replace(slots, copies=(None, None)), new_id)
+    letter, actions = confirm(slots, new_id)
+    disk.perform(actions)
+    assert (letter, is_kept(disk.slots(), "B", new_id), is_kept(slots, "B", new_id)) == ("B", True, False)
 
 
 def test_rollback_gives_up_a_trial_and_keeps_the_good_one(
@@ -248,7 +285,7 @@ def no_state(disk: MemoryDisk, _folder: Path) -> None:
 def good_damaged(disk: MemoryDisk, folder: Path) -> None:
     """The slot that was kept has a flipped bit: what GRUB starts is the other one."""
     tried(disk, folder)
-    disk.perform(confirm(disk.slots(), slot_image(folder, "between").manifest.image_id))
+    disk.perform(confirm(disk.slots(), slot_image(folder, "between").manifest.image_id)[1])
     disk.flip(SMALL.slot("B").start + slot_image(folder, "between").places["module1.img"][0])
 
 
@@ -349,7 +386,7 @@ def test_a_flipped_bit_or_bad_sector_in_either_slot_starts_the_other(
 
 def confirm_now(disk: MemoryDisk, image_id: str) -> tuple[object, ...]:
     started(disk)
-    return confirm(disk.slots(), image_id)
+    return confirm(disk.slots(), image_id)[1]
 
 
 def test_without_any_state_the_slot_that_is_whole_is_kept(tmp_path: Path, new: SlotImage) -> None:

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from bringup.report.reimage import reimaged_lines
+from bringup.report.reimage import reimaged_lines, slots_lines
 
 DISK = {"model": "QEMU HARDDISK", "name": "sda", "serial": "TWIN0"}
 TOLD: dict[str, Any] = {
@@ -18,6 +18,8 @@ TOLD: dict[str, Any] = {
     "before_id": None,
     "begun": False,
     "written": False,
+    "came_up": False,
+    "kept": False,
 }
 
 
@@ -36,3 +38,55 @@ def test_a_disk_that_was_not_written_to_the_end(changed: dict[str, Any], line: s
     assert text.startswith("disk      ")
     assert line in text
     assert ("nothing was written" in text) is not changed.get("begun", False)
+
+
+WRITTEN = {
+    **TOLD,
+    "action": "update",
+    "slot": "B",
+    "before_id": "cf9f1b1a",
+    "begun": True,
+    "written": True,
+    "came_up": True,
+    "careful": None,
+    "bytes_sent": 1 << 20,
+    "bytes_there": 0,
+}
+KEEP = "keep it   bringup slots e300 --confirm 1c06b491"
+
+
+@pytest.mark.parametrize(
+    ("came_up", "kept", "good", "can_keep"),
+    [
+        (True, True, "1c06b491 in slot B starts from now on", False),
+        (True, False, "cf9f1b1a starts at the next reset: 1c06b491 was not kept", True),
+        (False, False, "cf9f1b1a starts at the next reset: 1c06b491 was not kept", False),
+        (True, None, "not known: the key was pressed", True),
+    ],
+)
+def test_what_starts_from_now_on_and_whether_it_may_be_kept(
+    came_up: bool, kept: bool | None, good: str, can_keep: bool
+) -> None:
+    lines = list(reimaged_lines({**WRITTEN, "came_up": came_up, "kept": kept}))
+    (told,) = [line for line in lines if line.startswith("good ")]
+    assert good in told
+    assert (KEEP in lines) is can_keep
+
+
+def test_slots_tell_how_what_was_tried_is_kept() -> None:
+    manifest = {
+        "image_id": "1c06b491",
+        "title": "t",
+        "files": [],
+        "written_at": "2026-11-29T07:16:52Z",
+        "written_by": "",
+    }
+    slots = {
+        "A": {"role": "good", "problem": None, "manifest": manifest},
+        "B": {"role": "tried", "problem": None, "manifest": manifest},
+    }
+    disk = {**DISK, "size_bytes": 4 << 30}
+    seen = {"disk": disk, "slots": slots, "states_valid": [True, True], "careful": None, "chosen": None}
+    assert KEEP in list(slots_lines("e300", seen))
+    slots["B"]["role"] = "trial"
+    assert KEEP not in list(slots_lines("e300", seen))

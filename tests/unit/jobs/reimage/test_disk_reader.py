@@ -80,6 +80,65 @@ def test_a_kernel_that_did_not_start_is_followed_by_the_other_slot() -> None:
     assert "started slot A, not B" in str(ends.error)
 
 
+def start_of(slot: str, image: str) -> list[bytes]:
+    lines = (
+        "bringup: GRUB started from disk",
+        f"bringup: slot {slot} is whole",
+        f"bringup: image {image} is started",
+        "bringup: starting kernel",
+    )
+    return [f"{line}\r\n".encode() for line in lines]
+
+
+@pytest.mark.parametrize("lost", range(4))
+def test_any_one_line_may_get_lost(lost: int) -> None:
+    for slot, image in (("B", "0123abcd"), ("A", "ffff0000")):
+        lines = start_of(slot, image)
+        del lines[lost]
+        ends = Ends()
+        reader = DiskReader(ends, ends, "B", "0123abcd", other_id="ffff0000")  # type: ignore[arg-type]
+        for line in lines:
+            reader.feed(line)
+        assert reader.started == slot
+        assert ("started slot A, not B" in str(ends.error)) is (slot == "A")
+
+
+def test_an_image_that_both_slots_have_tells_no_slot() -> None:
+    lines = start_of("B", "0123abcd")
+    del lines[1]
+    ends = Ends()
+    reader = DiskReader(ends, ends, "B", "0123abcd", other_id="0123abcd")  # type: ignore[arg-type]
+    reader.feed(b"".join(lines))
+    assert (reader.started, ends.error) == (None, None)
+
+
+def test_a_slot_whose_kernel_did_not_start_is_not_taken_for_the_one_that_follows() -> None:
+    ends = Ends()
+    reader = DiskReader(ends, ends, "B", "0123abcd", other_id="ffff0000")  # type: ignore[arg-type]
+    follows = start_of("A", "ffff0000")
+    del follows[:2]
+    reader.feed(b"".join([*start_of("B", "0123abcd"), b"bringup: starting kernel failed\r\n", *follows]))
+    assert reader.started == "A"
+    assert "started slot A, not B" in str(ends.error)
+
+
+@pytest.mark.parametrize(
+    ("said", "kept"),
+    [
+        (TRIED + B_STARTS, True),
+        (B_STARTS, False),
+        (TRIED, False),
+        (TRIED + A_STARTS, False),
+        (TRIED + b"bringup: slot A damaged\r\n" + B_STARTS, False),
+    ],
+)
+def test_an_image_is_kept_where_the_key_was_pressed_and_its_slot_started_first(
+    said: bytes, kept: bool
+) -> None:
+    reader, _ = read(said, image="0123abcd", keep=True)
+    assert reader.kept is kept
+
+
 def test_no_slot_at_all() -> None:
     _, ends = read(b"bringup: no slot starts, reset the board to try again\r\n")
     assert "no slot of this disk starts" in str(ends.error)

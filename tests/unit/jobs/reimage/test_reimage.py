@@ -18,9 +18,10 @@ from bringup.base.errors import ImageError, LabError
 from bringup.base.events import Event
 from bringup.boot.folders import RunFolder
 from bringup.boot.job import Finished, Job
-from bringup.disk.contents import judge
+from bringup.disk.contents import contents_of, judge
 from bringup.disk.fat.volume import FatVolume
-from bringup.disk.slots import DiskSlots
+from bringup.disk.slots import DiskSlots, read_slots
+from bringup.disk.state import State
 from bringup.image.folder import find_image
 from bringup.jobs.reimage.job import PlannedReimage, Reimaged, plan_reimage
 from bringup.jobs.reimage.request import ReimageRequest
@@ -153,9 +154,10 @@ def plan(folder: Path, **asked: object) -> PlannedReimage:
     return plan_reimage(load_lab(folder), "e300", paths, request, ramdisk=lambda: find_image(paths))
 
 
-def look(folder: Path, *, back: bool = False) -> PlannedSlots:
+def look(folder: Path, *, back: bool = False, confirm: str | None = None) -> PlannedSlots:
     paths = image(folder)
-    return plan_slots(load_lab(folder), "e300", back=back, ramdisk=lambda: find_image(paths))
+    lab = load_lab(folder)
+    return plan_slots(lab, "e300", back=back, confirm=confirm, ramdisk=lambda: find_image(paths))
 
 
 def reimage(board: Board, folder: Path, **asked: object) -> Reimaged:
@@ -235,6 +237,149 @@ def test_what_was_found_in_the_slots_is_in_the_folder_of_the_run(in_folder: Path
     run = RunFolder(seen.run_in(board).folder)
     assert run_row(run)["work"] == "slots"
     assert run_report(run).endswith("\n".join(slots_lines("e300", seen.seen.to_dict())))
+
+
+@dataclass
+class Loader:
+    """A board whose GRUB saves what it does, too, and hears the key or does not."""
+
+    board: Board
+    hears: bool = False
+    tried_id: str | None = None
+
+    def __call__(self, job: Job) -> Finished:
+        done = self.board(job)
+        steps = {step.name: step.title for step in job.plan.steps}
+        if "trial" in steps:
+            self._save(lambda state: replace(state.begun(), image_id=self.tried_id or state.image_id))
+        elif "is kept" in steps.get("slot", "") and self.hears:
+            self._save(lambda state: state.settled("B"))
+        return done
+
+    def state(self) -> State:
+        state = self._slots().state
+        assert state is not None
+        return state
+
+    def _slots(self) -> DiskSlots:
+        with self.board.disk.open("rb") as file:
+
+            def read(offset: int, length: int) -> bytes:
+                return os.pread(file.fileno(), length, offset)
+
+            layout = contents_of(read, DISK, 512).layout
+            assert layout is not None
+            return read_slots(read, layout)
+
+    def _save(self, change: Callable[[State], State]) -> None:
+        slots, page = self._slots(), change(self.state()).page()
+        with self.board.disk.open("r+b") as file:
+            for place in slots.places:
+                file.seek(place)
+                file.write(page)
+
+
+@pytest.mark.parametrize("asks", [False, True])
+def test_what_the_key_did_not_keep_is_kept_by_the_ramdisk(in_folder: Path, board: Board, asks: bool) -> None:
+    """The loader's question was lost, or the answer was: the image before starts."""
+    installed(board, in_folder)
+    planned, loader = plan_changed(in_folder), Loader(board)
+    asked = from_disk("A", tried=planned.image.image.key[:8]) if asks else from_disk("A")
+    board.boots = [from_disk("B"), asked, from_disk("B")]
+    done = planned.run_in(loader, board)
+    assert done.ok, done.last.verdict
+    assert [run.ok for run in done.runs] == [True, True, False, True, True]
+    assert done.outcome.kept is True
+    assert (loader.state().good, loader.state().trial, loader.state().tried) == ("B", None, None)
+    assert "disk.confirmed" in board.kinds()
+    keeping = [order.split() for order in board.ramdisks[-1].obeyed if order.startswith("write")]
+    assert [int(length) for _, _, _, length, _ in keeping] == [4096, 4096], "the image is not written again"
+
+
+def test_a_key_that_was_heard_and_not_seen_to_be_is_looked_for(in_folder: Path, board: Board) -> None:
+    installed(board, in_folder)
+    planned, loader = plan_changed(in_folder), Loader(board, hears=True)
+    asks, _, up = from_disk("B", tried=planned.image.image.key[:8])
+    board.boots = [from_disk("B"), (asks, up), from_disk("B")]
+    done = planned.run_in(loader, board)
+    assert done.ok, done.last.verdict
+    assert done.outcome.kept is True
+    assert not [order for order in board.ramdisks[-1].obeyed if order.startswith("write")]
+
+
+def test_an_image_that_was_kept_and_fails_then_is_told_as_kept(in_folder: Path, board: Board) -> None:
+    installed(board, in_folder)
+    planned, loader = plan_changed(in_folder), Loader(board, hears=True)
+    panic = "Boot config: console_port = 0x2f8\r\nseL4 failed assertion 'x' at y.c:1 in function z\r\n"
+    board.boots = [from_disk("B"), from_disk("B", tried=planned.image.image.key[:8], text=panic)]
+    done = planned.run_in(loader, board)
+    assert (done.exit_code, len(done.runs), done.outcome.kept) == (11, 3, True)
+
+
+def test_the_ramdisk_keeps_no_other_image_than_the_one_that_came_up(in_folder: Path, board: Board) -> None:
+    installed(board, in_folder)
+    board.boots = [from_disk("B"), from_disk("A")]
+    done = plan_changed(in_folder).run_in(Loader(board, tried_id="00000000"), board)
+    assert done.exit_code == 10
+    assert "the image that was tried is 00000000, not" in done.last.verdict["cause"]
+    assert (done.outcome.came_up, done.outcome.kept) == (True, False)
+
+
+def test_whether_it_is_kept_is_not_known_where_the_key_was_pressed_and_no_ramdisk_came(
+    in_folder: Path, board: Board
+) -> None:
+    installed(board, in_folder)
+    planned, loader = plan_changed(in_folder), Loader(board)
+
+    def run(job: Job) -> Finished:
+        if len(board.told) == 4:
+            board.loading = (Said(1.0, "No bootable device.\r\n"),)
+        return loader(job)
+
+    board.boots = [from_disk("B"), from_disk("A", tried=planned.image.image.key[:8])]
+    done = planned.run_in(run, board)
+    assert (done.ok, len(done.runs), done.outcome.kept) == (False, 4, None)
+
+
+def on_trial(board: Board, folder: Path, *, started: bool = True) -> str:
+    """Have a second image left on trial, and return its id."""
+    installed(board, folder)
+    board.boots = [from_disk("B")]
+    done = plan_changed(folder, confirm="never").run_in(Loader(board) if started else board, board)
+    assert done.ok
+    assert done.outcome.image_id is not None
+    return done.outcome.image_id
+
+
+def test_an_image_that_was_tried_is_kept_later_by_its_id(in_folder: Path, board: Board) -> None:
+    image_id = on_trial(board, in_folder)
+    keep = look(in_folder, confirm=image_id)
+    told = board(keep.job)
+    assert told.ok, told.verdict
+    assert keep.seen.chosen == "B"
+    assert [slot["role"] for slot in keep.seen.to_dict()["slots"].values()] == ["old", "good"]
+    again = board(look(in_folder, confirm=image_id).job)
+    assert f"nothing is on trial: {image_id} in slot B is the good one already" in again.verdict["cause"]
+    assert again.exit_code == 10
+
+
+def test_another_image_than_the_one_that_was_tried_is_not_kept(in_folder: Path, board: Board) -> None:
+    image_id = on_trial(board, in_folder)
+    told = board(look(in_folder, confirm="00000000").job)
+    assert f"the image that was tried is {image_id}, not 00000000" in told.verdict["cause"]
+    assert Loader(board).state().tried == "B"
+
+
+def test_an_image_that_was_not_started_yet_is_not_kept(in_folder: Path, board: Board) -> None:
+    image_id = on_trial(board, in_folder, started=False)
+    told = board(look(in_folder, confirm=image_id).job)
+    assert "is on trial and was not started yet" in told.verdict["cause"]
+
+
+def test_where_nothing_was_tried_nothing_is_kept(in_folder: Path, board: Board) -> None:
+    installed(board, in_folder)
+    told = board(look(in_folder, confirm="00000000").job)
+    assert "no image was tried on this disk" in told.verdict["cause"]
 
 
 def test_an_image_on_trial_is_kept_only_where_it_is_wanted(in_folder: Path, board: Board) -> None:
