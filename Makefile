@@ -23,7 +23,7 @@ RUN_PACKAGES := python3-venv gcc cpp libc6-dev binutils \
 	acpica-tools pci.ids linux-image-amd64 busybox-static cpio xorriso mtools \
 	wireguard-go wireguard-tools nftables iptables iperf3
 # Independent peers that the tests measure this tool against.
-FAST_TEST_PACKAGES := curl procps pciutils shellcheck librsvg2-bin zstd gdisk dosfstools grub-emu
+FAST_TEST_PACKAGES := curl procps pciutils shellcheck librsvg2-bin zstd gdisk dosfstools grub-emu fdisk
 TEST_PACKAGES := $(FAST_TEST_PACKAGES) openipmi ipmitool freeipmi-tools tcpdump hyperfine time tmux \
 	bochs bochs-term bochsbios vgabios xen-hypervisor-4.17-amd64 clang libclang-rt-14-dev
 

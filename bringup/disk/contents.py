@@ -1,14 +1,16 @@
-"""What is on a disk, judged by its first and last bytes alone: pure, for bytes that anybody wrote.
+"""What is on a disk, judged by its first and last bytes: pure, for bytes that anybody wrote.
 
 A signature is a proof that something was there, its absence proves nothing; so a disk is "empty" only when
-all that was looked at is zero. Where signatures lie is said by each format's own documentation or headers,
+all that was looked at is zero. Then it is looked at between its ends, too: who cleared a partition table has
+left what was in the partitions. Where signatures lie is said by each format's own documentation or headers,
 as util-linux (libblkid/src/superblocks) and the kernel read them.
 """
 
 from __future__ import annotations
 
+import hashlib
 import struct
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -27,6 +29,10 @@ from bringup.disk.layout import (
 
 LOOK_BYTES = 1 << 20
 """How much of both ends of a disk or partition tells what is on it."""
+Hashes = Callable[[Sequence[tuple[int, int]]], Sequence[str]]
+"""Returns the SHA-256 of ranges of a disk, (offset, length) in bytes each."""
+_SAMPLES, _SAMPLE_BYTES = 24, 64 << 10
+_NOTHING = hashlib.sha256(bytes(_SAMPLE_BYTES)).hexdigest()
 _PARTITIONS_MAX = 32
 """Of how many partitions the ends are looked at; a table has 128 at most, and each costs 2 MiB to fetch."""
 
@@ -57,6 +63,9 @@ class Found:
 
     def __str__(self) -> str:
         return f"{self.kind} ({self.name})" if self.name else str(self.kind)
+
+
+_HIDDEN = Found(Kind.UNKNOWN, "behind a cleared begin")
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,15 +102,38 @@ EMPTY = Contents()
 """Nothing but zeros."""
 
 
-def contents_of(read: Reader, disk_bytes: int, sector_bytes: int) -> Contents:
-    """Return what is on a disk, by both ends of it and of its partitions; raises what `read` raises."""
+def contents_of(read: Reader, disk_bytes: int, sector_bytes: int, hashes: Hashes | None = None) -> Contents:
+    """Return what is on a disk, by both ends of it and of its partitions.
+
+    Where they are empty, what lies between is hashed, by `hashes` or from what is read. Raises what both do.
+    """
     whole = judge(*_ends(read, 0, disk_bytes, sector_bytes), sector_bytes, disk_bytes)
     inside = {
         part.number: judge(*_ends(read, part.start, part.size, sector_bytes), sector_bytes, part.size)
         for part in whole.parts()[:_PARTITIONS_MAX]
         if 0 < part.size <= disk_bytes - part.start
     }
-    return judge_whole(whole, inside)
+    contents = judge_whole(whole, inside)
+    return Contents((_HIDDEN,)) if contents.is_empty and _holds(read, hashes, disk_bytes) else contents
+
+
+def _holds(read: Reader, hashes: Hashes | None, disk_bytes: int) -> bool:
+    places = between(disk_bytes)
+    found = hashes(places) if hashes else [hashlib.sha256(read(*place)).hexdigest() for place in places]
+    return any(digest != _NOTHING for digest in found)
+
+
+def between(disk_bytes: int) -> tuple[tuple[int, int], ...]:
+    """Return where a disk whose ends are empty is looked at, at most 32 times: (offset, length) in bytes.
+
+    Where a first partition begins and file systems keep their second copies (btrfs at 64 MiB, ext4 at 128,
+    counted from their partition), and at even distances.
+    """
+    mib = 1 << 20
+    starts = {mib, mib + _SAMPLE_BYTES, 64 * mib, 65 * mib, 128 * mib, 129 * mib}
+    starts |= {disk_bytes * part // _SAMPLES // mib * mib for part in range(1, _SAMPLES)}
+    last = disk_bytes - LOOK_BYTES - _SAMPLE_BYTES
+    return tuple((start, _SAMPLE_BYTES) for start in sorted(starts) if LOOK_BYTES <= start <= last)
 
 
 def _ends(read: Reader, start: int, size: int, sector_bytes: int) -> tuple[bytes, bytes]:

@@ -43,9 +43,10 @@ def survey(agent: Reading) -> tuple[Disk, ...]:
 
 
 def look(agent: Reading, disk: Disk) -> Contents:
-    """Return what is on a disk, by both ends of it and of its partitions."""
+    """Return what is on a disk; where its ends are empty, the board hashes what lies between."""
+    read, hashes = partial(agent.read, disk.handle), partial(agent.hashes, disk.handle)
     try:
-        return contents_of(partial(agent.read, disk.handle), disk.size_bytes, disk.sector_bytes)
+        return contents_of(read, disk.size_bytes, disk.sector_bytes, hashes)
     except DiskError as error:
         if error.why != "read":
             raise

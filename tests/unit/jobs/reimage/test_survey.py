@@ -10,7 +10,7 @@ import pytest
 from bringup.base.errors import DiskError, LabError
 from bringup.disk.choose import Disk
 from bringup.disk.commit import install, update
-from bringup.disk.contents import LOOK_BYTES, Kind
+from bringup.disk.contents import LOOK_BYTES, Kind, between
 from bringup.disk.layout import LETTERS, MIB, make_layout
 from bringup.jobs.reimage.survey import slots_of, slots_to_update, survey
 from tests.unit.disk.disks import LOADER, SMALL, MemoryDisk, installed, slot_image
@@ -32,7 +32,16 @@ def test_an_empty_disk(path: Path) -> None:
     agent = DiskFile(path, LISTING)
     (disk,) = survey(agent)
     assert (disk.name, disk.serial, disk.contents.is_empty) == ("sda", "S1", True)
-    assert agent.calls == [("read", 0, 1 << 20), ("read", SIZE - (1 << 20), 1 << 20)]
+    ends = [("read", 0, 1 << 20), ("read", SIZE - (1 << 20), 1 << 20)]
+    assert agent.calls == [*ends, *(("hash", *place) for place in between(SIZE))]
+
+
+def test_a_disk_whose_partition_table_was_cleared_is_not_taken_for_empty(path: Path) -> None:
+    with path.open("r+b") as file:
+        file.seek(MIB)
+        file.write(b"XFSB")
+    contents = survey(DiskFile(path, LISTING))[0].contents
+    assert (contents.is_free, [found.kind for found in contents.found]) == (False, [Kind.UNKNOWN])
 
 
 def test_both_ends_tell(path: Path) -> None:
