@@ -6,7 +6,8 @@ from __future__ import annotations
 
 import signal
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from types import FrameType, TracebackType
 from typing import Any, ClassVar
 
@@ -30,7 +31,7 @@ class Signals:
 
     def __init__(self, *, outlives_terminal: bool = False) -> None:
         self._outlives_terminal = outlives_terminal
-        self._heard = False
+        self._heard = self._missed = False
         self._before: dict[int, _Handler] = {}
 
     @property
@@ -52,12 +53,25 @@ class Signals:
         self._before.clear()
 
     def heed(self) -> None:
-        """From here on a signal ends the work."""
+        """From here on a signal ends the work; raises KeyboardInterrupt for one that came while things were
+        put back after the part before.
+        """
         self._set(self._interrupt)
+        if self._missed:
+            self._interrupt(signal.SIGINT, None)
 
     def ignore(self) -> None:
         """From here on things are only put back; an impatient second Ctrl-C must not stop half way."""
-        self._set(signal.SIG_IGN)
+        self._set(signal.SIG_IGN if self._heard else self._miss)
+
+    @contextmanager
+    def heeded(self) -> Iterator[None]:
+        """Heed signals while something is asked between two parts of the work; raises as `heed`."""
+        try:
+            self.heed()
+            yield
+        finally:
+            self.ignore()
 
     def _set(self, handler: _Handler) -> None:
         if threading.current_thread() is not threading.main_thread():
@@ -71,8 +85,11 @@ class Signals:
             closed = number == signal.SIGHUP and self._outlives_terminal
             signal.signal(number, signal.SIG_IGN if closed else handler)
 
+    def _miss(self, _number: int, _frame: FrameType | None) -> None:
+        self._missed = True
+
     def _interrupt(self, _number: int, _frame: FrameType | None) -> None:
         # Once is enough: a storm of them must not break into what the first one set going.
-        self._heard = Signals._ended = True
+        self._heard, self._missed, Signals._ended = True, False, True
         self.ignore()
         raise KeyboardInterrupt

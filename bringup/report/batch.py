@@ -13,7 +13,8 @@ def told(outcome: Outcome) -> str:
     """Return in a few words how a board ended."""
     if outcome.ok:
         return outcome.reached or "ok"
-    return f"{outcome.verdict}: {outcome.cause or 'no cause was told'}"
+    cause = outcome.cause or "no cause was told"
+    return cause if cause.startswith(outcome.verdict) else f"{outcome.verdict}: {cause}"
 
 
 def outcome_line(outcome: Outcome) -> str:

@@ -24,16 +24,18 @@ def reimaged_lines(told: Mapping[str, Any]) -> Iterator[str]:
         yield f"careful   {told['careful']}"
     if told["kept"]:
         yield f"good      {image_id} in slot {slot} starts from now on"
-        if told["before_id"]:
+        if told["before_id"] and told["before_id"] != image_id:
             yield f"back      bringup rollback {board}      starts {told['before_id']} again"
     elif told["kept"] is None:
         yield f"good      not known: the key was pressed that keeps {image_id}, and nobody saw what it did"
         yield f"look      bringup slots {board}"
     elif told["action"] == "update":
         before = told["before_id"] or "the image before"
+        if before == image_id:  # sent once more: only the slot tells them apart
+            before, image_id = f"{before} in slot {'B' if slot == 'A' else 'A'}", f"slot {slot}"
         yield f"good      {before} starts at the next reset: {image_id} was not kept"
     if told.get("came_up") and not told["kept"]:
-        yield f"keep it   bringup slots {board} --confirm {image_id}"
+        yield f"keep it   bringup slots {board} --confirm {told['image_id']}"
 
 
 def _not_written(told: Mapping[str, Any]) -> str:

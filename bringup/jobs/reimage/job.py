@@ -18,6 +18,7 @@ from bringup.boot.job import Finished, Job
 from bringup.boot.preflight import Prepared, prepare
 from bringup.boot.request import BootRequest
 from bringup.boot.session import Session
+from bringup.boot.signals import Signals
 from bringup.boot.step import Step
 from bringup.boot.steps.console import AttachConsole, RecordPort
 from bringup.boot.steps.meet import KnowBoard, MayRestart
@@ -117,10 +118,15 @@ class PlannedReimage:
         with Session(
             self.board, "reimage", keep_twin=boot.keep_twin, twin=twin, person=person, stop=stop
         ) as session:
-            return self.run_in(partial(run_job, self.lab, session, display=display), person)
+            return self.run_in(partial(run_job, self.lab, session, display=display), person, session.signals)
 
-    def run_in(self, run: Callable[[Job], Finished], person: Person | None = None) -> Reimaged:
-        """Do it with `run` for each job, on a board that is ours already."""
+    def run_in(
+        self,
+        run: Callable[[Job], Finished],
+        person: Person | None = None,
+        signals: Signals | None = None,
+    ) -> Reimaged:
+        """Do it with `run` for each job, on a board that is ours already; `signals` end a question, too."""
         outcome = Outcome()
         done = Reimaged((run(self._write_job(Room(), outcome)),), outcome).keep()
         if not done.last.ok:
@@ -129,7 +135,7 @@ class PlannedReimage:
         outcome.came_up = done.last.ok
         outcome.kept = done.last.ok and outcome.action == "install"
         done.keep()
-        if done.last.ok and not outcome.kept and self._is_to_be_kept(outcome, person):
+        if done.last.ok and not outcome.kept and self._is_to_be_kept(outcome, person, signals or Signals()):
             done = self._keep_image(run, done).keep()
         return done
 
@@ -167,13 +173,14 @@ class PlannedReimage:
         done.keep()
         return done.and_then(run(self._disk_job(outcome, self._start(outcome, settled=True))))
 
-    def _is_to_be_kept(self, outcome: Outcome, person: Person | None) -> bool:
+    def _is_to_be_kept(self, outcome: Outcome, person: Person | None, signals: Signals) -> bool:
         if self.request.confirm != "ask" or person is None:
             return self.request.confirm == "auto"
         question = f"Slot {outcome.slot} came up with image {outcome.image_id}. Keep it?"
         try:
-            return person.choose(question, ("yes", "no")) == "yes"
-        except LabError:
+            with signals.heeded():
+                return person.choose(question, ("yes", "no")) == "yes"
+        except (LabError, KeyboardInterrupt):
             return False  # nobody answered: it stays on trial, and the next start has the image before
 
     def _write_job(self, room: Room, outcome: Outcome) -> Job:

@@ -205,6 +205,18 @@ def test_every_ending_signal_interrupts_and_is_restored(number: signal.Signals) 
     assert signal.getsignal(number) == before
 
 
+def test_a_signal_while_things_are_put_back_ends_what_would_follow() -> None:
+    with Signals() as signals:
+        signals.ignore()
+        os.kill(os.getpid(), signal.SIGINT)
+        time.sleep(0.01)  # it interrupts nothing here
+        with pytest.raises(KeyboardInterrupt):
+            signals.heed()
+        assert signals.heard
+        signals.ignore()
+        signals.heed()  # told once
+
+
 def test_a_closed_terminal_ends_no_work_on_a_board(home: Path) -> None:
     before = signal.getsignal(signal.SIGHUP)
     with Session(BOARD, "boot") as session:

@@ -17,7 +17,7 @@ from bringup.boot.signals import Signals
 from bringup.boot.stop import Stop
 from bringup.jobs.batch import Batch, Outcome, Turns, last_failed, of_verdict, run_batch, worst
 from bringup.lab.inventory import Board, Lab, twin_board
-from bringup.report.batch import batch_lines
+from bringup.report.batch import batch_lines, told
 from bringup.report.run import run_report
 from bringup.report.runs import run_json, run_row
 
@@ -229,3 +229,9 @@ def test_a_verdict_is_an_outcome() -> None:
         "build it again",
         "2026-11-23-0007",
     )
+
+
+def test_an_interrupted_board_says_so_once() -> None:
+    stopped = Outcome("shelf-01", "interrupted", 130, cause="interrupted; shelf-01 is on")
+    assert told(stopped) == "interrupted; shelf-01 is on"
+    assert told(Outcome("shelf-02", "lab", 10, cause="no DHCP request")) == "lab: no DHCP request"

@@ -90,3 +90,12 @@ def test_slots_tell_how_what_was_tried_is_kept() -> None:
     assert KEEP in list(slots_lines("e300", seen))
     slots["B"]["role"] = "trial"
     assert KEEP not in list(slots_lines("e300", seen))
+
+
+def test_an_image_that_is_sent_once_more_is_told_apart_by_its_slot() -> None:
+    same = {**WRITTEN, "before_id": WRITTEN["image_id"], "slot": "B"}
+    kept = list(reimaged_lines({**same, "came_up": True, "kept": True}))
+    assert not any("rollback" in line for line in kept), "it would start the same image"
+    trial = list(reimaged_lines({**same, "came_up": True, "kept": False}))
+    assert "good      1c06b491 in slot A starts at the next reset: slot B was not kept" in trial
+    assert trial[-1].endswith("--confirm 1c06b491")

@@ -18,6 +18,7 @@ from bringup.base.errors import ImageError, LabError
 from bringup.base.events import Event
 from bringup.boot.folders import RunFolder
 from bringup.boot.job import Finished, Job
+from bringup.boot.signals import Signals
 from bringup.disk.contents import contents_of, judge
 from bringup.disk.fat.volume import FatVolume
 from bringup.disk.slots import DiskSlots, read_slots
@@ -398,6 +399,23 @@ def test_a_person_is_asked_whether_it_is_kept(in_folder: Path, board: Board) -> 
     done = plan_changed(in_folder, confirm="ask").run_in(board, board)
     assert not done.outcome.kept
     assert "Keep it?" in board.asked[0]
+
+
+def test_ctrl_c_at_the_question_leaves_it_on_trial(in_folder: Path, board: Board) -> None:
+    installed(board, in_folder)
+
+    class Leaves(Board):
+        def choose(self, question: str, answers: Sequence[str]) -> str:
+            os.kill(os.getpid(), signal.SIGINT)
+            return super().choose(question, answers)
+
+    board.boots = [from_disk("B")]
+    person = Leaves(in_folder, answers=["yes"])
+    with Signals() as signals:
+        signals.ignore()  # as after the run before
+        done = plan_changed(in_folder, confirm="ask").run_in(board, person, signals)
+    assert done.ok
+    assert not done.outcome.kept
 
 
 def test_without_an_answer_it_stays_on_trial(in_folder: Path, board: Board) -> None:
