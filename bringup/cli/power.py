@@ -29,6 +29,7 @@ _TOLD = (
     "bmc.silent",
     "bmc.back",
     "power.again",
+    "power.unclear",
     "power.putting_back",
     "power.left",
 )
@@ -127,7 +128,7 @@ def _one(unit: Board, action: str, *, force: bool, as_json: bool) -> None:
     if action == "status":
         from bringup import power_state
 
-        state, who = power_state(unit, TerminalPerson())
+        state, who = power_state(unit, TerminalPerson(), listener=None if as_json else _tell)
         if as_json:
             emit_json({"board": board, "state": str(state)})
         else:

@@ -7,7 +7,7 @@ this room knows pyghmi.
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Mapping
 from concurrent.futures import Future
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
@@ -170,11 +170,15 @@ class IpmiClient:
         timeout_s: float = REQUEST_TIMEOUT_S,
         kind: Kind = Kind.READ,
         again: Collection[int] = NOT_TAKEN,
+        own: Mapping[int, str] | None = None,
     ) -> bytes:
-        """Send a command and return its data; raises what a completion code other than 0 means."""
+        """Send a command and return its data; raises what a completion code other than 0 means.
+
+        `own` is what the codes of this command mean, those from 0x80.
+        """
         answer = self.exchange(netfn, command, data, what, timeout_s=timeout_s, kind=kind, again=again)
         if answer.code:
-            raise refusal(answer.code, what, where=str(self.bmc), user=self.bmc.user)
+            raise refusal(answer.code, what, where=str(self.bmc), user=self.bmc.user, own=own)
         return answer.data
 
     def close(self) -> None:

@@ -6,7 +6,7 @@ IPMI 2.0 table 13-15; completion codes are those of IPMI 2.0 table 5-2.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from bringup.base.errors import (
@@ -185,6 +185,13 @@ _CODES = {
 }
 
 
+_BEYOND = "asking again changes nothing; other firmware of the BMC may know it"
+_CODE_HINTS = {
+    0xD1: "wait until the update is over, which takes minutes, and try again",
+    0xD6: "enable it in the BMC's settings; some makers ask for a licence",
+}
+
+
 def login_failure(
     message: str | None,
     *,
@@ -223,13 +230,18 @@ def no_answer(what: str, *, where: str, waited_s: float) -> BmcTimeoutError:
     )
 
 
-def refusal(code: int, what: str, *, where: str, user: str) -> LabError:
-    """Return the error for a completion code other than 0 (IPMI 2.0 table 5-2)."""
+def refusal(code: int, what: str, *, where: str, user: str, own: Mapping[int, str] | None = None) -> LabError:
+    """Return the error for a completion code other than 0 (IPMI 2.0 table 5-2).
+
+    `own` is what the codes 0x80 to 0xBE mean that belong to this command.
+    """
     if code == 0xD4:
         return AuthenticationError(f"{where} does not let user {user} do {what!r}", hint=_PRIVILEGE.hint)
     if code in _TRANSIENT_CODES:
         return BmcBusyError(f"{where} {_TRANSIENT_CODES[code]} ({what}, code {code:#04x})", hint=_WAIT)
-    told = f"{where} {_CODES.get(code, 'refused')} ({what}, completion code {code:#04x})"
+    meaning = (own or {}).get(code) or _CODES.get(code, "refused")
+    told = f"{where} {meaning} ({what}, completion code {code:#04x})"
     if code in UNSETTLED:
         return UnclearStateError(told, hint=_WAIT)
-    return NotOfferedError(told) if code in UNKNOWN_COMMANDS else LabError(told)
+    kind = NotOfferedError if code in UNKNOWN_COMMANDS else LabError
+    return kind(told, hint=_CODE_HINTS.get(code, _BEYOND))

@@ -12,6 +12,7 @@ from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextlib import closing, suppress
 
 from bringup.base.errors import BringupError
+from bringup.base.events import Emit
 from bringup.lab.inventory import Board
 from bringup.power.actions import confirmed_state
 from bringup.power.base import Drivers, Person, PowerState
@@ -21,9 +22,14 @@ _TOGETHER_S = 1.0
 """How long a board is waited for together with the others: to be asked, and for each of its answers."""
 
 
-def power_state(board: Board, person: Person | None = None) -> tuple[PowerState, str]:
-    """Return whether a board is on, as two reads in succession agree, and who says so; raises LabError."""
-    look = _Look(board, person)
+def power_state(
+    board: Board, person: Person | None = None, *, listener: Emit | None = None
+) -> tuple[PowerState, str]:
+    """Return whether a board is on, as two reads in succession agree, and who says so; raises LabError.
+
+    `listener` hears why it takes longer, where it does.
+    """
+    look = _Look(board, person, listener)
     look.begin()
     _read_twice([look])
     return look.result()
@@ -63,8 +69,9 @@ def _asked_together(boards: Sequence[Board]) -> list[tuple[Board, PowerState | N
 class _Look:
     """A look at one board's power, by reads that nobody waits for where there are such."""
 
-    def __init__(self, board: Board, person: Person | None = None) -> None:
+    def __init__(self, board: Board, person: Person | None = None, listener: Emit | None = None) -> None:
         self.board = board
+        self._listener = listener
         self.reads: list[Future[PowerState]] = []
         self._person = person
         self._drivers: Drivers | None = None
@@ -95,7 +102,8 @@ class _Look:
         """Return the state and who says so, read once more where it is not agreed; raises BringupError."""
         assert self._drivers is not None, "it has begun"  # noqa: S101
         with closing(self._drivers) as drivers:
-            return self.agreed or confirmed_state(drivers.power), drivers.power.describe()
+            state = self.agreed or confirmed_state(drivers.power, emit=self._listener)
+            return state, drivers.power.describe()
 
 
 def _read_twice(looks: Collection[_Look]) -> None:

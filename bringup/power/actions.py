@@ -26,6 +26,7 @@ _POLL_GROWTH = 1.3
 _REFUSALS_MAX = 4
 _REFUSED_PAUSE_S = 2.0
 _PUT_BACK_SILENCE_S = 30.0
+_UNCLEAR_TOLD_S = 5.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,13 +96,14 @@ def confirmed_state(
     *,
     found: PowerState | None = None,
     enough: PowerState | None = None,
+    emit: Emit | None = None,
 ) -> PowerState:
     """Return ON or OFF as two reads in succession agree; raises LabError when they never do.
 
     `found` is what was read a moment ago: one read that agrees is enough. So it is where it says `enough`,
     which is for a state that nothing is done upon before it is read again.
     """
-    return _Sequence("read", power, None, pace).confirmed(found, enough)
+    return _Sequence("read", power, emit, pace).confirmed(found, enough)
 
 
 def ensure_on(
@@ -191,7 +193,7 @@ class _Sequence:
         self._heard_s: float | None = None
         self._silent_s: float | None = None
         self._before = self._after = self._last = UNKNOWN
-        self._changed = False
+        self._changed = self._told_unclear = False
 
     def before(self, found: PowerState | None = None) -> PowerState:
         """Confirm the state before anything is done, unless it was `found` just now."""
@@ -217,7 +219,7 @@ class _Sequence:
         order = _Order(name, command, self.pace) if repeatable else None
         try:
             command() if order is None else order.give()
-        except _PERHAPS_DONE as error:
+        except LabError as error:
             raise self._broken_off(error) from None
         self._after = self._wait(
             wanted, self.pace.change_timeout_s if timeout_s is None else timeout_s, order
@@ -244,11 +246,12 @@ class _Sequence:
         patience_s = min(self.pace.silence_timeout_s, _PUT_BACK_SILENCE_S)
         self.pace = replace(self.pace, silence_timeout_s=patience_s)
         try:
+            left, state = "the board, which was on, is still on", ON
             if self.confirmed() is OFF:
                 order = _Order("on", self._power.on, self.pace)
                 order.give()
                 self._wait(ON, self.pace.change_timeout_s, order)
-            left, state = "the board, which was on, is on again", ON
+                left = "the board, which was on, is on again"
         except LabError as error:
             left = f"the board was on, and may be off now: {error.message}"
             state = UNKNOWN
@@ -273,10 +276,12 @@ class _Sequence:
         found: PowerState | None = None,
         enough: PowerState | None = None,
     ) -> PowerState:
-        deadline, poll_s = self.pace.now() + timeout_s, self.pace.poll_s
+        began_s, poll_s = self.pace.now(), self.pace.poll_s
+        deadline = began_s + timeout_s
         seen = [] if found is None else [found]
         while True:
             fault = self._read(seen)
+            self._tell_wait(began_s, timeout_s, fault if self._silent_s is None else None)
             last = seen[-1]
             if enough is not None and last is enough:
                 return last
@@ -317,6 +322,13 @@ class _Sequence:
             self._last = seen[-1]
         self._heard()
         return None
+
+    def _tell_wait(self, began_s: float, timeout_s: float, fault: LabError | None) -> None:
+        """Tell, once, of a BMC that answers and tells nothing of the power."""
+        if fault is None or self._told_unclear or self.pace.now() - began_s < _UNCLEAR_TOLD_S:
+            return
+        self._told_unclear = True
+        self._tell("power.unclear", f"{fault.message}: asking on, up to {timeout_s:.0f} s")
 
     def _heard(self) -> None:
         now_s = self._heard_s = self.pace.now()
@@ -363,9 +375,12 @@ class _Sequence:
                 f"the operating system did not switch the board off within {timeout_s:.0f} s ({who})",
                 hint="switch it off without asking: bringup power BOARD off",
             )
+        why = self._power.trouble()
         return PowerStuckError(
-            f"{who} accepted the command and the board is still {seen[-1]} after {timeout_s:.0f} s",
-            hint="check mains power and front-panel button; a BMC that ignores commands needs its own reset",
+            f"{who} accepted the command and the board is still {seen[-1]} after {timeout_s:.0f} s"
+            + ("" if why is None else f": {why}"),
+            hint="look at the board's power LED: is it as the BMC says? Check mains power and front-panel "
+            "button; a BMC that ignores commands needs its own reset",
         )
 
 

@@ -89,6 +89,10 @@ class Power(Protocol):
             hint="shut it down from its console, then: bringup power BOARD off",
         )
 
+    def trouble(self) -> str | None:
+        """Return what keeps the board off, as far as the last `state` told it; nothing is asked."""
+        return None
+
     def close(self) -> None:
         """End the connection; a later call opens it again."""
         return

@@ -79,8 +79,10 @@ class PowerWatch:
             if off_reads >= 2:
                 who = self._power.describe()
                 text = f"{self._board} went off while it was booting: two reads of {who} say so"
+                why = self._power.trouble()
                 trouble = LabError(
-                    text, hint=self._acted() or "the power supply, somebody else, or the image itself"
+                    text if why is None else f"{text}, and {why}",
+                    hint=self._acted() or "the power supply, somebody else, or the image itself",
                 )
             if trouble is not None:
                 self._tell(trouble)

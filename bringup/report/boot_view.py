@@ -266,6 +266,7 @@ _LINES: dict[str, Any] = {
     "power.found": _plain("board"),
     "power.left": _plain("power", "bad"),
     "power.again": _plain("power", "bad"),
+    "power.unclear": _plain("power", "bad"),
     "power.putting_back": _plain("power"),
     "board.unknown": _plain("board", "bad"),
     "board.met": _plain("board"),

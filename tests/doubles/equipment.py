@@ -248,6 +248,9 @@ class FakePower:
     def soft(self) -> None:
         self._bench.call("soft")
 
+    def trouble(self) -> str | None:
+        return None
+
     def close(self) -> None:
         self._bench.call("close power")
 

@@ -81,7 +81,8 @@ class ScriptedBmc(IpmiClient):
 
     The first `ignored_ons` power-ons have no effect; others take `on_s`, a power-off `off_s`. `keeps` turns
     the boot flags that were set into those that are read, which may be marked `locked`. `guid` is None where
-    it knows none, `fru` its FRU inventory, `sel` its event log.
+    it knows none, `fru` its FRU inventory, `sel` its event log, `faults` the bits that its chassis status has
+    besides the power.
     """
 
     def __init__(
@@ -99,6 +100,7 @@ class ScriptedBmc(IpmiClient):
         locked: bool = False,
         guid: bytes | None = GUID,
         fru: bytes = b"",
+        faults: bytes = bytes(3),
     ) -> None:
         self.clock = MadeUpClock()
         super().__init__(
@@ -109,6 +111,7 @@ class ScriptedBmc(IpmiClient):
         self.guid = guid
         self.sel = Sel()
         self._fru = fru
+        self._faults = faults
         self.flags = bytes(5)
         self._says = list(says)
         self._answer_s = answer_s
@@ -183,7 +186,7 @@ class ScriptedBmc(IpmiClient):
         if netfn != CHASSIS:
             return Answer(0xC1, b"")
         if command == STATUS:
-            return Answer(0, bytes([self.on, 0, 0]))
+            return Answer(0, bytes([self.on | self._faults[0]]) + self._faults[1:])
         if command == CONTROL:
             self._switch(data[0])
         elif command == SET_BOOT and data[0] == 5:

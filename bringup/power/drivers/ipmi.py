@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, TypeVar
 from uuid import UUID
@@ -51,6 +51,23 @@ _GET_STATUS, _CONTROL, _SET_BOOT, _GET_BOOT = 0x01, 0x02, 0x08, 0x09
 _OFF, _ON, _RESET, _SOFT = 0x00, 0x01, 0x03, 0x05
 _EXPIRY_PARAMETER, _FLAGS_PARAMETER = 0x03, 0x05
 _PARAMETER_INVALID = 0x80
+_SET_IN_PROGRESS = 0x81
+_SET_BOOT_CODES = {  # Set System Boot Options, IPMI 2.0 28.12
+    0x80: "keeps no boot flags",
+    _SET_IN_PROGRESS: "is having its boot options set by somebody else",
+    0x82: "lets nobody set its boot flags",
+}
+# What keeps a board off, or switched it off: bits of the three bytes of Get Chassis Status (IPMI 2.0 28.2).
+_FAULTS = (
+    (0, 0x02, "a power overload"),
+    (0, 0x04, "an open interlock (a chassis panel)"),
+    (0, 0x08, "a fault of the power supply"),
+    (0, 0x10, "that it cannot control the power"),
+    (1, 0x02, "that a power overload switched the board off last"),
+    (1, 0x04, "that the interlock (a chassis panel) switched the board off last"),
+    (1, 0x08, "that a power fault switched the board off last"),
+    (2, 0x08, "a fault of a fan"),
+)
 _FLAGS_ANSWER_BYTES = 7
 _NOT_PRESENT = 0xCB
 _WHOLE_RECORD = 0xFF
@@ -114,13 +131,14 @@ class ChassisCommands:
         kind: Kind = Kind.READ,
         again: Collection[int] = NOT_TAKEN,
         repeatable: bool = True,
+        own: Mapping[int, str] | None = None,
     ) -> bytes:
         """Return the answer to one command; raises LabError naming `what` was asked."""
         silences = 0
         while True:
             self._client.login()  # a BMC that is not there at all is not asked again
             try:
-                return self._client.request(_CHASSIS, command, data, what, kind=kind, again=again)
+                return self._client.request(_CHASSIS, command, data, what, kind=kind, again=again, own=own)
             except BmcTimeoutError:
                 silences += 1
                 if not repeatable or silences > _SILENT_RETRIES:
@@ -228,10 +246,16 @@ class IpmiPower(Power):
 
     def __init__(self, chassis: ChassisCommands) -> None:
         self._chassis = chassis
+        self._status = b""
 
     def describe(self) -> str:
         """Return who switches."""
         return str(self._chassis)
+
+    def trouble(self) -> str | None:
+        """Return what the last chassis status says that keeps the board off."""
+        found = [text for at, bit, text in _FAULTS if len(self._status) > at and self._status[at] & bit]
+        return f"the BMC reports {' and '.join(found)}" if found else None
 
     def state(self) -> PowerState:
         """Read the power state once; an answer that is cut short is UNKNOWN.
@@ -242,6 +266,7 @@ class IpmiPower(Power):
             answer = self._chassis.request(_GET_STATUS, b"", "chassis power status")
         except NotOfferedError as error:  # every BMC has this command: it is still starting
             raise UnclearStateError(error.message, hint=error.hint) from None
+        self._status = answer
         return _state_of(answer)
 
     def ask_ahead(self) -> Future[PowerState]:
@@ -353,7 +378,14 @@ class IpmiOverride(Override):
     def _store(self, flags: bytes) -> None:
         data = bytes([_FLAGS_PARAMETER]) + flags
         try:
-            self._chassis.request(_SET_BOOT, data, "set boot flags", kind=Kind.STORE, again=_UNSETTLED)
+            self._chassis.request(
+                _SET_BOOT,
+                data,
+                "set boot flags",
+                kind=Kind.STORE,
+                again=_UNSETTLED | {_SET_IN_PROGRESS},
+                own=_SET_BOOT_CODES,
+            )
         except BmcTimeoutError:
             raise
         except LabError as error:

@@ -107,7 +107,9 @@ def test_a_step_that_fails_is_the_verdict_and_all_before_it_are_left(
 ) -> None:
     bench = Bench(WHOLE, fails={call: LabError(f"{call} does not work", hint="mend it")})
     told = boot(bench)
-    assert (told.verdict["verdict"], told.verdict["cause"]) == ("lab", f"{call} does not work")
+    state = "; power on had been asked for, and the board's power was off when last seen"
+    cause = f"{call} does not work" + (state if call == "on" else "")
+    assert (told.verdict["verdict"], told.verdict["cause"]) == ("lab", cause)
     assert told.verdict["causes"] == [{"cause": "", "fix": "mend it"}]
     for each in left:
         assert each in bench.calls

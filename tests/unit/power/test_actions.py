@@ -47,6 +47,9 @@ class Board:
     def describe(self) -> str:
         return "the BMC of a test"
 
+    def trouble(self) -> str | None:
+        return None
+
     def state(self) -> PowerState:
         read = self._read()
         self._reads.append(read)

@@ -15,6 +15,7 @@ from bringup.base.errors import (
     LabError,
     OverrideError,
     OverrideRefusedError,
+    PowerStuckError,
     UnclearStateError,
 )
 from bringup.base.events import Event
@@ -204,6 +205,54 @@ def test_a_board_that_was_off_is_not_switched_on_by_what_breaks_off() -> None:
     assert "again" not in caught.value.message and not bmc.on
 
 
+@pytest.mark.parametrize(("faults", "words"), [
+    (bytes(3), r"still off after 60 s$"),
+    (b"\x04\0\0", r"still off after 60 s: the BMC reports an open interlock \(a chassis panel\)$"),
+    (b"\x0a\0\0", r"reports a power overload and a fault of the power supply$"),
+    (b"\x00\x08\0", r"reports that a power fault switched the board off last$"),
+    (b"\x60\x10\x03", r"still off after 60 s$"),  # the restore policy, and other bits that stop nothing
+])  # fmt: skip
+def test_what_keeps_a_board_off_is_told_where_the_bmc_knows(faults: bytes, words: str) -> None:
+    bmc = ScriptedBmc(ignored_ons=99, faults=faults)
+    with pytest.raises(PowerStuckError, match=words):
+        do(ensure_on, bmc)
+
+
+def test_a_status_of_one_byte_tells_no_faults() -> None:
+    bmc = ScriptedBmc(ignored_ons=99, faults=b"\0")
+    with pytest.raises(PowerStuckError, match=r"still off after 60 s$"):
+        do(ensure_on, bmc)
+
+
+@pytest.mark.parametrize("code", [0xFF, 0xC0, 0xD5])
+def test_a_bmc_that_tells_nothing_of_the_power_is_told_of_once_while_it_is_asked(code: int) -> None:
+    bmc, told = ScriptedBmc([Says(CHASSIS, STATUS, code, until_s=30)]), Told()
+    assert confirmed_state(power_of(bmc), bmc.clock.pace(), emit=told) is OFF
+    assert len(told.texts("power.unclear")) == 1
+    assert f"{code:#04x}): asking on, up to 60 s" in told.texts("power.unclear")[0]
+
+
+def test_a_bmc_that_is_busy_for_a_moment_is_no_word_worth() -> None:
+    bmc, told = ScriptedBmc([Says(CHASSIS, STATUS, 0xFF, until_s=3)]), Told()
+    assert confirmed_state(power_of(bmc), bmc.clock.pace(), emit=told) is OFF
+    assert not told.events
+
+
+@pytest.mark.parametrize("code", [0x90, 0xC1, 0xCC, 0xD4, 0xD6])
+def test_a_command_that_is_refused_says_how_the_board_is_and_what_to_do(code: int) -> None:
+    bmc = ScriptedBmc([Says(CHASSIS, CONTROL, code)], on=True)
+    with pytest.raises(LabError, match="the board's power was on when last seen") as caught:
+        do(ensure_off, bmc)
+    assert caught.value.hint and bmc.on
+
+
+def test_a_cycle_whose_power_off_is_refused_says_that_the_board_is_still_on() -> None:
+    bmc = ScriptedBmc([Says(CHASSIS, CONTROL, 0xCC, first=0)], on=True)
+    with pytest.raises(LabError, match="; the board, which was on, is still on"):
+        do(cycle, bmc)
+    assert bmc.on
+
+
 # A BMC that restarts is waited for.
 
 
@@ -336,6 +385,20 @@ def test_a_bmc_that_does_not_tell_what_it_holds_is_named(code: int) -> None:
 def test_an_override_that_is_refused_is_named_so(code: int) -> None:
     with pytest.raises(OverrideRefusedError, match="the boot override was refused: "):
         override_of(ScriptedBmc([Says(CHASSIS, SET_BOOT, code, first=5)])).set(NETWORK)
+
+
+@pytest.mark.parametrize(("code", "words"), [
+    (0x80, "keeps no boot flags"),
+    (0x81, "by somebody else"),
+    (0x82, "lets nobody set"),
+])  # fmt: skip
+def test_the_codes_that_are_the_boot_options_own_are_told_in_words(code: int, words: str) -> None:
+    with pytest.raises(OverrideRefusedError, match=words):
+        override_of(ScriptedBmc([Says(CHASSIS, SET_BOOT, code, first=5)])).set(NETWORK)
+
+
+def test_boot_options_that_somebody_else_is_setting_are_set_a_moment_later() -> None:
+    assert override_of(ScriptedBmc([Says(CHASSIS, SET_BOOT, 0x81, times=3, first=5)])).set(NETWORK)
 
 
 @pytest.mark.parametrize("command", [SET_BOOT, GET_BOOT])
