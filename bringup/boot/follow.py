@@ -68,6 +68,14 @@ def leads_on(event: Event) -> bool:
     return event.kind == "disk.written" or bool(event.data.get("kept_then"))
 
 
+def may_lead_on(event: Event) -> bool:
+    """Return whether a run with this event is followed by another of the same job where it fails.
+
+    Its process says whether: it ends, or begins one.
+    """
+    return bool(event.data.get("looked_then"))
+
+
 def next_run(run: RunFolder, begun: Event, *, sleep: Callable[[float], None] = time.sleep) -> RunFolder:
     """Return the run that the process of `run` began after it on the same board, as soon as there is one.
 

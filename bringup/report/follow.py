@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
+from bringup.base.errors import InterruptedRunError
 from bringup.base.events import Emit, Event
 from bringup.boot.folders import RunFolder
-from bringup.boot.follow import VERDICT, disk_record, follow, leads_on, next_run
+from bringup.boot.follow import VERDICT, disk_record, follow, leads_on, may_lead_on, next_run
 from bringup.report.boot_view import BootView
 from bringup.report.event_stream import EventStream, ending_in_verdict
 from bringup.report.output import answer_folded, emit_json
@@ -24,9 +26,10 @@ def show_run(run: RunFolder) -> int:
     while True:
         with BootView(run.read_json("image.json"), usual_s=None) as view:
             ended = _followed(run, view)
-        if not ended.leads_on:
+        later = _later(run, ended)
+        if later is None:
             break
-        run = next_run(run, ended.begun)
+        run = later
     checks = run.read_json("verify.json")
     if checks is None:
         disk_record(run, ended.begun)
@@ -40,8 +43,8 @@ def show_verdict(run: RunFolder) -> int:
     """Write how a run ended as JSON, once it has, and return its exit code; goes on and raises as
     `show_run`.
     """
-    while (ended := _followed(run, lambda _event: None)).leads_on:
-        run = next_run(run, ended.begun)
+    while later := _later(run, ended := _followed(run, lambda _event: None)):
+        run = later
     emit_json(disk_record(run, ended.begun) or ended.verdict)
     return int(ended.verdict["exit_code"])
 
@@ -52,12 +55,13 @@ def show_events(run: RunFolder) -> int:
 
 
 def _followed(run: RunFolder, hear: Emit) -> _Ended:
-    begun, more = None, False
+    begun, more, perhaps = None, False, False
     for event in follow(run):
         hear(event)
-        begun, more = begun or event, more or leads_on(event)
+        begun, more, perhaps = begun or event, more or leads_on(event), perhaps or may_lead_on(event)
         if event.kind == VERDICT:
-            return _Ended(begun, event.data, leads_on=more and event.data.get("verdict") == "ok")
+            ok = event.data.get("verdict") == "ok"
+            return _Ended(begun, event.data, leads_on=more and ok, may_lead_on=perhaps and not ok)
     raise AssertionError("followed to its verdict")
 
 
@@ -66,3 +70,14 @@ class _Ended:
     begun: Event
     verdict: Mapping[str, Any]
     leads_on: bool
+    may_lead_on: bool
+
+
+def _later(run: RunFolder, ended: _Ended) -> RunFolder | None:
+    """Return the run of the same job that follows one that ended, None after the last."""
+    if ended.leads_on:
+        return next_run(run, ended.begun)
+    if ended.may_lead_on:
+        with suppress(InterruptedRunError):
+            return next_run(run, ended.begun)
+    return None

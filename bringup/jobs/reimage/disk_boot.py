@@ -175,7 +175,8 @@ class SlotStarted(Step):
             why = f"slot {self.wanted} is started once, on trial: any later start has the image before"
         else:
             why = f"slot {self.wanted} is started from the disk"
-        run.emit("disk", "disk.next", why, slot=self.wanted, kept_then=self._kept_then)
+        then = {"kept_then": self._kept_then, "looked_then": self.keep}
+        run.emit("disk", "disk.next", why, slot=self.wanted, **then)
 
     def enter(self, run: Run) -> None:
         """See."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import subprocess
 from pathlib import Path
 from typing import Any
 
@@ -25,10 +26,10 @@ OK: dict[str, Any] = {
 WRITTEN = Event("disk", "disk.written", "6.3 MiB written", {})
 
 
-def run(parent: Path, *events: Event, **verdict: Any) -> RunFolder:
+def run(parent: Path, *events: Event, pid: int | None = None, **verdict: Any) -> RunFolder:
     folder = RunFolder.create(parent)
     log = EventLog(folder, 0.0)
-    log(Event("run", "run.begin", "", {"board": "e300", "pid": os.getpid()}))
+    log(Event("run", "run.begin", "", {"board": "e300", "pid": pid or os.getpid()}))
     for event in (*events, Event("run", "run.verdict", "", {**OK, "run": folder.run_id, **verdict})):
         log(event)
     log.close()
@@ -74,6 +75,31 @@ def test_the_end_of_a_re_image_is_told_as_its_own_screen_told_it(
     assert "good      1c06b491 in slot A starts from now on" in capsys.readouterr().out
     assert show_verdict(last) == 0
     assert json.loads(capsys.readouterr().out) == told
+
+
+def test_a_start_that_was_not_seen_to_keep_the_image_is_followed_to_the_ramdisk_that_does(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    once_more = Event("disk", "disk.next", "once more", {"looked_then": True})
+    unheard = run(
+        tmp_path, once_more, verdict="lab", exit_code=10, cause="the board started slot A", missing=None
+    )
+    run(tmp_path, Event("disk", "disk.next", "the ramdisk does", {"kept_then": True}))
+    last = run(tmp_path)
+    assert show_verdict(unheard) == 0
+    assert json.loads(capsys.readouterr().out)["run"] == last.run_id
+
+
+def test_where_nothing_follows_it_that_start_is_the_last(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    gone = subprocess.Popen(["true"])
+    gone.wait()
+    once_more = Event("disk", "disk.next", "once more", {"looked_then": True})
+    failed = {"verdict": "image", "exit_code": 11, "cause": "seL4 failed", "missing": None}
+    unheard = run(tmp_path, once_more, pid=gone.pid, **failed)
+    assert show_verdict(unheard) == 11
+    assert json.loads(capsys.readouterr().out)["run"] == unheard.run_id
 
 
 def test_one_that_failed_is_the_last(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
