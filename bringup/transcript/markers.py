@@ -42,7 +42,8 @@ class Failure:
     `fatal`: the boot ends `grace_s` later. `generic`: says only that something failed, so that any other
     failure near it is the better cause. `recovers`: forgotten when the boot goes on to a further stage.
     `gives_up`: the firmware or loader stopped trying, and the first missing stage says why.
-    `where`: only in a guest's text, or only in text that no guest printed.
+    `where`: only in a guest's text, or only in text that no guest printed. `early`: only before a kernel.
+    `also`: wordings in which firmware or a loader says the same, looked for before a kernel (`wordings.py`).
     """
 
     code: str
@@ -59,6 +60,8 @@ class Failure:
     grace_s: float = 0.5
     where: Where = "any"
     line_start: bool = False
+    early: bool = False
+    also: tuple[str, ...] = ()
 
 
 def _group(family: Family, stage: Stage, source: str, *texts: str, line_start: bool = False) -> list[Marker]:

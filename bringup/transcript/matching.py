@@ -9,13 +9,14 @@ from __future__ import annotations
 import re
 import threading
 from bisect import bisect_left, bisect_right
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache, cached_property
 from itertools import accumulate
 from typing import NamedTuple
 
-from bringup.transcript import redrawn
+from bringup.transcript import redrawn, wordings
+from bringup.transcript.alternatives import any_of
 from bringup.transcript.blocks import LOOK_BACK_MAX, FaultBlock, block_of
 from bringup.transcript.failures.table import FAILURES
 from bringup.transcript.markers import KERNEL_USER_ERROR, KNOWN_PROMPTS, LOGIN_WORD, MARKERS, Failure, Marker
@@ -82,7 +83,7 @@ class Found:
 
     `before` holds the lines before it, `after` what follows its line, each only where the text's block is
     read; `whole` says whether the block has ended as it should, `behind` how much of the
-    line follows the text. What is `drawn` was found with characters that came twice.
+    line follows the text. What is `early` counts before a kernel only.
     """
 
     pattern: Pattern
@@ -96,7 +97,7 @@ class Found:
     wants: int = 0
     host: str = ""
     behind: int = 0
-    drawn: bool = False
+    early: bool = False
 
     @property
     def whole(self) -> bool:
@@ -125,6 +126,9 @@ class Found:
             block = self.pattern.block
             if block is not None and block.has_ended(bytes(self.after)):
                 self.wants = 0
+
+
+_Hit = tuple[Pattern, int, int]
 
 
 class Piece(NamedTuple):
@@ -182,23 +186,11 @@ def _groups() -> tuple[_Group, ...]:
     )
 
 
-def _any_of(words: Iterable[str]) -> str:
-    """Return an expression for the longest of `words` at a place, which tries each character once."""
-    by_first: dict[str, list[str]] = {}
-    for word in words:
-        by_first.setdefault(word[:1], []).append(word[1:])
-    ends = by_first.pop("", None) is not None
-    if not by_first:
-        return ""
-    options = "|".join(re.escape(first) + _any_of(rest) for first, rest in by_first.items())
-    return f"(?:{options})?" if ends else f"(?:{options})"
-
-
 @cache
 def _anchors() -> tuple[re.Pattern[bytes], Mapping[bytes, tuple[_Group, ...]]]:
     """Return what finds every anchor, and the groups of those that begin as the text found does."""
     groups = _groups()
-    expression = re.compile(_any_of(group.anchor.decode() for group in groups).encode())
+    expression = re.compile(any_of(group.anchor.decode() for group in groups).encode())
     starts = {group.anchor: tuple(g for g in groups if group.anchor.startswith(g.anchor)) for group in groups}
     return expression, starts
 
@@ -240,6 +232,20 @@ def _find_redrawn(
     return [(_by_text()[text], start, end) for text, start, end in hits if (text, end) not in known]
 
 
+def _find_worded(squeezed: bytes, old: int) -> list[_Hit]:
+    return [(_by_text()[text], start, end) for text, start, end in wordings.find(squeezed, old)]
+
+
+def _begins_early(hits: Iterable[_Hit]) -> bool:
+    """Return whether firmware or a loader speaks in what was found."""
+    meanings = (pattern.meaning for pattern, _, _ in hits)
+    return any(isinstance(each, Marker) and each.family in ("firmware", "loader") for each in meanings)
+
+
+def _is_generic(pattern: Pattern) -> bool:
+    return isinstance(pattern.meaning, Failure) and pattern.meaning.generic
+
+
 class Matcher:
     """Reads the text of one writer."""
 
@@ -249,6 +255,8 @@ class Matcher:
         self._from_start = True
         self._open: list[Found] = []
         self._muted: set[Pattern] = set()
+        self._read = 0  # characters that are not white space
+        self._overlaps = wordings.Overlaps()
 
     def mute(self, pattern: Pattern) -> None:
         """Find this text no more: enough of it was told."""
@@ -265,31 +273,54 @@ class Matcher:
         at_s: float,
         seams: Iterable[tuple[Pattern, int]] = (),
         *,
+        early: bool = False,
         drawn: bool = False,
     ) -> tuple[list[Found], list[Found]]:
         """Read `block`; return (texts found now, texts that are complete now).
 
         `pieces` say where the block's parts lie on the console. `seams` are texts that began in another
-        writer's text, with the number of squeezed characters of `block` they take. `drawn` text may be a
-        screen drawn anew, with characters that come twice.
+        writer's text, with the number of squeezed characters of `block` they take. `early` text
+        may be of firmware or a loader; if `drawn`, of a screen drawn anew, with characters that come twice.
         """
         done = self._continue(block)
         text = _Window(self._history, self._tail, block, self._from_start, pieces)
         hits = find_new(text.squeezed, text.old)
-        twice = _find_redrawn(text.squeezed, text.old, hits) if drawn else []
+        twice = _find_redrawn(text.squeezed, text.old, hits) if early and drawn else []
+        worded = _find_worded(text.squeezed, text.old) if early or _begins_early(hits) else []
         hits += [(pattern, -1, text.old + count) for pattern, count in seams]
-        accepted = (
-            text.accept(*hit, at_s, drawn=hit in twice)
-            for hit in (*hits, *twice)
-            if hit[0] not in self._muted
-        )
-        found = [item for item in accepted if item is not None]
+        found = list(self._accepted(text, [*hits, *twice], worded, set(twice), at_s))
         for item in found:
             (self._open if item.is_open else done).append(item)
         self._from_start = self._from_start and len(text.raw) <= _TAIL
         self._history = (self._history + text.raw[:-_TAIL])[-LOOK_BACK_MAX:]
         self._tail = text.raw[-_TAIL:]
         return found, done
+
+    def _accepted(
+        self,
+        text: _Window,
+        hits: Iterable[_Hit],
+        worded: Iterable[_Hit],
+        twice: Collection[_Hit],
+        at_s: float,
+    ) -> Iterator[Found]:
+        """Yield what counts of all that was found, in the order of the ends, a wording behind a text."""
+        base = self._read - text.old
+        self._read = base + len(text.squeezed)
+        known = [(hit, False) for hit in hits] + [(hit, True) for hit in worded]
+        for hit, by_words in sorted(known, key=lambda each: (each[0][2], each[1], _is_generic(each[0][0]))):
+            pattern, start, end = hit
+            if pattern in self._muted:
+                continue
+            item = text.accept(*hit, at_s, early=by_words or hit in twice)
+            failure = pattern.meaning
+            if item is None or (
+                isinstance(failure, Failure)
+                and start >= 0
+                and not self._overlaps.admits(failure, base + start, base + end, wording=by_words)
+            ):
+                continue
+            yield item
 
     def _continue(self, block: bytes) -> list[Found]:
         """Append `block` to the texts still open; return those that end in it."""
@@ -368,7 +399,7 @@ class _Window:
         return lines, piece.offset + inside - piece.begin
 
     def accept(
-        self, pattern: Pattern, start: int, end: int, at_s: float, *, drawn: bool = False
+        self, pattern: Pattern, start: int, end: int, at_s: float, *, early: bool = False
     ) -> Found | None:
         """Return the text found at squeezed [start, end), None where it does not count."""
         last = self._raw_index(end - 1)
@@ -379,7 +410,7 @@ class _Window:
         line_no, offset = self._place(last)
         whole = self._joined(pattern, first, last) if first < begin else self.raw[begin : last + 1]
         line = bytearray(whole[-_BEFORE:])
-        item = Found(pattern, line_no, at_s, offset, line, drawn=drawn)
+        item = Found(pattern, line_no, at_s, offset, line, early=early)
         if pattern.is_prompt:
             known = start >= 0 and self._line_begin(last) is not None
             host = _prompt_host(self.raw[begin : last + 1]) if known else None

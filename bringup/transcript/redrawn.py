@@ -14,12 +14,13 @@ from itertools import groupby
 
 from bringup.transcript.failures.firmware import FIRMWARE
 from bringup.transcript.failures.loader import LOADER
+from bringup.transcript.failures.pxe import PXE
 from bringup.transcript.markers import MARKERS
 
 _DIGITS = {"%d": "[0-9]{1,20}?", "%x": "[0-9a-fA-F]{1,32}?"}
 _DOUBLED = re.compile(rb"(.)\1+", re.DOTALL)
 _OF_LOADING = [marker.text for marker in MARKERS if marker.family in ("firmware", "loader")]
-TEXTS = frozenset([*(row.text for row in (*FIRMWARE, *LOADER)), *_OF_LOADING])
+TEXTS = frozenset([*(row.text for row in (*FIRMWARE, *PXE, *LOADER)), *_OF_LOADING])
 """The texts that are looked for."""
 
 

@@ -161,8 +161,9 @@ class StageReader:
         told: list[tuple[int, Writer, Found | Sighting]] = []
         done: list[Found] = []
         for reader in self._split(block):
-            drawn = self._firmware and self._demultiplexer.draws
-            found, complete = reader.matcher.feed(*reader.take(), at_s, reader.seams, drawn=drawn)
+            found, complete = reader.matcher.feed(
+                *reader.take(), at_s, reader.seams, early=self._firmware, drawn=self._demultiplexer.draws
+            )
             told += [(item.offset, reader.writer, item) for item in found]
             told += [(offset, reader.writer, item) for offset, item in reader.read_lines(at_s)]
             done += complete
@@ -261,7 +262,8 @@ class StageReader:
         meaning = item.pattern.meaning
         if item.pattern.is_prompt:
             return self._login(writer, item)
-        if item.drawn and not self._firmware:
+        early = item.early or (isinstance(meaning, Failure) and meaning.early)
+        if early and not self._firmware:
             return None
         self._times[writer, item.pattern] += 1
         if isinstance(meaning, Marker):

@@ -12,6 +12,7 @@ from bringup.transcript.markers import Failure, Fault
 
 _IPXE = "iPXE src/core/errno.c, src/include/errno.h; printed by src/usr with a link to ipxe.org"
 _GRUB = "GRUB grub-core, grub_error"
+_SYSLINUX = "Syslinux core/pxelinux.asm, core/elflink/load_env32.c, com32/elflink/ldlinux"
 _OURS = "pxe/ of this tool"
 _LINK = "look at the cable and the port's error counters"
 _LINES = "look at the loader's lines before this one"
@@ -20,15 +21,21 @@ _FAULTS: Mapping[str, Fault] = {"loader-memory": "image", "loader-refuses": "ima
 
 def _ipxe(text: str, cause: str, why: str, fix: str, *, code: str = "loader-network") -> Failure:
     """Return the row of an error of iPXE, which ends with a link to the page about it."""
-    return Failure(
-        code, _FAULTS.get(code, "lab"), f"{text} (http://ipxe.org/%x)", cause, why, fix, _IPXE, fatal=False
-    )
+    return Failure(code, _FAULTS.get(code, "lab"), f"{text} (http://ipxe.org/%x)", cause, why, fix, _IPXE,
+                   fatal=False, also=(f"{text} ([http|https]://ipxe.org/%x)",))  # fmt: skip
 
 
-def _grub(text: str, cause: str, why: str, fix: str, *, code: str = "loader-network") -> Failure:
+def _grub(text: str, cause: str, why: str, fix: str, *also: str, code: str = "loader-network") -> Failure:
+    # From 2.06 on an error begins with the place in GRUB's source that it comes from.
     return Failure(
-        code, _FAULTS.get(code, "lab"), f"error: {text}", cause, why, fix, _GRUB, fatal=False, line_start=True
-    )
+        code, _FAULTS.get(code, "lab"), f"error: {text}", cause, why, fix, _GRUB, fatal=False,
+        line_start=True, also=tuple(f"error: [%s.c:%d: |]{each}" for each in (text, *also)),
+    )  # fmt: skip
+
+
+def _pxelinux(text: str, code: str, cause: str, *also: str, generic: bool = False) -> Failure:
+    return Failure(code, "lab", text, cause, "another server's boot file was taken", "use an own segment",
+                   _SYSLINUX, fatal=False, generic=generic, early=True, also=also)  # fmt: skip
 
 
 _MEMORY = ("the image is larger than the memory below 4 GiB", "make the image smaller")
@@ -38,7 +45,8 @@ LOADER = (
             "the loader does not know the format of the image",
             "other bytes arrived than were served, or it is multiboot through iPXE under UEFI",
             "look for a proxy or another server on the way; under UEFI --loader grub",
-            "iPXE ipxe.org/2e0080, ipxe#577", recovers=True, grace_s=20.0),
+            "iPXE ipxe.org/2e0080, ipxe#577", recovers=True, grace_s=20.0,
+            also=("could not %s operation not supported",)),
     Failure("loader-refuses", "image", "bytes [PXE-NBP] [SELECTED]",
             "iPXE takes what it was given as kernel for a boot program",
             "other bytes arrived than were served",
@@ -68,6 +76,8 @@ LOADER = (
           "the server's address is on another segment", "look at the address of this host in lab.toml"),
     _ipxe("No such file or directory", "iPXE asked for a file that the server does not have",
           "another server's script sent it there", "use an own segment", code="loader-file"),
+    _ipxe("... Not found", "iPXE asked for a file that the server does not have",
+          "another server's script sent it there", "use an own segment", code="loader-file"),
     _ipxe("Permission denied", "the server refused iPXE a file",
           "it asked another server, or another board's server", "use an own segment", code="loader-file"),
     _ipxe("Input/output error", "a transfer to iPXE broke", "a bad link", _LINK),
@@ -76,12 +86,65 @@ LOADER = (
     _ipxe("Not enough space", "iPXE ran out of memory", *_MEMORY, code="loader-memory"),
     _ipxe("Requested memory not available", "iPXE cannot place the image in memory", *_MEMORY,
           code="loader-memory"),
+    Failure("loader-failed", "lab", "Could not start download:",
+            "iPXE could not load or start what it was told to",
+            "a bad link, another server's answer, or a file that iPXE does not take", _LINES,
+            _IPXE, fatal=False, generic=True, early=True,
+            also=("[...|could not ]%s([http|https]://ipxe.org/%x)",)),
+    Failure("pxe-no-answer", "lab", "No more network devices",
+            "iPXE could boot from none of its network controllers",
+            "no DHCP server answers, or the cable is in another port", _LINES,
+            "iPXE src/usr/autoboot.c", fatal=False, generic=True, early=True,
+            also=("no more network devices", "no network [device|devices|interfaces] found")),
+    _pxelinux("Could not find kernel image", "loader-file",
+              "the loader PXELINUX asked for a kernel that the server does not have",
+              "could not find [kernel|ramdisk] image", "loading%sfailed no such file"),
+    _pxelinux("Unable to locate configuration file", "loader-file",
+              "the loader PXELINUX found no configuration on the server",
+              "unable to locate configuration file", "error no configuration file found",
+              "no default or ui configuration directive found"),
+    _pxelinux("Failed to load ldlinux.c32", "loader-file",
+              "the loader PXELINUX asked for a part of itself that the server does not have",
+              "failed to load [%s.c32|ldlinux.e64|ldlinux.e32|com32 file]", "not a com32r image"),
+    _pxelinux("Boot failed: press a key to retry", "loader-failed",
+              "the loader PXELINUX could not start anything",
+              "boot failed press a key to retry",
+              "no !pxe or pxenv+ api found", "pxe api call failed", "failed to initialize udp stack",
+              "invalid or corrupt kernel image", "a20 gate not responding", generic=True),
     _grub("out of memory", "GRUB ran out of memory", *_MEMORY, code="loader-memory"),
     _grub("timeout reading", "GRUB got no answer from the server", "a bad link, or a firewall", _LINK),
     _grub("time out opening", "GRUB got no answer from the server", "a bad link, or a firewall", _LINK),
-    _grub("couldn't send network packet", "GRUB could not send on the network", "no link", _LINK),
+    _grub("couldn't send network packet", "GRUB could not send on the network", "no link", _LINK,
+          "no network card found", "no DHCP info found", "couldn't autoconfigure", "network unreachable",
+          "host unreachable", "no DNS [reply received|record found]", "unknown host"),
     _grub("no server is specified", "GRUB does not know its server",
           "the DHCP answer did not name one", "use an own segment"),
+    _grub("file `", "GRUB asked for a file that is not there",
+          "another server's configuration sent it there, or the disk's", _LINES,
+          "file %s not found", "file not found", "unsupported http error", "invalid file name", "404",
+          code="loader-file"),
+    _grub("premature end of file", "a file came to GRUB shorter than it is",
+          "the file is damaged, or the transfer broke", _LINES,
+          "unexpected end of file", "file is too short", "couldn't read %s", code="loader-file"),
+    _grub("no such device", "GRUB does not find a disk or partition that it looks for",
+          "the disk's GRUB was booted and not the network's, or the disk is damaged", _LINES,
+          "no such partition", "no such disk", "unknown filesystem", "unknown device", "disk %s not found",
+          "failure [reading|writing] sector", "attempt to read or write outside", "not a directory",
+          "symbol %s not found", code="loader-file"),
+    _grub("unknown command", "GRUB does not know a command of its configuration",
+          "a GRUB without that module, or another server's grub.cfg", _LINES,
+          "can't find command", "invalid command", "syntax error", "incorrect command", code="loader-failed"),
+    _grub("invalid magic number", "GRUB was given a kernel that it cannot start",
+          "the file is damaged, or of another kind", "`bringup boot BOARD IMAGE --dry-run` tells what it is",
+          "[bad|wrong] [signature|magic]", "unsupported gzip format", "not a linux kernel",
+          "unaligned pointer",
+          "invalid [elf|efi|pe|image|boot]", "relocation [failed|overflow]", "the file is not a multiboot",
+          "cannot load [image|kernel]", code="loader-refuses"),
+    Failure("loader-failed", "lab", "alloc magic is broken at",
+            "GRUB's own memory was overwritten",
+            "an image larger than its memory, or a bug in GRUB", "--loader ipxe, or make the image smaller",
+            "GRUB grub-core/kern/mm.c", fatal=False, early=True,
+            also=("[alloc|free] magic is broken at", "aborted press any key to exit")),
     _grub("no multiboot header found", "GRUB found no multiboot header in the kernel",
           "it is no multiboot kernel", "`bringup boot BOARD IMAGE --dry-run` tells what it is",
           code="loader-refuses"),
@@ -97,12 +160,24 @@ LOADER = (
             "a GRUB on the board's disk started and found no system",
             "the disk was booted and not the network",
             "bringup runs show --events: was the override read back?",
-            "GRUB grub-core/kern/rescue_reader.c", gives_up=True),
+            "GRUB grub-core/kern/rescue_reader.c", gives_up=True,
+            also=("entering rescue mode...",)),
+    Failure("grub-rescue", "lab", "grub rescue> ",
+            "a GRUB on the board's disk started and found no system",
+            "the disk was booted and not the network",
+            "bringup runs show --events: was the override read back?",
+            "GRUB grub-core/kern/rescue_reader.c", gives_up=True, early=True, line_start=True),
+    Failure("grub-prompt", "lab", "grub> ",
+            "GRUB stands at its prompt",
+            "it found no configuration",
+            "is it the disk's GRUB? then the network was not booted",
+            "GRUB grub-core/normal/main.c", recovers=True, grace_s=10.0, early=True, line_start=True),
     Failure("grub-prompt", "lab", "Minimal BASH-like line editing is supported",
             "GRUB stands at its prompt",
             "it found no configuration",
             "is it the disk's GRUB? then the network was not booted",
-            "GRUB grub-core/normal/main.c", recovers=True, grace_s=10.0),
+            "GRUB grub-core/normal/main.c", recovers=True, grace_s=10.0,
+            also=("minimal bash-like line editing is supported",)),
     Failure("loader-kernel", "lab", "bringup: loading kernel failed",
             "the loader could not load the kernel",
             "the transfer broke, or the loader refuses the file",
@@ -137,7 +212,8 @@ LOADER = (
             "the loader was told to boot without a kernel",
             "the kernel before it failed to load",
             _LINES,
-            "GRUB grub-core/loader", fatal=False, generic=True),
+            "GRUB grub-core/loader", fatal=False, generic=True,
+            also=("you need to load the kernel first",)),
 )  # fmt: skip
 
 GARBAGE = Failure(

@@ -11,11 +11,13 @@ from bringup.transcript.failures.image import LINUX, ROOT_TASK, VMM
 from bringup.transcript.failures.kernel import KERNEL
 from bringup.transcript.failures.loader import GARBAGE, LOADER
 from bringup.transcript.failures.probe import PROBE
+from bringup.transcript.failures.pxe import PXE
 from bringup.transcript.failures.refusals import REFUSALS, REPORTS
 from bringup.transcript.markers import Failure
 
 FAILURES: tuple[Failure, ...] = (
     *FIRMWARE,
+    *PXE,
     *LOADER,
     *REFUSALS,
     *KERNEL,

@@ -180,7 +180,7 @@ def test_a_board_that_never_asks_may_have_lost_an_override_that_expires_or_was_n
 
 
 def test_disk_that_held_nothing_did_not_boot() -> None:
-    tried = [DISK[0][0], failed(4.0, "No bootable device.")]
+    tried = [DISK[0][0], failed(4.0, "No bootable device")]
     assert decide([READ, ON, TEXT, *tried])[0].code == "no-dhcp"
 
 

@@ -491,10 +491,10 @@ def test_harmless_failure_does_not_end_a_boot_and_explains_a_stall() -> None:
 
 
 def test_firmware_that_gives_up_is_judged_by_what_is_missing() -> None:
-    verdict, now_s = decide([*SERVED[:3], failed(20.0, "No bootable device.", 9)])
+    verdict, now_s = decide([*SERVED[:3], failed(20.0, "No bootable device", 9)])
     assert (verdict.code, verdict.kind, verdict.missing) == ("dhcp-unanswered", "lab", Stage.DHCP)
-    assert (verdict.seen, now_s) == ('console line 9: "No bootable device."', 25.0)
-    again = [*SERVED[:3], failed(3.05, "No bootable device."), *GOOD[3:]]
+    assert (verdict.seen, now_s) == ('console line 9: "No bootable device"', 25.0)
+    again = [*SERVED[:3], failed(3.05, "No bootable device"), *GOOD[3:]]
     assert decide(again)[0].kind == "ok"
 
 
