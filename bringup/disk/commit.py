@@ -180,7 +180,7 @@ def _nothing_tried(disk: DiskSlots, state: State, image_id: str) -> LabError:
 def is_kept(disk: DiskSlots, letter: Letter, image_id: str) -> bool:
     """Return whether a slot is the good one with that image in it, and nothing is on trial or tried."""
     state, manifest = disk.state, disk.slot(letter).manifest
-    settled = state is not None and state.good == letter and not (state.trial or state.tried)
+    settled = state is not None and disk.good == letter == state.good and not (state.trial or state.tried)
     return settled and manifest is not None and manifest.image_id == image_id
 
 

@@ -27,8 +27,10 @@ from bringup.image.folder import find_image
 from bringup.jobs.reimage.job import PlannedReimage, Reimaged, plan_reimage
 from bringup.jobs.reimage.request import ReimageRequest
 from bringup.jobs.reimage.slots import PlannedSlots, plan_slots
+from bringup.lab import captures
 from bringup.lab.find import load_lab
 from bringup.netboot.spec import ServeSpec
+from bringup.pci.capture.open import open_capture
 from bringup.report.reimage import reimaged_lines, slots_lines
 from bringup.report.run import run_report
 from bringup.report.runs import run_json, run_row
@@ -362,6 +364,22 @@ def test_an_image_that_was_tried_is_kept_later_by_its_id(in_folder: Path, board:
     again = board(look(in_folder, confirm=image_id).job)
     assert f"nothing is on trial: {image_id} in slot B is the good one already" in again.verdict["cause"]
     assert again.exit_code == 10
+
+
+@pytest.mark.parametrize("newest", [False, True])
+def test_an_image_that_was_made_for_an_older_capture_is_kept_with_a_word(
+    in_folder: Path, board: Board, newest: bool
+) -> None:
+    listed = in_folder / "pciconf.txt"
+    listed.write_text("igb0@pci0:23:0:0:\tclass=0x020000 card=0x11d11734 chip=0x15218086 rev=0x01 hdr=0x00\n")
+    made_for = str(open_capture([captures.add("e300", listed)]).sources[0].sha256)
+    installed(board, in_folder)
+    planned = replace(plan_changed(in_folder, confirm="never"), capture=made_for if newest else "ab" * 32)
+    board.boots = [from_disk("B")]
+    assert planned.run_in(Loader(board), board).ok
+    keep = look(in_folder, confirm=planned.image.image.key[:8])
+    assert board(keep.job).ok
+    assert ("made for an older capture of e300" in str(keep.seen.careful)) is not newest
 
 
 def test_another_image_than_the_one_that_was_tried_is_not_kept(in_folder: Path, board: Board) -> None:
