@@ -10,6 +10,7 @@ import click
 
 from bringup import BringupError, InterruptedRunError, UsageError, __version__
 from bringup.boot.signals import Signals
+from bringup.cli.file_path import FilePath
 from bringup.cli.lazy import LazyGroup
 
 # name -> (module, one line for the overview).
@@ -54,7 +55,7 @@ Shell completion:
 @click.option(
     "--lab",
     "lab_file",
-    type=click.Path(path_type=Path, dir_okay=False),
+    type=FilePath(dir_okay=False),
     envvar="BRINGUP_LAB",
     help="The lab file (default: lab.toml here or above; without one, the board e300 is the twin).",
 )

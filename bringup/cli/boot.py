@@ -14,6 +14,7 @@ from bringup.base.firmware import LOADER_CHOICES
 from bringup.cli import boot_options
 from bringup.cli.batch import batch_options, chosen, heard_by, many, refuse_for_many, run_many
 from bringup.cli.complete import board_and_tag_names
+from bringup.cli.file_path import FilePath
 from bringup.cli.lab import lab_of
 from bringup.cli.length import Length
 from bringup.cli.options import (
@@ -37,11 +38,11 @@ if TYPE_CHECKING:
 
 @click.command()
 @click.argument("board", shell_complete=board_and_tag_names)
-@click.argument("image", nargs=-1, type=click.Path(path_type=Path))
+@click.argument("image", nargs=-1, type=FilePath())
 @click.option(
     "--image",
     "image_folder",
-    type=click.Path(path_type=Path),
+    type=FilePath(),
     metavar="DIR",
     help="The same as IMAGE: a build's folder.",
 )

@@ -3,20 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from bringup import Firmware, Stage
 from bringup.base.stage import BOOT_STAGES
+from bringup.cli.file_path import FilePath
 
 if TYPE_CHECKING:
     from bringup.boot.job import Job
 
 CONFIG = click.option(
     "--config",
-    type=click.Path(path_type=Path),
+    type=FilePath(),
     metavar="FILE",
     help="The .camkes file the image was built from (default: an overlay found with the image).",
 )

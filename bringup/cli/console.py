@@ -8,6 +8,7 @@ from pathlib import Path
 import click
 
 from bringup.cli.complete import board_names
+from bringup.cli.file_path import FilePath
 from bringup.cli.lab import lab_of
 from bringup.cli.length import Length
 from bringup.cli.options import as_option
@@ -25,9 +26,7 @@ CONSOLE_MAX_S = 366 * 86400
     metavar="TIME",
     help="Leave after so long: 60 (seconds), 10m, 2h.",
 )
-@click.option(
-    "--log", "log_file", type=click.Path(path_type=Path, dir_okay=False), help="Append, with times."
-)
+@click.option("--log", "log_file", type=FilePath(dir_okay=False), help="Append, with times.")
 @click.option("--steal", is_flag=True, help="Take SOL from whoever has it; their console ends.")
 @click.option(
     "--force", is_flag=True, help="Type even while somebody else works on the board; they are told."

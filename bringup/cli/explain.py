@@ -7,14 +7,15 @@ from pathlib import Path
 import click
 
 from bringup.cli.boot_options import FAIL_TEXT, UNTIL, UNTIL_TEXT
+from bringup.cli.file_path import FilePath
 from bringup.cli.options import json_option
 
 
 @click.command()
-@click.argument("log", type=click.Path(path_type=Path, allow_dash=True))
+@click.argument("log", type=FilePath(allow_dash=True))
 @click.option(
     "--image",
-    type=click.Path(path_type=Path),
+    type=FilePath(),
     metavar="DIR",
     help="The build's folder: its *.cdl names the VMs, a bringup.toml says what counts.",
 )

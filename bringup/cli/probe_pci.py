@@ -11,6 +11,7 @@ from bringup import Firmware, UsageError
 from bringup.cli.batch import batch_options, chosen, heard_by, many, run_many
 from bringup.cli.boot_options import dry_run
 from bringup.cli.complete import board_and_tag_names, profile_names
+from bringup.cli.file_path import FilePath
 from bringup.cli.lab import lab_of
 from bringup.cli.options import as_option, engine_option, json_option, override_option
 from bringup.cli.probe_refusals import refuse_senseless
@@ -51,7 +52,7 @@ class _Source(click.Path):
 @click.option(
     "--svg",
     metavar="FILE",
-    type=click.Path(path_type=Path, readable=False),
+    type=FilePath(readable=False),
     help="Draw the topology into FILE; - is stdout.",
 )
 @click.option("-v", "--verbose", is_flag=True, help="Show evidence and sources too.")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import replace
 from functools import partial
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -13,6 +12,7 @@ from bringup import UsageError
 from bringup.cli import boot_options
 from bringup.cli.batch import batch_options_beside_yes, chosen, heard_by, many, refuse_for_many, run_many
 from bringup.cli.complete import board_and_tag_names, disk_names
+from bringup.cli.file_path import FilePath
 from bringup.cli.lab import lab_of
 from bringup.cli.options import (
     as_option,
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
 @click.command()
 @click.argument("board", shell_complete=board_and_tag_names)
-@click.argument("image", nargs=-1, type=click.Path(path_type=Path))
+@click.argument("image", nargs=-1, type=FilePath())
 @click.option(
     "--disk",
     metavar="NAME",

@@ -8,6 +8,7 @@ import click
 
 from bringup import UsageError
 from bringup.cli.complete import run_names
+from bringup.cli.file_path import FilePath
 from bringup.cli.lab import lab_of
 from bringup.cli.options import json_option
 from bringup.report.output import answer, emit_json
@@ -18,7 +19,7 @@ from bringup.report.output import answer, emit_json
 @click.option(
     "-o",
     "--output",
-    type=click.Path(path_type=Path, dir_okay=False),
+    type=FilePath(dir_okay=False),
     metavar="FILE",
     help="Where to write it (default: report.html in the run's folder; a picture only where this is given).",
 )

@@ -8,11 +8,12 @@ import click
 
 from bringup import UsageError
 from bringup.cli.complete import run_names
+from bringup.cli.file_path import FilePath
 from bringup.cli.lab import lab_of
 from bringup.cli.options import json_option
 from bringup.report.output import answer, emit_json
 
-_FILE = click.Path(path_type=Path, dir_okay=True)
+_FILE = FilePath(dir_okay=True)
 
 
 @click.command("trace")

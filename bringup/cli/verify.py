@@ -13,6 +13,7 @@ from click.shell_completion import CompletionItem
 from bringup import Firmware, UsageError
 from bringup.base.engine_names import EngineName
 from bringup.cli.complete import profile_names, target_names
+from bringup.cli.file_path import FilePath
 from bringup.cli.lab import lab_of
 from bringup.cli.options import json_option
 from bringup.cli.vlab import guests_of, lab_options
@@ -46,19 +47,19 @@ def _plans(_ctx: click.Context, _parameter: click.Parameter, incomplete: str) ->
 @lab_options()
 @click.option(
     "--kernel",
-    type=click.Path(path_type=Path, dir_okay=False),
+    type=FilePath(dir_okay=False),
     metavar="FILE",
     help="model-2: the guest's bzImage (default: this host's kernel).",
 )
 @click.option(
     "--rootfs",
-    type=click.Path(path_type=Path, dir_okay=False),
+    type=FilePath(dir_okay=False),
     metavar="FILE",
     help="model-2: its cpio archive, with --kernel.",
 )
 @click.option(
     "--report",
-    type=click.Path(path_type=Path, file_okay=False),
+    type=FilePath(file_okay=False),
     metavar="DIR",
     help="Write report.html, junit.xml and verify.json there.",
 )
@@ -73,13 +74,13 @@ def _plans(_ctx: click.Context, _parameter: click.Parameter, incomplete: str) ->
     "--image",
     "images",
     multiple=True,
-    type=click.Path(path_type=Path),
+    type=FilePath(),
     metavar="PATH",
     help="model-3, model-4: a build's folder, or kernel and module (repeated).",
 )
 @click.option(
     "--config",
-    type=click.Path(path_type=Path, dir_okay=False),
+    type=FilePath(dir_okay=False),
     metavar="FILE",
     help="model-3, model-4: the .camkes file that says what is passed to each VM (default: the plan).",
 )

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import click
 
 from bringup import UsageError
+from bringup.cli.file_path import FilePath
 from bringup.cli.options import Function, json_option
 from bringup.report.output import answer, emit_json
 
@@ -46,7 +47,7 @@ def lab_options() -> Callable[[Function], Function]:
         for option in (
             click.option(
                 "--rules",
-                type=click.Path(path_type=Path, file_okay=False),
+                type=FilePath(file_okay=False),
                 metavar="DIR",
                 help="Your own scripts, NODE.sh each, run in place of the generated ones.",
             ),
@@ -59,7 +60,7 @@ def lab_options() -> Callable[[Function], Function]:
             ),
             click.option(
                 "--description",
-                type=click.Path(path_type=Path, dir_okay=False),
+                type=FilePath(dir_okay=False),
                 metavar="FILE",
                 help="Addresses and roles (default: those of the encryptor's two sites).",
             ),
@@ -93,7 +94,7 @@ def guests_of(engine: str) -> GuestImage | None:
 )
 @click.option(
     "--captures",
-    type=click.Path(path_type=Path, file_okay=False),
+    type=FilePath(file_okay=False),
     metavar="DIR",
     help="Where the segments are recorded (default: a folder of its own).",
 )
@@ -219,7 +220,7 @@ def down(as_json: bool) -> None:
 
 
 @command.command()
-@click.argument("folder", type=click.Path(path_type=Path, file_okay=False))
+@click.argument("folder", type=FilePath(file_okay=False))
 @click.option(
     "--firewall",
     type=click.Choice(["iptables", "nftables"]),
@@ -229,7 +230,7 @@ def down(as_json: bool) -> None:
 )
 @click.option(
     "--description",
-    type=click.Path(path_type=Path, dir_okay=False),
+    type=FilePath(dir_okay=False),
     metavar="FILE",
     help="Addresses and roles (default: those of the encryptor's two sites).",
 )

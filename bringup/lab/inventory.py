@@ -173,11 +173,12 @@ class Lab:
         """Return a board; raises UsageError naming what is near."""
         if name in self.boards:
             return self.boards[name]
+        hint = f"boards: {', '.join(sorted(self.boards))}"
+        if not name.strip():
+            raise UsageError("the name of the board is empty; is a variable not set?", hint=hint)
         meant = did_you_mean(name, self.boards)
         where = "there is no lab.toml here" if self.file is None else shown_path(self.file)
-        raise UsageError(
-            f"no board {name} in this lab ({where}){meant}", hint=f"boards: {', '.join(sorted(self.boards))}"
-        )
+        raise UsageError(f"no board {name} in this lab ({where}){meant}", hint=hint)
 
 
 def twin_board(name: str) -> Board:

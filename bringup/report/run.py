@@ -100,7 +100,9 @@ def advice_lines(verdict: Mapping[str, Any]) -> Iterator[str]:
 def plan_lines(plan: Mapping[str, Any]) -> Iterator[str]:
     """Yield a plan as text: what would happen, in order, with how long each step takes and may take."""
     firmware = str(plan["firmware"]).upper()
-    yield f"plan      boot {plan['board']} ({plan['profile']}) under {firmware} until {_aim(plan)}"
+    work = plan.get("work", "boot")
+    what = "" if work == "boot" else f"     ({work})"
+    yield f"plan      boot {plan['board']} ({plan['profile']}) under {firmware} until {_aim(plan)}{what}"
     yield f"image     {image_line(plan['image'])}"
     if (needs := needs_line(plan["image"])) is not None:
         yield f"needs     {needs}"

@@ -17,6 +17,7 @@ from bringup.cli.camkes.options import (
     build_option,
     capture_option,
 )
+from bringup.cli.file_path import FilePath
 from bringup.cli.lab import lab_of
 from bringup.cli.options import json_option
 from bringup.report.output import answer, emit_json, say
@@ -24,7 +25,7 @@ from bringup.report.screen import fold_width
 
 
 @click.command("check")
-@click.argument("application", required=False, type=click.Path(path_type=Path))
+@click.argument("application", required=False, type=FilePath())
 @capture_option()
 @PROFILE
 @PIN

@@ -7,12 +7,13 @@ from pathlib import Path
 import click
 
 from bringup.cli.camkes.options import DEFINE, INCLUDE
+from bringup.cli.file_path import FilePath
 from bringup.cli.options import json_option
 from bringup.report.output import answer, emit, emit_json, say
 
 
 @click.command("migrate")
-@click.argument("application", type=click.Path(path_type=Path))
+@click.argument("application", type=FilePath())
 @click.option(
     "--ioapic", type=click.IntRange(0, 15), default=0, show_default=True, help="IOAPIC of interrupts."
 )

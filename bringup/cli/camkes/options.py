@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any, TypeVar
 
 import click
 
 from bringup.cli.complete import capture_names, profile_names
+from bringup.cli.file_path import FilePath
 from bringup.cli.options import json_option
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -28,7 +28,7 @@ PIN = click.option(
     help="State a pin that the capture does not tell: --pin 17:00.0=0/16.",
 )
 INCLUDE = click.option(
-    "-I", "include", type=click.Path(path_type=Path), multiple=True, help="Folder of includes, as for cpp."
+    "-I", "include", type=FilePath(), multiple=True, help="Folder of includes, as for cpp."
 )
 DEFINE = click.option("-D", "define", multiple=True, metavar="NAME[=V]", help="Macro, as for cpp.")
 ALLOW_MISSING = click.option(
@@ -53,7 +53,7 @@ def capture_option(
 
 def build_option(words: str) -> Callable[[F], F]:
     """Return what adds `--build-dir` to a command."""
-    return click.option("--build-dir", type=click.Path(path_type=Path), metavar="DIR", help=words)
+    return click.option("--build-dir", type=FilePath(), metavar="DIR", help=words)
 
 
 _ASSIGN = (

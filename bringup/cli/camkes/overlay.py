@@ -9,14 +9,15 @@ import click
 
 from bringup import ProfileError
 from bringup.cli.camkes.options import assign_options
+from bringup.cli.file_path import FilePath
 from bringup.cli.lab import lab_of
 from bringup.report.output import answer, emit, emit_json, say
 from bringup.report.screen import fold_width
 
 
 @click.command("overlay")
-@click.argument("application", type=click.Path(path_type=Path))
-@click.option("-o", "--output", type=click.Path(path_type=Path), metavar="FILE", help="Default: stdout.")
+@click.argument("application", type=FilePath())
+@click.option("-o", "--output", type=FilePath(), metavar="FILE", help="Default: stdout.")
 @assign_options
 @click.pass_context
 def command(

@@ -9,14 +9,15 @@ import click
 
 from bringup import ProfileError, UsageError
 from bringup.cli.camkes.options import assign_options
+from bringup.cli.file_path import FilePath
 from bringup.cli.lab import lab_of
 from bringup.report.output import answer, emit, emit_json, say
 from bringup.report.screen import fold_width
 
 
 @click.command("update")
-@click.argument("application", type=click.Path(path_type=Path))
-@click.option("-o", "--output", type=click.Path(path_type=Path), metavar="FILE", help="Write here instead.")
+@click.argument("application", type=FilePath())
+@click.option("-o", "--output", type=FilePath(), metavar="FILE", help="Write here instead.")
 @click.option("--diff", is_flag=True, help="Show what would change as a unified diff; write nothing.")
 @click.option("--check", is_flag=True, help="Exit 1 when the file is stale, 0 when it is current.")
 @click.option("--replace", is_flag=True, help="Drop entries of these VMs that no device is assigned to.")

@@ -10,18 +10,19 @@ from bringup import UsageError
 from bringup.base.size import rough_size
 from bringup.cli.boot_options import APPEND
 from bringup.cli.complete import board_names
+from bringup.cli.file_path import FilePath
 from bringup.cli.lab import lab_of
 from bringup.cli.options import json_option
 from bringup.report.output import answer, emit_json, say
 
 
 @click.command()
-@click.argument("image", nargs=-1, required=True, type=click.Path(path_type=Path))
+@click.argument("image", nargs=-1, required=True, type=FilePath())
 @click.option(
     "-o",
     "--output",
     required=True,
-    type=click.Path(path_type=Path, dir_okay=False),
+    type=FilePath(dir_okay=False),
     metavar="FILE",
     help="FILE.img is a stick, FILE.iso a disc.",
 )

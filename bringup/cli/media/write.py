@@ -8,13 +8,14 @@ import click
 
 from bringup import UsageError
 from bringup.base.size import rough_size
+from bringup.cli.file_path import FilePath
 from bringup.cli.options import json_option
 from bringup.report.output import BELOW_LABEL, answer, emit_json, say, say_folded
 from bringup.report.style import glyph
 
 
 @click.command()
-@click.argument("file", type=click.Path(path_type=Path))
+@click.argument("file", type=FilePath())
 @click.argument("device")
 @click.option("--yes", is_flag=True, help="Do not ask.")
 @json_option()

@@ -7,6 +7,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import click
 import pytest
 from click.testing import CliRunner
 
@@ -127,3 +128,16 @@ def test_what_is_no_id_of_an_image_is_refused_before_anything(board: str, text: 
 def test_many_boards_keep_an_image_after_a_yes_that_names_it() -> None:
     error, _ = refusal("slots", "shelf", "--confirm", "37ff5704")
     assert "keep image 37ff5704 on these 6 boards" in error.message
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        *(("reimage", "b1", ""), ("boot", "b1", ""), ("boot", "b1", "--image", "")),
+        *(("media", "build", "", "-o", "x.img"), ("reimage", "", "KERNEL"), ("power", " ")),
+    ],
+)
+def test_a_name_that_is_empty_is_a_variable_that_is_not_set(words: tuple[str, ...]) -> None:
+    result = CliRunner().invoke(root, words, standalone_mode=False)
+    assert isinstance(result.exception, UsageError | click.UsageError), result.exception
+    assert "empty; is a variable not set?" in str(result.exception)
