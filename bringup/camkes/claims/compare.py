@@ -80,16 +80,23 @@ def _of_device(claim: Claim, assessment: Assessment) -> Iterator[Difference | st
 
 
 def _elsewhere(claim: Claim, assessment: Assessment) -> Function | None:
-    """Return where the claimed device is now: by MAC, else the only one alike in ids and function number."""
+    """Return where the claimed device is now: by MAC, else the only one alike in ids and function number.
+
+    A MAC that could not be read may be the claimed one: it is no other.
+    """
     if claim.id is None:
         return None
     functions = [f for f in assessment.machine.functions if f.bdf != claim.bdf and _same_ids(claim, f)]
     by_mac = [f for f in functions if claim.mac and _mac(f) == claim.mac]
     if len(by_mac) == 1:
         return by_mac[0]
-    if claim.mac and any(_mac(f) for f in functions):
-        return None  # MACs are known, and it is none of these
-    like = [f for f in functions if f.bdf.function == claim.bdf.function and _same_sizes(claim, f)]
+    like = [
+        f
+        for f in functions
+        if f.bdf.function == claim.bdf.function
+        and _same_sizes(claim, f)
+        and (claim.mac is None or _mac(f) is None)
+    ]
     return like[0] if len(like) == 1 else None
 
 

@@ -64,6 +64,23 @@ def test_a_moved_function_without_mac_is_found_by_its_kind_and_number() -> None:
     assert messages(made_for("vm1=b5:00.1"), machine) == ["b5:00.1 was 8086:37d2, now at b7:00.1"]
 
 
+def test_a_moved_function_whose_mac_was_not_read_is_found_beside_others_whose_macs_are_known() -> None:
+    claims = made_for("vm0=17:00.1")
+    assert claims.devices[0].mac
+    moved = {"bdf": Bdf.parse("65:00.1"), "net": ()}
+    other = replace(E300.functions[1], bdf=Bdf.parse("18:00.1"), net=net("3c:ec:ef:00:00:99"))
+    machine = with_changed("17:00.1", **moved)
+    machine = replace(machine, functions=(*machine.functions, other))
+    assert messages(claims, machine) == ["17:00.1 was 8086:1521, now at 65:00.1"]
+    unknown = replace(other, bdf=Bdf.parse("19:00.1"), net=())
+    assert "moved" not in [
+        each.kind
+        for each in compare(
+            claims, assessed(replace(machine, functions=(*machine.functions, unknown)))
+        ).differences
+    ], "two may be it"
+
+
 def test_two_ports_that_changed_places_are_told_by_their_macs() -> None:
     first, second, *rest = E300.functions
     swapped = Machine((replace(first, net=second.net), replace(second, net=first.net), *rest))
