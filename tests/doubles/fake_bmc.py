@@ -183,6 +183,7 @@ def obey(bmc: VirtualBmc, chassis: FakeChassis, stop: threading.Event) -> None:
             bmc._sol.deactivate()
         elif word == "say":
             chassis.say(rest.encode() + b"\r\n")
+        report({"obeyed": line.strip()})
     stop.set()
 
 

@@ -28,7 +28,7 @@ from tests.doubles.relay import Relay
 CHECKOUT = Path(__file__).parents[2]
 ADDRESS = "127.0.0.1"
 USER, PASSWORD = "admin", "s3cret-Pw_12"
-START_TIMEOUT_S = 15.0
+START_TIMEOUT_S = 120.0
 # Get Channel Authentication Capabilities outside a session (IPMI 2.0 22.13): anything alive answers it.
 PROBE = bytes.fromhex("0600ff07 00 00000000 00000000 09 2018c8 81 00 38 8e 04 b5")
 
@@ -59,11 +59,23 @@ class FakeBmc(Server):
         self.process.stdin.write(line + "\n")
         self.process.stdin.flush()
 
+    def have(self, line: str) -> None:
+        """Tell it something and return once it is so."""
+        before = self._obeyed(line)
+        self.tell(line)
+        deadline = time.monotonic() + START_TIMEOUT_S
+        while self._obeyed(line) == before:
+            assert time.monotonic() < deadline, f"the fake board did not {line}"
+            time.sleep(0.002)
+
+    def _obeyed(self, line: str) -> int:
+        return sum(entry.get("obeyed") == line for entry in list(self.done))
+
     def actions(self) -> list[str]:
         """What was done to the chassis so far, in order."""
-        return [entry["chassis"] for entry in self.done if "chassis" in entry]
+        return [entry["chassis"] for entry in list(self.done) if "chassis" in entry]
 
-    def wait_for(self, key: str, value: Any = None, timeout_s: float = 60.0) -> dict[str, Any]:
+    def wait_for(self, key: str, value: Any = None, timeout_s: float = START_TIMEOUT_S) -> dict[str, Any]:
         """Return the first report with `key` (and value), waiting for it; fails the test when none comes."""
         deadline = time.monotonic() + timeout_s
         while time.monotonic() < deadline:
@@ -195,7 +207,7 @@ class Uart:
                 while data := self._connection.recv(4096):
                     self._connection.sendall(data)
                     line = (line + data)[-200:]
-                    if b"\r" in line:
+                    while b"\r" in line:
                         asked, _, line = line.partition(b"\r")
                         if asked.startswith(b"burst "):
                             self._connection.sendall(burst(int(asked[6:])))

@@ -13,6 +13,12 @@ from typing import Any
 
 import pytest
 
+PATIENCE_S = 240.0
+"""How long what must come is waited for: nothing where it comes, and below the limit of a test (600 s).
+
+A virtual machine beside others on one processor takes many times as long as alone.
+"""
+
 
 def long(*values: Any) -> Any:
     """Return a row that waits for `make test-long`: another one of its kind always runs."""
@@ -69,7 +75,7 @@ class Cli:
         )
 
     def __call__(
-        self, *words: str, timeout_s: float = 120.0, prefix: tuple[str, ...] = (), **extra: str
+        self, *words: str, timeout_s: float = PATIENCE_S, prefix: tuple[str, ...] = (), **extra: str
     ) -> Outcome:
         process = self.popen(*words, prefix=prefix, **extra)
         try:
@@ -101,7 +107,7 @@ def process_table(home: Path) -> dict[int, str]:
     return {pid: line for pid, line in found.items() if line}
 
 
-def wait_for(what: Any, timeout_s: float = 60.0) -> Any:
+def wait_for(what: Any, timeout_s: float = PATIENCE_S) -> Any:
     """Return the first true answer of `what()`, or its last one when time is up."""
     deadline = time.monotonic() + timeout_s
     while not (answer := what()) and time.monotonic() < deadline:

@@ -25,10 +25,11 @@ from pyghmi.ipmi.console import Console
 from bringup.twin.bmc.server import VirtualBmc
 from tests.doubles.fake_bmc import burst
 from tests.doubles.servers import CHECKOUT, PASSWORD, USER, FakeBmc, Server, ipmi_sim, virtual_bmc
+from tests.twin.helpers import PATIENCE_S
 
 pytestmark = pytest.mark.slow
 
-TOOL_TIMEOUT_S = 30
+TOOL_TIMEOUT_S = PATIENCE_S
 
 
 def need(program: str) -> None:
@@ -85,10 +86,10 @@ class Terminal:
     def type(self, data: bytes) -> None:
         os.write(self._descriptor, data)
 
-    def wait_for(self, text: bytes, timeout_s: float = 60) -> None:
+    def wait_for(self, text: bytes, timeout_s: float = PATIENCE_S) -> None:
         self.wait_until(lambda: text in self.seen, timeout_s)
 
-    def wait_until(self, condition: Callable[[], bool], timeout_s: float = 60) -> None:
+    def wait_until(self, condition: Callable[[], bool], timeout_s: float = PATIENCE_S) -> None:
         deadline = time.monotonic() + timeout_s
         while not condition():
             assert time.monotonic() < deadline, f"not seen in time; last: {self.seen[-500:]!r}"
@@ -96,12 +97,12 @@ class Terminal:
                 try:
                     self.seen += os.read(self._descriptor, 65536)
                 except OSError:  # the program closed its end: it ends, or has ended
-                    self.process.wait(timeout=30)
+                    self.process.wait(timeout=PATIENCE_S)
                     assert condition(), f"ended early: {self.seen[-500:]!r}"
 
     def close(self) -> None:
         self.process.kill()
-        self.process.wait(timeout=30)
+        self.process.wait(timeout=PATIENCE_S)
         os.close(self._descriptor)
 
 
@@ -275,7 +276,7 @@ def test_freeipmi_drives_it(server: FakeBmc, tmp_path: Path, suite: str) -> None
 # ipmiconsole knows no port but 623: both live in a network (and process) namespace of their own.
 ON_PORT_623 = """
 ip link set lo up
-sleep 60 | "$PYTHON" -m tests.doubles.fake_bmc --port 623 > "$FOLDER/started" &
+sleep 600 | "$PYTHON" -m tests.doubles.fake_bmc --port 623 > "$FOLDER/started" &
 until grep -q port "$FOLDER/started"; do sleep 0.1; done
 exec ipmiconsole -h 127.0.0.1 "$CONFIG"
 """
@@ -288,7 +289,7 @@ def test_ipmiconsole_echoes(tmp_path: Path) -> None:
         pytest.skip("no private network namespace is allowed here")
     settings = [f"PYTHON={sys.executable}", f"FOLDER={tmp_path}", f"CONFIG={freeipmi_config(tmp_path)}"]
     with terminal(["env", *settings, *namespace, "sh", "-c", ON_PORT_623]) as console:
-        console.wait_for(b"SOL established", 20)
+        console.wait_for(b"SOL established")
         console.type(b"hello, board\r")
         console.wait_for(b"hello, board")
         console.type(b"&.")
@@ -324,7 +325,7 @@ def test_a_console_that_died_keeps_sol_busy_until_deactivated(server: FakeBmc) -
     with sol_terminal(server) as console:
         console.wait_for(b"SOL Session operational")
         console.process.send_signal(signal.SIGKILL)
-        console.process.wait(timeout=30)
+        console.process.wait(timeout=PATIENCE_S)
     assert "already active" in failure(server, "sol", "activate")
     ipmitool(server, "sol", "deactivate")
     with sol_terminal(server) as console:
@@ -344,7 +345,7 @@ class PyghmiConsole:
             iohandler=self._take,
             port=server.port,
         )
-        self.wait_until(lambda: self.console.connected, 10)
+        self.wait_until(lambda: self.console.connected)
 
     def _take(self, data: object) -> None:
         if isinstance(data, bytes):
@@ -352,7 +353,7 @@ class PyghmiConsole:
         else:
             self.troubles.append(data)
 
-    def wait_until(self, condition: Callable[[], bool], timeout_s: float) -> None:
+    def wait_until(self, condition: Callable[[], bool], timeout_s: float = PATIENCE_S) -> None:
         deadline = time.monotonic() + timeout_s
         while not condition() and time.monotonic() < deadline and not self.troubles:
             Console.wait_for_rsp(0.1)
@@ -376,7 +377,7 @@ def test_a_burst_of_200_kb_arrives_whole(suites: tuple[int, ...]) -> None:
     with virtual_bmc(suites=suites) as server:
         console = PyghmiConsole(server)
         server.tell("burst 200000")
-        console.wait_until(lambda: len(console.seen) >= 200_000, 60)
+        console.wait_until(lambda: len(console.seen) >= 200_000)
         console.close()
     assert hashlib.sha256(console.seen).digest() == hashlib.sha256(burst(200_000)).digest()
 
@@ -385,7 +386,7 @@ def test_typed_text_is_echoed_whole(pyghmi_console: PyghmiConsole) -> None:
     text = burst(20_000)
     for start in range(0, len(text), 150):
         pyghmi_console.console.send_data(text[start : start + 150])
-    pyghmi_console.wait_until(lambda: len(pyghmi_console.seen) >= len(text), 60)
+    pyghmi_console.wait_until(lambda: len(pyghmi_console.seen) >= len(text))
     assert bytes(pyghmi_console.seen) == text
 
 
@@ -393,26 +394,25 @@ def test_an_idle_console_outlives_the_keepalive(pyghmi_console: PyghmiConsole) -
     idle_until = time.monotonic() + 33
     pyghmi_console.wait_until(lambda: time.monotonic() > idle_until, 40)
     pyghmi_console.console.send_data(b"still here")
-    pyghmi_console.wait_until(lambda: b"still here" in pyghmi_console.seen, 60)
+    pyghmi_console.wait_until(lambda: b"still here" in pyghmi_console.seen)
 
 
 def test_a_client_is_told_that_its_console_was_taken(server: FakeBmc, pyghmi_console: PyghmiConsole) -> None:
     pyghmi_console.console.send_data(b"mine")
-    pyghmi_console.wait_until(lambda: b"mine" in pyghmi_console.seen, 60)
+    pyghmi_console.wait_until(lambda: b"mine" in pyghmi_console.seen)
     ipmitool(server, "sol", "deactivate")
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + PATIENCE_S
     while not pyghmi_console.troubles and time.monotonic() < deadline:
         Console.wait_for_rsp(0.1)
     assert pyghmi_console.troubles == [{"error": "Remote IPMI console disconnected"}]
 
 
 def test_output_from_before_the_session_is_not_replayed(server: FakeBmc) -> None:
-    server.tell("say too early")
-    server.tell("say still too early")
-    time.sleep(0.3)
+    server.have("say too early")
+    server.have("say still too early")
     console = PyghmiConsole(server)
     server.tell("say in time")
-    console.wait_until(lambda: b"in time" in console.seen, 60)
+    console.wait_until(lambda: b"in time" in console.seen)
     console.close()
     assert b"early" not in console.seen
 
@@ -420,11 +420,11 @@ def test_output_from_before_the_session_is_not_replayed(server: FakeBmc) -> None
 def test_a_stalled_bmc_loses_nothing_when_it_comes_back(
     server: FakeBmc, pyghmi_console: PyghmiConsole
 ) -> None:
-    server.tell("freeze")
+    server.have("freeze")
     server.tell("say kept while frozen")
     time.sleep(2)
     server.tell("thaw")
-    pyghmi_console.wait_until(lambda: b"kept while frozen" in pyghmi_console.seen, 60)
+    pyghmi_console.wait_until(lambda: b"kept while frozen" in pyghmi_console.seen)
 
 
 # pyghmi
@@ -437,7 +437,7 @@ def test_pyghmi_drives_it(suites: tuple[int, ...]) -> None:
         assert bmc.get_power() == {"powerstate": "off"}
         bmc.set_bootdev("network", persist=True, uefiboot=True)
         assert bmc.get_bootdev() == {"bootdev": "network", "persistent": True, "uefimode": True}
-        assert bmc.set_power("on", wait=5) == {"powerstate": "on"}
+        assert bmc.set_power("on", wait=60) == {"powerstate": "on"}
         assert server.wait_for("post")["post"]["raw"] == "e004000000"
         assert {reading.name for reading in bmc.get_sensor_data()} >= {"CPU Temp", "FAN2"}
         bmc.ipmi_session.logout()
@@ -467,7 +467,7 @@ def test_the_independent_double_answers_and_echoes(tmp_path: Path) -> None:
 def test_the_double_dies_with_its_stdin(server: FakeBmc) -> None:
     assert server.process.stdin is not None
     server.process.stdin.close()
-    assert server.process.wait(timeout=30) == 0
+    assert server.process.wait(timeout=PATIENCE_S) == 0
 
 
 # KCS, with a Linux guest whose ipmitool talks to /dev/ipmi0.
@@ -544,7 +544,7 @@ def served(bmc: VirtualBmc) -> Iterator[Server]:
         yield Server("127.0.0.1", bmc.port, "admin", PASSWORD)
     finally:
         stop.set()
-        thread.join(timeout=30)
+        thread.join(timeout=PATIENCE_S)
         assert not thread.is_alive(), "clean shutdown"
 
 
@@ -573,7 +573,7 @@ def test_a_linux_guest_and_the_lan_see_one_bmc(tmp_path: Path) -> None:
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
-            timeout=150,
+            timeout=PATIENCE_S,
             check=False,
         )
         listener.close()
