@@ -1,8 +1,8 @@
 """A DHCP client that only asks: each line on stdin is a list of requests as JSON, on stdout of the replies.
 
 Request: mac, type (1 DISCOVER, 3 REQUEST), arch, vendor_class, user_class, ipxe (send option 175), port (67
-or 4011), ciaddr, boot_item (option 43, PXE 2.1 table 2-1). A reply that does not come is null. Runs inside a
-network namespace, as its root, on the interface `client0`.
+or 4011), ciaddr, boot_item (option 43, PXE 2.1 table 2-1), silent (no reply is due). A reply that does not
+come is null. Runs inside a network namespace, as its root, on the interface `client0`.
 """
 
 from __future__ import annotations
@@ -14,7 +14,8 @@ import socket
 import struct
 import sys
 
-SILENCE_S = 1.0
+# For a reply that is due on a busy machine, and, once those are there, for one that must not come.
+PATIENCE_S, SILENCE_S = 60.0, 0.5
 _COOKIE = b"\x63\x82\x53\x63"
 
 
@@ -67,7 +68,7 @@ def parse(data: bytes) -> dict:
 
 
 def ask(requests: list[dict], server: str) -> list[dict | None]:
-    """Send all requests, then wait for replies until none has come for a while."""
+    """Send all requests, wait for the replies that are due, and a while for those that are not."""
     xids = random.sample(range(1, 2**32), len(requests))
     replies: dict[int, dict] = {}
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
@@ -77,8 +78,9 @@ def ask(requests: list[dict], server: str) -> list[dict | None]:
         for xid, request in zip(xids, requests, strict=True):
             port = request.get("port", 67)
             sock.sendto(packet(request, xid), (server if port == 4011 else "255.255.255.255", port))
-        sock.settimeout(SILENCE_S)
+        due = {xid for xid, request in zip(xids, requests, strict=True) if not request.get("silent")}
         while len(replies) < len(requests):
+            sock.settimeout(PATIENCE_S if due - replies.keys() else SILENCE_S)
             try:
                 data = sock.recv(2048)
             except TimeoutError:

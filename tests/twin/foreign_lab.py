@@ -10,6 +10,7 @@ command said as JSON.
 from __future__ import annotations
 
 import contextlib
+import itertools
 import json
 import os
 import shutil
@@ -17,16 +18,16 @@ import socket
 import subprocess
 import sys
 import threading
-import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from tests.doubles.servers import PASSWORD, USER, IpmiSim, Uart, ipmi_sim
 from tests.places import CHECKOUT
+from tests.twin.helpers import PATIENCE_S
 
 SERVER = "10.55.0.1"
 _LOOK_S = 0.05
-_COMMAND_S = 150
+_COMMAND_S = PATIENCE_S
 
 PROFILE = """\
 extends = "supermicro-e300-9d"
@@ -185,14 +186,16 @@ def furnish(taps: Sequence[str]) -> None:
     lines += [f"ip tuntap add {tap} mode tap; ip link set {tap} master br0 up" for tap in taps]
     lines += ["ip link set br0 up", "ethtool -K br0 tx off >/dev/null 2>&1 || true"]
     environment = {**os.environ, "PATH": os.environ["PATH"] + ":/usr/sbin:/sbin"}
-    subprocess.run(["sh", "-ec", "\n".join(lines)], check=True, timeout=20, env=environment)
+    subprocess.run(["sh", "-ec", "\n".join(lines)], check=True, timeout=PATIENCE_S, env=environment)
 
 
 def listened(user: User, made: Machine) -> dict[str, object]:
-    """Listen to a console while its board says something, until that is a while ago."""
+    """Listen to a console for some seconds, while its board says something all the time."""
     process = user.start("console", f"b{made.number}", "--listen", "--for", "6")
-    for number in range(20):
-        time.sleep(0.25)
+    for number in itertools.count():
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            process.wait(timeout=0.25)
+            break
         made.send(b"line %d of the board\r\n" % number)
     return ended(process)
 

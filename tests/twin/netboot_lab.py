@@ -25,6 +25,7 @@ from bringup.netboot.server import NetbootServer
 from bringup.netboot.spec import Segment, ServeSpec
 from bringup.twin.machine import ovmf_files
 from bringup.twin.network import DIE_WITH_PARENT, NETWORK, Keeper
+from tests.twin.helpers import PATIENCE_S
 
 MAC = "52:54:00:0e:30:10"
 STRANGER = "52:54:00:00:00:99"
@@ -65,6 +66,20 @@ class Lab:
     def enter(self) -> tuple[str, ...]:
         return self.keeper.namespace.enter
 
+    def dhcp_server(self, interface: str, address: str) -> subprocess.Popen[Any]:
+        """Add a machine that gives away addresses; returns once it does."""
+        enter = self.neighbour(interface, address)
+        command = ["dnsmasq", "--no-daemon", "--conf-file=/dev/null", "--port=0", f"--interface={interface}"]
+        command += ["--bind-interfaces", "--dhcp-range=10.55.0.40,10.55.0.50,255.255.255.0", "--no-ping"]
+        command += ["--leasefile-ro", "--pid-file="]
+        server = self.start([*enter, *command], stderr=subprocess.PIPE)
+        assert server.stderr is not None
+        said = b""
+        while b"DHCP, IP range" not in said:  # told once it listens
+            said = server.stderr.readline()
+            assert said, "dnsmasq did not start"
+        return server
+
     def neighbour(self, interface: str, address: str, mac: str | None = None) -> tuple[str, ...]:
         """Add a machine on the bridge; returns the command prefix that runs a program on it."""
         keeper = subprocess.Popen(
@@ -94,7 +109,9 @@ class Lab:
 
     def _shell(self, enter: Sequence[str], *lines: str) -> None:
         environment = {**os.environ, "PATH": os.environ["PATH"] + ":/usr/sbin:/sbin"}
-        subprocess.run([*enter, "sh", "-ec", "\n".join(lines)], check=True, timeout=20, env=environment)
+        subprocess.run(
+            [*enter, "sh", "-ec", "\n".join(lines)], check=True, timeout=PATIENCE_S, env=environment
+        )
 
     def start(self, command: Sequence[str], **options: Any) -> subprocess.Popen[Any]:
         process = subprocess.Popen(command, **options)
@@ -135,7 +152,10 @@ class DhcpClient:
         )
 
     def ask(self, *requests: dict[str, Any]) -> list[dict[str, Any] | None]:
-        """Send requests; returns what each was answered, None for silence."""
+        """Send requests; returns what each was answered, None for silence.
+
+        Those that are due no answer say `silent`; for every other one's answer this waits.
+        """
         assert self._process.stdin is not None and self._process.stdout is not None
         self._process.stdin.write(json.dumps([{"mac": MAC, "type": 1, **one} for one in requests]) + "\n")
         self._process.stdin.flush()
@@ -151,7 +171,7 @@ def test_kernel(folder: Path) -> Path:
     options += ["-fcf-protection=none", "-nostdlib", "-static", "-Wl,-n,--build-id=none"]
     script = f"-Wl,-T,{_HERE / 'netboot_kernel.lds'}"
     command = ["gcc", *options, script, "-o", str(target), str(_HERE / "netboot_kernel.c")]
-    subprocess.run(command, check=True, timeout=60, capture_output=True)
+    subprocess.run(command, check=True, timeout=PATIENCE_S, capture_output=True)
     return target
 
 
@@ -184,7 +204,6 @@ class Board:
         self._near, far = socket.socketpair()
         self._near.settimeout(0.05)
         self.console = ""
-        self.started_s = time.monotonic()
         self._process = made.start(
             [*made.enter, *_qemu(firmware, folder, far.fileno(), secure)],
             pass_fds=(far.fileno(),),
@@ -193,17 +212,16 @@ class Board:
         )
         far.close()
 
-    def wait_for(self, text: str, timeout_s: float) -> float:
-        """Read until `text` was printed; returns the seconds since power-on."""
-        deadline = self.started_s + timeout_s
+    def wait_for(self, text: str) -> None:
+        """Read until `text` was printed."""
+        deadline = time.monotonic() + PATIENCE_S
         while text not in self.console:
             assert time.monotonic() < deadline, (
-                f"no {text!r} within {timeout_s:.0f} s:\n{self.console[-3000:]}"
+                f"no {text!r} within {PATIENCE_S:.0f} s:\n{self.console[-3000:]}"
             )
             assert self._process.poll() is None, f"QEMU ended:\n{self.console[-3000:]}"
             with contextlib.suppress(TimeoutError):
                 self.console += self._near.recv(4096).decode("latin-1")
-        return time.monotonic() - self.started_s
 
     def off(self) -> None:
         self._process.kill()
@@ -264,7 +282,7 @@ class Heard:
     def of(self, kind: str) -> list[Event]:
         return [event for event in list(self.events) if event.kind == kind]
 
-    def wait(self, kind: str, timeout_s: float = 60.0, **data: object) -> Event:
+    def wait(self, kind: str, timeout_s: float = PATIENCE_S, **data: object) -> Event:
         """The last event of this kind with these data, once there is one."""
         deadline = time.monotonic() + timeout_s
         while not (found := [event for event in self.of(kind) if data.items() <= event.data.items()]):

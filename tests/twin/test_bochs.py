@@ -23,7 +23,7 @@ def _bochs() -> None:
 
 
 def test_an_image_that_uses_vt_x_runs_where_there_is_one(cli: Cli) -> None:
-    outcome = cli("boot", "e300", "--engine", "bochs", "--json", "--append", "play=vmx", timeout_s=180)
+    outcome = cli("boot", "e300", "--engine", "bochs", "--json", "--append", "play=vmx")
     verdict = json.loads(outcome.out)
     assert (outcome.code, verdict["verdict"], verdict["stage"]) == (0, "ok", "user-space"), outcome.err
     console = cli("runs", "show", "--console").out
@@ -45,7 +45,7 @@ def test_power_and_reset_over_ipmi_and_what_bochs_lacks(cli: Cli) -> None:
     running = [process for process in processes_of(cli.home) if "bochs-bin -q" in process]
     assert len(running) == 1
     assert cli("power", "e300", "off").code == 0
-    assert wait_for(lambda: not [p for p in processes_of(cli.home) if "bochs-bin -q" in p], 10)
+    assert wait_for(lambda: not [p for p in processes_of(cli.home) if "bochs-bin -q" in p])
 
 
 INIT = b"""\

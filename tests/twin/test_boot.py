@@ -17,7 +17,7 @@ import pytest
 from bringup.base.stage import Stage
 from bringup.boot.folders import RunFolder
 from bringup.lab.inventory import twin_board
-from tests.twin.helpers import Cli, Outcome, assert_nothing_left, long, processes_of, wait_for
+from tests.twin.helpers import PATIENCE_S, Cli, Outcome, assert_nothing_left, long, processes_of, wait_for
 
 pytestmark = pytest.mark.slow
 
@@ -255,7 +255,7 @@ def test_a_real_run_does_what_its_dry_run_says(cli: Cli) -> None:
 def test_whoever_acts_on_a_board_that_boots_is_refused_by_name_and_the_boot_goes_on(cli: Cli) -> None:
     boots = cli.popen("boot", "e300", "--json", "--firmware", "uefi")  # the slow one
     runs = cli.home / "state" / "runs"
-    assert wait_for(lambda: any(b"power.action" in p.read_bytes() for p in runs.glob("*/events.ndjson")), 60)
+    assert wait_for(lambda: any(b"power.action" in p.read_bytes() for p in runs.glob("*/events.ndjson")))
     commands = [
         ("power", "e300", "off"),
         ("power", "e300", "reset"),
@@ -265,22 +265,22 @@ def test_whoever_acts_on_a_board_that_boots_is_refused_by_name_and_the_boot_goes
         ("twin", "down"),
     ]
     for words, process in [(words, cli.popen(*words)) for words in commands]:
-        _, err = process.communicate(timeout=120)
+        _, err = process.communicate(timeout=PATIENCE_S)
         assert process.returncode == 10, (words, err)
         assert f"(process {boots.pid}, boot" in err, words
     assert boots.poll() is None  # it still boots
-    out, err = boots.communicate(timeout=180)
+    out, err = boots.communicate(timeout=PATIENCE_S)
     assert (boots.returncode, json.loads(out)["verdict"]) == (0, "ok"), err
 
 
 def test_whoever_forces_is_an_event_of_the_run_they_disturb(cli: Cli) -> None:
     process = cli.popen("boot", "e300", "--json", "--append", "play=hang:kernel")
     runs = cli.home / "state" / "runs"
-    assert wait_for(lambda: any(b"http.done" in p.read_bytes() for p in runs.glob("*/events.ndjson")), 60)
+    assert wait_for(lambda: any(b"http.done" in p.read_bytes() for p in runs.glob("*/events.ndjson")))
     forced = cli("power", "e300", "off", "--force")
     assert forced.code == 0
     assert f"(process {process.pid}, boot" in forced.err
-    body = json.loads(process.communicate(timeout=120)[0])
+    body = json.loads(process.communicate(timeout=PATIENCE_S)[0])
     assert "went off while it was booting" in body["cause"]
     (told,) = [e for e in RunFolder(Path(body["folder"])).events() if e.kind == "run.passed_over"]
     assert "acts on this board all the same: power off" in told.text
@@ -348,10 +348,10 @@ def test_bare_linux_boots_too(cli: Cli, tmp_path: Path, firmware: str) -> None:
 
 def test_interrupt_leaves_nothing_and_says_how_the_board_was_left(cli: Cli) -> None:
     process = cli.popen("boot", "e300", "--json", "--append", "play=hang:kernel")
-    assert wait_for(lambda: any("qemu-system" in line for line in processes_of(cli.home)), 30)
+    assert wait_for(lambda: any("qemu-system" in line for line in processes_of(cli.home)))
     time.sleep(1.0)
     process.send_signal(signal.SIGINT)
-    out, err = process.communicate(timeout=30)
+    out, err = process.communicate(timeout=PATIENCE_S)
     assert process.returncode == 130, err
     body = json.loads(out)
     assert body["verdict"] == "interrupted"
@@ -362,25 +362,25 @@ def test_interrupt_leaves_nothing_and_says_how_the_board_was_left(cli: Cli) -> N
 
 def test_a_killed_boot_leaves_no_process_and_a_readable_run(cli: Cli) -> None:
     process = cli.popen("boot", "e300", "--append", "play=hang:kernel")
-    assert wait_for(lambda: any("qemu-system" in line for line in processes_of(cli.home)), 30)
+    assert wait_for(lambda: any("qemu-system" in line for line in processes_of(cli.home)))
     time.sleep(2.0)
     process.kill()
-    process.communicate(timeout=30)
-    assert wait_for(lambda: not processes_of(cli.home), 15), processes_of(cli.home)
+    process.communicate(timeout=PATIENCE_S)
+    assert wait_for(lambda: not processes_of(cli.home)), processes_of(cli.home)
     run = cli("runs", "show", "--json").json
     assert run["verdict"] is None
     assert "unfinished" in cli("runs").out
-    assert cli("boot", "e300", "--json", timeout_s=120).code == 0
+    assert cli("boot", "e300", "--json").code == 0
 
 
 def test_a_second_boot_of_the_same_board_is_refused(cli: Cli) -> None:
     process = cli.popen("boot", "e300", "--append", "play=hang:kernel")
-    assert wait_for(lambda: any("qemu-system" in line for line in processes_of(cli.home)), 30)
+    assert wait_for(lambda: any("qemu-system" in line for line in processes_of(cli.home)))
     second = boot(cli)
     assert second.code == 10
     assert "held by" in second.json["cause"]
     process.send_signal(signal.SIGINT)
-    process.communicate(timeout=30)
+    process.communicate(timeout=PATIENCE_S)
 
 
 def test_no_password_in_anything_that_is_kept(cli: Cli) -> None:
@@ -445,11 +445,11 @@ def test_a_console_that_is_away_for_a_while_leaves_a_mark(cli: Cli) -> None:
     bmc = cli("twin", "status", "--json").json["pid"]
     process = cli.popen("boot", "e300", "--json", "--append", "play=flood:6000")
     logs = cli.home / "state" / "runs"
-    assert wait_for(lambda: any(b"flood 0" in path.read_bytes() for path in logs.glob("*/console.log")), 30)
+    assert wait_for(lambda: any(b"flood 0" in path.read_bytes() for path in logs.glob("*/console.log")))
     os.kill(bmc, signal.SIGSTOP)
     time.sleep(12)
     os.kill(bmc, signal.SIGCONT)
-    out, err = process.communicate(timeout=120)
+    out, err = process.communicate(timeout=PATIENCE_S)
     body = json.loads(out)
     assert body["verdict"] == "ok", out + err
     log = (Path(body["folder"]) / "console.log").read_text(errors="replace")
@@ -469,7 +469,7 @@ def test_a_second_interrupt_does_not_leave_the_override_set(cli: Cli) -> None:
     for _ in range(20):
         process.send_signal(signal.SIGINT)
         time.sleep(0.01)
-    out, err = process.communicate(timeout=60)
+    out, err = process.communicate(timeout=PATIENCE_S)
     assert process.returncode == 130, err
     assert "no boot override is set" in json.loads(out)["cause"]
     status = cli("twin", "status", "--json").json["bmc"]
@@ -487,7 +487,7 @@ def test_a_second_interrupt_does_not_leave_the_override_set(cli: Cli) -> None:
         ["ipmitool", "-I", "lanplus", *where, "chassis", "bootparam", "get", "5"],
         capture_output=True,
         text=True,
-        timeout=30,
+        timeout=PATIENCE_S,
         check=False,
     )
     assert "Boot Flag Invalid" in flags.stdout, flags.stdout
@@ -497,9 +497,9 @@ def test_a_board_that_goes_off_is_not_taken_for_a_slow_one(cli: Cli) -> None:
     assert cli("twin", "up").code == 0
     process = cli.popen("boot", "e300", "--json", "--append", "play=quiet:60")
     logs = cli.home / "state" / "runs"
-    assert wait_for(lambda: any(b"SeaBIOS" in path.read_bytes() for path in logs.glob("*/console.log")), 30)
+    assert wait_for(lambda: any(b"SeaBIOS" in path.read_bytes() for path in logs.glob("*/console.log")))
     assert cli("power", "e300", "off", "--force").code == 0
-    out, err = process.communicate(timeout=60)
+    out, err = process.communicate(timeout=PATIENCE_S)
     body = json.loads(out)
     assert (process.returncode, body["verdict"]) == (10, "lab"), err
     assert "went off while it was booting" in body["cause"]
@@ -513,9 +513,9 @@ def test_an_image_that_changes_during_the_boot_is_the_images_fault(cli: Cli, tmp
     module.write_bytes(os.urandom(100_000))
     process = cli.popen("boot", "e300", str(kernel), str(module), "--json")
     logs = cli.home / "state" / "runs"
-    assert wait_for(lambda: any(b"SeaBIOS" in path.read_bytes() for path in logs.glob("*/console.log")), 30)
+    assert wait_for(lambda: any(b"SeaBIOS" in path.read_bytes() for path in logs.glob("*/console.log")))
     module.write_bytes(bytes(100_000))
-    out, err = process.communicate(timeout=90)
+    out, err = process.communicate(timeout=PATIENCE_S)
     body = json.loads(out)
     assert (process.returncode, body["verdict"]) == (11, "image"), err
     assert "changed since the boot was prepared" in body["cause"]
@@ -558,9 +558,9 @@ def test_a_twin_that_is_killed_is_not_taken_for_a_slow_board(cli: Cli) -> None:
     twin = cli("twin", "status", "--json").json["pid"]
     process = cli.popen("boot", "e300", "--json", "--append", "play=quiet:60")
     logs = cli.home / "state" / "runs"
-    assert wait_for(lambda: any(b'"watch"' in path.read_bytes() for path in logs.glob("*/events.ndjson")), 30)
+    assert wait_for(lambda: any(b'"watch"' in path.read_bytes() for path in logs.glob("*/events.ndjson")))
     os.kill(twin, signal.SIGKILL)
-    out, err = process.communicate(timeout=60)
+    out, err = process.communicate(timeout=PATIENCE_S)
     body = json.loads(out)
     assert (process.returncode, body["verdict"]) == (10, "lab"), err
     assert "was ended while it was booting" in body["cause"]

@@ -8,7 +8,7 @@ import pytest
 
 from tests.twin.helpers import Cli
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(240)]
+pytestmark = pytest.mark.slow
 
 APP = (Path(__file__).resolve().parents[1] / "golden" / "camkes" / "zmq.camkes").read_text()
 OVERLAY = "e300/passthrough.camkes"
@@ -17,7 +17,7 @@ OVERLAY = "e300/passthrough.camkes"
 def test_a_nic_that_moved_is_found_out_before_power(cli: Cli) -> None:
     (cli.folder / "zmq.camkes").write_text(APP.replace("import <std_connector.camkes>;\n", ""))
     (cli.folder / "e300").mkdir()
-    probed = cli("probe-pci", "e300", "--json", timeout_s=150)
+    probed = cli("probe-pci", "e300", "--json")
     assert probed.code == 0, probed.err
     functions = {f["bdf"]: f for f in probed.json["functions"]}
 
@@ -40,7 +40,7 @@ def test_a_nic_that_moved_is_found_out_before_power(cli: Cli) -> None:
 
     # LAN1 and LAN2 are two buses further now.
     assert cli("twin", "up", "--variant", "8c").code == 0
-    again = cli("probe-pci", "e300", "--json", timeout_s=150)
+    again = cli("probe-pci", "e300", "--json")
     assert again.code == 0, again.err
     assert "0000:b7:00.0" in {f["bdf"] for f in again.json["functions"]}
 

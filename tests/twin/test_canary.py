@@ -10,7 +10,7 @@ import pytest
 
 from bringup.image.standin import standin_kernel, standin_module
 from tests.places import CHECKOUT
-from tests.twin.helpers import Cli, process_table
+from tests.twin.helpers import PATIENCE_S, Cli, process_table
 
 pytestmark = pytest.mark.slow
 
@@ -82,7 +82,7 @@ def test_a_password_is_seen_nowhere(cli: Cli, tmp_path: Path, reference: str) ->
             assert pid == boot.pid or CANARY.encode() not in environment_of(pid), command_of(pid)
     finally:
         boot.send_signal(signal.SIGINT)
-        out, err = boot.communicate(timeout=60)
+        out, err = boot.communicate(timeout=PATIENCE_S)
     assert CANARY not in "".join(lines) + out + err
     kept = [path for folder in (cli.home, cli.folder) for path in folder.rglob("*") if path.is_file()]
     assert {"events.ndjson", "plan.json", "verdict.json"} <= {path.name for path in kept}

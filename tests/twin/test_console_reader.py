@@ -19,7 +19,7 @@ from bringup.transcript.stages import Sighting, StageReader
 
 pytestmark = pytest.mark.slow
 
-LIMIT_S = 60.0
+LIMIT_S = 240.0
 
 
 def watch(arguments: Sequence[str], enough: Callable[[list[Sighting]], bool]) -> list[Sighting]:
@@ -39,7 +39,7 @@ def watch(arguments: Sequence[str], enough: Callable[[list[Sighting]], bool]) ->
             sightings += reader.feed(data, time.monotonic())
     finally:
         process.kill()
-        process.wait(10)
+        process.wait(60)
         process.stdout.close()
     return sightings
 

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from tests.doubles.servers import PASSWORD, virtual_bmc
-from tests.twin.helpers import Cli
+from tests.twin.helpers import PATIENCE_S, Cli
 from tests.twin.netboot_lab import DIE_WITH_PARENT, Lab, lab, need
 
 pytestmark = pytest.mark.slow
@@ -66,7 +66,9 @@ def checks(unit: Cli, prefix: Sequence[str] = (), **extra: str) -> dict[str, Any
 
 def run(command: str, folder: Path, prefix: Sequence[str] = ()) -> None:
     """Type what the doctor said."""
-    subprocess.run([*prefix, "sh", "-ec", command], cwd=folder, check=True, timeout=30, capture_output=True)
+    subprocess.run(
+        [*prefix, "sh", "-ec", command], cwd=folder, check=True, timeout=PATIENCE_S, capture_output=True
+    )
 
 
 def test_without_qemu(unit: Cli, tmp_path: Path) -> None:
@@ -124,7 +126,7 @@ def test_a_taken_port_names_its_owner_and_the_command_frees_it(unit: Cli, segmen
     assert tftp["status"] == "fail" and "UDP port 69" in tftp["message"] and "python" in tftp["message"]
     assert found["ports-dhcp"]["status"] == found["ports-http"]["status"] == "pass"
     run(tftp["fix"], unit.folder, segment.enter)
-    owner.wait(timeout=10)
+    owner.wait(timeout=PATIENCE_S)
     assert checks(unit, segment.enter)["ports-tftp"]["status"] == "pass"
 
 
@@ -139,7 +141,7 @@ def test_a_rival_dhcp_server_is_found_and_the_command_ends_it(unit: Cli, segment
     found = checks(unit, segment.enter)["network-rival-dhcp"]
     assert found["status"] == "fail" and "10.55.0.9" in found["message"]
     run(found["fix"], unit.folder)
-    rival.wait(timeout=10)
+    rival.wait(timeout=PATIENCE_S)
     assert checks(unit, segment.enter)["network-rival-dhcp"]["status"] == "pass"
 
 

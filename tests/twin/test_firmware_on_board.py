@@ -33,7 +33,7 @@ from bringup.pci.sources.firmware.records import FUNCTION, PIN, PinResult, decod
 from bringup.pci.tree.bundle import Tree, read_archive
 from bringup.probe import firmware_report
 from bringup.twin.monitor import ask_monitor
-from tests.twin.helpers import Cli, long, processes_of
+from tests.twin.helpers import PATIENCE_S, Cli, long, processes_of
 from tests.twin.test_probe_pci import PORTS, functions, monitor_bars
 from tests.twin.test_probe_pci import _needs_kernel as _needs_kernel  # a fixture
 
@@ -109,11 +109,13 @@ def both(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactor
         def watch() -> None:
             while not stop.wait(0.2) and len(list_runs(cli.home / "state" / "runs")) < 2:
                 with contextlib.suppress(LabError):
-                    pci[0] = ask_monitor(cli.home / "run" / "twin-e300", "info pci")
+                    said = ask_monitor(cli.home / "run" / "twin-e300", "info pci")
+                    if len(list_runs(cli.home / "state" / "runs")) < 2:  # still, after a long answer, too
+                        pci[0] = said
 
         watcher = threading.Thread(target=watch)
         watcher.start()
-        _, shown = process.communicate(timeout=150)
+        _, shown = process.communicate(timeout=PATIENCE_S)
         stop.set()
         watcher.join()
         assert process.returncode == 0, shown

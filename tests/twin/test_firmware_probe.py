@@ -22,13 +22,14 @@ from bringup.pci.sources.firmware import report as firmware
 from bringup.pci.sources.firmware.frames import BANNER, FrameReader
 from bringup.pci.sources.firmware.records import FUNCTION, IOAPIC, decode_function, decode_ioapic
 from bringup.probe.ramdisk import unpacked_module
+from tests.twin.helpers import PATIENCE_S
 from tests.twin.test_standin import OVMF, grub_disk
 
 pytestmark = pytest.mark.slow
 
 ROOT = Path(__file__).parents[2]
 SOURCE = ROOT / "probes" / "firmware"
-LIMIT_S = 90.0
+LIMIT_S = PATIENCE_S
 
 BOARD_TEXT = """
 -M q35,kernel-irqchip=split -device intel-iommu,intremap=on,device-iotlb=on
@@ -65,7 +66,11 @@ def kernel(tmp_path_factory: pytest.TempPathFactory) -> Path:
         pytest.skip("gcc is not installed")
     out = tmp_path_factory.mktemp("probe") / "firmware-probe"
     made = subprocess.run(
-        ["make", "-C", str(SOURCE), f"OUT={out}"], capture_output=True, text=True, timeout=60, check=False
+        ["make", "-C", str(SOURCE), f"OUT={out}"],
+        capture_output=True,
+        text=True,
+        timeout=PATIENCE_S,
+        check=False,
     )
     assert made.returncode == 0, made.stderr
     assert "warning" not in made.stderr
@@ -123,7 +128,7 @@ class Probe:
         self._monitor.sendall(command.encode() + b"\n")
         text = b""
         while not text.endswith(b"(qemu) ") or command.encode() not in text:
-            assert select.select([self._monitor], [], [], 10)[0], text
+            assert select.select([self._monitor], [], [], LIMIT_S)[0], text
             text += self._monitor.recv(65536)
         return re.sub(r"\x1b\[[0-9;]*[A-Za-z]", "", text.decode("utf-8", "replace"))
 
@@ -150,7 +155,7 @@ def machine(*arguments: str, serials_before: Sequence[str] = ()) -> Iterator[Pro
         yield Probe(*ours, process)
     finally:
         process.kill()
-        process.wait(timeout=10)
+        process.wait(timeout=PATIENCE_S)
         for end in ours:
             end.close()
 
@@ -180,7 +185,7 @@ def test_size_of_the_binary(kernel: Path) -> None:
     assert kernel.stat().st_size < 64 << 10
     if shutil.which("grub-file"):
         for protocol in ("--is-x86-multiboot", "--is-x86-multiboot2"):
-            checked = subprocess.run(["grub-file", protocol, str(kernel)], timeout=10, check=False)
+            checked = subprocess.run(["grub-file", protocol, str(kernel)], timeout=PATIENCE_S, check=False)
             assert checked.returncode == 0
 
 
@@ -190,7 +195,7 @@ def test_the_board_on_its_second_uart_and_off_at_the_end(kernel: Path) -> None:
         found = probe.converse()
         text = probe.ask_monitor("info pci")
         probe.say(probe.reader.request())
-        assert probe.process.wait(timeout=20) == 0  # it turned itself off
+        assert probe.process.wait(timeout=PATIENCE_S) == 0  # it turned itself off
     assert BANNER in probe.log.splitlines()[1]
     assert [f.bdf.short for f in found.functions if f.is_ethernet] == [
         "65:00.0",
@@ -244,14 +249,17 @@ def test_an_exception_while_a_controller_is_armed(tmp_path: Path) -> None:
     broken = tmp_path / "firmware-probe"
     compiler = f"CC=gcc -Wl,--wrap=nic_fire {ROOT / 'tests' / 'firmware' / 'broken_fire.c'}"
     made = subprocess.run(
-        ["make", "-C", str(SOURCE), f"OUT={broken}", compiler], capture_output=True, timeout=60, check=False
+        ["make", "-C", str(SOURCE), f"OUT={broken}", compiler],
+        capture_output=True,
+        timeout=PATIENCE_S,
+        check=False,
     )
     assert made.returncode == 0, made.stderr
     with machine("-kernel", str(broken), "-append", "wait=20 after=off", *SLOTS) as probe:
         found = probe.converse()
         assert_all_is_as_it_was(probe, found)
         probe.say(probe.reader.request())
-        assert probe.process.wait(timeout=20) == 0
+        assert probe.process.wait(timeout=PATIENCE_S) == 0
     assert probe.log.count(b"exception 6 at") == 1
     assert len([f for f in found.functions if f.is_ethernet]) == 6
     assert found.acpi.madt is not None
@@ -314,7 +322,7 @@ def linux_ramdisk(folder: Path) -> tuple[Path, Path]:
             input=names.encode(),
             stdout=out,
             check=True,
-            timeout=30,
+            timeout=PATIENCE_S,
         )
     return kernels[-1], image
 
@@ -459,7 +467,7 @@ def test_one_byte_in_twenty_lost_and_a_second_writer(kernel: Path) -> None:
 def test_a_silent_other_side_ends_it(kernel: Path) -> None:
     with machine("-kernel", str(kernel), "-append", "wait=1 fire=none after=reboot", *BOARD) as probe:
         probe.listen(lambda: probe.reader.ended)
-        assert probe.process.wait(timeout=30) == 0  # -no-reboot: a restart ends QEMU
+        assert probe.process.wait(timeout=PATIENCE_S) == 0  # -no-reboot: a restart ends QEMU
     assert b"nobody asks any more" in probe.log
     assert probe.reader.complete
     assert b"pin of" not in probe.log

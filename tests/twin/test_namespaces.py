@@ -8,6 +8,7 @@ import sys
 
 import pytest
 
+from tests.twin.helpers import PATIENCE_S
 from tests.twin.netboot_lab import need
 
 pytestmark = pytest.mark.slow
@@ -33,5 +34,5 @@ def test_root_makes_the_network_without_user_namespaces(denied: bool) -> None:
     shell = f'{limit}exec "$@"'
     command = ["unshare", "--user", "--map-root-user", "--net", "sh", "-ec", shell, "sh"]
     words = [*command, sys.executable, "-c", MAKE]
-    done = subprocess.run(words, capture_output=True, text=True, timeout=60)
+    done = subprocess.run(words, capture_output=True, text=True, timeout=PATIENCE_S)
     assert done.stdout.split() == [str(not denied), "10.55.0.1/24"], done.stderr

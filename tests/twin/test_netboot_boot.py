@@ -25,7 +25,6 @@ MODULE_BYTES = 3 * (1 << 20) + 5
 # What a shell, iPXE or GRUB would take as its own, as far as it can be handed over at all.
 ARGS = "console_port=0x2f8 a=$(reboot) b;c d&e |f| <g> {h} *"
 BIOS, UEFI = Firmware.BIOS, Firmware.UEFI
-TIMEOUT_S = {BIOS: 60.0, UEFI: 90.0}
 
 
 @pytest.fixture
@@ -34,9 +33,9 @@ def made(home: Path) -> Iterator[Lab]:
         yield network
 
 
-def kernel_report(board: Board, timeout_s: float) -> tuple[str, str, int, int, int, str]:
+def kernel_report(board: Board) -> tuple[str, str, int, int, int, str]:
     """Return (multiboot, arguments, module's bytes, first, last, its arguments) as the kernel saw them."""
-    board.wait_for("netboot-kernel: end", timeout_s)
+    board.wait_for("netboot-kernel: end")
     text = board.console[board.console.index("netboot-kernel: started") :]
     match = re.fullmatch(
         r"netboot-kernel: started by multiboot (\d)\r\n"
@@ -72,13 +71,12 @@ def test_route_to_a_kernel(
     heard = Heard()
     with served(spec, heard, made.enter):
         board = Board(made, firmware, tmp_path)
-        report = kernel_report(board, TIMEOUT_S[firmware])
+        report = kernel_report(board)
         board.off()
         heard.wait("dhcp.ack")
         # The board starts what it has before a busy server has read the acknowledgement of the last block.
-        heard.wait(
-            f"{transport}.done", role="boot-image" if spec.route.loader.startswith("efi") else "module"
-        )
+        last = "boot-image" if spec.route.loader.startswith("efi") else "module"
+        heard.wait(f"{transport}.done", role=last)
     url = {"http": "http://10.55.0.1", "tftp": "tftp://10.55.0.1"}[transport]
     # iPXE puts the file's URL before the arguments, GRUB does not.
     before, module_before = (f"{url}/kernel ", f"{url}/module ") if loader == "ipxe" else ("", "")
@@ -118,19 +116,16 @@ def _check_events(heard: Heard, image: BootImage, firmware: Firmware, transport:
 @pytest.mark.parametrize(("firmware", "loader"), [(BIOS, "grub"), long(UEFI, "grub"), (UEFI, "auto")])
 def test_behind_another_dhcp_server(made: Lab, tmp_path: Path, firmware: Firmware, loader: str) -> None:
     """The image must come from this host although the address came from another one."""
-    other = made.neighbour("dhcp0", "10.55.0.2/24")
-    options = ["--no-daemon", "--conf-file=/dev/null", "--port=0", "--interface=dhcp0", "--bind-interfaces"]
-    options += ["--dhcp-range=10.55.0.40,10.55.0.50,255.255.255.0", "--leasefile-ro", "--pid-file="]
-    made.start([*other, "dnsmasq", *options])
+    made.dhcp_server("dhcp0", "10.55.0.2/24")
     image = boot_image(tmp_path, 100_000)
     spec = prepare(image, segment("proxy"), tmp_path, firmware=firmware, loader=loader)
     heard = Heard()
     with served(spec, heard, made.enter):
         board = Board(made, firmware, tmp_path)
-        assert kernel_report(board, TIMEOUT_S[firmware])[2] == 100_000
+        assert kernel_report(board)[2] == 100_000
         board.off()
+        heard.wait("dhcp.reply", file=spec.route.first_file.lstrip("/"))
     assert spec.route.loader == ("efi-tftp" if loader == "auto" else "grub")
-    assert heard.of("dhcp.reply")[-1].data["file"] == spec.route.first_file.lstrip("/")
     assert heard.of("dhcp.ack") == []
 
 
@@ -142,7 +137,7 @@ def test_secure_boot_refuses_with_the_words_that_the_plan_says(
     spec = prepare(image, segment(), tmp_path, firmware=UEFI, loader=loader)
     with served(spec, Heard(), made.enter):
         board = Board(made, UEFI, tmp_path, secure=True)
-        board.wait_for(": Access Denied", TIMEOUT_S[UEFI])
+        board.wait_for(": Access Denied")
         board.off()
     assert '"Access Denied"' in UNSIGNED
     assert "Welcome to GRUB" not in board.console and "iPXE" not in board.console
@@ -159,8 +154,9 @@ def test_a_failing_load_is_said_and_ends(made: Lab, tmp_path: Path, victim: str,
     heard = Heard()
     with served(spec, heard, made.enter):
         board = Board(made, BIOS, tmp_path)
-        board.wait_for("bringup: stopped after 3 attempts", TIMEOUT_S[BIOS])
+        board.wait_for("bringup: stopped after 3 attempts")
         board.off()
+        heard.wait("tftp.error" if spec.route.transport == "tftp" else "http.error", path=f"/{victim}")
     what = {"kernel": "loading kernel failed", "module": "loading module 1 of 1 failed"}[victim]
     assert board.console.count(f"bringup: {what}") == 3
     assert "netboot-kernel" not in board.console

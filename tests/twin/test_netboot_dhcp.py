@@ -88,15 +88,14 @@ def test_dnsmasq_does_what_the_policy_says(
     heard = Heard()
     with served(spec, heard, network.enter):
         asked = list(clients())
-        offers = client.ask(*(one.request for one in asked))
-        later = (
-            client.ask(*(_again(one.request) for one in asked)) if mode == "proxy" else [None] * len(asked)
-        )
+        requests = [{**one.request, "silent": one.is_due(spec) is None} for one in asked]
+        offers = client.ask(*requests)
+        later = client.ask(*map(_again, requests)) if mode == "proxy" else [None] * len(asked)
         for one, offer, again in zip(asked, offers, later, strict=True):
             said = _what_the_client_learns(one.request, mode, offer, again)
             assert said == one.is_due(spec), f"{one}"
+        heard.wait("dhcp.ignored", mac=STRANGER)
     told = {(event.kind, event.data["mac"]) for event in heard.events if "mac" in event.data}
-    assert ("dhcp.ignored", STRANGER) in told
     assert not any(mac == STRANGER for kind, mac in told if kind != "dhcp.ignored")
 
 
@@ -136,6 +135,7 @@ def test_an_unknown_lease_is_refused_not_ignored(
     # A board that remembers an address of another network asks for it first.
     network, client = made
     with served(spec_for(tmp_path, "own-segment", Firmware.BIOS, "auto"), Heard(), network.enter):
-        reply, silence = client.ask({"type": 3, "arch": 0}, {"type": 3, "arch": 0, "mac": STRANGER})
+        stranger = {"type": 3, "arch": 0, "mac": STRANGER, "silent": True}
+        reply, silence = client.ask({"type": 3, "arch": 0}, stranger)
         assert reply is not None and reply["type"] == NAK
         assert silence is None

@@ -16,6 +16,7 @@ import pytest
 from bringup.base.errors import BringupError, LabError, MissingProgramError, PortBusyError
 from bringup.base.firmware import Firmware
 from bringup.netboot.spec import Route, ServedFile, ServeSpec
+from tests.twin.helpers import PATIENCE_S
 from tests.twin.netboot_lab import SERVER_IP, Heard, Lab, lab, need, segment, served
 
 pytestmark = pytest.mark.slow
@@ -41,7 +42,7 @@ def spec(tmp_path: Path) -> ServeSpec:
 
 
 def children_of(pid: int) -> list[int]:
-    done = subprocess.run(["pgrep", "-P", str(pid)], capture_output=True, text=True, timeout=30)
+    done = subprocess.run(["pgrep", "-P", str(pid)], capture_output=True, text=True, timeout=PATIENCE_S)
     return [int(word) for word in done.stdout.split()]
 
 
@@ -53,7 +54,7 @@ def alive(pid: int) -> bool:
     return state != "Z"
 
 
-def wait_gone(pids: list[int], timeout_s: float = 60.0) -> bool:
+def wait_gone(pids: list[int], timeout_s: float = PATIENCE_S) -> bool:
     deadline = time.monotonic() + timeout_s
     while any(alive(pid) for pid in pids) and time.monotonic() < deadline:
         time.sleep(0.02)
@@ -63,15 +64,15 @@ def wait_gone(pids: list[int], timeout_s: float = 60.0) -> bool:
 def addresses(network: Lab) -> list[str]:
     """Return the addresses of the host's side; no server adds one."""
     done = subprocess.run(
-        [*network.enter, "ip", "-brief", "address"], capture_output=True, text=True, timeout=30
+        [*network.enter, "ip", "-brief", "address"], capture_output=True, text=True, timeout=PATIENCE_S
     )
     return done.stdout.split()
 
 
 def fetch(network: Lab, url: str) -> bytes:
     need("curl")
-    command = [*network.enter, "curl", "-sS", "--fail", "--max-time", "10", url]
-    return subprocess.run(command, capture_output=True, timeout=15, check=True).stdout
+    command = [*network.enter, "curl", "-sS", "--fail", "--max-time", "60", url]
+    return subprocess.run(command, capture_output=True, timeout=PATIENCE_S, check=True).stdout
 
 
 def test_serves_until_closed(made: Lab, spec: ServeSpec) -> None:
@@ -91,7 +92,7 @@ def test_serves_until_closed(made: Lab, spec: ServeSpec) -> None:
         status = Path(f"/proc/{pid}/status").read_text()
         peak_kib = next(int(line.split()[1]) for line in status.splitlines() if line.startswith("VmHWM"))
         assert peak_kib < RSS_MAX_KIB
-    assert wait_gone([pid, *dnsmasq], 0.1)
+    assert wait_gone([pid, *dnsmasq])
     assert "run.servers_lost" not in heard.kinds()
     assert addresses(made) == before
     server.close()
@@ -209,7 +210,7 @@ def test_a_missing_dnsmasq_names_its_package(made: Lab, spec: ServeSpec, tmp_pat
 
 def test_a_spec_that_is_none(made: Lab) -> None:
     command = [*made.enter, sys.executable, "-m", "bringup.netboot.serve"]
-    done = subprocess.run(command, input=b"{}\n", capture_output=True, timeout=20)
+    done = subprocess.run(command, input=b"{}\n", capture_output=True, timeout=PATIENCE_S)
     assert done.returncode == 12
     assert done.stdout.count(b"\n") == 1
     assert b'"message": "not a description of a network boot' in done.stdout

@@ -16,7 +16,7 @@ PLUGIN = "bringup.testing.plugin"
 def run(pytester: pytest.Pytester, text: str, target: str) -> pytest.RunResult:
     pytester.makepyfile(text)
     words = ("-p", PLUGIN, "-p", "no:cacheprovider", f"--bringup-target={target}", "--strict-markers")
-    return pytester.runpytest_subprocess(*words, timeout=240)
+    return pytester.runpytest_subprocess(*words, timeout=500)
 
 
 def test_the_first_tests_of_the_page_pass_on_the_virtual_lab(pytester: pytest.Pytester) -> None:
@@ -40,7 +40,7 @@ def test_power_and_console_of_a_twin(pytester: pytest.Pytester) -> None:
             assert bringup_power.state == "on"
         def test_its_console_speaks(bringup_power, bringup_console):
             bringup_power("reset")
-            assert bringup_console.expect("iPXE|SeaBIOS|PXE", timeout_s=60)
+            assert bringup_console.expect("iPXE|SeaBIOS|PXE", timeout_s=200)
         def test_what_does_not_come_is_a_failure_with_what_came(bringup_console):
             with pytest.raises(AssertionError, match="no 'never' on the console within 0.5 s"):
                 bringup_console.expect("never", timeout_s=0.5)

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.twin.helpers import Cli
+from tests.twin.helpers import PATIENCE_S, Cli
 
 pytestmark = pytest.mark.slow
 
@@ -67,7 +67,7 @@ def test_a_board_switched_by_hand_boots_and_its_console_answers_for_the_person(
         )
         # The hands of the person; nobody presses Enter.
         assert cli("power", "e300", "on", "--force").code == 0
-        out, err = boot.communicate(timeout=90)
+        out, err = boot.communicate(timeout=PATIENCE_S)
     finally:
         boot.kill()
         os.close(keyboard)

@@ -21,13 +21,13 @@ from bringup.power.actions import Pace, confirmed_state, cycle, ensure_off, ensu
 from bringup.power.base import BootOverride, PowerState
 from bringup.power.open import open_drivers
 from tests.doubles.fake_redfish import make_certificate
-from tests.twin.helpers import Cli, wait_for
+from tests.twin.helpers import PATIENCE_S, Cli, wait_for
 
 pytestmark = pytest.mark.slow
 
 UUID = "27946b59-9e44-4fa7-8e91-f3527a1ef094"
 PASSWORD = "secret-of-the-emulator"
-PACE = Pace(poll_s=0.2, off_pause_s=0.1, change_timeout_s=30.0)
+PACE = Pace(poll_s=0.2, off_pause_s=0.1, change_timeout_s=PATIENCE_S)
 LAB = """\
 [boards.e300-1]
 profile = "supermicro-e300-9d"
@@ -69,7 +69,7 @@ def emulator(tmp_path: Path) -> Iterator[tuple[int, str]]:
             env={**os.environ, "TMPDIR": str(tmp_path)},
         )
     try:
-        assert wait_for(lambda: _listens(port), 30), (tmp_path / "emulator.log").read_text()
+        assert wait_for(lambda: _listens(port)), (tmp_path / "emulator.log").read_text()
         yield port, digest
     finally:
         process.kill()
@@ -152,16 +152,16 @@ def test_a_file_of_this_host_is_served_to_the_bmc_until_it_is_taken_out(
             drives = cli(*words, "--json").json["drives"]
             return next((drive["image"] for drive in drives if drive["image"]), None)
 
-        url = wait_for(shown, 60)
+        url = wait_for(shown)
         part = subprocess.run(
-            ["curl", "-sS", "--max-time", "10", "-r", "256-259", url], capture_output=True, check=True
+            ["curl", "-sS", "--max-time", "60", "-r", "256-259", url], capture_output=True, check=True
         )
         assert part.stdout == bytes(range(4))
         other = url.rpartition("/")[0] + "/lab.toml"
-        status = ["curl", "-s", "-o", "/dev/null", "-w", "%{http_code}", "--max-time", "10", other]
+        status = ["curl", "-s", "-o", "/dev/null", "-w", "%{http_code}", "--max-time", "60", other]
         assert subprocess.run(status, capture_output=True, check=True).stdout == b"404"
         assert cli(*words, "eject").code == 0
-        out, err = serving.communicate(timeout=60)
+        out, err = serving.communicate(timeout=PATIENCE_S)
         assert serving.returncode == 0, err
         assert json.loads(out)["drives"][0]["image"] == url
     finally:

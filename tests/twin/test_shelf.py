@@ -59,7 +59,7 @@ def test_boards_are_asked_and_booted_together_and_each_has_its_own_verdict(cli: 
 
         asked = cli("boot", "shelf-*", **lab)
         assert (asked.code, "--yes" in asked.err) == (2, True)
-        booted = cli("boot", "shelf-*", "--yes", "--stagger", "0", "--json", timeout_s=180, **lab)
+        booted = cli("boot", "shelf-*", "--yes", "--stagger", "0", "--json", **lab)
         batch = json.loads(booted.out)
         ends = {row["board"]: (row["verdict"], row["reached"]) for row in batch["boards"]}
         assert booted.code == 10
@@ -67,7 +67,7 @@ def test_boards_are_asked_and_booted_together_and_each_has_its_own_verdict(cli: 
         assert ends.pop("shelf-04") == ("lab", "firmware")
         assert set(ends.values()) == {("ok", "user-space")}
 
-        again = cli("boot", "shelf", "--only-failed", "--json", timeout_s=180, **lab)
+        again = cli("boot", "shelf", "--only-failed", "--json", **lab)
         assert [row["board"] for row in again.json["boards"]] == ["shelf-02", "shelf-04"]
         assert "one of a shelf" in cli("twin", "down", "shelf-01", **lab).err
         assert "boot: 4 ok, 2 failed" in cli("runs", "show", batch["run"], **lab).out
@@ -80,12 +80,12 @@ def test_of_two_disks_that_are_written_together_one_is_too_small(cli: Cli) -> No
     shelf = cli("twin", "shelf", "2", "--full", "0", "--disk", "shelf-02=64M", "--json").json
     lab = {"BRINGUP_LAB": shelf["lab"]}
     try:
-        written = cli("reimage", "scripted", "--yes", "--stagger", "0", "--json", timeout_s=120, **lab)
+        written = cli("reimage", "scripted", "--yes", "--stagger", "0", "--json", **lab)
         good, bad = sorted(written.json["boards"], key=lambda row: row["board"])
         assert (written.code, good["exit_code"], bad["exit_code"]) == (10, 0, 10), written.out
         assert good["reached"].startswith("slot A: ")
         assert "no disk fits" in bad["cause"] and "64 MiB" in bad["cause"]
-        again = cli("reimage", "shelf-01", "--yes", "--module-size", "2", "--json", timeout_s=120, **lab).json
+        again = cli("reimage", "shelf-01", "--yes", "--module-size", "2", "--json", **lab).json
         assert (again["action"], again["slot"], again["kept"]) == ("update", "B", True)
     finally:
         assert cli("twin", "shelf", "--down").out.strip() == "2 boards ended"
@@ -128,13 +128,13 @@ def test_disks_are_written_together_and_each_board_has_its_own_verdict(cli: Cli)
         assert "64 MiB" in rows["shelf-05"]["cause"]
         assert rows["shelf-04"]["reached"] == "firmware"
 
-        new = cli("reimage", "shelf-01", "--yes", "--module-size", "2", "--json", timeout_s=120, **lab).json
+        new = cli("reimage", "shelf-01", "--yes", "--module-size", "2", "--json", **lab).json
         assert (new["action"], new["slot"], new["kept"]) == ("update", "B", True)
-        seen = cli("slots", "shelf-01,shelf-02,shelf-08", "--json", timeout_s=120, **lab).json
+        seen = cli("slots", "shelf-01,shelf-02,shelf-08", "--json", **lab).json
         starts = {row["board"]: row["reached"] for row in seen["boards"]}
         assert starts.pop("shelf-01") == f"slot B: {new['image_id']}"
         assert set(starts.values()) == {f"slot A: {new['before_id']}"}
-        back = cli("rollback", "shelf-01", "--json", timeout_s=120, **lab).json
+        back = cli("rollback", "shelf-01", "--json", **lab).json
         assert (back["chosen"], back["good"]) == ("A", "A")
     finally:
         assert cli("twin", "shelf", "--down").out.strip() == "8 boards ended"
@@ -145,7 +145,7 @@ def test_disks_are_written_together_and_each_board_has_its_own_verdict(cli: Cli)
 @pytest.mark.timeout(3000)
 def test_a_rack_is_written_in_one_call(cli: Cli, capsys: pytest.CaptureFixture[str]) -> None:
     """Two full twins and many scripted boards, five of them out of order; tells seconds and memory."""
-    shelf = cli("twin", "shelf", str(BOARDS), "--full", "2", *as_the_rack_is(), "--json", timeout_s=200).json
+    shelf = cli("twin", "shelf", str(BOARDS), "--full", "2", *as_the_rack_is(), "--json").json
     lab = {"BRINGUP_LAB": shelf["lab"]}
     try:
         one = cli("reimage", "shelf-08*", "--yes", "--json", timeout_s=300, **lab).json
@@ -158,7 +158,7 @@ def test_a_rack_is_written_in_one_call(cli: Cli, capsys: pytest.CaptureFixture[s
             sys.stderr.write(f"\n{BOARDS} boards: {figures}\n")
         assert_as_the_rack_says({row["board"]: row for row in batch["boards"]})
     finally:
-        cli("twin", "shelf", "--down", timeout_s=200)
+        cli("twin", "shelf", "--down")
     assert_nothing_left(cli.home)
 
 

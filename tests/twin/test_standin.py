@@ -9,7 +9,7 @@ import select
 import shutil
 import subprocess
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from types import ModuleType
@@ -17,13 +17,14 @@ from types import ModuleType
 import pytest
 
 from bringup.image.standin import write_module
+from tests.twin.helpers import PATIENCE_S
 
 pytestmark = pytest.mark.slow
 
 ROOT = Path(__file__).parents[2]
 SOURCE = ROOT / "probes" / "standin"
 OVMF = Path("/usr/share/OVMF/OVMF_CODE_4M.fd")
-DEADLINE_S = 60.0
+DEADLINE_S = PATIENCE_S
 
 BANNER = b"bringup stand-in image, not seL4"
 USER_SPACE = b"Booting all finished, dropped to user space\r\n"
@@ -49,12 +50,16 @@ class Console:
 
     def read_until(self, *texts: bytes, times: int = 1) -> bytes:
         """Return everything up to now, once each of `texts` was printed `times` times."""
-        deadline = time.monotonic() + DEADLINE_S
-        while any(self.text.count(text) < times for text in texts):
-            left = deadline - time.monotonic()
-            assert left > 0, f"{texts} not seen in {self.text!r}"
-            assert self._read(left) or self.process.poll() is None, f"machine ended: {self.text!r}"
+        self.read_till(lambda: all(self.text.count(text) >= times for text in texts))
         return self.text
+
+    def read_till(self, true: Callable[[], bool]) -> None:
+        """Read until something is so."""
+        deadline = time.monotonic() + DEADLINE_S
+        while not true():
+            left = deadline - time.monotonic()
+            assert left > 0, self.text
+            assert self._read(left) or self.process.poll() is None, f"machine ended: {self.text!r}"
 
     def time_of(self, text: bytes) -> tuple[float, float]:
         """Read on until a text comes; return when it had surely not been printed, and when it surely had."""
@@ -90,7 +95,7 @@ def machine(*arguments: str, serial: Sequence[str] = ("stdio",)) -> Iterator[Con
         yield Console(process)
     finally:
         process.kill()
-        process.communicate(timeout=10)
+        process.communicate(timeout=PATIENCE_S)
 
 
 @pytest.fixture(scope="module")
@@ -99,7 +104,11 @@ def kernel(tmp_path_factory: pytest.TempPathFactory) -> Path:
         pytest.skip("gcc is not installed")
     out = tmp_path_factory.mktemp("standin") / "standin-kernel"
     made = subprocess.run(
-        ["make", "-C", str(SOURCE), f"OUT={out}"], capture_output=True, text=True, timeout=60, check=False
+        ["make", "-C", str(SOURCE), f"OUT={out}"],
+        capture_output=True,
+        text=True,
+        timeout=PATIENCE_S,
+        check=False,
     )
     assert made.returncode == 0, made.stderr
     assert "warning" not in made.stderr
@@ -126,7 +135,10 @@ def test_both_headers_are_where_loaders_look(kernel: Path) -> None:
     if shutil.which("grub-file") is None:
         pytest.skip("grub-file is not installed")
     for protocol in ("--is-x86-multiboot", "--is-x86-multiboot2"):
-        assert subprocess.run(["grub-file", protocol, str(kernel)], timeout=10, check=False).returncode == 0
+        assert (
+            subprocess.run(["grub-file", protocol, str(kernel)], timeout=PATIENCE_S, check=False).returncode
+            == 0
+        )
     data = kernel.read_bytes()
     assert 0 < data.index(bytes.fromhex("02b0ad1b")) < 8192  # Multiboot 0.6.96, 3.1
     assert 0 < data.index(bytes.fromhex("d65052e8")) < 8192
@@ -179,7 +191,7 @@ def test_another_port_carries_everything(kernel: Path, module: Path) -> None:
 def test_an_absent_uart_does_not_hold_the_boot_up(kernel: Path, module: Path) -> None:
     with machine(*direct(kernel, module, "debug_port=0x3e8 play=reboot"), "-no-reboot") as console:
         assert console.read_for(DEADLINE_S) == b""
-        assert console.process.wait(timeout=10) == 0  # it came as far as its reset
+        assert console.process.wait(timeout=PATIENCE_S) == 0  # it came as far as its reset
 
 
 GRUB_MODULES = "serial terminal echo normal search search_fs_file part_msdos fat multiboot multiboot2 boot"
@@ -210,7 +222,7 @@ def grub_disk(target: str, modules: str, command: str, folder: Path, files: tupl
         ["grub-mkstandalone", "-O", target, "-o", str(image), "--modules", modules,
          "--install-modules", modules, "--fonts=", "--locales=", "--themes=",
          f"boot/grub/grub.cfg={config}"],
-        check=True, timeout=60, capture_output=True,
+        check=True, timeout=PATIENCE_S, capture_output=True,
     )  # fmt: skip
     return image
 
@@ -363,24 +375,27 @@ def test_reboot_comes_again(kernel: Path, module: Path) -> None:
 
 def test_garbage_has_no_text_and_never_ends(kernel: Path, module: Path) -> None:
     with machine(*direct(kernel, module, "play=garbage seed=7")) as console:
-        console.read_until(BANNER)
+        console.read_until(BANNER + b"\r\n")
+
+        def noise() -> bytes:
+            return console.text.split(BANNER + b"\r\n")[1]
+
+        console.read_till(lambda: len(noise()) > 4096 + 20)
         console.read_for(0.5)
-        more = console.read_for(0.5)
-        noise = console.text.split(BANNER + b"\r\n")[1]
-    assert 5 <= len(more) <= 40  # after the first 4 KiB, about fifty bytes a second
-    assert len(noise) >= 4096
-    assert re.search(rb"[\t\r\n -~]", noise) is None
+        assert console.process.poll() is None
+    # After the first 4 KiB about fifty bytes a second; without a pace thousands.
+    assert len(noise()) < 4096 + 2000
+    assert re.search(rb"[\t\r\n -~]", noise()) is None
 
 
 def test_flood_is_numbered_and_paced(kernel: Path, module: Path) -> None:
     with machine(*direct(kernel, module, "play=flood:200")) as console:
-        console.read_until(b"flood 000001")
-        started = time.monotonic()
-        text = console.read_until(USER_SPACE)
-        seconds = time.monotonic() - started
+        before, _ = console.time_of(b"flood 000001")
+        _, after = console.time_of(USER_SPACE)
+        text = console.text
     numbers = [int(number) for number in re.findall(rb"^flood (\d{6}) of 000200 .{34,40}\r$", text, re.M)]
     assert numbers == list(range(1, 201))
-    assert seconds > 0.8
+    assert after - before > 0.8
 
 
 def test_cap_fault_comes_after_user_space(kernel: Path, module: Path) -> None:
@@ -405,7 +420,7 @@ def test_quiet_is_a_pause(kernel: Path, module: Path) -> None:
         last, after = console.time_of(USER_SPACE)
     # On a busy host we hear of a line some time after it was printed: the pause was between these two.
     assert after - before > 0.8
-    assert last - first < 3
+    assert last - first < 30
 
 
 @pytest.mark.parametrize("play", ["dance", "hang", "hang:firmware", "quiet", "quiet:soon", ""])
@@ -420,9 +435,25 @@ def test_a_play_it_does_not_know_is_said(kernel: Path, module: Path, play: str) 
 SWITCH = re.compile(rb"\x1b\[0m((?:\x1b\[[0-9;]+m)+)")
 
 
+def all_said(console: Console, vms: int) -> bytes:
+    """Return what VMs said once each guest is at its login, and nothing came after that."""
+
+    def said() -> bytes:
+        return console.text.partition(USER_SPACE)[2]
+
+    def at_login() -> int:
+        # A login comes in pieces between those of other guests; before its end nothing is taken apart.
+        whole = by_writer(said()) if said().endswith(LOGIN[-1:]) else {}
+        return sum(each.endswith(LOGIN) for each in whole.values())
+
+    console.read_till(lambda: at_login() == vms)
+    console.read_for(0.3)
+    return said()
+
+
 def by_writer(text: bytes) -> dict[bytes, bytes]:
     """Take the text of guests apart by the colours that announce each change of writer."""
-    pieces = SWITCH.split(text.split(USER_SPACE)[1])
+    pieces = SWITCH.split(text)
     assert pieces[0] == b""
     streams: dict[bytes, bytes] = {}
     for colour, said in zip(pieces[1::2], pieces[2::2], strict=True):
@@ -435,8 +466,7 @@ def test_every_vm_says_everything_in_its_own_colour(kernel: Path, module: Path, 
     expected = min(vms, 6)
     with machine(*direct(kernel, module, f"vms={vms}")) as console:
         console.read_until(USER_SPACE)
-        console.read_for(1.0)
-        streams = by_writer(console.text)
+        streams = by_writer(all_said(console, expected))
     vmm = {colour: said for colour, said in streams.items() if b";47" not in colour}
     guests = {colour: said for colour, said in streams.items() if b";47" in colour}
     assert (len(vmm), len(guests)) == (expected, expected)
@@ -451,11 +481,10 @@ def test_the_seed_changes_how_vms_interleave(kernel: Path, module: Path) -> None
     for seed in ("1", "1", "2"):
         with machine(*direct(kernel, module, f"vms=3 seed={seed}")) as console:
             console.read_until(USER_SPACE)
-            console.read_for(1.0)
-            texts.append(console.text.split(USER_SPACE)[1])
+            texts.append(all_said(console, 3))
     assert texts[0] == texts[1]
     assert texts[0] != texts[2]
-    assert by_writer(USER_SPACE + texts[0]) == by_writer(USER_SPACE + texts[2])
+    assert by_writer(texts[0]) == by_writer(texts[2])
     split_words = re.findall(rb"[a-z]\x1b\[0m\x1b\[[0-9;]+m", texts[0])
     assert split_words, "no word was ever split"
     assert b"\0" in texts[0] + texts[2]
@@ -504,5 +533,5 @@ def test_the_build_is_reproducible(kernel: Path, tmp_path: Path) -> None:
     copy = tmp_path / "elsewhere"
     shutil.copytree(SOURCE.parent, copy)
     command = ["make", "-C", str(copy / SOURCE.name), f"OUT={tmp_path / 'kernel'}"]
-    subprocess.run(command, check=True, timeout=60, capture_output=True)
+    subprocess.run(command, check=True, timeout=PATIENCE_S, capture_output=True)
     assert (tmp_path / "kernel").read_bytes() == kernel.read_bytes()

@@ -17,7 +17,7 @@ from bringup.jobs.trace import trace_capture
 from bringup.netboot.recorded.frames import read_capture
 from bringup.netboot.recorded.told import CaptureReader, boot_client
 from bringup.netboot.spec import Role, Route, ServedFile, ServeSpec
-from tests.twin.helpers import Cli, wait_for
+from tests.twin.helpers import PATIENCE_S, Cli, wait_for
 from tests.twin.netboot_lab import BOARD_IP, MAC, SERVER_IP, DhcpClient, Heard, lab, need, segment, served
 
 pytestmark = pytest.mark.slow
@@ -66,17 +66,19 @@ def test_the_capture_tells_what_the_servers_told(tmp_path: Path, home: Path) -> 
         with served(spec, heard, network.enter):
             asks = {"mac": MAC, "arch": 0, "vendor_class": "PXEClient:Arch:00000:UNDI:003000"}
             assert client.ask(asks)[0] is not None and client.ask({**asks, "type": 3})[0] is not None
-            for number, url in enumerate(FILES):
+            # What is asked for before the servers have told of the last may be told before it, too.
+            heard.wait("dhcp.request")
+            for number, (url, (role, _)) in enumerate(FILES.items()):
                 scheme = "tftp" if number == 0 else "http"
-                fetch = ["curl", "-sS", "--fail", "--max-time", "20", f"{scheme}://{SERVER_IP}{url}"]
-                done = subprocess.run([*board, *fetch], capture_output=True, timeout=30, check=True)
+                fetch = ["curl", "-sS", "--fail", "--max-time", "60", f"{scheme}://{SERVER_IP}{url}"]
+                done = subprocess.run([*board, *fetch], capture_output=True, timeout=PATIENCE_S, check=True)
                 assert done.stdout == FILES[url][1]
-            assert wait_for(lambda: len(heard.of("http.done")) == 3)
+                heard.wait(f"{scheme}.done", role=role)
         expected = essence(sorted(heard.events, key=lambda event: event.at_s))
         # It is written a moment after it was seen.
-        wait_for(lambda: essence(told(capture, MAC)) == expected, 40)
+        wait_for(lambda: essence(told(capture, MAC)) == expected)
         watch.send_signal(signal.SIGINT)
-        watch.wait(timeout=20)
+        watch.wait(timeout=PATIENCE_S)
         assert essence(told(capture, boot_client(read_capture(capture)))) == expected
         _, ending = trace_capture(capture, None)
         assert (ending.reached, ending.missing) == ("modules", "kernel")
@@ -91,7 +93,7 @@ def recorded(cli: Cli, capture: Path) -> Iterator[None]:
         yield
     finally:
         watch.send_signal(signal.SIGINT)
-        watch.communicate(timeout=20)
+        watch.communicate(timeout=PATIENCE_S)
 
 
 def traced(cli: Cli, *words: str) -> dict[str, Any]:

@@ -9,7 +9,7 @@ from xml.etree import ElementTree as Xml
 
 import pytest
 
-from tests.twin.helpers import Cli
+from tests.twin.helpers import PATIENCE_S, Cli
 
 pytestmark = pytest.mark.usefixtures("home")
 
@@ -20,7 +20,7 @@ def test_a_wrong_pin_is_named_over_the_boards_own_console(cli: Cli, tmp_path: Pa
     left, report = tmp_path / "left", tmp_path / "report"
     left.mkdir()
     words += ("--json", "--report", str(report))
-    done = cli("verify", "e300", "--plan", "model-3", *words, timeout_s=200, TMPDIR=str(left))
+    done = cli("verify", "e300", "--plan", "model-3", *words, TMPDIR=str(left))
     body = done.json
     ended = {check["id"]: check for check in body["checks"]}
     assert done.code == 12, body
@@ -38,7 +38,7 @@ def test_a_wrong_pin_is_named_over_the_boards_own_console(cli: Cli, tmp_path: Pa
 
 @pytest.mark.parametrize("plan", ["model-3", "model-4"])
 def test_a_twin_without_vms_skips_every_check_and_starts_nothing(cli: Cli, plan: str) -> None:
-    done = cli("verify", "e300", "--plan", plan, "--json", timeout_s=60)
+    done = cli("verify", "e300", "--plan", plan, "--json")
     assert done.code == 3
     assert {check["status"] for check in done.json["checks"]} == {"skip"}
     assert done.json["checks"][0]["evidence"].startswith("not testable here: the stand-in image has no VMs")
@@ -46,13 +46,13 @@ def test_a_twin_without_vms_skips_every_check_and_starts_nothing(cli: Cli, plan:
 
 
 def test_a_plan_of_vms_is_not_for_the_virtual_lab(cli: Cli) -> None:
-    done = cli("verify", "vlab", "--plan", "model-3", timeout_s=60)
+    done = cli("verify", "vlab", "--plan", "model-3")
     assert done.code == 2
     assert "is for a board of the lab" in done.err
 
 
 def test_an_image_is_for_plans_of_vms_alone(cli: Cli) -> None:
-    done = cli("verify", "vlab", "--plan", "model-1", "--image", "build", timeout_s=60)
+    done = cli("verify", "vlab", "--plan", "model-1", "--image", "build")
     assert done.code == 2
     assert "--plan model-3" in done.err
 
@@ -64,7 +64,7 @@ def test_an_interrupt_ends_it_while_it_boots_and_while_vms_are_asked(cli: Cli, m
     assert process.stderr is not None
     assert any(moment in line for line in process.stderr)
     process.send_signal(signal.SIGINT)
-    out, err = process.communicate(timeout=120)
+    out, err = process.communicate(timeout=PATIENCE_S)
     assert (process.returncode, out) == (130, ""), err
     verify, _boot = sorted((cli.home / "state/runs").glob("*/verdict.json"))
     assert json.loads(verify.read_text())["verdict"] == "interrupted"

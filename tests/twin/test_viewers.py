@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from tests.twin.helpers import Cli, assert_nothing_left, processes_of, wait_for
+from tests.twin.helpers import PATIENCE_S, Cli, assert_nothing_left, processes_of, wait_for
 
 pytestmark = pytest.mark.slow
 
@@ -37,7 +37,7 @@ def test_a_reader_that_leaves_ends_neither_the_boot_nor_its_exit_code(cli: Cli) 
     os.close(writer)
     assert os.read(reader, 1)
     os.close(reader)
-    assert process.wait(timeout=120) == 0
+    assert process.wait(timeout=PATIENCE_S) == 0
     assert verdict_of(cli)["verdict"] == "ok"
     assert_nothing_left(cli.home)
 
@@ -50,7 +50,7 @@ def test_a_terminal_that_is_closed_does_not_end_the_boot(cli: Cli) -> None:
     while b"console" not in seen:
         seen += os.read(terminal, 4096)
     os.close(terminal)  # the kernel sends SIGHUP, and every later write to it fails
-    assert process.wait(timeout=120) == 0
+    assert process.wait(timeout=PATIENCE_S) == 0
     assert verdict_of(cli)["verdict"] == "ok"
     assert_nothing_left(cli.home)
 
@@ -87,9 +87,9 @@ def test_a_detached_boot_is_followed_and_holds_its_board(cli: Cli) -> None:
 def test_a_detached_boot_ends_by_a_signal_to_its_process_and_its_follower_ends_with_it(cli: Cli) -> None:
     begun = cli("boot", "e300", "--detach", "--json", "--append", "play=hang:kernel").json
     follower = cli.popen("runs", "follow", begun["run"])
-    assert wait_for(lambda: any("qemu-system" in line for line in processes_of(cli.home)), 30)
+    assert wait_for(lambda: any("qemu-system" in line for line in processes_of(cli.home)))
     os.kill(begun["pid"], signal.SIGTERM)
-    out, err = follower.communicate(timeout=60)
+    out, err = follower.communicate(timeout=PATIENCE_S)
     assert follower.returncode == 130, err
     assert "interrupted" in out
     assert_nothing_left(cli.home)

@@ -6,6 +6,7 @@ import json
 import subprocess
 import sys
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -15,6 +16,7 @@ from bringup.verify.guests.lab_rootfs import guest_python, lab_guests, lab_rootf
 from bringup.vlab import agent
 from bringup.vlab.lab import LabRequest, VirtualLab
 from bringup.vlab.scripts import BACKENDS, Backend
+from tests.twin.helpers import PATIENCE_S, wait_for
 
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("home")]
 
@@ -28,7 +30,7 @@ def test_pcs_meet_through_the_tunnel_and_nothing_of_it_is_seen_outside(
     with VirtualLab.start(LabRequest.of(backend=backend), tmp_path) as lab:
         assert lab.recorder is not None
         start = lab.recorder.mark()
-        told = lab.agent("pc-a").act("ping", to="10.0.2.10", payload=CANARY.hex(), count=3, wait_s=5)
+        told = lab.agent("pc-a").act("ping", to="10.0.2.10", payload=CANARY.hex(), count=3, wait_s=60)
         end = lab.recorder.mark()
         assert told["answered"] == 3
         assert lab.tunnel("a").engine in ("kernel", "wireguard-go")
@@ -49,9 +51,14 @@ def tcpdump(path: Path, expression: str) -> str:
     return subprocess.run(command, capture_output=True, text=True, check=True).stdout
 
 
+def gone(pids: Sequence[str | int]) -> None:
+    """Fail when a process stays."""
+    assert wait_for(lambda: not [pid for pid in pids if Path(f"/proc/{pid}").exists()]), pids
+
+
 def bringup(*words: str) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-P", "-m", "bringup", *words]
-    return subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    return subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE_S, check=False)
 
 
 def test_a_lab_that_is_left_up_is_entered_and_ended() -> None:
@@ -62,14 +69,14 @@ def test_a_lab_that_is_left_up_is_entered_and_ended() -> None:
         again = bringup("vlab", "up")
         assert again.returncode == 2 and "up already" in again.stderr
         assert "peer:" in bringup("vlab", "shell", "vm1-a", "wg", "show").stdout
-        assert bringup("vlab", "shell", "pc-a", "ping", "-c1", "-W5", "10.0.2.10").returncode == 0
+        assert bringup("vlab", "shell", "pc-a", "ping", "-c1", "-W60", "10.0.2.10").returncode == 0
         assert json.loads(bringup("vlab", "status", "--json").stdout)["nodes"] == told["nodes"]
-        assert "10.0.1.10 > 10.0.2.10" in tcpdump(Path(told["captures"]) / "lan-a.pcap", "icmp")
+        recorded = Path(told["captures"]) / "lan-a.pcap"
+        assert wait_for(lambda: "10.0.1.10 > 10.0.2.10" in tcpdump(recorded, "icmp"))
     finally:
         down = bringup("vlab", "down", "--json")
     assert json.loads(down.stdout) == {"up": False, "was_up": True}
-    for pid in [told["pid"], *(node["pid"] for node in told["nodes"].values())]:
-        assert not Path(f"/proc/{pid}").exists()
+    gone([told["pid"], *(node["pid"] for node in told["nodes"].values())])
     assert bringup("vlab", "shell", "pc-a").returncode == 2
 
 
@@ -99,10 +106,7 @@ def test_nothing_is_left_of_a_lab_whose_process_was_killed(tmp_path: Path) -> No
         pids = child.stdout.readline().split()
         child.kill()
     assert len(pids) == 11
-    deadline_s = time.monotonic() + 20
-    while any(Path(f"/proc/{pid}").exists() for pid in pids) and time.monotonic() < deadline_s:
-        time.sleep(0.05)
-    assert [pid for pid in pids if Path(f"/proc/{pid}").exists()] == []
+    gone(pids)
 
 
 def test_what_guests_boot_has_all_that_their_agent_and_scripts_need(tmp_path: Path) -> None:

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.twin.helpers import assert_nothing_left, long
+from tests.twin.helpers import PATIENCE_S, assert_nothing_left, long
 
 pytestmark = pytest.mark.slow
 
@@ -55,7 +55,7 @@ def run(installed: Path, home: Path, *words: str) -> subprocess.CompletedProcess
         env={**clean_environment(), "BRINGUP_HOME": str(home)},
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=PATIENCE_S,
         check=False,
     )
 
