@@ -32,6 +32,7 @@ _STEP_S = 0.2
 _POLL_S = 0.05
 _HTTP_TIMEOUT_S = 60.0
 # What is done on the board before it asks again: fetching, writing and reading back one chunk on a bad day.
+# The ramdisk gives up before (IO_S in probes/linux/maintenance), so that it is heard which disk hangs.
 ORDER_S = 300.0
 _TRIES = 3
 _HANDLE = re.compile(r"([a-z0-9]{2,20})(@[0-9]{1,19})?", re.ASCII)
@@ -44,6 +45,7 @@ WHY: Mapping[str, str] = {
     "memory": "it was read from memory and not from the disk, which proves nothing",
     "gone": "the disk is not there any more",
     "flush": "the disk could not be flushed (an I/O error)",
+    "late": "the disk did not do it in time: it hangs, or is far too slow",
     "send": "what was read did not arrive here",
     "order": "the ramdisk did not understand the order",
 }

@@ -25,6 +25,7 @@ _VIRTIO = re.compile(r"/virtio\d+/")
 _IDENTIFY_AT, _MODEL_WORDS = 60, slice(54, 94)
 _VPD_HEADER = 4
 _TEXT_MAX = 80
+_SEVERAL = ("holder", "via")
 
 
 def read_disks(text: str) -> tuple[Disk, ...]:
@@ -35,7 +36,7 @@ def read_disks(text: str) -> tuple[Disk, ...]:
         key, _, value = rest.partition(" ")
         if _NAME.fullmatch(name) and key:
             facts = told.setdefault(name, {})
-            facts[key] = f"{facts[key]} {value}" if key == "holder" and key in facts else value
+            facts[key] = f"{facts[key]} {value}" if key in _SEVERAL and key in facts else value
     disks = (_disk(name, facts) for name, facts in told.items())
     return tuple(disk for disk in disks if disk.size_bytes)
 
@@ -45,7 +46,7 @@ def _disk(name: str, facts: Mapping[str, str]) -> Disk:
     holders = facts.get("holder", "").split()
     return Disk(
         name=name,
-        path=by_path(place, facts),
+        path=by_path(_plugged_in(name, place, facts), facts),
         size_bytes=_number(facts, "size") * _KERNEL_SECTOR,
         sector_bytes=_number(facts, "queue/logical_block_size") or _KERNEL_SECTOR,
         model=_model(facts),
@@ -56,6 +57,16 @@ def _disk(name: str, facts: Mapping[str, str]) -> Disk:
         uses=tuple(f"{holder} holds it" for holder in holders),
         sequence=str(_number(facts, "diskseq") or ""),
     )
+
+
+def _plugged_in(name: str, place: str, facts: Mapping[str, str]) -> str:
+    """Return the folder in /sys that says where a disk is plugged in.
+
+    An NVMe drive that could have a second controller is one disk under /sys/devices/virtual, whatever there
+    is (kernel drivers/nvme/host/multipath.c): it is plugged in where its controller is, of several the first.
+    """
+    controllers = sorted(facts.get("via", "").split())
+    return f"{controllers[0]}/{name}" if controllers else place
 
 
 def by_path(place: str, facts: Mapping[str, str] | None = None) -> str:

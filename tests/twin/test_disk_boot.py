@@ -163,15 +163,23 @@ def no_state(board: Board) -> None:
     board.flip("A")
 
 
+def damage_of_idle(board: Board) -> None:
+    """A flipped bit in the slot that is not good any more, after the new image was kept."""
+    board.start()
+    board.start("y")
+    board.flip("A")
+
+
 DAMAGES = [
     (damage_of_trial, "old"),
-    (damage_of_good, "new"),
-    (first_state_garbage, "new"),
-    (no_state, "new"),
+    *(
+        pytest.param(damage, "new", marks=pytest.mark.long)
+        for damage in (damage_of_good, damage_of_idle, first_state_garbage, no_state)
+    ),
 ]
 
 
-@pytest.mark.parametrize(("damage", "starts"), DAMAGES if MANY in os.environ else DAMAGES[:1])
+@pytest.mark.parametrize(("damage", "starts"), DAMAGES)
 def test_a_damaged_disk_starts_what_is_whole(
     tmp_path: Path, damage: Callable[[Board], None], starts: str
 ) -> None:
@@ -184,7 +192,7 @@ def test_a_damaged_disk_starts_what_is_whole(
 _RULE = '[inject-error]\nevent = "none"\niotype = "%s"\nerrno = "5"\nonce = "off"\n'
 
 
-@pytest.mark.parametrize("refused", ["write", "read"] if MANY in os.environ else ["write"])
+@pytest.mark.parametrize("refused", ["write", pytest.param("read", marks=pytest.mark.long)])
 def test_a_disk_that_refuses_starts_the_good_slot(tmp_path: Path, refused: str) -> None:
     """Every write fails, so no trial begins; or one sector of the slot on trial cannot be read."""
     board = Board(tmp_path, "sata", Firmware.BIOS)

@@ -6,7 +6,9 @@ could have a second path.
 
 from __future__ import annotations
 
+import hashlib
 import os
+import re
 import socket
 import subprocess
 from collections.abc import Iterator
@@ -107,6 +109,10 @@ def test_no_order_for_a_disk_reaches_the_one_that_is_plugged_in_after_it(machine
     agent = machine.agent
     # A drive of several paths is one disk, without the paths.
     assert {disk.serial: disk.contents.is_empty for disk in survey(agent)} == {"FIRST": True, "NVME": True}
+    assert re.fullmatch(r"pci-0000:00:\d\d\.0-nvme-1", machine.disks()["NVME"].path)
+    shared = machine.disks()["NVME"]
+    agent.write(shared.handle, 0, 8192, lambda: [b"n" * 8192])
+    assert agent.hashes(shared.handle, [(0, 8192)]) == (hashlib.sha256(b"n" * 8192).hexdigest(),)
     first = machine.disks()["FIRST"]
     data = os.urandom(8192)
     agent.write(first.handle, 4096, len(data), lambda: [data])

@@ -65,6 +65,20 @@ def test_an_nvme_disk_with_large_sectors() -> None:
     assert disk.size_bytes == 1 << 30, "the kernel counts in 512 bytes whatever the sectors"
 
 
+SHARED = "/sys/devices/virtual/nvme-subsystem/nvme-subsys0/nvme0n1"
+
+
+def test_an_nvme_disk_that_could_have_a_second_controller_is_plugged_in_where_its_controller_is() -> None:
+    place = NVME.rpartition("/")[0]
+    alone = f"nvme0n1 path {SHARED}\nnvme0n1 via {place}\n" + line("nvme0n1", "size", "2097152\n")
+    assert read_disks(alone)[0].path == by_path(NVME) == "pci-0000:05:00.0-nvme-1"
+    second = "/sys/devices/pci0000:00/0000:00:1d.0/0000:04:00.0/nvme/nvme1"
+    # Which of them the kernel tells first does not matter.
+    for both in (f"nvme0n1 via {second}\n" + alone, alone + f"nvme0n1 via {second}\n"):
+        assert read_disks(both)[0].path == "pci-0000:04:00.0-nvme-1"
+    assert read_disks(alone.replace(" via ", " was "))[0].path == SHARED
+
+
 def test_a_stick_is_known_by_its_usb_device_and_removable() -> None:
     text = (
         f"sdb path {USB}\n"

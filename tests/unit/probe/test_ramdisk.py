@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import lzma
 import os
+import re
 import shutil
 import subprocess
 from pathlib import Path
@@ -13,6 +14,7 @@ import pytest
 
 from bringup.base.assets import asset
 from bringup.base.errors import ImageError, LabError, MissingProgramError
+from bringup.probe.agent import ORDER_S
 from bringup.probe.ramdisk import (
     BUSYBOX,
     DRIVERS,
@@ -226,6 +228,26 @@ def test_a_disk_that_was_pulled_is_not_made_anew_in_memory(order: str) -> None:
     done = subprocess.run(["busybox", "sh", "-c", script], capture_output=True, text=True, check=False)
     assert done.stdout == "failed:gone\n"
     assert not Path("/dev/nosuchdisk").exists()
+
+
+def test_the_ramdisk_gives_up_on_a_disk_before_the_host_gives_up_on_the_ramdisk() -> None:
+    """Else nobody hears which disk it was."""
+    script = asset("probes/linux/maintenance").read_text()
+    limits = {name: float(value) for name, value in re.findall(r"^(\w+_S)=(\d+)$", script, re.M)}
+    assert limits["FETCH_S"] < limits["IO_S"] < ORDER_S - limits["ORDER_S"]
+
+
+@pytest.mark.parametrize("act", ["hash_ranges nosuchdisk 0 512 512 512", "flush_disk nosuchdisk"])
+def test_a_disk_that_hangs_is_told_as_that(act: str) -> None:
+    if shutil.which("busybox") is None:
+        pytest.skip("busybox is not installed: apt install busybox-static")
+    functions = asset("probes/linux/maintenance").read_text().partition("\nstart_up\n")[0]
+    functions = functions.replace("\n. /common.sh\n", "\n")
+    # Stands for `timeout` around what hangs.
+    hangs = 'timeout() { sleep "$1"; return 143; }'
+    script = f"{functions}\n{hangs}\nlook_at_clock\nends_s=$((now_s + 1))\n{act} 2>/dev/null\necho $answer\n"
+    done = subprocess.run(["busybox", "sh", "-c", script], capture_output=True, text=True, check=False)
+    assert done.stdout == "failed:late\n", done.stderr
 
 
 def test_the_maintenance_ramdisk_has_an_init_of_its_own(kernel: ProbeKernel, home: Path) -> None:

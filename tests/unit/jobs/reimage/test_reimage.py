@@ -614,12 +614,30 @@ def test_a_disk_of_others_is_taken_only_by_name(in_folder: Path, board: Board) -
     assert reimage(board, in_folder, disk="S1").ok
 
 
-@pytest.mark.parametrize("why", ["write", "flush"])
-def test_a_disk_that_fails_leaves_the_image_before(in_folder: Path, board: Board, why: str) -> None:
+@pytest.mark.parametrize(
+    ("order", "why", "cause"),
+    [
+        ("write", "write", "refused to write"),
+        ("flush", "flush", "could not be flushed"),
+        ("hash", "read", "could not be read"),
+        ("write", "late", "did not do it in time"),
+    ],
+)
+def test_a_disk_that_fails_leaves_the_image_before(
+    in_folder: Path, board: Board, order: str, why: str, cause: str
+) -> None:
     installed(board, in_folder)
-    board.fail = lambda words: why if words[0] == why else None
+    obeyed_before = len(board.obeyed)
+
+    def fail(words: list[str]) -> str | None:
+        """What is read before anything is written is right yet."""
+        begun = order == "write" or "write" in board.obeyed[obeyed_before:]
+        return why if words[0] == order and begun else None
+
+    board.fail = fail
     done = plan_changed(in_folder).run_in(board, board)
     assert done.exit_code == 10
+    assert cause in done.last.verdict["cause"]
     assert not done.outcome.written
     board.fail = lambda _words: None
     seen = look(in_folder)
