@@ -53,6 +53,11 @@ class Disk:
         return f"{self.name}@{self.sequence}" if self.sequence else self.name
 
     @property
+    def is_on_usb(self) -> bool:
+        """Whether it is plugged in at a USB port."""
+        return "-usb-" in self.path or "/usb" in self.path
+
+    @property
     def identity(self) -> tuple[str, str, int, str]:
         """What must be the same for it to be the same disk."""
         return (self.serial, self.model, self.size_bytes, self.path)
@@ -201,6 +206,9 @@ def _unfit(disk: Disk, disks: Sequence[Disk], wish: Wish) -> str | None:
         return f"its model is not {wish.fits_model}"
     if disk.removable:
         return "it is removable, and taken only when it is named"
+    if disk.is_on_usb and not (wish.fits_path or wish.fits_model):
+        # Many sticks say that they are not removable.
+        return "it is on USB, and taken only when it is named"
     if not disk.contents.is_free:
         return f"it holds {disk.contents}, and is taken only when it is named"
     return None

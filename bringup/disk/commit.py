@@ -193,7 +193,7 @@ def rollback(disk: DiskSlots) -> tuple[Letter, tuple[Action, ...]]:
     state = disk.state or _known_state(disk)
     target = state.good if state.trial or state.tried else other(state.good)
     slot = disk.slot(target)
-    if slot.manifest is None or slot.starts_nothing:
+    if not slot.has_image:
         why = slot.problem or "nothing was written to it"
         raise LabError(f"slot {target} has no image to go back to: {why}", hint="bringup reimage BOARD IMAGE")
     return target, (*_agreed(disk, state), *_states(disk, state.settled(target)))

@@ -48,7 +48,15 @@ class Manifest:
 
     @classmethod
     def of(cls, image: Image, *, written_at: str, written_by: str, capture: str | None = None) -> Manifest:
-        """Return the manifest of an image whose kernel has all its words already; raises ImageError."""
+        """Return the manifest of an image whose kernel has all its words already; raises ImageError.
+
+        What it says can be read back.
+        """
+        if len(image.kernel_args) > _TEXT_MAX:
+            raise ImageError(
+                f"the kernel's words have {len(image.kernel_args)} characters, and a disk takes {_TEXT_MAX}",
+                hint="fewer words: see --append",
+            )
         names = stored_names(len(image.modules))
         files = tuple(
             SlotFile(file.name, stored, file.size, file.sha256)
@@ -56,7 +64,7 @@ class Manifest:
         )
         return cls(
             *(image_id(image), image.title, image.kind, image.kernel_args, files),
-            *(written_at, written_by, capture),
+            *(written_at, _shown(written_by), capture),
         )
 
     @property
@@ -114,6 +122,10 @@ def _files(listed: Sequence[Mapping[str, Any]]) -> tuple[SlotFile, ...]:
         SlotFile(_text(each["name"]), _text(each["stored_as"]), _size(each["size"]), _text(each["sha256"]))
         for each in listed
     )
+
+
+def _shown(text: str) -> str:
+    return "".join(char if char.isprintable() else "?" for char in text)[:_TEXT_MAX]
 
 
 def _text(value: object) -> str:

@@ -39,6 +39,11 @@ class Slot:
         """Whether it is known that nothing in it can be started: it is empty or damaged."""
         return self.intact is False or (self.manifest is None and self.problem is None)
 
+    @property
+    def has_image(self) -> bool:
+        """Whether it has what starts, as far as is known: also one that a newer version has described."""
+        return self.intact is True or (self.intact is None and self.manifest is not None)
+
 
 @dataclass(frozen=True, slots=True)
 class DiskSlots:
@@ -77,7 +82,7 @@ class DiskSlots:
     def role(self, letter: Letter) -> str:
         """Return what a slot is in one word: good, trial, tried, old, damaged, empty."""
         state, slot = self.state, self.slot(letter)
-        if slot.manifest is None or slot.intact is False:
+        if not slot.has_image:
             return "damaged" if slot.problem else "empty"
         if state is not None and letter == state.trial:
             return "trial"
@@ -154,14 +159,22 @@ def _slot(read: Reader, layout: Layout, letter: Letter, digest: Digest | None) -
         if not any(read(start, layout.sector_bytes)):
             return Slot(letter)
         volume = FatVolume(read, start)
-        manifest = parse_manifest(volume.file(MANIFEST))
     except (FatError, OSError) as error:
         return Slot(letter, None, str(error), None if digest is None else False)
-    problem = None if manifest else f"{MANIFEST} cannot be read"
+    manifest, unread = _described(volume)
     if digest is None:
-        return Slot(letter, manifest, problem)
-    problem = damage(volume, digest) or problem
-    return Slot(letter, manifest, problem, problem is None)
+        return Slot(letter, manifest, unread)
+    damaged = damage(volume, digest)
+    return Slot(letter, manifest, damaged or unread, damaged is None)
+
+
+def _described(volume: FatVolume) -> tuple[Manifest | None, str | None]:
+    """Return a slot's manifest, or why there is none: GRUB starts what it does not describe, too."""
+    try:
+        manifest = parse_manifest(volume.file(MANIFEST))
+    except (FatError, OSError) as error:
+        return None, str(error)
+    return manifest, None if manifest else f"{MANIFEST} cannot be read"
 
 
 def damage(volume: FatVolume, digest: Digest = file_digest) -> str | None:

@@ -133,6 +133,9 @@ class FatVolume:
         return runs
 
     def _follow(self, cluster: int, size: int, *, whole: bool) -> list[tuple[int, int]]:
+        if whole and size > self._clusters * self._cluster_bytes:
+            # Its chain would be a ring.
+            raise FatError("a file larger than its file system")
         runs: list[tuple[int, int]] = []
         got = 0
         while got < size:

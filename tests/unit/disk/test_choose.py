@@ -165,6 +165,17 @@ def test_a_removable_disk_is_taken_only_when_it_is_named() -> None:
     assert choose([stick], replace(WISH, named=stick.path)) is stick
 
 
+def test_a_stick_that_says_it_is_not_removable_is_taken_only_when_it_or_its_place_is_named() -> None:
+    stick = replace(SATA, path="pci-0000:00:14.0-usb-0:1:1.0-scsi-0:0:0:0")
+    with pytest.raises(LabError, match="on USB, and taken only when it is named"):
+        choose([stick], WISH)
+    full = replace(NVME, contents=foreign(Kind.GPT))
+    with pytest.raises(LabError, match="no disk fits"):
+        choose([full, stick], WISH)
+    for wish in (replace(WISH, named="SMC0515D"), replace(WISH, fits_path="*-usb-0:1:*")):
+        assert choose([stick], wish) is stick
+
+
 @pytest.mark.parametrize(
     "name",
     [

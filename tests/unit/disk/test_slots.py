@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import subprocess
 from pathlib import Path
@@ -11,13 +12,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bringup.base.errors import ImageError, LabError, UsageError
-from bringup.disk.commit import update
+from bringup.disk.commit import rollback, update
+from bringup.disk.grub_choice import Machine, grub_choice
 from bringup.disk.layout import MIB
 from bringup.disk.manifest import Manifest, parse_manifest
 from bringup.disk.slot_image import make_slot_image, slot_lines
 from bringup.disk.slots import read_slots
 from bringup.image.folder import find_image
-from tests.unit.disk.disks import SMALL, installed, multiboot_kernel, slot_image
+from tests.unit.disk.disks import LOADER, SMALL, MemoryDisk, installed, multiboot_kernel, slot_image
 
 
 def test_both_slots_tell_what_is_in_them(tmp_path: Path) -> None:
@@ -45,6 +47,43 @@ def test_damage_is_told_and_which_file_it_is(tmp_path: Path) -> None:
     slot = disk.slots().slot("A")
     assert (slot.intact, slot.problem) == (False, "module1.img is not what was written")
     assert disk.slots(check=False).slot("A").intact is None
+
+
+def described_by_a_newer_version(folder: Path) -> MemoryDisk:
+    """An installed disk whose image starts, with a manifest that this version does not know."""
+    disk, image = installed(folder), slot_image(folder, "old")
+    start = SMALL.slot("A").start
+    at, length = image.places["manifest.jsn"]
+    old = disk.read(start + at, length)
+    new = old.replace(b'"v": 1', b'"v": 9')
+    disk.write(start + at, new)
+    at, length = image.places["sha256.sum"]
+    before, after = (hashlib.sha256(data).hexdigest().encode() for data in (old, new))
+    disk.write(start + at, disk.read(start + at, length).replace(before, after))
+    return disk
+
+
+def test_an_image_that_a_newer_version_described_is_good_and_never_overwritten(tmp_path: Path) -> None:
+    disk = described_by_a_newer_version(tmp_path)
+    slots = disk.slots()
+    slot = slots.slot("A")
+    assert (slot.manifest, slot.intact, slot.problem) == (None, True, "manifest.jsn cannot be read")
+    assert (slots.good, slots.role("A")) == ("A", "good")
+    disk.perform(update(slots, slot_image(tmp_path, "new")))
+    letter, actions = rollback(disk.slots())
+    assert letter == "A"
+    disk.perform(actions)
+    assert grub_choice(disk.read, disk.size, Machine(LOADER)).slot == "A"
+
+
+def test_what_is_written_of_an_image_can_be_read_back(tmp_path: Path) -> None:
+    path = tmp_path / "kernel\x1b[2J\udcff\u202e"
+    path.write_bytes(multiboot_kernel())
+    image = find_image([path], append="a" * 4000)
+    manifest = Manifest.of(image, written_at="now", written_by="so\nme\x1bbody" * 999, capture=None)
+    assert parse_manifest(manifest.to_json()) == manifest
+    with pytest.raises(ImageError, match="the kernel's words have 5000 characters, and a disk takes 4096"):
+        Manifest.of(find_image([path], append="a" * 5000), written_at="now", written_by="", capture=None)
 
 
 def test_the_hashes_in_a_slot_are_those_that_sha256sum_checks(tmp_path: Path) -> None:
