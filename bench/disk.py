@@ -83,7 +83,7 @@ class Writing:
         board, boot = lab.board("e300"), BootRequest()
         prepared = prepare_maintenance(board, boot, self._image)
         work = Act(PlannedStep("bench", "write and verify both ways", 200.0, 3600.0), self._write)
-        job = maintenance_job(prepared, self._room, boot, [work])
+        job = maintenance_job(prepared, self._room, boot, [work], purpose="bench")
         with Session(board, "slots", keep_twin=False, twin=with_disk(board, boot), person=None) as session:
             done = run_job(lab, session, job, None)
         if not done.ok:

@@ -94,7 +94,7 @@ class Shelf:
 
     def _memory(self, pid: int) -> None:
         children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
-        total = sum(_pss_kib(int(each)) for each in [pid, *children])
+        total = sum(_pss_kib(each) for each in [pid, *map(int, children)])
         print(
             f"memory: {total / 1024:.1f} MiB for {self._count} boards, {total / 1024 / self._count:.2f} each"
         )
