@@ -33,7 +33,9 @@ _SILENCE_PAUSE_S = 0.2
 _REFUSAL_PAUSES_S = (0.5, 1.0, 2.0, 4.0, 5.0)
 _FATAL = (AuthenticationError, CipherError, ConsoleHeldError)
 _CLOSE_TIMEOUT_S = 3.0
-_YIELD_S = 0.5
+_PAUSE_S = 0.5
+# A console that ends so soon each time is no console: it is attached again ever later, and then no more.
+_SHORT_S, _SHORT_LIVES_MAX, _LONGEST_PAUSE = 1.5, 8, 10
 _MISSING = {True: "is missing", False: "may be missing"}
 
 
@@ -43,21 +45,31 @@ class ReconnectingConsole:
     A hole in a console that was never lost is a `console.gap`, too. Its seconds are at least those of the
     hole, its `certain` says whether text is known to be missing.
 
-    `read` gives b"" meanwhile; it raises ConsoleLostError when there is no point in going on, or after
-    `give_up_after_s`. `write` raises ConsoleLostError while the console is away.
+    `read` gives b"" meanwhile; it raises ConsoleLostError when there is no point in going on, as for a
+    console that ends each time it was attached, or after `give_up_after_s`. `write` raises ConsoleLostError
+    while the console is away.
     """
 
     def __init__(
-        self, console: Console, emit: Emit, *, name: str = "SOL", give_up_after_s: float = GIVE_UP_AFTER_S
+        self,
+        console: Console,
+        emit: Emit,
+        *,
+        name: str = "SOL",
+        give_up_after_s: float = GIVE_UP_AFTER_S,
+        pause_s: float = _PAUSE_S,
     ) -> None:
         self._console = console
         self._emit = emit
         self._name = name
         self._give_up_after_s = give_up_after_s
+        self._pause_s = pause_s
         self._lost_s = 0.0
         self._back: Future[bool] | None = None
         self._thread: threading.Thread | None = None
         self._closing = threading.Event()
+        self._attached_s = -math.inf
+        self._short_lives = 0
 
     @property
     def alive_s(self) -> float:
@@ -71,7 +83,7 @@ class ReconnectingConsole:
     def open(self, timeout_s: float) -> None:
         """Attach for the first time, or once more after it was given up; nothing is tried again here."""
         self._console.open(timeout_s)
-        self._back = None
+        self._back, self._attached_s, self._short_lives = None, time.monotonic(), 0
 
     def read(self, timeout_s: float) -> bytes:
         """Return what came in; emits the events of a loss and of the way back, in order with the bytes."""
@@ -107,6 +119,8 @@ class ReconnectingConsole:
         return self._console
 
     def _begin(self, error: ConsoleLostError) -> None:
+        short = time.monotonic() - self._attached_s < _SHORT_S
+        self._short_lives = self._short_lives + 1 if short else 0
         # Counted on the clock that goes on while this host is suspended.
         self._lost_s = boottime_s() - (time.monotonic() - self._console.alive_s)
         self._back = Future()
@@ -125,7 +139,7 @@ class ReconnectingConsole:
         except LabError as error:
             kind = ConsoleTakenError if isinstance(error, ConsoleHeldError) else ConsoleLostError
             raise kind(f"{self._name} did not come back: {error.message}", hint=error.hint) from None
-        self._back = None
+        self._back, self._attached_s = None, time.monotonic()
         if not goes_on:
             self._tell_gap(boottime_s() - self._lost_s, "", certain=True)
 
@@ -137,11 +151,21 @@ class ReconnectingConsole:
         data = {"seconds": seconds, "certain": certain, "reason": reason}
         self._emit(Event("console", "console.gap", text, data))
 
+    def _ends_at_once(self) -> ConsoleLostError:
+        return ConsoleLostError(
+            f"it ended within {_SHORT_S} s of being attached, {self._short_lives} times in a row",
+            hint="something takes it away each time: another tool that logs this console, or a BMC that has "
+            "to be reset (ipmitool mc reset cold)",
+        )
+
     def _come_back(self, back: Future[bool]) -> None:
+        if self._short_lives > _SHORT_LIVES_MAX:
+            back.set_exception(self._ends_at_once())
+            return
         deadline_s = time.monotonic() + self._give_up_after_s
         refusals = tries = 0
         # Whoever freed the console in order to take it needs a moment between the two.
-        self._closing.wait(_YIELD_S)
+        self._closing.wait(self._pause_s * min(2 ** max(0, self._short_lives - 1), _LONGEST_PAUSE))
         while not self._closing.is_set():
             try:
                 goes_on = self._console.open(_TRY_TIMEOUTS_S[tries % len(_TRY_TIMEOUTS_S)])

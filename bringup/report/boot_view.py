@@ -244,6 +244,7 @@ _LINES: dict[str, Any] = {
     "console.gap": _plain("console", "bad"),
     "console.held": _plain("console", "bad"),
     "console.retaken": _plain("console"),
+    "console.port": _plain("console", "bad"),
     "console.writer": _plain("careful", "bad"),
     "console.prompted": _plain("console"),
     "console.answered": lambda _view, event: ("ok", "console", f'answered "{event.text}"'),

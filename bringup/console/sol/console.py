@@ -17,7 +17,7 @@ from typing import TypeVar
 
 from bringup.base.errors import BmcBusyError, ConsoleHeldError, ConsoleLostError, LabError
 from bringup.base.events import Emit, Event
-from bringup.console.sol.commands import ACTIVE_ELSEWHERE, NOBODY, SolCommands
+from bringup.console.sol.commands import ACTIVE_ELSEWHERE, NOBODY, SolCommands, other_port
 from bringup.console.sol.line import Line
 from bringup.console.sol.own import OwnSessions
 from bringup.ipmi.client import IpmiClient
@@ -148,11 +148,20 @@ class SolConsole:
         commands = SolCommands(client)
         try:
             activation = self._activate(commands, deadline_s)
+            self._tell_port(activation)
             line.attached(activation, owner_is_told=commands.owner(deadline_s) == line.session_id)
         except BaseException:
             line.finish("not activated")
             raise
         return line
+
+    def _tell_port(self, activation: bytes) -> None:
+        """Tell of a BMC that speaks SOL on a port that nobody asked: its console may stay empty here."""
+        bmc = self._client.bmc
+        port = other_port(activation, bmc.port)
+        if port is not None:
+            text = f"{bmc} says that its console is at port {port}: if nothing comes, ask there (`port`)"
+            self._emit(Event("console", "console.port", text, {"port": port}))
 
     def _may_poke(self) -> bool:
         """Return whether the BMC ever acknowledged a packet without characters, as far as it was asked."""

@@ -178,3 +178,38 @@ def test_the_first_opening_is_not_tried_again() -> None:
     with pytest.raises(BmcTimeoutError):
         ReconnectingConsole(line, lambda _event: None).open(1.0)
     assert line.opened == 1
+
+
+class Flapping(Line):
+    """A console that is lost as soon as it is attached, the first `times` times."""
+
+    def __init__(self, times: int) -> None:
+        super().__init__()
+        self.times = times
+
+    def open(self, timeout_s: float) -> bool:
+        if self.opened < self.times:
+            self.incoming.append(ConsoleLostError("the BMC ended the console"))
+        return super().open(timeout_s)
+
+
+def test_a_console_that_ends_each_time_it_is_attached_is_given_up_with_the_reason() -> None:
+    line, events = Flapping(1_000), []
+    console = ReconnectingConsole(line, events.append, pause_s=0.001)
+    console.open(1.0)
+    with pytest.raises(ConsoleLostError, match=r"did not come back: it ended .* 9 times in a row") as caught:
+        read_until(console, lambda: False)
+    assert line.opened == 9
+    assert "another tool" in str(caught.value.hint)
+    console.close()
+
+
+@pytest.mark.parametrize("times", [1, 2, 8])
+def test_a_console_that_ends_at_once_for_a_while_comes_back(times: int) -> None:
+    line, events = Flapping(times), []
+    console = ReconnectingConsole(line, events.append, pause_s=0.001)
+    console.open(1.0)
+    read_until(console, lambda: len(events) == 2 * times)
+    line.incoming.append(b"after")
+    assert read_until(console, lambda: not line.incoming) == b"after"
+    console.close()
