@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 import click
 
 from bringup import UsageError
-from bringup.cli.complete import fault_names
+from bringup.cli.complete import disk_names, fault_names
 from bringup.lab.who import AS_VARIABLE
 
 Function = TypeVar("Function", bound=Callable[..., Any])
@@ -31,6 +31,17 @@ def refuse_two_forms(*, as_json: bool, events: bool, detach: bool = False) -> No
         raise UsageError(
             "--detach returns before there are events", hint="bringup runs follow RUN --events shows them"
         )
+
+
+def disk_option(words: str) -> Callable[[Function], Function]:
+    """Return what adds `--disk NAME` to a command; an empty name is refused before the board is touched."""
+
+    def named(_ctx: click.Context, _parameter: click.Parameter, name: str | None) -> str | None:
+        if name is not None and not name.strip():
+            raise UsageError("the name of the disk is empty", hint="is a variable not set?")
+        return name
+
+    return click.option("--disk", metavar="NAME", shell_complete=disk_names, callback=named, help=words)
 
 
 def as_option() -> Callable[[Function], Function]:

@@ -11,11 +11,12 @@ import click
 from bringup import UsageError
 from bringup.cli import boot_options
 from bringup.cli.batch import batch_options_beside_yes, chosen, heard_by, many, refuse_for_many, run_many
-from bringup.cli.complete import board_and_tag_names, disk_names
+from bringup.cli.complete import board_and_tag_names
 from bringup.cli.file_path import FilePath
 from bringup.cli.lab import lab_of
 from bringup.cli.options import (
     as_option,
+    disk_option,
     json_option,
     override_option,
     refuse_two_forms,
@@ -32,12 +33,7 @@ if TYPE_CHECKING:
 @click.command()
 @click.argument("board", shell_complete=board_and_tag_names)
 @click.argument("image", nargs=-1, type=FilePath())
-@click.option(
-    "--disk",
-    metavar="NAME",
-    shell_complete=disk_names,
-    help="Serial, WWN or path of the disk (default: the only one that fits).",
-)
+@disk_option("Serial, WWN or path of the disk (default: the only one that fits).")
 @click.option("--yes", is_flag=True, help="Overwrite without asking.")
 @click.option(
     "--confirm",

@@ -11,9 +11,9 @@ import click
 from bringup import Firmware, UsageError
 from bringup.cli.batch import batch_options, chosen, heard_by, many, refuse_for_many, run_many
 from bringup.cli.boot_options import DRY_RUN, EVENTS, FIRMWARE, KEEP, RESTART, STEAL, carry_out, dry_run
-from bringup.cli.complete import board_and_tag_names, disk_names
+from bringup.cli.complete import board_and_tag_names
 from bringup.cli.lab import lab_of
-from bringup.cli.options import as_option, json_option, override_option, refuse_two_forms
+from bringup.cli.options import as_option, disk_option, json_option, override_option, refuse_two_forms
 from bringup.report.output import answer, answer_folded, emit_json
 
 if TYPE_CHECKING:
@@ -28,12 +28,7 @@ def slots_options(function: Any) -> Any:
     for option in reversed(
         (
             click.argument("board", shell_complete=board_and_tag_names),
-            click.option(
-                "--disk",
-                metavar="NAME",
-                shell_complete=disk_names,
-                help="Serial, WWN or path, where several disks have slots.",
-            ),
+            disk_option("Serial, WWN or path, where several disks have slots."),
             FIRMWARE,
             override_option(),
             RESTART,

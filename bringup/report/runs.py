@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from bringup.boot.folders import BATCH, REIMAGE, SLOTS, VERDICT, RunFolder
@@ -30,22 +30,27 @@ def run_row(run: RunFolder) -> dict[str, Any]:
 def runs_table(runs: Iterable[RunFolder], width: int | None = None) -> str:
     """Return runs as a table, one line each, cut to `width` columns; None: as long as they are."""
     lines = table(
-        ["run", "board", "work", "verdict", "stage", "seconds", "cause"],
+        ["run", "board", "work", "verdict", "how it ended"],
         [
-            [
-                row["run"],
-                row["board"] or "?",
-                str(row["work"] or "-"),
-                row["verdict"],
-                row["stage"] or "-",
-                "-" if row["at_s"] is None else f"{row['at_s']:.1f}",
-                "" if row["cause"] == f"reached {row['stage']}" else row["cause"] or "",
-            ]
+            [row["run"], row["board"] or "?", str(row["work"] or "-"), row["verdict"], _ending(row)]
             for row in map(run_row, runs)
         ],
     ).splitlines()
     # Only causes are long, and they are no rows of letters with colours in them.
     return "\n".join([lines[0], *(clean(line, width) for line in lines[1:])])
+
+
+def _ending(row: Mapping[str, Any]) -> str:
+    """Return the stage that a good run reached, or why another did not: that comes first, lines are cut."""
+    stage, cause = row["stage"], row["cause"]
+    at = "" if row["at_s"] is None else f"{row['at_s']:.1f} s"
+    if row["verdict"] == "ok":
+        what = stage if stage and cause in (None, f"reached {stage}") else cause or "-"
+        return f"{what} in {at}" if at else what
+    if cause:
+        cause = cause.removeprefix(f"{row['verdict']}; ")
+    where = ", ".join(filter(None, (stage, at)))
+    return f"{cause}     ({where})" if cause and where else cause or where
 
 
 def run_json(run: RunFolder, *, with_events: bool) -> dict[str, Any]:

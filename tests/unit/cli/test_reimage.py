@@ -141,3 +141,11 @@ def test_a_name_that_is_empty_is_a_variable_that_is_not_set(words: tuple[str, ..
     result = CliRunner().invoke(root, words, standalone_mode=False)
     assert isinstance(result.exception, UsageError | click.UsageError), result.exception
     assert "empty; is a variable not set?" in str(result.exception)
+
+
+@pytest.mark.parametrize(
+    "words", [("reimage", "b1"), ("reimage", "shelf"), ("slots", "b1"), ("rollback", "b1")]
+)
+def test_a_disk_without_a_name_is_refused_before_the_board_is_started(words: tuple[str, ...]) -> None:
+    error, said = refusal(*words, "--disk", "")
+    assert (error.message, said) == ("the name of the disk is empty", "")

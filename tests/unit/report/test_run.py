@@ -9,6 +9,7 @@ import pytest
 from bringup.base.errors import LabError
 from bringup.boot.folders import RunFolder
 from bringup.report.run import run_report, verdict_lines
+from bringup.report.runs import runs_table
 
 OK = {
     "board": "e300",
@@ -60,3 +61,17 @@ def test_a_run_whose_plan_lacks_what_a_page_needs_is_told_as_damaged(tmp_path: P
     run.write_json("plan.json", {"board": "e300"})
     with pytest.raises(LabError, match="are damaged"):
         run_report(run)
+
+
+def test_the_list_of_runs_says_how_far_a_good_one_came_and_why_another_did_not(tmp_path: Path) -> None:
+    good, bad = RunFolder.create(tmp_path), RunFolder.create(tmp_path)
+    for run, verdict in (
+        (good, OK),
+        (bad, {**OK, "verdict": "lab", "cause": "no DHCP request", "stage": "power"}),
+    ):
+        run.write_json("plan.json", {"board": "e300", "work": "reimage: write"})
+        run.write_json("verdict.json", verdict)
+    _header, first, second = runs_table([good, bad]).splitlines()
+    assert first.endswith("reimage: write  ok       user-space in 6.2 s")
+    assert second.endswith("reimage: write  lab      no DHCP request     (power, 6.2 s)")
+    assert "no DHCP" in runs_table([bad], 80).splitlines()[-1]
