@@ -105,9 +105,21 @@ class Layout:
 
     @property
     def is_ours(self) -> bool:
-        """Whether it is a table that this tool makes, whatever the size of its slots."""
+        """Whether it is a table that this tool makes, whatever the size of its slots.
+
+        One that somebody changed since is none: what is written to one slot must not reach the other.
+        """
         names = [(part.number, part.name, part.type_guid) for part in self.partitions]
-        return names == [(number, name, kind) for number, (name, kind) in enumerate(_PARTS, 1)]
+        ours = names == [(number, name, kind) for number, (name, kind) in enumerate(_PARTS, 1)]
+        return ours and self._is_in_order
+
+    @property
+    def _is_in_order(self) -> bool:
+        """Whether each partition begins at a whole MiB behind the one before, and all end on the disk."""
+        ends = (MIB, *(part.end for part in self.partitions))
+        starts = (*(part.start for part in self.partitions), self.disk_bytes or ends[-1])
+        whole = all(part.start % MIB == 0 for part in self.partitions)
+        return whole and all(end <= start for end, start in zip(ends, starts, strict=True))
 
 
 _PARTS = (

@@ -10,10 +10,10 @@ from typing import Any
 
 from bringup.base.errors import LabError
 from bringup.disk.fat.volume import FatError, FatVolume, Reader
-from bringup.disk.layout import LETTERS, STATE, Layout, Letter
+from bringup.disk.layout import LETTERS, STATE, Layout, Letter, Partition
 from bringup.disk.manifest import Manifest, parse_manifest
 from bringup.disk.slot_image import HASHES, MANIFEST
-from bringup.disk.state import BLOCK_BYTES, STATE_FILES, State, other, parse_state
+from bringup.disk.state import BLOCK_BYTES, PAGE_BYTES, STATE_FILES, State, other, parse_state
 
 Digest = Callable[[FatVolume, str], str]
 """The SHA-256 of a file of a slot; raises FatError, and OSError where the disk does."""
@@ -131,19 +131,27 @@ def read_slots(
 
 def state_places(read: Reader, layout: Layout) -> tuple[int, int]:
     """Return the bytes on the disk where the two state files begin; raises LabError, see `read_slots`."""
-    start = layout.part(STATE).start
+    part = layout.part(STATE)
     try:
-        volume = FatVolume(read, start)
+        volume = FatVolume(read, part.start)
         runs = [volume.runs(name) for name in STATE_FILES]
         if all(len(run) == 1 and run[0][1] == BLOCK_BYTES for run in runs):
-            return runs[0][0][0], runs[1][0][0]
-        problem = "they are not of one block each"
+            first, second = runs[0][0][0], runs[1][0][0]
+            if _have_pages(part, first, second):
+                return first, second
+        problem = "they are not of one block each, in a page of its own"
     except (FatError, OSError) as error:
         problem = str(error)
     raise LabError(
         f"the state files of this disk cannot be found: {problem}",
         hint="bringup reimage writes the whole layout again with --relayout",
     )
+
+
+def _have_pages(part: Partition, first: int, second: int) -> bool:
+    """Return whether what is written to one state file reaches neither the other nor another partition."""
+    inside = all(part.start <= at <= part.end - PAGE_BYTES and at % PAGE_BYTES == 0 for at in (first, second))
+    return inside and first != second
 
 
 def _state(read: Reader, at: int) -> State | None:

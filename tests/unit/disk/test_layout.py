@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import subprocess
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -20,7 +21,7 @@ from bringup.disk.layout import (
     protective_mbr,
     read_layout,
 )
-from tests.unit.disk.disks import tool
+from tests.unit.disk.disks import SMALL, tool
 
 GIB = 1 << 30
 
@@ -94,3 +95,26 @@ def test_any_bytes_are_a_table_or_none(data: st.DataObject) -> None:
     found = read_layout(bytes(head), 4 * GIB, 512)
     assert found is None or found == layout
     assert read_layout(data.draw(st.binary(max_size=2000)), 4 * GIB, 512) is None
+
+
+@pytest.mark.parametrize(
+    ("number", "start", "size"),
+    [
+        (5, SMALL.slot("A").start, MIB),
+        (5, SMALL.disk_bytes, MIB),
+        (4, 4 * MIB, MIB),
+        (2, MIB, 2 * MIB),
+        (5, 513, 9),
+    ],
+    ids=["B over A", "B behind the end", "A over the loader", "states over the loader", "odd"],
+)
+def test_a_table_whose_partitions_were_moved_over_each_other_is_not_ours(
+    number: int, start: int, size: int
+) -> None:
+    """An update writes to one slot and must not reach the other."""
+    parts = [
+        replace(part, start=start, size=size) if part.number == number else part for part in SMALL.partitions
+    ]
+    moved = replace(SMALL, partitions=tuple(parts))
+    assert SMALL.is_ours
+    assert not moved.is_ours

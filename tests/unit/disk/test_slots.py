@@ -40,6 +40,17 @@ def test_a_disk_without_state_files_is_none_of_ours(tmp_path: Path) -> None:
         disk.slots()
 
 
+def test_state_files_that_lie_in_one_page_are_none(tmp_path: Path) -> None:
+    """What is written to one would be written to both, and a cut would leave neither."""
+    disk = installed(tmp_path)
+    state = SMALL.part("bringup-state").start
+    data = disk.read(state, 64 << 10)
+    first, second = (data.index(name) for name in (b"STATE1  ENV", b"STATE2  ENV"))
+    disk.write(state + second + 26, data[first + 26 : first + 28])  # where it begins
+    with pytest.raises(LabError, match="in a page of its own"):
+        disk.slots()
+
+
 def test_damage_is_told_and_which_file_it_is(tmp_path: Path) -> None:
     disk = installed(tmp_path)
     at = SMALL.slot("A").start + slot_image(tmp_path, "old").places["module1.img"][0]
