@@ -16,7 +16,7 @@ from bringup.base.child import Child
 from bringup.base.errors import BringupError, LabError, MissingProgramError, PortBusyError
 from bringup.base.events import Event
 
-TIMEOUT_S = 20.0
+TIMEOUT_S = 120.0
 
 Make = Callable[..., Child]
 
@@ -32,6 +32,7 @@ def make(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Make]:
     def make(body: str, **options: object) -> Child:
         text = (
             "import os, signal, sys, threading, time\n"
+            "from pathlib import Path\n"
             "from bringup.base.child import READY, answer_starter, when_starter_ends\n"
             "from bringup.base.errors import PortBusyError\n"
             "from bringup.base.events import Event\n"
@@ -147,7 +148,11 @@ def test_what_lies_in_the_current_folder_is_not_run(
     for name in ("bringup/__init__.py", "json.py", "asyncio.py"):
         (tmp_path / name).write_text("raise SystemExit('somebody else put this here')\n")
     monkeypatch.chdir(tmp_path)
-    make(READY + UNTIL_THE_END).start({}, TIMEOUT_S)
+    (tmp_path / "own").write_text("")
+    child = make("import json\n" + READY + f"Path({str(tmp_path / 'own')!r}).write_text(json.__file__)\n")
+    child.start({}, TIMEOUT_S)
+    assert until((tmp_path / "own").read_text)
+    assert not (tmp_path / "own").read_text().startswith(str(tmp_path))
 
 
 def test_a_request_that_is_none(make: Make) -> None:

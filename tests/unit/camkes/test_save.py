@@ -132,5 +132,6 @@ def test_what_keeps_a_reader_waiting_is_not_waited_for(in_folder: Path) -> None:
 def test_the_kernels_log_is_no_application() -> None:
     program = "from bringup.camkes.text.file import read_file"
     script = f"from pathlib import Path; {program}; read_file(Path('/proc/kmsg'))"
-    # Whatever comes of it, it comes at once.
-    subprocess.run([sys.executable, "-c", script], timeout=10, check=False, capture_output=True)
+    # Read or refused, by whether one may: it is not waited for.
+    done = subprocess.run([sys.executable, "-c", script], timeout=200, check=False, capture_output=True)
+    assert done.returncode == 0 or b"/proc/kmsg" in done.stderr

@@ -81,6 +81,8 @@ def test_no_file_raises(data: bytes) -> None:
     descriptor = os.memfd_create("own")
     try:
         os.write(descriptor, data)
-        _read(descriptor)
+        sessions, holder = _read(descriptor)
+        assert all(isinstance(each, int) for each in sessions)
+        assert holder is None or isinstance(holder, Holder)
     finally:
         os.close(descriptor)

@@ -10,6 +10,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from bringup.base.errors import UsageError
+from bringup.base.stage import Stage
 from bringup.console.log import ConsoleLog
 from bringup.console.timed import read_stamp, timed_pieces
 from bringup.jobs.trace import trace_capture
@@ -234,9 +235,12 @@ def test_a_damaged_capture_never_fails_otherwise(tmp_path: Path, data: st.DataOb
             bad[place] = value
     (tmp_path / "bad.pcap").write_bytes(bad)
     try:
-        trace_capture(tmp_path / "bad.pcap", None)
-    except UsageError:
+        moments, ending = trace_capture(tmp_path / "bad.pcap", None)
+    except UsageError as error:
+        assert error.message.isprintable()
         return
+    assert all(moment.text.isprintable() for moment in moments)
+    assert ending.reached is None or ending.reached in {str(stage) for stage in Stage}
 
 
 @given(st.lists(st.binary(max_size=400), max_size=8))

@@ -33,8 +33,11 @@ def test_the_second_holder_learns_who_the_first_is(home: Path) -> None:
 
 
 def test_another_board_is_free(home: Path) -> None:
-    with Lease("e300", "boot"), Lease("e301", "boot"):
-        pass
+    with Lease("e300", "boot"):
+        with Lease("e301", "boot"), pytest.raises(BmcBusyError, match="e301"):
+            Lease("e301", "power").__enter__()
+        with pytest.raises(BmcBusyError, match="e300"):
+            Lease("e300", "power").__enter__()
 
 
 def test_a_killed_holder_frees_the_board(home: Path) -> None:

@@ -140,7 +140,7 @@ def test_a_route_without_boot_image_keeps_nothing(tmp_path: Path, image: BootIma
     (tmp_path / "undionly.kpxe").write_bytes(b"x")
     spec = prepare(image, SEGMENT, tmp_path, firmware=Firmware.BIOS, loaders=LoaderFolders(ipxe=tmp_path))
     with boot_image_in_use(spec):
-        pass
+        assert not (home / "cache" / "boot-images").exists()
 
 
 @needs_grub

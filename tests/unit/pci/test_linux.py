@@ -71,9 +71,9 @@ def test_zeroed_ranges_are_no_observation() -> None:
 @given(st.binary(max_size=300))
 def test_random_proc_files_raise_nothing(data: bytes) -> None:
     files = MemoryFiles({"proc/interrupts": data, "proc/iomem": data, "proc/cpuinfo": data})
-    read_interrupts(files)
-    read_ranges(files, "proc/iomem")
-    read_platform(files)
+    for rows, missing in (read_interrupts(files), read_ranges(files, "proc/iomem")):
+        assert rows is not None or missing, "what could not be read is told"
+    assert read_platform(files).firmware is None
 
 
 def test_identity_leaves_out_what_makers_did_not_fill_in() -> None:

@@ -121,9 +121,11 @@ def test_a_function_shown_twice_is_refused() -> None:
 @given(st.binary(max_size=300), st.integers(0, len(OLD)))
 def test_damaged_listings_raise_nothing_else(rubbish: bytes, at: int) -> None:
     try:
-        pciconf.parse(OLD[:at] + rubbish + OLD[at:])
-    except BringupError:
+        machine = pciconf.parse(OLD[:at] + rubbish + OLD[at:])
+    except BringupError as error:
+        assert error.message
         return
+    assert len({function.bdf for function in machine.functions}) == len(machine.functions)
 
 
 @pytest.mark.parametrize("view", views(E300_9D, "pciconf.txt", "pciconf-12.txt"), ids=str)

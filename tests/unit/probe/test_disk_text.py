@@ -123,11 +123,13 @@ def test_characters_that_reprogram_a_terminal_are_not_kept() -> None:
 
 @given(st.text(max_size=300))
 def test_any_text_is_taken(text: str) -> None:
-    read_disks(text)
+    assert all(disk.name and disk.size_bytes > 0 for disk in read_disks(text))
 
 
 @given(
     st.lists(st.tuples(st.sampled_from(["size", "path", "device/vpd_pg89", "device/vpd_pg80"]), st.binary()))
 )
 def test_any_bytes_of_a_file_are_taken(facts: list[tuple[str, bytes]]) -> None:
-    read_disks("".join(line("sda", key, data) for key, data in facts))
+    for disk in read_disks("".join(line("sda", key, data) for key, data in facts)):
+        assert disk.name == "sda" and disk.size_bytes > 0
+        assert (disk.serial + disk.wwn + disk.path).isprintable()
