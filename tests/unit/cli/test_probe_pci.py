@@ -130,7 +130,7 @@ def test_the_collector_is_a_script() -> None:
     done = process("probe-pci", "--collector")
     assert (done.returncode, done.stderr) == (0, "")
     checked = subprocess.run(
-        ["sh", "-n"], input=done.stdout, capture_output=True, text=True, timeout=10, check=False
+        ["sh", "-n"], input=done.stdout, capture_output=True, text=True, timeout=120, check=False
     )
     assert (checked.returncode, checked.stderr) == (0, "")
 

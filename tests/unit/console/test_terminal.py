@@ -211,7 +211,7 @@ def test_the_terminal_is_restored_when_a_signal_ends_the_process(number: int) ->
     try:
         assert until(lambda: termios.tcgetattr(terminal) != before, 20)
         process.send_signal(number)
-        out, _ = process.communicate(timeout=10)
+        out, _ = process.communicate(timeout=120)
     finally:
         process.kill()
     assert termios.tcgetattr(terminal) == before

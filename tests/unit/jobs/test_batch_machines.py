@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-import time
 from dataclasses import replace
 from pathlib import Path
 
@@ -26,6 +25,7 @@ def test_a_twin_that_is_not_up_is_a_machine(tmp_path: Path, monkeypatch: pytest.
 
 def test_no_more_at_a_time_than_there_is_room_for() -> None:
     machines, lock = Machines("abcdef", 2, Stop()), threading.Lock()
+    gate = threading.Barrier(2)
     working, most = 0, 0
 
     def work(name: str) -> None:
@@ -34,7 +34,7 @@ def test_no_more_at_a_time_than_there_is_room_for() -> None:
             with lock:
                 working += 1
                 most = max(most, working)
-            time.sleep(0.02)
+            gate.wait(120)  # two at a time are needed, and suffice
             with lock:
                 working -= 1
 
@@ -61,13 +61,15 @@ def test_a_batch_has_as_many_machines_at_work_as_processors(tmp_path: Path) -> N
     boards = [twin_board(f"board-{number}") for number in range(processors() * 2 + 4)]
     machines = {board.name for board in boards[: processors() * 2]}
     lock, at_work, most = threading.Lock(), set[str](), 0
+    gate = threading.Barrier(processors())
 
     def work(board: Board, _hear: Emit, _stop: Stop) -> Outcome:
         nonlocal most
         with lock:
             at_work.add(board.name)
             most = max(most, len(at_work & machines))
-        time.sleep(0.02)
+        if board.name in machines:
+            gate.wait(120)
         with lock:
             at_work.discard(board.name)
         return Outcome(board.name, "ok", 0)

@@ -34,7 +34,7 @@ def become(monkeypatch: pytest.MonkeyPatch) -> Callable[[str], None]:
     return name
 
 
-def wait_until(true: Callable[[], bool], seconds: float = 10.0) -> bool:
+def wait_until(true: Callable[[], bool], seconds: float = 120.0) -> bool:
     deadline = time.monotonic() + seconds
     while not true():
         if time.monotonic() > deadline:
@@ -80,7 +80,7 @@ def test_a_killed_keepers_lease_is_free_at_once(become: Callable[[str], None]) -
 
 
 def test_a_lease_ends_with_its_time_also_while_its_keeper_is_stopped(become: Callable[[str], None]) -> None:
-    mine = take_lease(BOARD, "x", 0.3)
+    mine = take_lease(BOARD, "x", 2.0)
     os.kill(mine.pid, signal.SIGSTOP)
     try:
         assert wait_until(lambda: leases_of(BOARD) == [])
@@ -94,8 +94,8 @@ def test_a_lease_ends_with_its_time_also_while_its_keeper_is_stopped(become: Cal
 
 
 def test_a_stopped_keeper_loses_the_board_after_a_few_beats(become: Callable[[str], None]) -> None:
-    mine = take_lease(BOARD, "x", 3600, every_s=0.05)
-    time.sleep(0.5)
+    mine = take_lease(BOARD, "x", 3600, every_s=0.3)
+    time.sleep(2.2)
     assert [lease.holder for lease in leases_of(BOARD)] == [mine]  # more beats than may be missed
     os.kill(mine.pid, signal.SIGSTOP)
     try:

@@ -91,7 +91,7 @@ def curl(served: Served, path: str, *options: str) -> tuple[int, bytes, str]:
     """Return status, body and headers."""
     command = ["curl", "-sS", "--path-as-is", "--max-time", "10", "-D", "/dev/stderr", *options]
     done = subprocess.run(
-        [*command, f"http://127.0.0.1:{served.port}{path}"], capture_output=True, timeout=15
+        [*command, f"http://127.0.0.1:{served.port}{path}"], capture_output=True, timeout=120
     )
     headers = done.stderr.decode()
     return int(headers.split()[1]), done.stdout, headers.lower()

@@ -121,7 +121,7 @@ def send(
     command = ["curl", "-sS", "-o", os.devnull, "-w", "%{http_code}", "--max-time", "10", *expect]
     url = f"http://127.0.0.1:{served.port}{path}"
     done = subprocess.run(
-        [*command, "-T", str(body), *header, *options, url], capture_output=True, check=False, timeout=15
+        [*command, "-T", str(body), *header, *options, url], capture_output=True, check=False, timeout=120
     )
     return int(done.stdout)
 
@@ -150,7 +150,7 @@ def test_the_ramdisks_own_client_sends_every_byte(served: Served, body: Path, tm
     url = f"http://127.0.0.1:{served.port}{PATH}"
     sending = f"put {url} {tmp_path}/capture {DIGEST}"
     script = f"SEND_S=10\n{put}\n{sending}\nhead -n 1 {tmp_path}/answer"
-    done = subprocess.run(["busybox", "sh", "-c", script], capture_output=True, check=False, timeout=15)
+    done = subprocess.run(["busybox", "sh", "-c", script], capture_output=True, check=False, timeout=120)
     assert done.stdout.startswith(b"HTTP/1.1 201 "), (done.stdout, done.stderr)
     assert served.target.read_bytes() == BODY
 
@@ -223,7 +223,7 @@ def test_strangers_may_not_send(served: Served, body: Path) -> None:
 
 
 def half_sent(served: Served) -> socket.socket:
-    connection = socket.create_connection(("127.0.0.1", served.port), timeout=5)
+    connection = socket.create_connection(("127.0.0.1", served.port), timeout=60)
     head = (
         f"PUT {PATH} HTTP/1.1\r\nHost: x\r\n{SHA256_HEADER}: {DIGEST}\r\nContent-Length: {len(BODY)}\r\n\r\n"
     )

@@ -47,7 +47,7 @@ class Served:
         return service
 
     def connect(self) -> socket.socket:
-        return socket.create_connection(("127.0.0.1", self.service.port), timeout=10)
+        return socket.create_connection(("127.0.0.1", self.service.port), timeout=60)
 
     def ask(self, words: bytes) -> bytes:
         """Return what comes until the connection ends, one way or the other."""

@@ -11,6 +11,7 @@ from bringup.base.events import Event
 from bringup.report.boot_view import BootView
 from bringup.report.transfer import transfer_text
 from tests.doubles.screen import Screen
+from tests.twin.helpers import wait_for
 
 IMAGE = {
     "title": "an image",
@@ -55,8 +56,7 @@ def test_nothing_is_drawn_while_a_person_is_asked(monkeypatch: pytest.MonkeyPatc
         view(Event("power", "power.state", "on → off, confirmed", {"state": "off"}))
         assert "confirmed" in screen.shown.removeprefix(before)
         after = screen.shown
-        time.sleep(0.5)
-        assert screen.shown != after
+        assert wait_for(lambda: screen.shown != after)
 
 
 def test_on_a_terminal_a_long_line_is_broken_at_words_below_its_text(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -122,8 +122,7 @@ def test_the_running_test_is_shown_as_one_of_how_many(monkeypatch: pytest.Monkey
     now = Event("console", "console.test", "Starting test 12: SCHED0001", test, far)
     with redirect_stderr(Screen(terminal=True)) as screen, BootView(IMAGE, usual_s=None) as view:
         view(now)
-        time.sleep(0.5)
-        assert "test 12 of 123 (SCHED0001)" in screen.shown
+        assert wait_for(lambda: "test 12 of 123 (SCHED0001)" in screen.shown)
 
 
 def loader(marker: str) -> Event:

@@ -79,11 +79,11 @@ def test_a_setup_that_lost_a_character_defines_nothing(shell: list[str]) -> None
     whole = "\n".join([*lines, ""])
     for at in range(0, len(whole), 7):
         broken = whole[:at] + whole[at + 1 :]
-        done = subprocess.run(shell, input=broken.encode(), capture_output=True, check=False, timeout=20)
+        done = subprocess.run(shell, input=broken.encode(), capture_output=True, check=False, timeout=120)
         # Blanks between words are of no meaning, and a quote may be made up for by the next.
         if ready in done.stdout.decode():
             again = f"{broken}\n_c=true\n_q b1 {cksum(b'0:true')}\n"
-            done = subprocess.run(shell, input=again.encode(), capture_output=True, check=False, timeout=20)
+            done = subprocess.run(shell, input=again.encode(), capture_output=True, check=False, timeout=120)
             assert read_answer(done.stdout.decode(), "b1") == Answer(0, ()), at
 
 
