@@ -12,7 +12,7 @@ from bringup.boot.folders import RunFolder
 from bringup.console.log import CONSOLE, PORT_LOGS, read_log
 from bringup.report.html.page import Excerpt, Page, Row, render
 from bringup.report.html.verify import verify_html
-from bringup.report.run import advice_lines, fault_words, image_line
+from bringup.report.run import advice_lines, disk_lines, fault_words, image_line
 
 _LINES = 60
 _EVENTS = 40
@@ -65,6 +65,8 @@ def _facts(plan: Mapping[str, Any], run: RunFolder) -> list[tuple[str, str]]:
     if plan.get("profile"):
         firmware = f"{str(plan['firmware']).upper()}, loader {plan['loader']}"
         facts += [("board", f"{plan['board']} ({plan['profile']}), {firmware}")]
+    if plan.get("work"):
+        facts.append(("work", str(plan["work"])))
     if plan.get("image"):
         facts.append(("image", image_line(plan["image"])))
     return facts
@@ -100,8 +102,10 @@ def _rows(verdict: Mapping[str, Any] | None) -> list[Row]:
 
 
 def _texts(run: RunFolder) -> list[tuple[str, list[str]]]:
-    """Return the end of each console, and of what happened."""
-    texts = []
+    """Return what became of the disk that the run was about, and the end of each console and of what
+    happened.
+    """
+    texts = [("Disk", list(disk_lines(run)))]
     for name in (CONSOLE, *PORT_LOGS):
         lines = [
             f"{'-' if at_s is None else f'{at_s:.3f}':>9}  {line}"

@@ -184,6 +184,27 @@ def test_a_boot_page_has_verdict_stages_advice_and_console(tmp_path: Path) -> No
     assert re.findall(r'<details class="(\w+)"', page) == ["pass", "pass", "fail"]
 
 
+def test_the_page_of_a_re_image_says_what_its_disk_starts(tmp_path: Path) -> None:
+    run = boot_run(tmp_path, {**VERDICT, "verdict": "ok", "cause": "reached user-space", "causes": []})
+    told = {
+        "before_id": None,
+        "careful": None,
+        "runs": [run.run_id],
+        "board": "e300",
+        "disk": {"model": "QEMU HARDDISK", "name": "sda", "serial": "TWIN0"},
+        "action": "install",
+        "slot": "A",
+        "image_id": "1c06b491",
+        "kept": True,
+        "written": True,
+        "bytes_sent": 1 << 20,
+        "bytes_there": 0,
+    }
+    assert "starts from now on" not in read(run_html(run))
+    run.write_json("reimage.json", told)
+    assert "good 1c06b491 in slot A starts from now on" in read(run_html(run))
+
+
 def test_a_run_without_a_verdict_says_so(tmp_path: Path) -> None:
     assert "no verdict: this run was killed" in read(run_html(boot_run(tmp_path, None)))
 
