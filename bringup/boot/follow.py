@@ -105,7 +105,9 @@ def disk_record(
     None for a run that was about no disk, and where the process of the run wrote none.
     """
     work = str((run.read_json("plan.json") or {}).get("work"))
-    name = REIMAGE if work.startswith("reimage") else SLOTS if work in ("slots", "rollback") else None
+    name = (
+        REIMAGE if work.startswith("reimage") else SLOTS if work.startswith(("slots", "rollback")) else None
+    )
     if name is None:
         return None
     for _ in range(round(_RECORD_WITHIN_S / _POLL_S)):

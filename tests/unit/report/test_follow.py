@@ -102,6 +102,18 @@ def test_where_nothing_follows_it_that_start_is_the_last(
     assert json.loads(capsys.readouterr().out)["run"] == unheard.run_id
 
 
+@pytest.mark.parametrize("work", ["slots", "slots --confirm", "rollback"])
+def test_what_was_found_in_the_slots_is_what_following_ends_with(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], work: str
+) -> None:
+    last = run(tmp_path)
+    told = {**OK, "run": last.run_id, "chosen": "A"}
+    last.write_json("plan.json", {"work": work})
+    last.write_json("slots.json", told)
+    assert show_verdict(last) == 0
+    assert json.loads(capsys.readouterr().out) == told
+
+
 def test_one_that_failed_is_the_last(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     write = run(tmp_path, WRITTEN, verdict="lab", exit_code=10, cause="the power went", missing=None)
     run(tmp_path)
