@@ -114,13 +114,13 @@ FIRMWARE = (
     _waits("Press F1 to Resume", *_FOR_F1),
     _waits("Strike the F1 key to continue", "the firmware stopped and asks for a key", "{advice:post-errors}",
            "F%d [key |][to |= |for |][continue|resume|retry|proceed|ignore]",
-           "to [continue|resume|proceed] [press|hit|strike] [the |][F%d|enter|esc]",
            "F%d: [continue|resume|retry|proceed|ignore]",
            "[press|strike|hit|touch] [the |]F%d [key |]to run [the |][setup|bios|system setup]",
            "[press|hit|strike] [the |][enter|esc|escape|return|space|spacebar|y|del] [key |]to "
            "[continue|resume|retry|proceed]",
            "[press|hit|strike] any key to [resume|reboot|restart|retry]",
            "[press|hit|strike] any key to continue [boot|post|startup|with boot]",
+           "[press|hit|strike] any key to continue or [c|f|d|press|load|enter]",
            # The number of a power-on self-test's error; a GRUB has none there, and goes on by itself.
            "error [code |]%d%s[press|hit|strike] any key",
            source="Dell, HPE, Lenovo and Insyde firmware as users report it, not recorded", early=True),

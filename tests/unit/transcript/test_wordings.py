@@ -21,6 +21,7 @@ KINDS: Mapping[str, tuple[str, ...]] = {
         "F1 to Continue and Retry Boot Order",
         "275-DIMM configuration warning   F1 = Continue",
         "Press ESC Key to resume boot",
+        "Press any key to continue, or 'C' to load the configuration utility",
         "ERROR 0251: System CMOS checksum bad - press any key to continue",
         "Lenovo BIOS Setup Utility",
         "Phoenix SecureCore(tm) Setup Utility",
@@ -111,6 +112,10 @@ Press F2 to enter BIOS Setup Utility
 F2 = System Setup   F10 = Lifecycle Controller   F12 = PXE Boot
 Press <Ctrl+S> to enter the Setup Menu
 Press any key to continue...
+Press F2 to enter SETUP
+Press enter to boot the selected OS, `e' to edit the commands before booting or `c' for a command-line.
+Press ENTER to boot or TAB to edit a menu entry
+Press any key to perform MOK management
 Entering Setup...
 Boot device: UEFI: PXE IPv4
 PXE-E117: no such number
