@@ -62,6 +62,7 @@ class SolConsole:
         self._remember, self._own = own, OwnSessions()
         self._emit = emit
         self._pokes = True
+        self._other_port: int | None = None
         self._alive_s = time.monotonic()
 
     @property
@@ -97,7 +98,13 @@ class SolConsole:
 
     def read(self, timeout_s: float) -> bytes:
         """Return what came in within `timeout_s`."""
-        return self._attached().take(timeout_s)
+        line = self._attached()
+        data = line.take(timeout_s)
+        if self._other_port is not None and (data or line.pokes is not None):
+            if not data and line.pokes is False:
+                self._tell_port(self._other_port)
+            self._other_port = None
+        return data
 
     def write(self, data: bytes) -> None:
         """Send characters; returns when the BMC has taken them all (those for a board that is off vanish)."""
@@ -148,20 +155,17 @@ class SolConsole:
         commands = SolCommands(client)
         try:
             activation = self._activate(commands, deadline_s)
-            self._tell_port(activation)
+            self._other_port = other_port(activation, client.bmc.port)
             line.attached(activation, owner_is_told=commands.owner(deadline_s) == line.session_id)
         except BaseException:
             line.finish("not activated")
             raise
         return line
 
-    def _tell_port(self, activation: bytes) -> None:
-        """Tell of a BMC that speaks SOL on a port that nobody asked: its console may stay empty here."""
-        bmc = self._client.bmc
-        port = other_port(activation, bmc.port)
-        if port is not None:
-            text = f"{bmc} says that its console is at port {port}: if nothing comes, ask there (`port`)"
-            self._emit(Event("console", "console.port", text, {"port": port}))
+    def _tell_port(self, port: int) -> None:
+        """Tell of a BMC whose console nobody hears, and which speaks SOL on a port that nobody asked."""
+        text = f"nothing is heard from the console: {self._client.bmc} says that it is at port {port}"
+        self._emit(Event("console", "console.port", text, {"port": port}))
 
     def _may_poke(self) -> bool:
         """Return whether the BMC ever acknowledged a packet without characters, as far as it was asked."""
