@@ -119,7 +119,7 @@ FIRMWARE = (
            "[press|hit|strike] [the |][enter|esc|escape|return|space|spacebar|y|del] [key |]to "
            "[continue|resume|retry|proceed]",
            "[press|hit|strike] any key to [resume|reboot|restart|retry]",
-           "[press|hit|strike] any key to continue [boot|post|startup|with boot]",
+           "[press|hit|strike] any key to continue with [the |]boot",
            "[press|hit|strike] any key to continue or [c|f|d|press|load|enter]",
            # The number of a power-on self-test's error; a GRUB has none there, and goes on by itself.
            "error [code |]%d%s[press|hit|strike] any key",

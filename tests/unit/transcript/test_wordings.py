@@ -197,6 +197,12 @@ def test_nothing_in_a_whole_good_boot_is_a_failure() -> None:
     assert codes("\r\n".join(CLEAN).encode()) == []
 
 
+@settings(max_examples=60, deadline=None)
+@given(st.permutations([*CLEAN, "Booting `Debian GNU/Linux'", "Boot device found"]))
+def test_nor_do_the_lines_of_one_make_a_failure_together(lines: list[str]) -> None:
+    assert codes("\r\n".join(lines).encode()) == []
+
+
 @pytest.mark.parametrize(
     "kernel", [b"Boot config: disable_iommu = false\r\n", b"[    0.0] Linux version 6.1.0 (a@b)\r\n"]
 )
