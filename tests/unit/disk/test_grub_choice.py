@@ -33,7 +33,7 @@ SIGNATURE = b"# GRUB Environment Block\n"
 CODE, CORE = b"\xeb\x63\x90".ljust(440, b"."), b"core".ljust(512, b".")
 LOADER = Loader(CODE, CORE, b"")
 MENU = 'menuentry "start"'
-WORDS = ["", "A", "B", "AB", "a", "C", "!", "(", "-a", "A B", "$good", "x\\\\y", "\\\n", "=", "#", "1"]
+WORDS = ["", "A", "B", "AB", "a", "C", "!", "(", "-a", "A B", "$good", "x\\\\y", "\\\n", "=", "!=", "#", "1"]
 
 
 def slot(letter: Letter, *, whole: bool) -> Pieces:
@@ -167,11 +167,14 @@ def test_grub_starts_and_writes_what_the_model_says(tmp_path: Path) -> None:
     assert {0, 1, 2, 4} <= {len(choice.writes) for choice in seen}
 
 
-@pytest.mark.parametrize("word", ["C", "AB", "a", "!", "1"])
+@pytest.mark.parametrize("word", ["C", "AB", "a", "!", "1", "=", "!=", "-n"])
 def test_a_trial_of_a_slot_that_there_is_not_is_none(tmp_path: Path, word: str) -> None:
-    lines = State("B", "A").block().rstrip(b"#").replace(b"trial=A", b"trial=" + word.encode())
-    choice = Bench(tmp_path).compare((lines.ljust(BLOCK_BYTES, b"#"),) * 2, "AB", "")
-    assert (choice.slot, choice.writes) == ("B", ())
+    bench = Bench(tmp_path)
+    for name, state, key in (("trial", State("B", "A"), ""), ("tried", State("B", None, "A"), "y")):
+        old, new = (f"{name}={value}".encode() for value in ("A", word))
+        lines = state.block().rstrip(b"#").replace(old, new)
+        choice = bench.compare((lines.ljust(BLOCK_BYTES, b"#"),) * 2, "AB", key)
+        assert (choice.slot, choice.writes) == ("B", ())
 
 
 @pytest.mark.slow
