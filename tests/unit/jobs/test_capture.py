@@ -303,9 +303,10 @@ def test_a_board_that_cannot_be_put_back_is_told(in_folder: Path, tmp_path: Path
     bench = Bench(CAPTURED, tied=False, fails={"off": LabError("the BMC does not answer")})
     planned, (told,) = on_bench(in_folder, tmp_path, bench, probes=("linux",))
     assert told.verdict["verdict"] == "ok"
-    assert planned.found.not_restored == "the BMC does not answer"
+    why = "the BMC does not answer; power off had been asked for, and the board's power was on when last seen"
+    assert planned.found.not_restored == why
     left = next(event for event in told.events if event.kind == "power.left")
-    assert left.text == "could not leave the board as it was found: the BMC does not answer"
+    assert left.text == f"could not leave the board as it was found: {why}"
 
 
 def test_a_board_that_died_meanwhile_is_switched_on_again(in_folder: Path, tmp_path: Path) -> None:
