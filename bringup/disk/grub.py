@@ -11,16 +11,15 @@ import io
 import struct
 import tarfile
 import tempfile
-import threading
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import lru_cache
 from pathlib import Path
 
 from bringup.base.assets import asset
 from bringup.base.errors import LabError
 from bringup.base.firmware import Firmware
 from bringup.base.grub import GRUB_DIR, MEMDISK, GrubModules
+from bringup.base.once import made_once
 from bringup.disk.commit import Loader
 from bringup.disk.layout import BIOS, Layout
 
@@ -95,9 +94,6 @@ def make_loader(layout: Layout, console: Console, *, grub_dir: Path = GRUB_DIR) 
     return Loader(boot_code(core_sector, grub_dir=grub_dir), core, efi)
 
 
-_making = threading.Lock()
-
-
 def loader_image(
     firmware: Firmware, script: str, modules: Sequence[str] = (), *, grub_dir: Path = GRUB_DIR
 ) -> bytes:
@@ -106,11 +102,10 @@ def loader_image(
     Raises as `make_loader` does.
     """
     found = GrubModules.of(firmware, grub_dir)
-    with _making:  # once, also where many boards are written together
-        return _made(found, firmware, script, tuple(modules))
+    return _made(found, firmware, script, tuple(modules))
 
 
-@lru_cache(maxsize=8)
+@made_once(maxsize=8)
 def _made(found: GrubModules, firmware: Firmware, script: str, modules: tuple[str, ...]) -> bytes:
     with tempfile.TemporaryDirectory(prefix="bringup-grub-") as folder:
         memdisk, target = Path(folder) / "memdisk.tar", Path(folder) / "image"

@@ -9,8 +9,9 @@ import time
 from collections.abc import Callable
 from concurrent.futures import Future
 from concurrent.futures import TimeoutError as FutureTimeoutError
-from functools import cache
 from typing import TYPE_CHECKING, TypeVar
+
+from bringup.base.once import made_once
 
 if TYPE_CHECKING:
     from bringup.ipmi.session import ClientSession
@@ -110,17 +111,9 @@ class Pump:
             result_of(self.submit(end), END_TIMEOUT_S)
 
 
-_one_pump = threading.Lock()
-
-
+@made_once()
 def pump() -> Pump:
     """Return the process's pump, started on first use, from whichever thread that is."""
-    with _one_pump:
-        return _pump()
-
-
-@cache
-def _pump() -> Pump:
     return Pump()
 
 

@@ -14,7 +14,6 @@ the only one that loads multiboot 2, which is the only way a seL4 kernel finds i
 from __future__ import annotations
 
 import re
-import threading
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
@@ -24,6 +23,7 @@ from bringup.base.assets import asset
 from bringup.base.errors import ImageError, UsageError
 from bringup.base.firmware import LOADER_CHOICES, Firmware, LoaderName
 from bringup.base.grub import MEMDISK
+from bringup.base.once import made_once
 from bringup.netboot.spec import BOOT_IMAGE, Protocol, Route, Starter, Transport
 
 IPXE_MODULES_MAX = 8
@@ -262,9 +262,6 @@ def _unsafe(boot: BootSet, loader: Starter) -> str | None:
     return next(filter(None, (unsafe_args(args, loader) for _, args in (boot.kernel, *boot.modules))), None)
 
 
-_compiling = threading.Lock()
-
-
 @cache
 def _environment() -> Any:
     # Imported here: it costs 5 MiB, and the serving process needs it for one file only.
@@ -284,11 +281,14 @@ def _environment() -> Any:
     return environment
 
 
+@made_once()
+def _template(name: str) -> Any:
+    return _environment().get_template(name)
+
+
 def render(template: str, **values: Any) -> str:
     """Return an asset such as `pxe/grub.cfg.j2` filled in; unknown names in it are errors."""
-    with _compiling:  # once, also where many boots begin together
-        compiled = _environment().get_template(template)
-    text: str = compiled.render(**values)
+    text: str = _template(template).render(**values)
     return text
 
 

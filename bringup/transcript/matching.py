@@ -7,7 +7,6 @@ collected around a text is of fixed size.
 from __future__ import annotations
 
 import re
-import threading
 from bisect import bisect_left, bisect_right
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -15,6 +14,7 @@ from functools import cache, cached_property
 from itertools import accumulate
 from typing import NamedTuple
 
+from bringup.base.once import made_once
 from bringup.transcript import redrawn, wordings
 from bringup.transcript.alternatives import any_of
 from bringup.transcript.blocks import LOOK_BACK_MAX, FaultBlock, block_of
@@ -168,9 +168,6 @@ def _anchor(head: str) -> str:
     return min(windows, key=_rarity)
 
 
-_preparing = threading.Lock()
-
-
 @cache
 def _groups() -> tuple[_Group, ...]:
     members: dict[str, list[Pattern]] = {}
@@ -186,7 +183,7 @@ def _groups() -> tuple[_Group, ...]:
     )
 
 
-@cache
+@made_once()
 def _anchors() -> tuple[re.Pattern[bytes], Mapping[bytes, tuple[_Group, ...]]]:
     """Return what finds every anchor, and the groups of those that begin as the text found does."""
     groups = _groups()
@@ -204,8 +201,7 @@ def reach() -> int:
 def find_new(squeezed: bytes, old: int) -> list[tuple[Pattern, int, int]]:
     """Return (pattern, start, end) of every text that ends behind `old`, in the order of their ends."""
     hits = []
-    with _preparing:  # once, also where many consoles begin together
-        anchors, groups = _anchors()
+    anchors, groups = _anchors()
     anchor = anchors.search(squeezed, max(0, old - reach() + 1))
     while anchor is not None:
         place = anchor.start()

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
-from functools import lru_cache, partial
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from bringup.base.errors import InterruptedRunError, LabError
+from bringup.base.once import made_once
 from bringup.base.stage import Stage
 from bringup.boot.errand import Errand
 from bringup.boot.folders import REIMAGE, RunFolder
@@ -282,21 +282,17 @@ def prepare_maintenance(
     return prepare(board, (image or maintenance_image)(), request, errand)
 
 
-_reading = threading.Lock()
-
-
 def maintenance_image() -> Image:
     """Return the maintenance ramdisk as an image; raises BringupError where it cannot be made."""
     from bringup.probe.ramdisk import MAINTENANCE as RECIPE
     from bringup.probe.ramdisk import find_kernel, ramdisk
 
     kernel = find_kernel()
-    with _reading:  # once, also where many boards are written together
-        made = ramdisk(kernel, recipe=RECIPE)
-        return _maintenance_image(kernel.path, kernel.path.stat().st_mtime_ns, made)
+    made = ramdisk(kernel, recipe=RECIPE)
+    return _maintenance_image(kernel.path, kernel.path.stat().st_mtime_ns, made)
 
 
-@lru_cache(maxsize=1)
+@made_once(maxsize=1)
 def _maintenance_image(kernel: Path, _changed_ns: int, ramdisk: Path) -> Image:
     return find_image([kernel, ramdisk], append=WORDS)
 
