@@ -9,8 +9,9 @@ from __future__ import annotations
 
 from bringup.transcript.markers import Failure
 
-# PXE 2.1 appendix "Error codes"; option ROMs print them alike, EDK2 its own selection.
-_ROM = "Intel Boot Agent user guide, PXE-Exx messages"
+# Option ROMs print them alike, EDK2 its own selection (E98: older trees). A number that neither has is known
+# by its form alone, below.
+_ROM = "the list of PXE error codes of Intel's option ROMs, in Broadcom's knowledge base, article 152549"
 _EFI = "EDK2 NetworkPkg/UefiPxeBcDxe PxeBcBoot.c"
 _APTIO = "AMI Aptio as users report it, not recorded"
 
@@ -72,7 +73,7 @@ PXE = (
                "the network boot got proxyDHCP offers and no address",
                "the network's own DHCP server did not answer",
                'switch that server on, or use an own segment (mode = "own-segment")'),
-    *_numbered("pxe-no-file", "E53 E54", "the DHCP offer named no boot file", *_OTHER_SERVER),
+    *_numbered("pxe-no-file", "E53", "the DHCP offer named no boot file", *_OTHER_SERVER),
     *_numbered("pxe-no-answer", "E55",
                "the proxyDHCP server did not answer on port 4011",
                "a firewall drops UDP 4011", _OPEN_PORTS),
@@ -96,30 +97,33 @@ PXE = (
                _OPEN_PORTS, _EFI),
     *_numbered("pxe-tftp-error", "E23", "the TFTP server refused what the board asked for", *_OTHER_SERVER,
                _EFI),
-    *_numbered("pxe-tftp-error", "E36 E3A E3C E3F E40 T00 T02 T03 T04 T05 T06 T07",
+    *_numbered("pxe-tftp-error", "E36 E3A E3C E3F T00 T02 T03 T04 T05 T06 T07",
                "the TFTP server refused what the board asked for", *_OTHER_SERVER),
-    *_numbered("pxe-tftp-error", "E3B T01",
+    *_numbered("pxe-tftp-error", "E3B E89 T01",
                "the board asked a TFTP server for a file that it has not", *_OTHER_SERVER),
     _rom("pxe-tftp-error", "NBP filesize is 0 Bytes",
          "the boot file that the board was offered is empty or not there", *_OTHER_SERVER, _EFI,
          also=("NBP filesize is 0 bytes",)),
     *_numbered("pxe-tftp-error", "E38", "the board could not open its TFTP connection",
                "the network boot ROM is at fault", "cycle the power and try again"),
-    *_numbered("pxe-cancelled", "E21 EA0", "the network boot was cancelled by a key", *_KEY),
+    *_numbered("pxe-cancelled", "EA0", "the network boot was cancelled by a key", *_KEY),
+    *_numbered("pxe-cancelled", "E21",
+               "the network boot was cancelled by a key (UEFI), or the option ROM is damaged (BIS)",
+               *_KEY, _EFI),
     *_numbered("pxe-menu", "E74", "the PXE menu that the board was offered is unusable", *_OTHER_SERVER),
-    *_numbered("pxe-menu", "E71 E75 E76 E77",
+    *_numbered("pxe-menu", "E76 E77",
                "the list of boot servers that the board was offered is unusable", *_OTHER_SERVER),
-    *_numbered("pxe-menu", "E78", "the network boot found no boot server", *_PROXY_IGNORED),
+    *_numbered("pxe-menu", "E78 E88", "the network boot found no boot server", *_PROXY_IGNORED),
     *_numbered("pxe-too-big", "E79", "the boot file is too big for the option ROM's memory",
                "another server's file, or a loader for UEFI", "--loader auto, and an own segment"),
-    *_numbered("pxe-nic", "E01 E03 E04 E07 E08 E09 E60 E62 E63 E64 E65 E66 E67 E68 E69",
+    *_numbered("pxe-nic", "E01 E04 E07 E08 E09 E60 E63 E64 E65 E66 E67 E68 E69",
                "the network boot could not use its controller", *_NIC),
     *_numbered("pxe-nic", "E05",
                "the controller's EEPROM is damaged (option ROM), or the boot file grew on the way (UEFI)",
                *_NIC),
-    *_numbered("pxe-rom", "E00 E02 E06 E0A E20 E84 E88 EC1 EC3 EC4 EC5 EC6 EC8 EC9",
+    *_numbered("pxe-rom", "E00 E06 E20 E84 EC1 EC3 EC4 EC5 EC6 EC8 EC9",
                "the network boot ROM could not set itself up", *_NO_FIT),
-    *_numbered("pxe-rom", "E24 E25 E26 E27 E28 E89 E8A",
+    *_numbered("pxe-rom", "E24 E25 E26 E27 E28",
                "the network boot ROM could not prove where its boot file comes from (BIS)", *_NO_FIT),
     *_numbered("pxe-failed", "E99", "the UEFI network boot met an error that it does not name",
                "the server's answer was not what the firmware expects", _LINES, _EFI),
