@@ -32,7 +32,7 @@ def show_run(run: RunFolder) -> int:
         run = later
     checks = run.read_json("verify.json")
     if checks is None:
-        disk_record(run, ended.begun)
+        disk_record(run, ended.begun)  # waits for what is shown next
         answer_folded(*verdict_lines(ended.verdict), *disk_lines(run))
     else:
         answer_folded(*answer_lines(checks))

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from bringup.base.size import rough_size
+from bringup.disk.state import other
 
 
 def reimaged_lines(told: Mapping[str, Any]) -> Iterator[str]:
@@ -32,7 +33,7 @@ def reimaged_lines(told: Mapping[str, Any]) -> Iterator[str]:
     elif told["action"] == "update":
         before = told["before_id"] or "the image before"
         if before == image_id:  # sent once more: only the slot tells them apart
-            before, image_id = f"{before} in slot {'B' if slot == 'A' else 'A'}", f"slot {slot}"
+            before, image_id = f"{before} in slot {other(slot)}", f"slot {slot}"
         yield f"good      {before} starts at the next reset: {image_id} was not kept"
     if told.get("came_up") and not told["kept"]:
         yield f"keep it   bringup slots {board} --confirm {told['image_id']}"
