@@ -6,13 +6,13 @@ import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 from bringup.base.errors import LabError, UsageError
 from bringup.base.firmware import Firmware
 from bringup.base.whole_file import unwritable, whole_file
 from bringup.disk.grub import Console
-from bringup.disk.media import MADE_HEAD_BYTES, Entry, is_made, make_disc, make_stick
+from bringup.disk.media import MADE_HEAD_BYTES, Entry, Stick, is_made, make_disc, make_stick
 from bringup.image.check import cautions, check, refuse
 from bringup.image.firmware_probe import firmware_probe
 from bringup.image.folder import find_image, folders_of
@@ -65,14 +65,18 @@ def build_media(
             if target.suffix == ".iso":
                 make_disc(entries, console, part)
             else:
-                stick = make_stick(entries, console)
-                file.truncate(stick.layout.disk_bytes)
-                for write in stick.writes():
-                    file.seek(write.offset)
-                    file.writelines(write.content.blocks())
+                write_stick(make_stick(entries, console), file)
     except OSError as error:
         raise unwritable(target, error) from None
     return BuiltMedia(target, real.stat().st_size, tuple(entry.title for entry in entries), careful)
+
+
+def write_stick(stick: Stick, file: IO[bytes]) -> None:
+    """Write a stick into a file that is empty; raises OSError, and ImageError for an image that changed."""
+    file.truncate(stick.layout.disk_bytes)
+    for write in stick.writes():
+        file.seek(write.offset)
+        file.writelines(write.content.blocks())
 
 
 def _refuse_target(target: Path) -> None:

@@ -160,12 +160,17 @@ def disk_arguments(disks: Sequence[TwinDisk]) -> list[str]:
 
 def _block(disk: TwinDisk, number: int) -> str:
     assert disk.file is not None, "a twin's disk has its file before the machine is made"  # noqa: S101
+    return f"driver=raw,node-name=disk{number},{backing(disk.file, disk.fault_file)}"
+
+
+def backing(file: str | Path, faults: str | Path | None = None) -> str:
+    """Return the part of QEMU's `-blockdev` that names a disk's file, and blkdebug's rules for its faults."""
     # Past the last close of QEMU nothing may be lost; what a real disk loses is a matter of other tests.
-    place = "file" if disk.fault_file is None else "file.image"
-    file = f"{place}.driver=file,{place}.filename={_escape(disk.file)}"
-    if disk.fault_file is not None:
-        file = f"file.driver=blkdebug,file.config={_escape(disk.fault_file)},{file}"
-    return f"driver=raw,node-name=disk{number},{file}"
+    place = "file" if faults is None else "file.image"
+    words = f"{place}.driver=file,{place}.filename={_escape(str(file))}"
+    if faults is not None:
+        words = f"file.driver=blkdebug,file.config={_escape(str(faults))},{words}"
+    return words
 
 
 def _devices(disk: TwinDisk, number: int) -> list[str]:

@@ -14,6 +14,7 @@ from pathlib import Path
 from bringup.base.firmware import Firmware
 from bringup.disk.commit import Action, Write
 from bringup.disk.fat.volume import Reader
+from bringup.twin.disks import backing
 from bringup.twin.machine import ovmf_files
 
 USER_SPACE = b"Booting all finished, dropped to user space"
@@ -58,16 +59,10 @@ class DiskMachine:
             process.wait()
 
     def _command(self) -> list[str]:
-        file = f"file.driver=file,file.filename={self.disk}"
-        if self.faults is not None:
-            file = (
-                f"file.driver=blkdebug,file.config={self.faults},"
-                f"file.image.driver=file,file.image.filename={self.disk}"
-            )
         command = [
             *("qemu-system-x86_64", "-machine", "q35", "-m", "512", "-display", "none", "-nodefaults"),
             *("-no-user-config", "-serial", "null", "-serial", "stdio", "-net", "none"),
-            *("-blockdev", f"driver=raw,node-name=d0,{file}"),
+            *("-blockdev", f"driver=raw,node-name=d0,{backing(self.disk, self.faults)}"),
         ]
         for device in DEVICES[self.device]:
             command += ["-device", device]

@@ -19,6 +19,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from bringup.probe.ramdisk import BUSYBOX, find_kernel, unpacked_module, wanted_modules
+from bringup.twin.disks import backing
 from bringup.twin.qmp import Qmp
 from tests.places import CHECKOUT
 
@@ -58,14 +59,8 @@ class Port:
 
     def words(self) -> list[str]:
         """Return QEMU's arguments."""
-        below = f"file.driver=file,file.filename={self.file}"
-        if self.faults is not None:
-            below = (
-                f"file.driver=blkdebug,file.config={self.faults},"
-                f"file.image.driver=file,file.image.filename={self.file}"
-            )
         device = f"{self.driver},id={self.name},drive=d-{self.name},serial={self.name},{self.options}"
-        blockdev = f"driver=raw,node-name=d-{self.name},{below}{self.file_options}"
+        blockdev = f"driver=raw,node-name=d-{self.name},{backing(self.file, self.faults)}{self.file_options}"
         return ["-blockdev", blockdev, "-device", device.rstrip(",")]
 
 

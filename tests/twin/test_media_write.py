@@ -12,6 +12,7 @@ from bringup.base.program import search_path
 from bringup.disk.layout import MIB, media_layout
 from bringup.disk.media import Stick
 from bringup.disk.pieces import Pieces
+from bringup.jobs.media_build import write_stick
 from tests.twin.stick_cases import STICKS
 from tests.twin.stick_machine import Port, StickMachine
 
@@ -27,10 +28,7 @@ def make_image(path: Path) -> Path:
     files = Pieces.of(b"files of the stick " * 500_000)
     stick = Stick(media_layout(15 * MIB, 12 * MIB), b"code".ljust(440), b"core" * 1000, files)
     with path.open("wb") as file:
-        file.truncate(stick.layout.disk_bytes)
-        for write in stick.writes():
-            file.seek(write.offset)
-            file.writelines(write.content.blocks())
+        write_stick(stick, file)
     return path
 
 

@@ -14,6 +14,7 @@ from bringup.disk.grub import Console
 from bringup.disk.layout import MEDIA, MIB, read_layout
 from bringup.disk.media import Entry, make_disc, make_stick, menu_script, table_for
 from bringup.image.folder import find_image
+from bringup.jobs.media_build import write_stick
 from tests.unit.disk.disks import multiboot_kernel, tool
 from tests.unit.disk.test_grub import check
 
@@ -37,10 +38,7 @@ def stick(tmp_path: Path, entries: list[Entry]) -> Path:
     path = tmp_path / "stick.img"
     made = make_stick(entries, Console())
     with path.open("wb") as file:
-        file.truncate(made.layout.disk_bytes)
-        for write in made.writes():
-            file.seek(write.offset)
-            file.writelines(write.content.blocks())
+        write_stick(made, file)
     return path
 
 

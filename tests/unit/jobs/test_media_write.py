@@ -15,6 +15,7 @@ from bringup.disk.media import Stick, media_layout
 from bringup.disk.pieces import Pieces
 from bringup.disk.removable import BlockDevice
 from bringup.jobs.block_devices import block_devices, mounted_sources, number_text
+from bringup.jobs.media_build import write_stick
 from bringup.jobs.media_write import Progress, plan_media
 
 FILES = b"files of the stick " * 30_000
@@ -25,10 +26,7 @@ def image(tmp_path: Path) -> Path:
     path = tmp_path / "rescue.img"
     stick = Stick(media_layout(7 * MIB, 4 * MIB), b"code".ljust(440), b"core" * 1000, Pieces.of(FILES))
     with path.open("wb") as file:
-        file.truncate(stick.layout.disk_bytes)
-        for write in stick.writes():
-            file.seek(write.offset)
-            file.writelines(write.content.blocks())
+        write_stick(stick, file)
     return path
 
 
