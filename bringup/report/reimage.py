@@ -69,7 +69,9 @@ def slots_lines(board: str, seen: Mapping[str, Any]) -> Iterator[str]:
         yield f"careful   {seen['careful']}"
     for slot in seen["slots"].values():
         if slot["role"] == "tried" and slot["manifest"]:
-            yield f"keep it   bringup slots {board} --confirm {slot['manifest']['image_id']}"
+            # The disk tells that it was started, and not how that ended.
+            keep = f"bringup slots {board} --confirm {slot['manifest']['image_id']}"
+            yield f"keep it   {keep}     (if you saw it come up)"
     if seen["chosen"]:
         yield f"slot {seen['chosen']} starts from now on"
 
